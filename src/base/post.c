@@ -1,0 +1,34 @@
+#include "base/post.h"
+
+#include <assert.h>
+
+#define ROLES (THREAD_READER + 1)
+
+static struct {
+    void (*deliver)(void *end, struct post *post);
+    void *end;
+} post_ends[ROLES];
+
+void post_install(enum thread_role role, void (*deliver)(void *end, struct post *post), void *end)
+{
+    assert(role == THREAD_WRITER || role == THREAD_READER);
+    post_ends[role].deliver = deliver;
+    post_ends[role].end = end;
+}
+
+void post_send(struct post *post)
+{
+    enum thread_role role = post->hop->thread;
+    if (role == THREAD_CALLER) {
+        post->home(post);
+        return;
+    }
+    assert(post_ends[role].deliver); /* the store starts before anything posts */
+    post_ends[role].deliver(post_ends[role].end, post);
+}
+
+void post_run(struct post *post)
+{
+    const struct hop *hop = post->hop++;
+    post->err = hop->run(post);
+}

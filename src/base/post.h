@@ -1,0 +1,57 @@
+/*
+ * post.h - work that travels between threads by a route.
+ *
+ *     static const struct hop import_route[] = {
+ *         { import_commit, THREAD_WRITER }, // joins the writer's next transaction
+ *         { import_reply, THREAD_CALLER },  // back on the loop that owns the connection
+ *         { 0 },
+ *     };
+ *
+ * A post owns its op and arena while it travels; exactly one thread holds it at
+ * a time. Embed struct post as the first member of the command's own struct,
+ * which lives in the post's arena. After the last hop nobody touches the post:
+ * the last function frees the arena (and the post with it) or hands it back to
+ * the request that owns it.
+ *
+ * The writer sets `tx` for its hops and releases the post to the next hop only
+ * after the commit is durable, with `err` telling what became of it. A writer
+ * hop must be repeatable: when another command of the group fails late, the
+ * group is rolled back and this hop runs again; so it reads its inputs, writes
+ * its outputs, and changes nothing else.
+ */
+#pragma once
+
+#include "base/op.h"
+
+struct tx;
+struct post;
+
+enum thread_role {
+    THREAD_CALLER = 1, /* where the post came from: its `home` */
+    THREAD_WRITER,     /* inside the group's transaction */
+    THREAD_READER      /* inside a short read transaction of the reader pool */
+};
+
+struct hop {
+    enum err (*run)(struct post *post); /* the result is kept in post->err; NULL ends the route */
+    enum thread_role thread;
+};
+
+struct post {
+    struct post *next;     /* link of whatever mailbox holds it */
+    const struct hop *hop; /* the hop to run next */
+    void (*home)(struct post *post); /* delivers the post to the caller's thread; called on any thread */
+    void *home_data;                 /* for `home`: the loop */
+    struct tx *tx;                   /* set on THREAD_WRITER and THREAD_READER */
+    enum err err;                    /* result of the newest hop; a store failure is ERR_UNAVAILABLE */
+    struct op op;
+};
+
+/* Sends the post to the thread of its hop. The store installs the writer's and readers' ends at start. */
+void post_send(struct post *post);
+
+/* Runs the post's hop on this thread and moves it to the next one, without sending: the ends call it. */
+void post_run(struct post *post);
+
+/* Where posts for a role go: installed once by the store (writer, readers). */
+void post_install(enum thread_role role, void (*deliver)(void *end, struct post *post), void *end);
