@@ -30,7 +30,7 @@ void *arena_alloc(struct arena *arena, size_t bytes);
 /* Aligned like arena_alloc but not zeroed, for large buffers that are written anyway. */
 void *arena_alloc_raw(struct arena *arena, size_t bytes);
 
-/* A copy in the arena, NUL-terminated behind its n bytes; a str that is not given stays so. */
+/* A copy in the arena, NUL-terminated behind its n bytes; not given when s is not or the maximum is reached. */
 struct str arena_str(struct arena *arena, struct str s);
 
 /* printf into the arena; an empty str that is not given when the maximum is reached. */

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#undef fail /* cmocka's macro; ours is the function of op.h */
 
 #include "base/op.h"
 
