@@ -1,15 +1,8 @@
 #include "base/str.h"
 
-#include <string.h>
-
 struct str str_of(const char *text)
 {
     return (struct str){ text, text ? strlen(text) : 0 };
-}
-
-bool str_eq(struct str a, struct str b)
-{
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
 static unsigned char lower(char c)

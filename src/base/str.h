@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct str {
     const char *p; /* NULL means "not given", which differs from empty */
@@ -28,7 +29,11 @@ static inline bool str_given(struct str s)
     return s.p != NULL;
 }
 
-bool str_eq(struct str a, struct str b);
+/* Inline, so that a comparison with S("literal") costs a length and a few words: JSON names, header names. */
+static inline bool str_eq(struct str a, struct str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
 
 /* ASCII letters compare without case: header names, schemes, keywords. Addresses use fold.h. */
 bool str_eq_nocase(struct str a, struct str b);
