@@ -1,0 +1,27 @@
+/*
+ * thread.h - a named thread, started and joined.
+ *
+ * Threads are made at start and joined at stop; nothing is detached. Signals
+ * are blocked in all of them, so that the main thread's loop gets every one.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "base/op.h"
+
+#define THREAD_NAME_BYTES_MAX 15 /* what the kernel shows, without the NUL */
+
+struct thread {
+    pthread_t handle;
+    void (*run)(void *context);
+    void *context;
+    char name[THREAD_NAME_BYTES_MAX + 1];
+};
+
+/* `thread` must stay in place until joined. ERR_UNAVAILABLE when the system has no thread to give. */
+enum err thread_start(struct op *op, struct thread *thread, const char *name, void (*run)(void *context),
+                      void *context);
+
+/* Waits until run has returned. */
+void thread_join(struct thread *thread);
