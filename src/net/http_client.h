@@ -1,0 +1,99 @@
+/*
+ * http_client.h - requests to others: libcurl's multi interface on a loop.
+ *
+ * A fetch is filled in, given to http_fetch and comes back through `done`,
+ * always once and never from inside http_fetch. No redirect is followed, TLS is
+ * verified, and the address really connected to is checked: unless allowed,
+ * nothing internal is reached, whatever a name resolves to (EVT-36).
+ * Connections are kept and reused, at most HTTP_CLIENT_HOST_MAX per host.
+ *
+ * Thread: the loop's.
+ */
+#pragma once
+
+#include "net/addr.h"
+#include "net/loop.h"
+
+#define HTTP_CLIENT_HOST_MAX       4
+#define HTTP_FETCH_HEADERS_MAX     32
+#define HTTP_FETCH_ERROR_BYTES_MAX 256
+#define HTTP_FETCH_HEAD_BYTES_MAX  32768
+
+struct http_client;
+
+struct http_client_config {
+    const struct addr_range *allow; /* internal ranges that may be reached all the same */
+    size_t allow_count;
+    bool allow_loopback;    /* --dev, the simulator and tests */
+    const char *ca_file;    /* NULL: the system's */
+    const char *user_agent; /* NULL: "Posthouse" */
+};
+
+struct http_header {
+    struct str name;
+    struct str value;
+};
+
+struct fetch {
+    /* The question; everything must stay until done. Zeros mean: GET, no body, default limits. */
+    struct str method;
+    struct str url; /* http or https */
+    struct http_header headers[HTTP_FETCH_HEADERS_MAX];
+    size_t header_count;
+    struct str body;
+    struct str user; /* Basic, when given */
+    struct str password;
+    int64_t connect_ms;        /* default 10,000 */
+    int64_t total_ms;          /* default 60,000 */
+    size_t response_bytes_max; /* default 16 MiB, after unpacking; above: ERR_TOO_LARGE */
+    bool public_only;          /* refuse internal addresses outside the client's allow list */
+    void (*done)(struct fetch *fetch);
+    void *data; /* the caller's own */
+
+    /* The answer, valid from done until fetch_free. */
+    enum err err; /* OK: an answer came, whatever its status; ERR_TOO_LARGE; ERR_FORBIDDEN: internal address;
+                     ERR_INVALID: no usable URL; ERR_UNAVAILABLE: cancelled; ERR_IO: all else */
+    char error[HTTP_FETCH_ERROR_BYTES_MAX]; /* what went wrong, without credentials or query */
+    bool timed_out;
+    int status;
+    struct str response;      /* body, unpacked */
+    struct str response_head; /* header lines of the last answer */
+    int64_t took_us;
+
+    /* The rest belongs to http_client.c. */
+    struct http_client *client;
+    struct fetch *next, *before;
+    void *curl;
+    void *curl_headers;
+    char *buffer;
+    size_t buffer_n, buffer_room;
+    char *head_buffer;
+    size_t head_n, head_room;
+    struct errand errand;
+    bool refused, too_large, cancelled;
+};
+
+/* Any thread but the loop's. */
+struct http_client *http_client_open(struct loop *loop, const struct http_client_config *config);
+
+/* Cancels what is under way (their done is called) and frees the client. Any thread but the loop's. */
+void http_client_close(struct http_client *client);
+
+/* Starts the fetch; its memory is the caller's and stays until done was called. */
+void http_fetch(struct http_client *client, struct fetch *fetch);
+
+/* done comes with ERR_UNAVAILABLE in this turn or the next; nothing happens when it was called already. */
+void http_fetch_cancel(struct fetch *fetch);
+
+/* Frees the response; call it once after done. */
+void fetch_free(struct fetch *fetch);
+
+/* Value of a response header without blanks around; the last one of that name; not given when absent. */
+struct str fetch_header(const struct fetch *fetch, struct str name);
+
+/* Milliseconds the server asks to wait (SRC: the later of Retry-After, in seconds or as a date, and X-RateLimit-Reset,
+ * ms since 1970), seen from now_ms; 0 when it says nothing. */
+int64_t fetch_retry_after_ms(const struct fetch *fetch, int64_t now_ms);
+
+/* The Date header as ms since 1970; 0 when absent or unreadable. */
+int64_t fetch_date_ms(const struct fetch *fetch);
