@@ -1,36 +1,60 @@
-# Posthouse. `make` builds build/release/posthouse; see README.md for the rest.
-# BUILD=release|debug|asan|tsan picks the flavour; objects of each live in build/FLAVOUR.
+# Posthouse. `make` builds build/release/posthouse; `make help` lists the goals.
+# BUILD=release|debug|asan|tsan|fuzz picks the flavour; everything of a flavour lives in build/FLAVOUR.
+# V=1 shows whole commands.
 
-BUILD ?= release
-B     := build/$(BUILD)
+VERSION := 0.1.0
+BUILD   ?= release
+B       := build/$(BUILD)
 
-CC    ?= gcc
+ifeq ($(origin CC),default)
+CC := $(if $(filter fuzz,$(BUILD)),clang,gcc)
+endif
 WARN  := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
-         -Wformat=2 -Wundef -Wvla -Wpointer-arith -Wwrite-strings -Wcast-qual -Wswitch-enum -Wno-gnu-zero-variadic-macro-arguments
-FLAGS_release := -O2 -g -DPOSTHOUSE_BUILD='"release"'
-FLAGS_debug   := -O0 -g3 -DPOSTHOUSE_BUILD='"debug"'
-FLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DPOSTHOUSE_BUILD='"asan"'
-FLAGS_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer -DPOSTHOUSE_BUILD='"tsan"'
+         -Wformat=2 -Wno-format-nonliteral -Wundef -Wvla -Wpointer-arith -Wwrite-strings -Wcast-qual -Wswitch-enum -Wno-gnu-zero-variadic-macro-arguments
+FLAGS_release := -O2 -g
+FLAGS_debug   := -O0 -g3
+FLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FLAGS_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+FLAGS_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+ifeq ($(FLAGS_$(BUILD)),)
+$(error BUILD=$(BUILD) is none of release, debug, asan, tsan, fuzz)
+endif
+$(shell mkdir -p $(B))
 CFLAGS   += -std=gnu17 -D_GNU_SOURCE -fno-strict-aliasing -fstack-protector-strong $(FLAGS_$(BUILD)) $(WARN) $(EXTRA_CFLAGS)
-CPPFLAGS += -Isrc -I/usr/share/include/llhttp -MMD -MP
-LDFLAGS  += $(filter -fsanitize=% -O%,$(FLAGS_$(BUILD))) -pthread
+CPPFLAGS += -Isrc -I/usr/share/include/llhttp -DPOSTHOUSE_BUILD='"$(BUILD)"' -DPOSTHOUSE_VERSION='"$(VERSION)"' -MMD -MP
+LDFLAGS  += $(filter -fsanitize=% -O%,$(CFLAGS)) -pthread
 LDLIBS   := -luv -lcurl -lsqlite3 -lcrypto -lz -lm
 
-LAYERS := base net store engine relay serve
-# Libraries in link order: a layer before the ones below it.
-LIBS   := $(foreach l,serve relay engine store net base,$(B)/lib$(l).a) $(B)/libllhttp.a
+# ---- What there is: found by place and name, so that a new file needs no line here.
 
-objs = $(patsubst %.c,$(B)/%.o,$(sort $(shell find $(1) -name '*.c' 2>/dev/null)))
+LAYERS := base net store engine relay serve
+# In link order: a layer before the ones below it.
+LIBS   := $(foreach l,serve relay engine store net base,$(B)/lib$(l).a) $(B)/libllhttp.a
+LINK    = $(SAY) LINK $@; $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS)
+SAY     = $(if $(V),,@)echo '  '
+
+objs     = $(patsubst %.c,$(B)/%.o,$(sort $(shell find $(1) -name '*.c' 2>/dev/null)))
+programs = $(patsubst %.c,$(B)/%,$(sort $(wildcard $(1))))
 
 MAIN_OBJS := $(call objs,src/main)
-UNIT_SRC  := $(sort $(wildcard tests/unit/test_*.c))
-UNIT      := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
+UNIT      := $(call programs,tests/unit/test_*.c)
+SIM       := $(call programs,tests/sim/sim_*.c)
+KILL      := $(call programs,tests/kill/kill_*.c) $(sort $(wildcard tests/kill/*.test.mjs))
+FLOW      := $(sort $(wildcard tests/flow/*.test.mjs))
+FUZZ      := $(call programs,tests/fuzz/fuzz_*.c)
+SIM_OBJS  := $(filter-out $(SIM:=.o),$(call objs,tests/sim))
+KILL_OBJS := $(filter-out $(KILL:=.o),$(call objs,tests/kill))
+CHECKS    := $(sort $(wildcard tools/check-*))
+DOCS      := $(filter %-layers %-rules %-docs,$(CHECKS))
 
-.PHONY: all unit clean
+# ---- Building
+
+.DEFAULT_GOAL := all
+.PHONY: all unit sim fuzz demo test check bench deb install deps clean help FORCE
 all: $(B)/posthouse
 
 $(B)/posthouse: $(MAIN_OBJS) $(LIBS)
-	$(CC) $(LDFLAGS) -o $@ $(MAIN_OBJS) -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS)
+	$(LINK)
 
 define layer_lib
 $(B)/lib$(1).a: $(call objs,src/$(1))
@@ -41,24 +65,109 @@ endef
 $(foreach l,$(LAYERS),$(eval $(call layer_lib,$(l))))
 
 # Debian ships llhttp as C sources; they are compiled as they are, without our warnings.
-$(B)/libllhttp.a:
+$(B)/libllhttp.a: $(B)/flags
 	@mkdir -p $(B)/llhttp
-	for f in api http llhttp; do $(CC) -O2 -w $(filter -fsanitize=%,$(FLAGS_$(BUILD))) -I/usr/share/include/llhttp -c -o $(B)/llhttp/$$f.o /usr/share/llhttp/$$f.c || exit 1; done
+	$(SAY) CC llhttp; for f in api http llhttp; do $(CC) -O2 -w $(filter -fsanitize=%,$(CFLAGS)) -I/usr/share/include/llhttp -c -o $(B)/llhttp/$$f.o /usr/share/llhttp/$$f.c || exit 1; done
 	@ar rcs $@ $(B)/llhttp/*.o
 
-$(B)/%.o: %.c
+$(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(SAY) CC $<; $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-# One cmocka program per tests/unit/test_X.c: `make build/release/tests/unit/test_rate`.
-$(B)/tests/unit/test_%: tests/unit/test_%.c $(LIBS)
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itests/unit $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS) -lcmocka
+# Changes when the compiler or its flags change, so that objects of two minds are never linked together.
+$(B)/flags: FORCE
+	$(file >$@.new,$(CC) $(CPPFLAGS) $(CFLAGS))
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+# ---- Test programs: tests/unit/test_X.c is the cmocka program build/FLAVOUR/tests/unit/test_X.
+# In sim and kill the files without the prefix are the harness, linked into each program.
+
+$(B)/tests/%.o: CPPFLAGS += -Itests/unit -Itests/sim -Itests/kill
+$(UNIT): %: %.o $(LIBS)
+	$(LINK) -lcmocka
+$(SIM): %: %.o $(SIM_OBJS) $(LIBS)
+	$(LINK) -lcmocka
+$(filter $(B)/%,$(KILL)): %: %.o $(KILL_OBJS) $(LIBS)
+	$(LINK) -lcmocka
+# A fuzz target searches under libFuzzer (BUILD=fuzz); in the other flavours it replays its corpus.
+ifeq ($(BUILD),fuzz)
+$(FUZZ): LDFLAGS += -fsanitize=fuzzer
+$(FUZZ): %: %.o $(LIBS)
+	$(LINK)
+else
+$(FUZZ): %: %.o $(B)/tests/fuzz/replay_main.o $(LIBS)
+	$(LINK)
+endif
+.SECONDARY:
+
+.PHONY: unit-programs sim-programs fuzz-programs test-programs objects
+unit-programs: $(UNIT)
+sim-programs: $(SIM)
+fuzz-programs: $(FUZZ)
+test-programs: all $(UNIT) $(SIM) $(filter $(B)/%,$(KILL))
+# Everything compiled, nothing linked: for compiler warnings.
+objects: $(call objs,src tests/unit tests/sim tests/kill tests/fuzz)
 
 unit: $(UNIT)
-	@failed=0; for t in $(UNIT); do $$t || failed=1; done; exit $$failed
+	@tools/run-tests $(UNIT:%=unit:%)
+
+# ---- Goals that install what they need first. Compiling starts in a second make, after tools/deps.
+
+AGAIN = $(MAKE) --no-print-directory -j$(shell nproc)
+
+demo:
+	@tools/deps build
+	@$(AGAIN) all
+	@$(B)/posthouse demo
+
+test:
+	@tools/deps build test npm
+	@$(AGAIN) test-programs
+	@$(AGAIN) BUILD=asan fuzz-programs
+	@$(AGAIN) run-tests
+
+.PHONY: run-tests
+run-tests: export POSTHOUSE := $(CURDIR)/$(B)/posthouse
+run-tests:
+	@tools/run-tests $(UNIT:%=unit:%) $(SIM:%=sim:%) $(FUZZ:$(B)/%=fuzz:build/asan/%) \
+		$(FLOW:%=flow:%) $(KILL:%=kill:%) $(DOCS:%=docs:%)
+
+check:
+	@tools/deps build test npm check
+	@$(AGAIN) BUILD=asan unit-programs sim-programs fuzz-programs
+	@$(AGAIN) BUILD=tsan unit-programs sim-programs
+	@SIM_SEEDS=$(or $(SEEDS),50) tools/run-tests $(CHECKS:%=static:%) \
+		$(patsubst $(B)/%,asan:build/asan/%,$(UNIT) $(SIM) $(FUZZ)) $(patsubst $(B)/%,tsan:build/tsan/%,$(UNIT) $(SIM))
+
+sim:
+	@$(AGAIN) sim-programs
+	@tools/run-sim $(or $(SEEDS),300) $(SIM)
+
+fuzz:
+	@tools/deps build check
+	@tools/fuzz $(or $(FUZZ_SECONDS),60)
+
+bench: all
+	@tools/bench $(B)/posthouse
+
+deps:
+	@tools/deps build test npm check
 
 clean:
 	rm -rf build
+
+help:
+	@echo 'make            build build/release/posthouse (BUILD=debug|asan|tsan: other flavours)'
+	@echo 'make demo       install what is missing, build, run the main job end to end'
+	@echo 'make test       install what is missing, build, run all tests; last line is the count'
+	@echo 'make check      format, layers, rules, analysers, unit and sim under sanitizers'
+	@echo 'make unit       the unit tests alone'
+	@echo 'make sim        the simulation, SEEDS=300'
+	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS=60'
+	@echo 'make bench      the benchmarks, one JSON line each'
+	@echo 'make deb        build/posthouse_VERSION_ARCH.deb'
+	@echo 'make install    PREFIX=/usr/local DESTDIR='
+	@echo 'make deps       everything the goals above install'
+	@echo 'make clean      remove build/'
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

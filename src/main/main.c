@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define POSTHOUSE_VERSION "0.1.0"
-
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "version") == 0) {

@@ -48,6 +48,13 @@ static size_t test_count;
 #define STR_EQ(actual, expected) test_str_eq((actual), (expected), __FILE__, __LINE__)
 #define SUCCEEDS(op, call)       test_succeeds((op), (call), __FILE__, __LINE__)
 
+/* Ends the test without a verdict; the runner shows why. */
+#define SKIP(why)                                                                                                      \
+    do {                                                                                                               \
+        print_message("# skip: %s\n", why);                                                                            \
+        skip();                                                                                                        \
+    } while (0)
+
 static inline void test_str_eq(struct str actual, const char *expected, const char *file, int line)
 {
     if (actual.n == strlen(expected) && (actual.n == 0 || memcmp(actual.p, expected, actual.n) == 0))
