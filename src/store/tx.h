@@ -1,5 +1,5 @@
 /*
- * tx.h - one transaction as engine code sees it.
+ * tx.h - one transaction as engine code sees it, and the store that runs it.
  *
  * A tx is handed to commands by the writer (may write) or to reads by the
  * reader pool (a snapshot, may not write). It is never kept beyond the call.
@@ -9,27 +9,61 @@
  *
  * Engine code reaches rows only through the store_*.h families; each takes
  * (op, tx, ...). No SQL and no engine name appears above this folder.
+ *
+ * How the writer treats commands (one command = one THREAD_WRITER hop):
+ *   - it runs all that wait in one transaction, and answers none before the
+ *     commit is durable;
+ *   - a command that returns an error before it wrote anything fails alone;
+ *   - one that fails after a write takes the group's transaction back; the
+ *     others run again together, then it runs once more by itself;
+ *   - when the store cannot write, every command of the group gets
+ *     ERR_UNAVAILABLE with op->retry_after_s, and nothing of it is stored.
  */
 #pragma once
 
 #include "base/op.h"
 
+#define WRITER_QUEUE_MAX 65536 /* commands waiting for the writer; above it they get ERR_BUSY */
+#define READER_QUEUE_MAX 16384 /* the same for the reader pool */
+#define READERS_MAX      16
+
 struct tx;
 struct store;
 
+/* Where the simulation may interfere, and what it may do there. */
+enum store_point {
+    STORE_AT_STATEMENT, /* before a statement of the writer that changes rows */
+    STORE_AT_COMMIT     /* before the commit of a group that changed something */
+};
+enum store_fault {
+    STORE_NO_FAULT,
+    STORE_FAIL_IO,      /* the statement or commit reports a disk error; nothing of the group is kept */
+    STORE_FAIL_FULL,    /* the same, disk full */
+    STORE_CRASH_BEFORE, /* the process "dies" here: nothing of the group is kept, no post is answered */
+    STORE_CRASH_AFTER   /* at a commit: it becomes durable, then the process "dies" before any answer */
+};
+struct store_faults {
+    enum store_fault (*ask)(void *data, enum store_point point);
+    void *data;
+};
+
 struct store_config {
-    const char *directory;  /* SQLite: the data directory; posthouse.db lies in it. NULL = in memory, for tests */
-    const char *url;        /* PostgreSQL; NULL = SQLite */
-    int readers;            /* connections and threads of the reader pool, 1..16 */
-    int64_t cache_bytes;    /* page cache of the writer's connection */
-    bool threads;           /* false: no threads are started; tests and tools use store_write/store_read directly */
-    bool read_only;         /* for `check` beside a running daemon */
+    const char *directory; /* SQLite: the data directory; posthouse.db lies in it. NULL = in memory, for tests without
+                              threads: store_read then sees the writer's connection */
+    const char *url;       /* PostgreSQL; NULL = SQLite */
+    int readers;           /* connections and threads of the reader pool, 1..16; 0 = 2 */
+    int64_t cache_bytes;   /* page cache of the writer's connection; 0 = 16 MiB */
+    bool threads;   /* false: no threads are started; tests and tools use store_write, store_read and store_turn */
+    bool read_only; /* for `check` beside a running daemon: takes no lock, changes and checkpoints nothing */
     const struct store_faults *faults; /* sim: where to fail; NULL in life */
 };
 
 /* Opens (making and migrating when needed) the store. ERR_CONFLICT when a running daemon holds it for writing,
- * ERR_IO with the reason otherwise. The store owns its threads until store_close. */
+ * ERR_IO with the reason otherwise. The store owns its threads until store_close. With `threads` it installs itself as
+ * the end of THREAD_WRITER and THREAD_READER posts; without, posts wait until store_turn. */
 enum err store_open(struct op *op, const struct store_config *config, struct store **ret_store);
+
+/* Runs what still waits, then stops the threads, checkpoints and closes. Nothing may be posted any more. */
 void store_close(struct store *store);
 
 /* Runs fn in a write transaction of its own and commits it durably, in the calling thread. For tools, tests and the
@@ -41,11 +75,38 @@ enum err store_write(struct op *op, struct store *store, enum err (*fn)(struct o
 enum err store_read(struct op *op, struct store *store, enum err (*fn)(struct op *op, struct tx *tx, void *arg),
                     void *arg);
 
+/* Without threads: runs what waits for the writer as one group, then what waits for the readers, in the calling
+ * thread. Returns how many posts were answered; 0 when nothing waits or the simulated process is dead. */
+int store_turn(struct store *store);
+
+/* True after a simulated crash: every call fails, posts under way were dropped; close it and open it again. */
+bool store_is_dead(const struct store *store);
+
 /* False while commits fail (disk full, I/O error); true again after the first commit that succeeds. The writer tries
  * a small commit every second while it is false, so recovery needs no traffic and no restart. */
 bool store_is_ready(const struct store *store);
+
+/* Without threads: the small commit of the writer that proves the disk takes writes again. */
+enum err store_probe(struct op *op, struct store *store);
 
 /* 16 secret bytes made when the store was: key of every keyed hash (recipients, dedupe keys). */
 const uint8_t *store_hash_key(const struct store *store);
 const uint8_t *tx_hash_key(const struct tx *tx);
 struct store *tx_store(struct tx *tx);
+
+/* True in the writer's transaction, false in a snapshot. */
+bool tx_may_write(const struct tx *tx);
+
+/* What the store did since it was opened; a snapshot for metrics, any thread. */
+struct store_figures {
+    uint64_t commits;       /* that changed something */
+    uint64_t commands;      /* committed in them */
+    uint64_t failures;      /* groups lost to the disk */
+    uint64_t reruns;        /* groups taken back because one command failed late */
+    uint64_t commit_us;     /* time spent in COMMIT, sync and checkpoint included */
+    uint64_t reads;         /* posts of the reader pool */
+    int64_t writer_waiting; /* posts in the writer's queue now */
+    int64_t reader_waiting; /* and in the readers' */
+    int64_t wal_bytes;      /* size of the WAL as of the last commit */
+};
+struct store_figures store_figures(const struct store *store);

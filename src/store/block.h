@@ -1,0 +1,53 @@
+/*
+ * block.h - small fixed-size state records, many to a page.
+ *
+ * What bounds ingest is pages written per event, so the state that events
+ * touch does not live in rows. A record has a number; record `no` stands in
+ * block no / per_block at place no % per_block, and a block is one row of 4,032
+ * bytes, which fills one page. Messages of a mailing have neighbouring numbers,
+ * so 3,000 events of current mailings change a few hundred pages.
+ *
+ * A transaction works on blocks in RAM and writes each changed one once, in key
+ * order, before COMMIT. Nothing is written "later": what was committed is in
+ * the file. See docs/adr/0001-state-blocks.md.
+ *
+ * The records are little-endian, laid out as the structs of store/records.h;
+ * a record never written reads as zeros.
+ */
+#pragma once
+
+#include "store/records.h"
+#include "store/tx.h"
+
+#define BLOCK_BYTES 4032 /* with its row's overhead just below a page of 4,096 */
+
+enum block_kind {
+    BLOCK_MESSAGE_FIXED,      /* struct message_fixed by message no */
+    BLOCK_MESSAGE_DELIVERY,   /* struct message_delivery by message no */
+    BLOCK_MESSAGE_ENGAGEMENT, /* struct message_engagement by message no */
+    BLOCK_MEMBER,             /* struct member_state by member no */
+    BLOCK_KINDS
+};
+
+/* The record, valid until the command ends (the hop, or store_write's fn). `ret_record` is the address of a pointer to
+ * the kind's struct. In a snapshot it is a copy in the op's arena. */
+enum err store_block_get(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, const void *ret_record);
+
+/* The same, to be changed in place: its block is written before COMMIT. Only in the writer's transaction. */
+enum err store_block_edit(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void *ret_record);
+
+/* Says that a record obtained by store_block_get in this command was changed after all. */
+void store_block_dirty(struct tx *tx, enum block_kind kind, uint64_t no);
+
+/* Every record of the stored blocks from from_no on, in order, records never written included as zeros where their
+ * block exists. An error of fn ends the walk and is returned. Sees only what is committed or flushed: for snapshots. */
+enum err store_block_each(struct op *op, struct tx *tx, enum block_kind kind, uint64_t from_no,
+                          enum err (*fn)(struct op *op, uint64_t no, const void *record, void *arg), void *arg);
+
+/* Zeroes the records from_no .. to_no - 1, gives up the blocks that lie wholly inside. For retention; bounded work is
+ * the caller's choice of range. */
+enum err store_block_delete(struct op *op, struct tx *tx, enum block_kind kind, uint64_t from_no, uint64_t to_no);
+
+/* Bytes of a record, and records of a block. */
+size_t store_block_record_bytes(enum block_kind kind);
+uint64_t store_block_per_block(enum block_kind kind);

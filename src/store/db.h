@@ -1,0 +1,118 @@
+/*
+ * db.h - statements, as the table families of this folder write them.
+ *
+ * Private to src/store. A family is a pair store_X.h, store_X.c: the header
+ * speaks of things, the .c holds the SQL of both engines side by side:
+ *
+ *     SQL(mailing_by_id, "SELECT no, name FROM mailing WHERE id = ?1", NULL)
+ *
+ *     struct stmt *stmt;
+ *     bool found;
+ *     TRY(tx_stmt(op, tx, &mailing_by_id, &stmt));
+ *     bind_str(stmt, 1, id);
+ *     TRY(stmt_row(op, stmt, &found));
+ *     if (!found)
+ *         return fail(op, ERR_NOT_FOUND, "no mailing %.*s", STR(id));
+ *     *ret_no = col_int(stmt, 0);
+ *     *ret_name = col_str(op, stmt, 1);
+ *     stmt_reset(stmt);
+ *
+ * Statements are prepared once per connection and kept. Every one is listed
+ * by SQL at link time, and a test asks the engine for its plan: it must reach
+ * rows by primary key or index, unless it is declared with SQL_SCAN.
+ *
+ * Errors: what the disk or engine cannot do is ERR_UNAVAILABLE and spoils the
+ * whole transaction; a broken constraint is ERR_CONFLICT and spoils nothing.
+ */
+#pragma once
+
+#include "store/tx.h"
+
+struct sql {
+    const char *name;
+    const char *sqlite;
+    const char *postgres; /* NULL until the family is carried over */
+    bool scan;            /* reads a whole table on purpose: tiny tables, check, migrations */
+};
+
+#define SQL_ENTRY(name_, sqlite_, postgres_, scan_)                                                                    \
+    static const struct sql name_ = { #name_, sqlite_, postgres_, scan_ };                                             \
+    static const struct sql *const name_##_listed __attribute__((section("store_sql"), used)) = &name_;
+
+/* SQL(name, sqlite text, postgres text or NULL): one statement, found in the list of all. */
+#define SQL(name_, sqlite_, postgres_) SQL_ENTRY(name_, sqlite_, postgres_, false)
+
+/* The same for a statement that may scan its table. */
+#define SQL_SCAN(name_, sqlite_, postgres_) SQL_ENTRY(name_, sqlite_, postgres_, true)
+
+struct stmt;
+
+/* The prepared statement of sql on the tx's connection, reset and without bindings. A statement is used by one caller
+ * at a time: a caller may not hold rows of it while it calls something that uses the same one. */
+enum err tx_stmt(struct op *op, struct tx *tx, const struct sql *sql, struct stmt **ret_stmt);
+
+/* Parameters count from 1. The bytes of str and blob must live until the statement is reset; a str that is not given
+ * becomes NULL, as does an integer equal to `null`. */
+void bind_int(struct stmt *stmt, int i, int64_t value);
+void bind_int_null(struct stmt *stmt, int i, int64_t value, int64_t null);
+void bind_real(struct stmt *stmt, int i, double value);
+void bind_str(struct stmt *stmt, int i, struct str value);
+void bind_blob(struct stmt *stmt, int i, const void *bytes, size_t n);
+void bind_null(struct stmt *stmt, int i);
+
+/* Steps to the next row. Without one the statement is reset. */
+enum err stmt_row(struct op *op, struct stmt *stmt, bool *ret_has_row);
+
+/* Runs a change to its end and resets it. */
+enum err stmt_done(struct op *op, struct stmt *stmt);
+
+/* Leaves a query before its last row. Forgotten resets are made up for when the tx ends. */
+void stmt_reset(struct stmt *stmt);
+
+/* Rows changed by the newest stmt_done. */
+int64_t stmt_changes(const struct stmt *stmt);
+
+/* Columns count from 0 and stand until the next step or reset. */
+int64_t col_int(struct stmt *stmt, int i); /* 0 for NULL */
+double col_real(struct stmt *stmt, int i);
+int64_t col_int_null(struct stmt *stmt, int i, int64_t null); /* `null` for NULL */
+bool col_is_null(struct stmt *stmt, int i);
+
+/* A copy in the op's arena (not given when NULL, or when the arena is full, which stmt_row then reports), or borrowed
+ * until the next step. */
+struct str col_str(struct op *op, struct stmt *stmt, int i);
+struct str col_str_borrowed(struct stmt *stmt, int i);
+struct str col_blob_borrowed(struct stmt *stmt, int i);
+
+/* Says that this command changed something that so far stands only in RAM: a counter, a block, a key. */
+void tx_wrote(struct tx *tx);
+
+/* One step of the schema. Steps are never edited once released; a change is a new step. */
+struct schema_step {
+    int no;           /* 1, 2, 3 ... over all families */
+    const char *name; /* "blocks" */
+    const char *sqlite;
+    const char *postgres;
+};
+
+/* What a family keeps in RAM beside its rows. The hooks run on the writer's thread, in the order of the list in
+ * schema.c; each may be NULL. The state is the store's, one for the process. */
+struct family {
+    const char *name;
+    enum err (*open)(struct op *op, struct tx *tx, void **ret_state); /* in a read transaction, after migrations */
+    void (*close)(void *state);
+    enum err (*flush)(struct op *op, struct tx *tx, void *state); /* before COMMIT: write what is pending */
+    enum err (*trim)(struct op *op, struct tx *tx, void *state);  /* between commands: keep below the maximum */
+    void (*kept)(void *state);                                    /* the group is durable */
+    void (*drop)(void *state);                                    /* the group was rolled back */
+};
+
+/* The RAM state of a family of this store. In a snapshot of a reader thread it belongs to the writer: do not touch. */
+void *tx_state(struct tx *tx, const struct family *family);
+
+/* For tests: a sentence naming each statement whose plan scans a table though it may not, "" when all are well.
+ * Joined in op's arena. */
+enum err store_plan(struct op *op, struct store *store, struct str *ret_scans);
+
+/* For tests: the plan of one text. */
+enum err store_plan_of(struct op *op, struct store *store, const char *sql, struct str *ret_plan);

@@ -1,0 +1,54 @@
+/*
+ * records.h - the layout of the records that state blocks hold.
+ *
+ * These bytes are the file format: a field may be added only where `unused`
+ * stands. Little-endian; instants are microseconds UTC, 0 = not yet.
+ */
+#pragma once
+
+#include <stdint.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records lie in the file as they lie in memory");
+
+/* Set when the message is made. */
+struct message_fixed {
+    uint32_t mailing_no; /* 0 = none */
+    uint32_t cohort_no;  /* the day's figure it counts in */
+    uint32_t member_no;  /* 0 = none */
+    uint32_t flags;      /* MESSAGE_* of the ledger */
+    int64_t sent_at_us;
+};
+
+/* What delivery events change. */
+struct message_delivery {
+    uint64_t status : 8;        /* enum of the status machine */
+    uint64_t failure : 8;       /* severity of its failure row, 0 = none */
+    uint64_t history_last : 48; /* newest row of the history log, 0 = none */
+    int64_t delivered_at_us;
+    int64_t failed_at_us;
+};
+
+/* What opens and clicks change. */
+struct message_engagement {
+    int64_t opened_at_us;
+    int64_t clicked_at_us;
+    uint64_t touch_last; /* newest row of the touch log, 0 = none */
+    uint16_t open_human; /* opens classed human, and so on; they stay at 65,535 once there */
+    uint16_t open_machine;
+    uint16_t click_human;
+    uint16_t click_machine;
+};
+
+/* Counters of a member over all its messages (LED-17). */
+struct member_state {
+    uint32_t messages;
+    uint32_t opened;
+    uint32_t tracked;
+    uint32_t tracked_opened;
+    int64_t last_seen_us;
+};
+
+_Static_assert(sizeof(struct message_fixed) == 24, "file format");
+_Static_assert(sizeof(struct message_delivery) == 24, "file format");
+_Static_assert(sizeof(struct message_engagement) == 32, "file format");
+_Static_assert(sizeof(struct member_state) == 24, "file format");

@@ -1,0 +1,38 @@
+/*
+ * seq.h - numbers for rows, handed out in RAM.
+ *
+ * Each sequence starts at 1 and is never reused, also after its newest rows
+ * were deleted: the next number is a row written with every group that took
+ * one. A group that is rolled back gives its numbers back.
+ */
+#pragma once
+
+#include "store/tx.h"
+
+enum seq {
+    SEQ_MESSAGE,
+    SEQ_HISTORY,
+    SEQ_TOUCH,
+    SEQ_COHORT,
+    SEQ_MAILING,
+    SEQ_MEMBER,
+    SEQ_TENANT,
+    SEQ_LINK,
+    SEQ_PARKED,
+    SEQ_EVENT,
+    SEQ_TASK,
+    SEQ_AUDIT,
+    SEQ_TOKEN,
+    SEQ_DEDUPE,
+    SEQ_SOURCE,
+    SEQS_MAX = 64 /* the row has room for so many; numbers above are never renumbered, only appended */
+};
+
+/* The next number; only in the writer's transaction. */
+uint64_t store_seq_next(struct tx *tx, enum seq seq);
+
+/* The first of n neighbouring numbers. */
+uint64_t store_seq_take(struct tx *tx, enum seq seq, uint64_t n);
+
+/* The newest number given in this sequence; 0 = none. In the writer's transaction. */
+uint64_t store_seq_newest(struct tx *tx, enum seq seq);
