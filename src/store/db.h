@@ -4,7 +4,7 @@
  * Private to src/store. A family is a pair store_X.h, store_X.c: the header
  * speaks of things, the .c holds the SQL of both engines side by side:
  *
- *     SQL(mailing_by_id, "SELECT no, name FROM mailing WHERE id = ?1", NULL)
+ *     SQL(mailing_by_id, "SELECT no, name FROM mailing WHERE id = ?1", NULL);
  *
  *     struct stmt *stmt;
  *     bool found;
@@ -37,7 +37,7 @@ struct sql {
 
 #define SQL_ENTRY(name_, sqlite_, postgres_, scan_)                                                                    \
     static const struct sql name_ = { #name_, sqlite_, postgres_, scan_ };                                             \
-    static const struct sql *const name_##_listed __attribute__((section("store_sql"), used)) = &name_;
+    static const struct sql *const name_##_listed __attribute__((section("store_sql"), used)) = &name_
 
 /* SQL(name, sqlite text, postgres text or NULL): one statement, found in the list of all. */
 #define SQL(name_, sqlite_, postgres_) SQL_ENTRY(name_, sqlite_, postgres_, false)
