@@ -19,10 +19,15 @@ struct message_fixed {
     int64_t sent_at_us;
 };
 
+enum failure_kind { FAILURE_NONE = 0, FAILURE_TEMPORARY = 1, FAILURE_PERMANENT = 2 };
+
+enum word_flag { WORD_COMPLAINED = 1, WORD_UNSUBSCRIBED = 2 };
+
 /* What delivery events change. */
 struct message_delivery {
     uint64_t status : 8;        /* enum of the status machine */
-    uint64_t failure : 8;       /* severity of its failure row, 0 = none */
+    uint64_t failure : 4;       /* enum failure_kind: severity of its failure row */
+    uint64_t words : 4;         /* enum word_flag: which instants its word row holds */
     uint64_t history_last : 48; /* newest row of the history log, 0 = none */
     int64_t delivered_at_us;
     int64_t failed_at_us;
