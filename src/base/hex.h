@@ -3,7 +3,8 @@
  *
  * Encoders write exactly the size their macro names and no NUL. Decoders
  * take exact forms only (right padding, no blanks, unused bits zero), so one
- * value has one spelling and signatures cannot be varied.
+ * value has one spelling and signatures cannot be varied. What a refused text
+ * leaves in ret_bytes means nothing.
  */
 #pragma once
 

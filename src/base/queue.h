@@ -5,8 +5,8 @@
  * allocates and never blocks. The owner takes the whole list in the order of
  * posting, works through it, and comes back: under load batches grow by
  * themselves. A writer thread sleeps in mailbox_wait; an event loop gives a
- * wake call instead (uv_async_send), which is made once per sleep, not per
- * mail.
+ * wake call instead (uv_async_send), which is made for the first mail into an
+ * empty box, not for each. The box outlives its posters.
  */
 #pragma once
 
@@ -32,8 +32,7 @@ struct mailbox {
     void *context;
 };
 
-/* Holds at most max mails (promise 7). `wake` may be called by any posting thread; NULL for an owner that waits itself.
- */
+/* Holds at most max mails (promise 7). `wake` is called on posting threads; NULL for an owner that waits itself. */
 void mailbox_init(struct mailbox *box, int64_t max, void (*wake)(void *context), void *context);
 
 /* From any thread. False, and nothing posted, when the box is full. The mail must stay where it is until taken. */
@@ -48,7 +47,7 @@ struct mail *mailbox_take_all(struct mailbox *box);
 /* Owner: waits until there is mail or timeout_us is over (negative: for ever), then takes all. */
 struct mail *mailbox_wait(struct mailbox *box, int64_t timeout_us);
 
-/* Ends a mailbox_wait early (it then returns NULL), or calls `wake`. */
+/* Ends a mailbox_wait early, the one under way or else the next (NULL when there is no mail), or calls `wake`. */
 void mailbox_nudge(struct mailbox *box);
 
 /* Mails waiting now; for metrics and backpressure. */

@@ -1,0 +1,38 @@
+#include "base/thread.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static void *thread_main(void *argument)
+{
+    struct thread *thread = argument;
+    pthread_setname_np(pthread_self(), thread->name);
+    thread->run(thread->context);
+    return NULL;
+}
+
+enum err thread_start(struct op *op, struct thread *thread, const char *name, void (*run)(void *context), void *context)
+{
+    snprintf(thread->name, sizeof thread->name, "%s", name);
+    thread->run = run;
+    thread->context = context;
+
+    /* The new thread inherits the mask, so it never runs with signals open. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&thread->handle, NULL, thread_main, thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+
+    if (error)
+        return fail(op, ERR_UNAVAILABLE, "thread %s cannot start: %s", name, strerror(error));
+    return OK;
+}
+
+void thread_join(struct thread *thread)
+{
+    int error = pthread_join(thread->handle, NULL);
+    assert(!error); /* started by thread_start and joined once */
+}
