@@ -1,0 +1,131 @@
+/*
+ * source_commit.h - the writer's side of a source: what a page leaves behind.
+ *
+ * One transaction per page (SRC-14): every event's dedupe key and effect, the
+ * counts, the coverage and the lane's position stand or fall together. So a
+ * crash finds the lane either before the page or behind it, and what is read
+ * again is recognised.
+ *
+ * A lane runs under a lease (SRC-10). Each page carries the epoch it was read
+ * under; a page of a lapsed lease is refused whole.
+ */
+#pragma once
+
+#include "engine/ledger.h"
+#include "engine/source_config.h"
+#include "engine/warnings.h"
+
+#define SOURCE_LEASE_US         INT64_C(60000000)
+#define SOURCE_RENEW_US         INT64_C(20000000)
+#define SOURCE_MARKS_MAX        4
+#define SOURCE_NOTES_MAX        4
+#define SOURCE_FUTURE_US        INT64_C(60000000)      /* an item dated later than this is left for later (SRC-16) */
+#define SOURCE_COVERAGE_KEEP_US INT64_C(3024000000000) /* 35 d, as long as dedupe keys: older history is merged */
+
+enum mark_kind { MARK_READ, MARK_HOLE, MARK_GAP };
+
+/* One change of the coverage map. */
+struct coverage_mark {
+    enum mark_kind kind;
+    unsigned classes; /* bits 1 << enum event_class */
+    int64_t begin_us;
+    int64_t end_us;
+    int64_t at_us; /* when it was read or tried */
+};
+
+/* A warning that a lane saw begin or end. */
+struct warning_note {
+    enum warning_code code;
+    bool on;
+    int64_t number;
+    struct str detail;
+};
+
+/* Everything a lane wants kept: a page, or only a new state of affairs. Texts live in the command's arena. */
+struct source_save {
+    uint32_t source_no;
+    uint32_t tenant_no;
+    struct str source_id;
+    uint64_t epoch; /* 0 = no lease is checked: tools */
+    enum lane lane;
+    struct timing timing;
+
+    const struct provider_event *events; /* in the page's order */
+    size_t event_count;
+
+    struct coverage_mark marks[SOURCE_MARKS_MAX];
+    int mark_count;
+    struct warning_note notes[SOURCE_NOTES_MAX];
+    int note_count;
+
+    /* The lane's row afterwards. */
+    bool has_lane;
+    enum lane_state state;
+    int64_t window_begin_us; /* STORE_NO_INSTANT: none under way */
+    int64_t window_end_us;
+    int64_t position_us;
+    int64_t next_run_at_us;
+    struct str last_error; /* not given: well */
+};
+
+struct source_result {
+    int64_t count[RESULT_COUNT]; /* every item in exactly one, but those left for later */
+    int64_t left_count;          /* dated in the future: not taken */
+    int64_t last_event_us;       /* STORE_NO_INSTANT: none */
+    bool is_stopped;             /* backfill: it was cancelled meanwhile; what the page held is kept */
+};
+
+/* Applies a save. ERR_CONFLICT when the lease lapsed: nothing of it is kept. */
+enum err source_commit(struct op *op, struct tx *tx, const struct source_save *save, struct source_result *ret);
+
+/* Applies marks to the maps of both classes; the poller does the same to its copy once the page is committed. */
+void source_marks_apply(struct coverage maps[CLASS_COUNT], const struct coverage_plan *plan,
+                        const struct coverage_mark *marks, int count);
+
+/* ---------------------------------------------------------------------------------------------------------- lease */
+
+/* Takes the lanes of a source for a node, at once when they are free or the node's own already, after 60 s when another
+ * node died. ERR_CONFLICT while another holds them. Writes the begin of the first reading when there is none. */
+enum err source_lease_take(struct op *op, struct tx *tx, uint32_t source_no, struct str node, uint64_t *ret_epoch);
+
+/* Every 20 s. ERR_CONFLICT when the lease is lost. */
+enum err source_lease_renew(struct op *op, struct tx *tx, uint32_t source_no, uint64_t epoch);
+
+/* At shutdown: another node may go on at once. Never fails for a lease that is lost. */
+enum err source_lease_give(struct op *op, struct tx *tx, uint32_t source_no, uint64_t epoch);
+
+/* ------------------------------------------------------------------------------------------------------- webhooks */
+
+enum hook_outcome {
+    HOOK_TAKEN,   /* 200 */
+    HOOK_REPEAT,  /* 200: token and body were here before, nothing changed */
+    HOOK_REPLAYED /* 401: a known token with another body (SRC-28) */
+};
+
+struct source_hook_save {
+    uint32_t source_no;
+    uint32_t tenant_no;
+    struct str source_id;
+    const struct provider_event *events;
+    size_t event_count;
+    struct str replay_token;  /* not given: this provider signs the body */
+    const uint8_t *body_hash; /* STORE_BODY_HASH_BYTES, with replay_token */
+    int64_t replay_until_us;
+};
+
+/* Applies an authentic webhook in one transaction; the answer may leave after its commit (SRC-27). */
+enum err source_hook_commit(struct op *op, struct tx *tx, const struct source_hook_save *save,
+                            enum hook_outcome *ret_outcome, struct source_result *ret);
+
+/* Notes a webhook with a missing or wrong signature (warning hook_refused). Callers post it at most once a minute and
+ * source, with the number refused since. */
+enum err source_hook_refused(struct op *op, struct tx *tx, uint32_t source_no, int64_t count);
+
+/* ------------------------------------------------------------------------------------------------------- backfill */
+
+/* POST .../backfill (SRC-11). ERR_INVALID with pointer, ERR_CONFLICT while one is under way or the source cannot be
+ * polled, ERR_NOT_FOUND. */
+enum err source_backfill_start(struct op *op, struct tx *tx, struct str source_id, int64_t begin_us, int64_t end_us);
+
+/* DELETE .../backfill: also OK when none runs. ERR_NOT_FOUND when there is no such source. */
+enum err source_backfill_stop(struct op *op, struct tx *tx, struct str source_id);

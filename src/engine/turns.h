@@ -1,0 +1,27 @@
+/*
+ * turns.h - who may ask for the next page (stride scheduling, SRC-9).
+ *
+ * Each lane has a pass value that grows by its stride with every page; the
+ * lowest goes first. With weights 6 : 3 : 2 : 1 and work for all, every 12
+ * pages hold exactly 6, 3, 2 and 1 of them. A lane without work gives its
+ * turns away and does not save them up.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/lanes.h"
+
+struct turns {
+    int64_t pass[LANE_COUNT];
+    int64_t level;            /* pass of the newest turn: lanes that come back start here */
+    bool waiting[LANE_COUNT]; /* had work at the last turn */
+};
+
+void turns_init(struct turns *turns);
+
+/* The lane whose turn it is among those with work, or LANE_COUNT when none has; counts the turn. `has_work` says who
+ * has something left to read, `is_ready` who could ask for a page right now: a lane that only waits for its own page
+ * keeps its place. */
+enum lane turns_take(struct turns *turns, const bool has_work[LANE_COUNT], const bool is_ready[LANE_COUNT]);
