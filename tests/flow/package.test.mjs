@@ -1,0 +1,46 @@
+// The Debian package holds what it should, and names the libraries the program needs.
+import { execFileSync } from 'node:child_process'
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+
+const program = process.env.POSTHOUSE ?? 'build/release/posthouse'
+const run = (command, ...args) => execFileSync(command, args, { encoding: 'utf8' })
+const version = run('make', '-s', 'version').trim()
+const path = run('tools/deb', version, program).trim()
+
+test('the Debian package holds program, unit and configuration', () => {
+  const files = run('dpkg-deb', '--contents', path)
+  for (const file of [
+    /^-rwxr-xr-x root\/root .* \.\/usr\/bin\/posthouse$/m,
+    /^-rw-r--r-- root\/root .* \.\/usr\/lib\/systemd\/system\/posthouse\.service$/m,
+    /^-rw-r--r-- root\/root .* \.\/etc\/posthouse\/posthouse\.conf$/m,
+    /^-rw-r--r-- root\/root .* \.\/usr\/share\/doc\/posthouse\/copyright$/m,
+  ])
+    assert.match(files, file)
+})
+
+test('the Debian package keeps an edited configuration when it is updated', () => {
+  assert.equal(run('dpkg-deb', '--info', path, 'conffiles').trim(), '/etc/posthouse/posthouse.conf')
+})
+
+test('the Debian package depends on every library the program is linked to', () => {
+  const depends = run('dpkg-deb', '--field', path, 'Depends')
+  const linked = [...run('objdump', '-p', program).matchAll(/NEEDED +(\S+)/g)].map((m) => m[1])
+  const where = Object.fromEntries([...run('ldd', program).matchAll(/(\S+) => (\S+)/g)].map((m) => [m[1], m[2]]))
+  assert.ok(linked.length > 0)
+  for (const library of linked) {
+    const real = run('realpath', where[library]).trim()
+    const owner = run('dpkg', '-S', `*/${real.split('/').pop()}`).split(':')[0]
+    assert.match(depends, new RegExp(`\\b${owner.replace(/[.+]/g, '\\$&')}\\b`), `${library} is in ${owner}`)
+  }
+})
+
+test('the unit starts the installed program and waits until it answers', () => {
+  const root = run('mktemp', '-d').trim()
+  run('dpkg-deb', '--extract', path, root)
+  const unit = run('cat', `${root}/usr/lib/systemd/system/posthouse.service`)
+  run('rm', '-r', root)
+  assert.match(unit, /^ExecStart=\/usr\/bin\/posthouse serve /m)
+  assert.match(unit, /^Type=notify$/m)
+  assert.doesNotMatch(unit, /@[A-Z]+@/)
+})
