@@ -74,6 +74,9 @@ $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(SAY) CC $<; $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
+# The list of scanners is compiled in.
+$(B)/src/engine/agent.o: data/scanners.txt
+
 # Changes when the compiler or its flags change, so that objects of two minds are never linked together.
 $(B)/flags: FORCE
 	$(file >$@.new,$(CC) $(CPPFLAGS) $(CFLAGS))

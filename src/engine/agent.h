@@ -22,8 +22,8 @@
 
 #include "engine/provider_event.h"
 
-#define AGENT_BYTES_MAX       1024      /* of an agent that are looked at */
-#define AGENT_LIST_BYTES_MAX  (1 << 20) /* of a list by configuration */
+#define AGENT_BYTES_MAX       1024  /* of an agent that are looked at */
+#define AGENT_LIST_BYTES_MAX  32768 /* of a list by configuration */
 #define AGENT_ENTRY_BYTES_MAX 128
 
 struct agent_list;
