@@ -79,6 +79,7 @@ $(B)/src/engine/agent.o: data/scanners.txt
 
 # Changes when the compiler or its flags change, so that objects of two minds are never linked together.
 $(B)/flags: FORCE
+	@command -v $(firstword $(CC)) >/dev/null || { echo "there is no $(CC): tools/deps build installs what building needs" >&2; exit 1; }
 	$(file >$@.new,$(CC) $(CPPFLAGS) $(CFLAGS))
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
@@ -117,6 +118,10 @@ unit: $(UNIT)
 # ---- Goals that install what they need first. Compiling starts in a second make, after tools/deps.
 
 AGAIN = $(MAKE) --no-print-directory -j$(shell nproc)
+# So that the time reported at the end includes building.
+ifndef TEST_BEGAN
+export TEST_BEGAN := $(shell date +%s)
+endif
 
 demo:
 	@tools/deps build
