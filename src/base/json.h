@@ -63,8 +63,8 @@ enum json_type json_type(struct json *j);
  * Goes into the object or array in front; false (and eaten) when the value is something else.
  * Then call json_next_* until it returns false, which leaves the container; to stop earlier call json_leave.
  */
-bool json_enter_object(struct json *j);
-bool json_enter_array(struct json *j);
+bool json_enter_object(struct json *j) __attribute__((warn_unused_result));
+bool json_enter_array(struct json *j) __attribute__((warn_unused_result));
 
 /* The next member, its decoded name in *ret_name and the scanner in front of its value; false behind the last one. */
 bool json_next_member(struct json *j, struct str *ret_name);

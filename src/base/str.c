@@ -1,4 +1,5 @@
 #include "base/str.h"
+#include "base/utf8.h"
 
 struct str str_of(const char *text)
 {
@@ -112,51 +113,20 @@ bool str_to_int(struct str s, int64_t min, int64_t max, int64_t *ret)
     return true;
 }
 
-/*
- * Bytes of the well-formed character at p (1 to 4), 0 when it is not one. The second byte's range depends on the
- * first (RFC 3629 section 4): that is what keeps out long forms, surrogates and everything above U+10FFFF.
- */
-static size_t utf8_char(const unsigned char *p, size_t n)
-{
-    unsigned char low = 0x80, high = 0xBF;
-    size_t bytes;
-
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] < 0xC2 || p[0] > 0xF4)
-        return 0;
-    bytes = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
-    if (p[0] == 0xE0)
-        low = 0xA0;
-    else if (p[0] == 0xED)
-        high = 0x9F;
-    else if (p[0] == 0xF0)
-        low = 0x90;
-    else if (p[0] == 0xF4)
-        high = 0x8F;
-
-    if (n < bytes || p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < bytes; i++)
-        if ((p[i] & 0xC0) != 0x80)
-            return 0;
-    return bytes;
-}
-
 bool str_is_utf8(struct str s)
 {
-    const unsigned char *p = (const unsigned char *)s.p;
     size_t i = 0;
     while (i < s.n) {
         uint64_t word;
+        size_t bad;
         if (s.n - i >= sizeof word) { /* most text is ASCII: eight bytes at a step */
-            memcpy(&word, p + i, sizeof word);
+            memcpy(&word, s.p + i, sizeof word);
             if ((word & 0x8080808080808080u) == 0) {
                 i += sizeof word;
                 continue;
             }
         }
-        size_t bytes = utf8_char(p + i, s.n - i);
+        size_t bytes = utf8_length(s.p + i, s.n - i, &bad);
         if (bytes == 0)
             return false;
         i += bytes;
