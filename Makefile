@@ -102,6 +102,9 @@ else
 $(FUZZ): %: %.o $(B)/tests/fuzz/replay_main.o $(LIBS)
 	$(LINK)
 endif
+# Measures one part alone: make build/release/tests/bench/bench_X.
+$(call programs,tests/bench/bench_*.c): %: %.o $(LIBS)
+	$(LINK)
 .SECONDARY:
 
 .PHONY: unit-programs sim-programs fuzz-programs test-programs objects
