@@ -64,7 +64,7 @@ bool lane_window(const struct lane_view *view, enum lane lane, int64_t *ret_begi
 /* Unread time of a live lane that the provider may no longer have (SRC-20): to be marked before its window opens. */
 bool lane_lost(const struct lane_view *view, enum lane lane, int64_t *ret_begin_us, int64_t *ret_end_us);
 
-/* Everything a live lane or recheck has seen: the first instant it has not. */
+/* First instant that a live lane has not read; for recheck the earlier of both, behind which it never looks. */
 int64_t lane_through(const struct lane_view *view, enum lane lane);
 
 /* SRC-23: microseconds behind, 0 = none. Not for backfill. */

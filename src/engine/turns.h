@@ -8,15 +8,12 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "engine/lanes.h"
 
 struct turns {
     int64_t pass[LANE_COUNT];
-    int64_t level;            /* pass of the newest turn: lanes that come back start here */
-    bool waiting[LANE_COUNT]; /* had work at the last turn */
+    int64_t level;             /* pass of the newest turn: lanes that come back start here */
+    bool had_work[LANE_COUNT]; /* at the last turn */
 };
 
 void turns_init(struct turns *turns);

@@ -1,0 +1,66 @@
+#include "test.h"
+
+#include "engine/turns.h"
+
+static const bool all[LANE_COUNT] = { true, true, true, true };
+
+static void count(struct turns *turns, const bool work[LANE_COUNT], int n, int ret[LANE_COUNT + 1])
+{
+    memset(ret, 0, (LANE_COUNT + 1) * sizeof *ret);
+    for (int i = 0; i < n; i++)
+        ret[turns_take(turns, work, work)]++;
+}
+
+TEST(turns, share_twelve_pages_six_three_two_one)
+{
+    struct turns turns;
+    int got[LANE_COUNT + 1];
+    turns_init(&turns);
+    for (int round = 0; round < 1000; round++) {
+        count(&turns, all, 12, got);
+        EQ(got[LANE_OPENS], 6);
+        EQ(got[LANE_OTHERS], 3);
+        EQ(got[LANE_RECHECK], 2);
+        EQ(got[LANE_BACKFILL], 1);
+    }
+}
+
+TEST(turns, a_lane_without_work_gives_its_turns_away)
+{
+    struct turns turns;
+    int got[LANE_COUNT + 1];
+    turns_init(&turns);
+    count(&turns, (const bool[LANE_COUNT]){ true, true, false, false }, 12, got);
+    EQ(got[LANE_OPENS], 8);
+    EQ(got[LANE_OTHERS], 4);
+}
+
+TEST(turns, nobody_saves_up_turns_while_idle)
+{
+    struct turns turns;
+    int got[LANE_COUNT + 1];
+    turns_init(&turns);
+    count(&turns, (const bool[LANE_COUNT]){ true, false, false, false }, 1000, got);
+    count(&turns, all, 12, got);
+    YES(got[LANE_OPENS] >= 5);
+    YES(got[LANE_BACKFILL] <= 2);
+}
+
+TEST(turns, a_lane_that_waits_for_its_own_page_keeps_its_place)
+{
+    struct turns turns;
+    turns_init(&turns);
+    const bool work[LANE_COUNT] = { true, true, false, false };
+    const bool only_opens[LANE_COUNT] = { true, false, false, false };
+    for (int i = 0; i < 6; i++)
+        EQ(turns_take(&turns, work, only_opens), LANE_OPENS);
+    for (int i = 0; i < 3; i++)
+        EQ(turns_take(&turns, work, work), LANE_OTHERS);
+}
+
+TEST(turns, nobody_ready_is_nobodys_turn)
+{
+    struct turns turns;
+    turns_init(&turns);
+    EQ(turns_take(&turns, all, (const bool[LANE_COUNT]){ false }), LANE_COUNT);
+}
