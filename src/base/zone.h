@@ -3,9 +3,9 @@
  *
  * Our own reader of the system's TZif files (RFC 8536, versions 1 to 4), since
  * libraries are wrong on doubled midnights or carry frozen data. A zone is read
- * once, its rules are laid out as segments of constant offset up to the year
- * 2437, and later instants are folded back by 400 years, the period of the
- * calendar. A lookup is then one table step and costs some nanoseconds.
+ * once and its rules are laid out as segments of constant offset for 400 years,
+ * the period of the calendar; later instants are folded back. A lookup is then
+ * one table step and costs some nanoseconds.
  *
  * Day D of a zone is [first instant of D, first instant of D+1) (KEEP-13): a
  * day starts at the first instant after a gap when its midnight is skipped,
@@ -46,13 +46,13 @@ void zone_reload(void);
 /* Seconds to add to UTC at this instant. */
 int32_t zone_offset_at(const struct zone *zone, int64_t at_us);
 
-/* What the zone's clocks show at this instant. */
+/* What the zone's clocks show at this instant (any between the years -290000 and 290000). */
 struct civil zone_to_local(const struct zone *zone, int64_t at_us);
 
 /* The local day that contains this instant (KEEP-13, LED-28). */
 int32_t zone_day_at(const struct zone *zone, int64_t at_us);
 
-/* First instant of a local day; the day ends where the next one starts. */
+/* First instant of a local day from DAY_MIN to DAY_MAX + 1; the day ends where the next one starts. */
 int64_t zone_day_start(const struct zone *zone, int32_t day);
 
 /* First instant after at_us at which the offset changes; false when there is none up to the year 9999. */
@@ -78,3 +78,6 @@ int64_t zone_from_local_past(const struct zone *zone, const struct civil *local,
  */
 enum err zone_from_tzif(struct op *op, struct str name, struct str bytes, struct zone **ret_zone);
 void zone_free(struct zone *zone);
+
+/* True when both zones give the same answer for every instant. */
+bool zone_same_rules(const struct zone *a, const struct zone *b);
