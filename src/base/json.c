@@ -41,6 +41,10 @@ static inline bool is_digit(const char *p, const char *end)
  * Texts
  */
 
+/* What may follow a backslash beside 'u', and what it means. */
+static const char escape_letters[] = { '"', '\\', '/', 'b', 'f', 'n', 'r', 't' };
+static const char escape_codes[] = { '"', '\\', '/', '\b', '\f', '\n', '\r', '\t' };
+
 /* The four hex digits at p, or -1. */
 static int hex4(const char *p, const char *end)
 {
@@ -69,7 +73,7 @@ static const char *escape_end(struct json *j, const char *p)
     if (j->end - p < 2)
         return stop(j, p, "the text ends inside an escape");
     if (p[1] != 'u')
-        return memchr("\"\\/bfnrt", p[1], 8) ? p + 2 : stop(j, p, "no such escape");
+        return memchr(escape_letters, p[1], sizeof escape_letters) ? p + 2 : stop(j, p, "no such escape");
 
     int code = hex4(p + 2, j->end);
     if (code < 0)
@@ -121,11 +125,12 @@ static const char *text_end(struct json *j, const char *p, struct shape *shape)
 /* The character of the escape at *p, which is moved behind it; escape_end has accepted it. */
 static uint32_t escape_decode(const char **p, const char *end)
 {
-    static const char letters[] = "\"\\/bfnrt", codes[] = "\"\\/\b\f\n\r\t";
     const char *at = *p;
     if (at[1] != 'u') {
+        const char *letter = memchr(escape_letters, at[1], sizeof escape_letters);
+        assert(letter);
         *p += 2;
-        return (uint32_t)codes[strchr(letters, at[1]) - letters];
+        return (uint32_t)escape_codes[letter - escape_letters];
     }
     uint32_t code = (uint32_t)hex4(at + 2, end);
     *p += 6;

@@ -73,7 +73,8 @@ static size_t escape(char *out, unsigned char c)
     out[1] = letter;
     if (letter)
         return 2;
-    memcpy(out + 1, "u00", 3);
+    out[1] = 'u';
+    out[2] = out[3] = '0';
     out[4] = hex[c >> 4];
     out[5] = hex[c & 15];
     return 6;
@@ -112,15 +113,16 @@ static inline void before_name(struct json_writer *w)
 
 void json_put_name(struct json_writer *w, const char *name)
 {
-    size_t n = strlen(name);
+    struct str text = str_of(name);
     before_name(w);
-    if (!buf_reserve(w->buf, n + 3))
+    if (!buf_reserve(w->buf, text.n + 3))
         return;
     char *out = w->buf->p + w->buf->n;
-    out[0] = '"';
-    memcpy(out + 1, name, n);
-    memcpy(out + 1 + n, "\":", 2);
-    w->buf->n += n + 3;
+    *out++ = '"';
+    memcpy(out, text.p, text.n);
+    out[text.n] = '"';
+    out[text.n + 1] = ':';
+    w->buf->n += text.n + 3;
 }
 
 void json_put_name_str(struct json_writer *w, struct str name)

@@ -13,17 +13,17 @@
 
 enum err {
     OK = 0,
-    ERR_MALFORMED,   /* the bytes do not parse: HTTP 400 */
-    ERR_UNAUTHORIZED,/* no or wrong credentials: 401 */
-    ERR_FORBIDDEN,   /* credentials without the scope: 403 */
-    ERR_NOT_FOUND,   /* 404 */
-    ERR_CONFLICT,    /* 409 */
-    ERR_TOO_LARGE,   /* over a named maximum: 413 */
-    ERR_INVALID,     /* parses, but a value is not allowed: 422 */
-    ERR_BUSY,        /* a queue is full, come again: 429 */
-    ERR_UNAVAILABLE, /* store cannot write, shutting down: 503 */
-    ERR_IO,          /* a file, socket or library failed: 500 unless the caller knows better */
-    ERR_BUG          /* broken promise of our own code: 500 */
+    ERR_MALFORMED,    /* the bytes do not parse: HTTP 400 */
+    ERR_UNAUTHORIZED, /* no or wrong credentials: 401 */
+    ERR_FORBIDDEN,    /* credentials without the scope: 403 */
+    ERR_NOT_FOUND,    /* 404 */
+    ERR_CONFLICT,     /* 409 */
+    ERR_TOO_LARGE,    /* over a named maximum: 413 */
+    ERR_INVALID,      /* parses, but a value is not allowed: 422 */
+    ERR_BUSY,         /* a queue is full, come again: 429 */
+    ERR_UNAVAILABLE,  /* store cannot write, shutting down: 503 */
+    ERR_IO,           /* a file, socket or library failed: 500 unless the caller knows better */
+    ERR_BUG           /* broken promise of our own code: 500 */
 };
 
 #define OP_ERROR_BYTES_MAX   512
