@@ -114,7 +114,7 @@ sim-programs: $(SIM)
 fuzz-programs: $(FUZZ)
 test-programs: all $(UNIT) $(SIM) $(filter $(B)/%,$(KILL))
 # Everything compiled, nothing linked: for compiler warnings.
-objects: $(call objs,src tests/unit tests/sim tests/kill tests/fuzz)
+objects: $(call objs,src tests/unit tests/sim tests/kill tests/fuzz tests/bench)
 
 unit: $(UNIT)
 	@tools/run-tests $(UNIT:%=unit:%)

@@ -24,8 +24,7 @@ static const char *const json_valid[] = {
     "\"\xC2\x80 \xE0\xA0\x80 \xED\x9F\xBF \xEF\xBF\xBF \xF0\x90\x80\x80 \xF4\x8F\xBF\xBF \x7F\"",
     "[123456789012345678901234567890123456789012345678901234567890]",
     "[\"exactly sixteen!\",\"one more than six\",\"fifteen of them\"]",
-    "[\n    {\n        \"id\": \"m-1\",\n        \"tags\": [\n            \"a\",\n            \"b\"\n        ]\n    "
-    "}\n]\n",
+    "[\n    {\n        \"id\": \"m-1\",\n        \"tags\": [\n            \"a\"\n        ]\n    }\n]\n",
 };
 
 /* Broken in both modes, alone and inside other documents. */
