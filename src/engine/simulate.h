@@ -71,11 +71,11 @@ enum sim_type {
 #define SIM_TYPES_ALL ((1u << SIM_TYPES) - 1)
 
 enum sim_flag {
-    SIM_LATE = 1,     /* visible late_by after its time */
-    SIM_AGAIN = 2,    /* the second listing of an event */
-    SIM_GARBAGE = 4,  /* malformed or of an unknown type; `type` is the list it hides in */
-    SIM_MACHINE = 8,  /* the model means this open or click to be a machine's */
-    SIM_AT_INDEX = 16 /* internal: visible long after its time (late, or listed again later) */
+    SIM_LATE = 1,    /* visible late_by after its time */
+    SIM_AGAIN = 2,   /* the second listing of an event */
+    SIM_GARBAGE = 4, /* malformed or of an unknown type; `type` is the list it hides in */
+    SIM_MACHINE = 8, /* the model means this open or click to be a machine's */
+    SIM_SLOW = 16    /* visible longer after its time than the usual seconds (late, or listed again later) */
 };
 
 /* One item of the provider's lists. */
