@@ -1,0 +1,88 @@
+#include "serve/call.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "serve/api.h"
+
+#define PAGE_DEFAULT 50
+#define PAGE_MAX     1000
+
+void *call_new(struct http_request *request, size_t bytes)
+{
+    struct call *call;
+    if (op_alloc(&request->op, bytes, &call) != OK) {
+        http_fail(request, ERR_TOO_LARGE);
+        return NULL;
+    }
+    call->request = request;
+    call->api = request->server_data;
+    call->status = 200;
+    buf_init_arena(&call->answer, request->op.arena, CALL_ANSWER_BYTES_MAX);
+    json_write_init(&call->json, &call->answer);
+    call->post.op = request->op;
+    loop_adopt(request->loop, &call->post);
+    return call;
+}
+
+/* All problems of a body in one answer, the first one as its detail. */
+static void end_with_problems(struct call *call)
+{
+    struct http_problem_error errors[JSON_PROBLEMS_MAX];
+    for (size_t i = 0; i < call->problems.count; i++)
+        errors[i] = (struct http_problem_error){ call->problems.items[i].pointer, call->problems.items[i].detail };
+    http_problem(call->request, 422, S(""), str_of(call->post.op.error), errors, call->problems.count);
+}
+
+void call_end(struct call *call, enum err err)
+{
+    if (err == OK && call->answer.full)
+        err = fail(&call->post.op, ERR_TOO_LARGE, "the answer is larger than %u bytes; ask for a smaller page",
+                   CALL_ANSWER_BYTES_MAX);
+    if (err == ERR_INVALID && call->problems.count > 0) {
+        end_with_problems(call);
+        return;
+    }
+    if (err != OK) {
+        call->request->op = call->post.op;
+        http_fail(call->request, err);
+        return;
+    }
+    bool has_body = call->status != 204 && call->answer.n > 0;
+    http_reply(call->request, call->status, has_body ? S("application/json") : S(""), buf_str(&call->answer));
+}
+
+bool call_body(struct call *call, const struct json_field *fields, size_t count, void *target, struct json_seen *seen)
+{
+    enum err err = json_read_body(&call->post.op, call->request->body, fields, count, target, seen, &call->problems);
+    if (err == OK)
+        return true;
+    call_end(call, err);
+    return false;
+}
+
+void call_send(struct call *call, const struct hop *route)
+{
+    call->post.hop = route;
+    post_send(&call->post);
+}
+
+enum err call_reply(struct post *post)
+{
+    call_end(call_of(post), post->err);
+    return OK;
+}
+
+bool call_page(struct call *call, int *ret_limit, struct str *ret_after)
+{
+    struct str limit = http_query(call->request, S("limit"));
+    int64_t value = PAGE_DEFAULT;
+    if (str_given(limit) && !str_to_int(limit, 1, PAGE_MAX, &value)) {
+        call_end(call,
+                 fail_at(&call->post.op, ERR_INVALID, "/limit", "limit must be a whole number from 1 to %d", PAGE_MAX));
+        return false;
+    }
+    *ret_limit = (int)value;
+    *ret_after = http_query(call->request, S("after"));
+    return true;
+}

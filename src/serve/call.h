@@ -1,0 +1,73 @@
+/*
+ * call.h - one API request on its way to the store and back.
+ *
+ *     static const struct hop tenant_put_route[] = {
+ *         { tenant_put_commit, THREAD_WRITER }, // or THREAD_READER
+ *         { call_reply, THREAD_CALLER },
+ *         { 0 },
+ *     };
+ *
+ *     void tenant_put(struct http_request *request)
+ *     {
+ *         struct tenant_put *put = call_new(request, sizeof *put);
+ *         if (put && call_body(&put->call, fields, COUNT, &put->body, &put->seen))
+ *             call_send(&put->call, tenant_put_route);
+ *     }
+ *
+ * The call lives in the request's arena. Its hops write JSON into call->answer
+ * through call->json; the last hop, call_reply, sends it, or the problem that
+ * stands in the op. When the store is done the answer is durable: nothing is
+ * said before (promise 1).
+ */
+#pragma once
+
+#include "base/json_fields.h"
+#include "base/json_write.h"
+#include "base/post.h"
+#include "net/http_reply.h"
+#include "net/http_server.h"
+
+#define CALL_ANSWER_BYTES_MAX (16u * 1024 * 1024)
+
+struct api; /* api.h */
+
+struct call {
+    struct post post; /* first: hops get the post */
+    struct http_request *request;
+    const struct api *api;
+    struct buf answer;
+    struct json_writer json;
+    int status; /* of a good answer; 200 at first, 204 sends no body */
+    struct json_problems problems;
+};
+
+static inline struct call *call_of(struct post *post)
+{
+    return (struct call *)post;
+}
+
+/* A zeroed struct of `bytes` that begins with a struct call, ready to use; NULL when there was no room, the request is
+ * then answered. */
+void *call_new(struct http_request *request, size_t bytes);
+
+/* Reads the JSON body by the table; false when it was refused, the request is then answered (400, or 422 with all
+ * problems). */
+bool call_body(struct call *call, const struct json_field *fields, size_t count, void *target, struct json_seen *seen);
+
+/* Sends the call along its route; call_reply or a hop of the same kind must be its last one. */
+void call_send(struct call *call, const struct hop *route);
+
+/* Last hop: answers with what the hops made of it. */
+enum err call_reply(struct post *post);
+
+/* Answers at once, on the loop: with an error that stands in the post's op, or with what call->answer holds. */
+void call_end(struct call *call, enum err err);
+
+/* The decoded {param} of the route's pattern, in order. */
+static inline struct str call_param(const struct call *call, int i)
+{
+    return call->request->params[i];
+}
+
+/* ?limit= (1..1000, default 50) and ?after=; false when refused, the request is then answered 422. */
+bool call_page(struct call *call, int *ret_limit, struct str *ret_after);
