@@ -30,8 +30,8 @@ enum block_kind {
 };
 
 /* The record, valid until the command ends (the hop, or store_write's fn). `ret_record` is the address of a pointer to
- * the kind's struct. In a snapshot it is a copy in the op's arena. */
-enum err store_block_get(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, const void *ret_record);
+ * the kind's (const) struct. In a snapshot it is a copy in the op's arena. */
+enum err store_block_get(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void *ret_record);
 
 /* The same, to be changed in place: its block is written before COMMIT. Only in the writer's transaction. */
 enum err store_block_edit(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void *ret_record);

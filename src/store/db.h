@@ -47,8 +47,8 @@ struct sql {
 
 struct stmt;
 
-/* The prepared statement of sql on the tx's connection, reset and without bindings. A statement is used by one caller
- * at a time: a caller may not hold rows of it while it calls something that uses the same one. */
+/* The prepared statement of sql on the tx's connection, reset; every parameter must be bound anew. A statement is used
+ * by one caller at a time: a caller may not hold rows of it while it calls something that uses the same one. */
 enum err tx_stmt(struct op *op, struct tx *tx, const struct sql *sql, struct stmt **ret_stmt);
 
 /* Parameters count from 1. The bytes of str and blob must live until the statement is reset; a str that is not given
@@ -78,8 +78,8 @@ double col_real(struct stmt *stmt, int i);
 int64_t col_int_null(struct stmt *stmt, int i, int64_t null); /* `null` for NULL */
 bool col_is_null(struct stmt *stmt, int i);
 
-/* A copy in the op's arena (not given when NULL, or when the arena is full, which stmt_row then reports), or borrowed
- * until the next step. */
+/* A copy in the op's arena, or borrowed until the next step. A copy that does not fit there fails the whole command
+ * with ERR_TOO_LARGE when it returns. */
 struct str col_str(struct op *op, struct stmt *stmt, int i);
 struct str col_str_borrowed(struct stmt *stmt, int i);
 struct str col_blob_borrowed(struct stmt *stmt, int i);
@@ -87,9 +87,12 @@ struct str col_blob_borrowed(struct stmt *stmt, int i);
 /* Says that this command changed something that so far stands only in RAM: a counter, a block, a key. */
 void tx_wrote(struct tx *tx);
 
-/* One step of the schema. Steps are never edited once released; a change is a new step. */
+/* Says that RAM holds as much of this transaction as it may: the group is committed after the command under way. */
+void tx_full(struct tx *tx);
+
+/* One step of the schema: its number is its place in the list of schema.c. A released step is never edited and never
+ * moves; a change is a new step at the end. The text may hold several statements. */
 struct schema_step {
-    int no;           /* 1, 2, 3 ... over all families */
     const char *name; /* "blocks" */
     const char *sqlite;
     const char *postgres;
@@ -102,7 +105,8 @@ struct family {
     enum err (*open)(struct op *op, struct tx *tx, void **ret_state); /* in a read transaction, after migrations */
     void (*close)(void *state);
     enum err (*flush)(struct op *op, struct tx *tx, void *state); /* before COMMIT: write what is pending */
-    enum err (*trim)(struct op *op, struct tx *tx, void *state);  /* between commands: keep below the maximum */
+    enum err (*trim)(struct op *op, struct tx *tx, void *state);  /* between commands: keep below the
+                                                                   maximum, or tx_full */
     void (*kept)(void *state);                                    /* the group is durable */
     void (*drop)(void *state);                                    /* the group was rolled back */
 };

@@ -18,7 +18,7 @@ struct parked {
     uint32_t tenant_no;
     int64_t at_us;
     int64_t parked_at_ms;
-    int32_t day;     /* dedupe day and key, forgotten with it */
+    int32_t day; /* dedupe day and key, forgotten with it */
     uint64_t key[2];
     struct str event; /* the provider_event as bytes (engine/park.c) */
 };

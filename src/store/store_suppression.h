@@ -27,7 +27,7 @@ enum err store_suppression_put(struct op *op, struct tx *tx, struct suppression 
 enum err store_suppression_delete(struct op *op, struct tx *tx, uint64_t no);
 
 /* In force for an address (by_address) or all, of a tenant (0 = any), behind number after_no; at most limit. */
-enum err store_suppression_list(struct op *op, struct tx *tx, uint32_t tenant_no, bool by_address,
-                                int64_t address_hash, uint64_t after_no, int limit,
+enum err store_suppression_list(struct op *op, struct tx *tx, uint32_t tenant_no, bool by_address, int64_t address_hash,
+                                uint64_t after_no, int limit,
                                 enum err (*fn)(struct op *op, struct tx *tx, const struct suppression *row, void *arg),
                                 void *arg, bool *ret_more);

@@ -1,0 +1,486 @@
+#include "store/block.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/core.h"
+
+#define CACHE_BLOCKS 4096 /* kept between commands: 16 MiB */
+#define TOUCHED_MAX  8192 /* changed ones after which a group is committed: 32 MiB */
+#define CHAINS       8192 /* a power of two */
+#define SLAB_BLOCKS  64
+
+extern const struct schema_step block_step;
+extern const struct family block_family;
+
+const struct schema_step block_step = {
+    "blocks",
+    "CREATE TABLE block_message_fixed (no INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+    "CREATE TABLE block_message_delivery (no INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+    "CREATE TABLE block_message_engagement (no INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+    "CREATE TABLE block_member (no INTEGER PRIMARY KEY, data BLOB NOT NULL);",
+    NULL,
+};
+
+#define BLOCK_SQL(kind, table)                                                                                         \
+    SQL(kind##_get, "SELECT data FROM " table " WHERE no = ?1", NULL);                                                 \
+    SQL(kind##_add, "INSERT INTO " table " (no, data) VALUES (?1, ?2)", NULL);                                         \
+    SQL(kind##_set, "UPDATE " table " SET data = ?2 WHERE no = ?1", NULL);                                             \
+    SQL(kind##_walk, "SELECT no, data FROM " table " WHERE no >= ?1 ORDER BY no", NULL);                               \
+    SQL(kind##_erase, "DELETE FROM " table " WHERE no >= ?1 AND no < ?2", NULL)
+
+BLOCK_SQL(fixed, "block_message_fixed");
+BLOCK_SQL(delivery, "block_message_delivery");
+BLOCK_SQL(engagement, "block_message_engagement");
+BLOCK_SQL(member, "block_member");
+
+static const struct kind {
+    size_t record_bytes;
+    uint64_t per_block;
+    const struct sql *get, *add, *set, *walk, *erase;
+} kinds[BLOCK_KINDS] = {
+#define KIND(type, name)                                                                                               \
+    {                                                                                                                  \
+        sizeof(type), BLOCK_BYTES / sizeof(type), &name##_get, &name##_add, &name##_set, &name##_walk, &name##_erase   \
+    }
+    [BLOCK_MESSAGE_FIXED] = KIND(struct message_fixed, fixed),
+    [BLOCK_MESSAGE_DELIVERY] = KIND(struct message_delivery, delivery),
+    [BLOCK_MESSAGE_ENGAGEMENT] = KIND(struct message_engagement, engagement),
+    [BLOCK_MEMBER] = KIND(struct member_state, member),
+};
+
+struct block {
+    uint64_t key;          /* kind and number, see key_of: their order is the order of flushing */
+    struct block *chain;   /* same hash, or the free list */
+    struct block *touched; /* next of those changed in this transaction */
+    bool in_touched;       /* its bytes are not those of the newest commit */
+    bool dirty;            /* its bytes are not yet in the table */
+    bool stored;           /* the table has its row */
+    bool recent;           /* used since the clock hand passed */
+    _Alignas(8) uint8_t data[BLOCK_BYTES];
+};
+
+/* Blocks in RAM on the writer's side. What is clean equals the newest commit. */
+struct blocks {
+    struct block *chains[CHAINS];
+    struct block **all; /* every block that was ever allocated, for the clock hand */
+    size_t count, room, used;
+    size_t hand;
+    struct block *free;
+    struct block *touched;
+    size_t touched_count;
+    struct block *last[BLOCK_KINDS]; /* most calls ask for the block of the call before */
+    struct block **order;            /* scratch of the flush */
+    size_t order_room;
+};
+
+/* One block per kind, for snapshots. */
+struct block_view {
+    uint64_t snapshot; /* what it holds was read in this one */
+    struct {
+        uint64_t no;
+        bool filled;
+        _Alignas(8) uint8_t data[BLOCK_BYTES];
+    } kind[BLOCK_KINDS];
+};
+
+size_t store_block_record_bytes(enum block_kind kind)
+{
+    return kinds[kind].record_bytes;
+}
+
+uint64_t store_block_per_block(enum block_kind kind)
+{
+    return kinds[kind].per_block;
+}
+
+static uint64_t key_of(enum block_kind kind, uint64_t block_no)
+{
+    return (uint64_t)kind << 56 | block_no;
+}
+
+static size_t chain_of(uint64_t key)
+{
+    return key * 0x9E3779B97F4A7C15u >> 32 & (CHAINS - 1);
+}
+
+/* Copies a row's bytes; a row of another length is a damaged file. */
+static enum err copy_row(struct op *op, struct stmt *stmt, int column, uint8_t *data)
+{
+    struct str row = col_blob_borrowed(stmt, column);
+    if (row.n != BLOCK_BYTES)
+        return fail(op, ERR_IO, "a state block is damaged: %zu bytes", row.n);
+    memcpy(data, row.p, BLOCK_BYTES);
+    return OK;
+}
+
+static enum err read_row(struct op *op, struct tx *tx, enum block_kind kind, uint64_t block_no, uint8_t *data,
+                         bool *ret_stored)
+{
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, kinds[kind].get, &stmt));
+    bind_int(stmt, 1, (int64_t)block_no);
+    TRY(stmt_row(op, stmt, &found));
+    if (found) {
+        TRY(copy_row(op, stmt, 0, data));
+        stmt_reset(stmt);
+    } else {
+        memset(data, 0, BLOCK_BYTES);
+    }
+    *ret_stored = found;
+    return OK;
+}
+
+/* --- the writer's cache --- */
+
+static enum err blocks_open(struct op *op, struct tx *tx, void **ret_state)
+{
+    (void)op, (void)tx;
+    *ret_state = calloc(1, sizeof(struct blocks));
+    if (!*ret_state)
+        abort();
+    return OK;
+}
+
+static void blocks_close(void *state)
+{
+    struct blocks *blocks = state;
+    for (size_t i = 0; i < blocks->count; i += SLAB_BLOCKS)
+        free(blocks->all[i]); /* the first of each slab */
+    free(blocks->all);
+    free(blocks->order);
+    free(blocks);
+}
+
+static void blocks_grow(struct blocks *blocks)
+{
+    if (blocks->count + SLAB_BLOCKS > blocks->room) {
+        blocks->room = blocks->room ? 2 * blocks->room : 16 * SLAB_BLOCKS;
+        blocks->all = realloc(blocks->all, blocks->room * sizeof *blocks->all);
+    }
+    struct block *slab = calloc(SLAB_BLOCKS, sizeof *slab);
+    if (!blocks->all || !slab)
+        abort();
+    for (size_t i = 0; i < SLAB_BLOCKS; i++) {
+        blocks->all[blocks->count++] = &slab[i];
+        slab[i].key = UINT64_MAX;
+        slab[i].chain = blocks->free;
+        blocks->free = &slab[i];
+    }
+}
+
+static struct block *block_find(const struct blocks *blocks, uint64_t key)
+{
+    struct block *block = blocks->chains[chain_of(key)];
+    while (block && block->key != key)
+        block = block->chain;
+    return block;
+}
+
+static void block_forget(struct blocks *blocks, struct block *block)
+{
+    struct block **link = &blocks->chains[chain_of(block->key)];
+    while (*link != block)
+        link = &(*link)->chain;
+    *link = block->chain;
+    for (int i = 0; i < BLOCK_KINDS; i++)
+        if (blocks->last[i] == block)
+            blocks->last[i] = NULL;
+    block->chain = blocks->free;
+    block->key = UINT64_MAX;
+    blocks->free = block;
+    blocks->used--;
+}
+
+static enum err block_load(struct op *op, struct tx *tx, struct blocks *blocks, enum block_kind kind, uint64_t block_no,
+                           struct block **ret_block)
+{
+    if (!blocks->free)
+        blocks_grow(blocks);
+    struct block *block = blocks->free;
+    bool stored;
+    TRY(read_row(op, tx, kind, block_no, block->data, &stored));
+    blocks->free = block->chain;
+    block->key = key_of(kind, block_no);
+    block->in_touched = block->dirty = false;
+    block->stored = stored;
+    struct block **chain = &blocks->chains[chain_of(block->key)];
+    block->chain = *chain;
+    *chain = block;
+    blocks->used++;
+    *ret_block = block;
+    return OK;
+}
+
+static enum err block_in_ram(struct op *op, struct tx *tx, enum block_kind kind, uint64_t block_no,
+                             struct block **ret_block)
+{
+    struct blocks *blocks = tx_state(tx, &block_family);
+    uint64_t key = key_of(kind, block_no);
+    struct block *block = blocks->last[kind];
+    if (!block || block->key != key) {
+        block = block_find(blocks, key);
+        if (!block)
+            TRY(block_load(op, tx, blocks, kind, block_no, &block));
+        blocks->last[kind] = block;
+    }
+    block->recent = true;
+    *ret_block = block;
+    return OK;
+}
+
+static void block_touch(struct tx *tx, struct blocks *blocks, struct block *block)
+{
+    tx_wrote(tx);
+    block->dirty = true;
+    if (block->in_touched)
+        return;
+    block->in_touched = true;
+    block->touched = blocks->touched;
+    blocks->touched = block;
+    blocks->touched_count++;
+}
+
+static void *record_in(uint8_t *data, enum block_kind kind, uint64_t no)
+{
+    return data + no % kinds[kind].per_block * kinds[kind].record_bytes;
+}
+
+/* --- snapshots --- */
+
+static enum err view_get(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void **ret_record)
+{
+    struct block_view **view = conn_block_view(tx->conn);
+    if (!*view && !(*view = calloc(1, sizeof **view)))
+        abort();
+    uint64_t block_no = no / kinds[kind].per_block;
+    if ((*view)->snapshot != conn_snapshot(tx->conn)) {
+        for (int i = 0; i < BLOCK_KINDS; i++)
+            (*view)->kind[i].filled = false;
+        (*view)->snapshot = conn_snapshot(tx->conn);
+    }
+    bool stored, same = (*view)->kind[kind].filled && (*view)->kind[kind].no == block_no;
+    if (!same) {
+        (*view)->kind[kind].filled = false;
+        TRY(read_row(op, tx, kind, block_no, (*view)->kind[kind].data, &stored));
+        (*view)->kind[kind].no = block_no;
+        (*view)->kind[kind].filled = true;
+    }
+    void *copy;
+    TRY(op_alloc(op, kinds[kind].record_bytes, &copy));
+    memcpy(copy, record_in((*view)->kind[kind].data, kind, no), kinds[kind].record_bytes);
+    *ret_record = copy;
+    return OK;
+}
+
+/* --- the calls --- */
+
+static enum err record_get(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, bool edit,
+                           void **ret_record)
+{
+    if (!tx_may_write(tx)) {
+        assert(!edit);
+        return view_get(op, tx, kind, no, ret_record);
+    }
+    struct block *block;
+    TRY(block_in_ram(op, tx, kind, no / kinds[kind].per_block, &block));
+    if (edit)
+        block_touch(tx, tx_state(tx, &block_family), block);
+    *ret_record = record_in(block->data, kind, no);
+    return OK;
+}
+
+enum err store_block_get(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void *ret_record)
+{
+    void *record;
+    TRY(record_get(op, tx, kind, no, false, &record));
+    memcpy(ret_record, &record, sizeof record);
+    return OK;
+}
+
+enum err store_block_edit(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void *ret_record)
+{
+    void *record;
+    TRY(record_get(op, tx, kind, no, true, &record));
+    memcpy(ret_record, &record, sizeof record);
+    return OK;
+}
+
+void store_block_dirty(struct tx *tx, enum block_kind kind, uint64_t no)
+{
+    struct blocks *blocks = tx_state(tx, &block_family);
+    struct block *block = block_find(blocks, key_of(kind, no / kinds[kind].per_block));
+    assert(block); /* it was obtained in this command, and blocks leave between commands only */
+    block_touch(tx, blocks, block);
+}
+
+enum err store_block_each(struct op *op, struct tx *tx, enum block_kind kind, uint64_t from_no,
+                          enum err (*fn)(struct op *op, uint64_t no, const void *record, void *arg), void *arg)
+{
+    const struct kind *k = &kinds[kind];
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, k->walk, &stmt));
+    bind_int(stmt, 1, (int64_t)(from_no / k->per_block));
+    for (;;) {
+        _Alignas(8) uint8_t data[BLOCK_BYTES];
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            return OK;
+        TRY(copy_row(op, stmt, 1, data));
+        uint64_t first = (uint64_t)col_int(stmt, 0) * k->per_block;
+        for (uint64_t i = from_no > first ? from_no - first : 0; i < k->per_block; i++) {
+            enum err err = fn(op, first + i, data + i * k->record_bytes, arg);
+            if (err != OK) {
+                stmt_reset(stmt);
+                return err;
+            }
+        }
+    }
+}
+
+/* --- deleting --- */
+
+/* Zeroes records [from_no, to_no) of one block, if the block exists. */
+static enum err zero_part(struct op *op, struct tx *tx, enum block_kind kind, uint64_t from_no, uint64_t to_no)
+{
+    struct block *block;
+    if (from_no == to_no)
+        return OK;
+    TRY(block_in_ram(op, tx, kind, from_no / kinds[kind].per_block, &block));
+    if (!block->stored && !block->dirty)
+        return OK;
+    memset(record_in(block->data, kind, from_no), 0, (size_t)(to_no - from_no) * kinds[kind].record_bytes);
+    block_touch(tx, tx_state(tx, &block_family), block);
+    return OK;
+}
+
+/* A block in RAM whose row goes away: it reads as zeros from now on, and must be forgotten after a rollback. */
+static void zero_in_ram(struct tx *tx, struct blocks *blocks, uint64_t key)
+{
+    struct block *block = block_find(blocks, key);
+    if (!block)
+        return;
+    memset(block->data, 0, BLOCK_BYTES);
+    block_touch(tx, blocks, block);
+    block->dirty = block->stored = false;
+}
+
+enum err store_block_delete(struct op *op, struct tx *tx, enum block_kind kind, uint64_t from_no, uint64_t to_no)
+{
+    uint64_t per = kinds[kind].per_block;
+    if (from_no >= to_no)
+        return OK;
+    uint64_t first = (from_no + per - 1) / per, end = to_no / per; /* whole blocks */
+    if (first > end)                                               /* inside one block */
+        return zero_part(op, tx, kind, from_no, to_no);
+    TRY(zero_part(op, tx, kind, from_no, first * per));
+    TRY(zero_part(op, tx, kind, end * per, to_no));
+
+    for (uint64_t no = first; no < end; no++)
+        zero_in_ram(tx, tx_state(tx, &block_family), key_of(kind, no));
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, kinds[kind].erase, &stmt));
+    bind_int(stmt, 1, (int64_t)first);
+    bind_int(stmt, 2, (int64_t)end);
+    return stmt_done(op, stmt);
+}
+
+/* --- the group --- */
+
+static int by_key(const void *a, const void *b)
+{
+    uint64_t x = (*(struct block *const *)a)->key, y = (*(struct block *const *)b)->key;
+    return (x > y) - (x < y);
+}
+
+static enum err block_write(struct op *op, struct tx *tx, struct block *block)
+{
+    const struct kind *kind = &kinds[block->key >> 56];
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, block->stored ? kind->set : kind->add, &stmt));
+    bind_int(stmt, 1, (int64_t)(block->key & (UINT64_MAX >> 8)));
+    bind_blob(stmt, 2, block->data, BLOCK_BYTES);
+    TRY(stmt_done(op, stmt));
+    block->stored = true;
+    block->dirty = false;
+    return OK;
+}
+
+static enum err blocks_flush(struct op *op, struct tx *tx, void *state)
+{
+    struct blocks *blocks = state;
+    if (blocks->touched_count > blocks->order_room) {
+        blocks->order_room = 2 * blocks->touched_count;
+        blocks->order = realloc(blocks->order, blocks->order_room * sizeof(struct block *));
+        if (!blocks->order)
+            abort();
+    }
+    size_t n = 0;
+    for (struct block *block = blocks->touched; block; block = block->touched)
+        if (block->dirty)
+            blocks->order[n++] = block;
+    if (n > 1)
+        qsort(blocks->order, n, sizeof(struct block *), by_key);
+    for (size_t i = 0; i < n; i++)
+        TRY(block_write(op, tx, blocks->order[i]));
+    return OK;
+}
+
+/* Drops blocks not used lately until the cache has its size again; those changed in this transaction stay. */
+static void blocks_shrink(struct blocks *blocks)
+{
+    for (size_t steps = 2 * blocks->count; blocks->used > CACHE_BLOCKS && steps > 0; steps--) {
+        struct block *block = blocks->all[blocks->hand++ % blocks->count];
+        if (block->key == UINT64_MAX || block->in_touched)
+            continue;
+        if (block->recent)
+            block->recent = false;
+        else
+            block_forget(blocks, block);
+    }
+}
+
+static enum err blocks_trim(struct op *op, struct tx *tx, void *state)
+{
+    struct blocks *blocks = state;
+    (void)op;
+    blocks_shrink(blocks);
+    if (blocks->touched_count > TOUCHED_MAX)
+        tx_full(tx);
+    return OK;
+}
+
+static void blocks_kept(void *state)
+{
+    struct blocks *blocks = state;
+    for (struct block *block = blocks->touched; block; block = block->touched)
+        block->in_touched = false;
+    blocks->touched = NULL;
+    blocks->touched_count = 0;
+    blocks_shrink(blocks);
+}
+
+static void blocks_drop(void *state)
+{
+    struct blocks *blocks = state;
+    while (blocks->touched) {
+        struct block *block = blocks->touched;
+        blocks->touched = block->touched;
+        block->in_touched = false;
+        block_forget(blocks, block);
+    }
+    blocks->touched_count = 0;
+}
+
+const struct family block_family = {
+    .name = "block",
+    .open = blocks_open,
+    .close = blocks_close,
+    .flush = blocks_flush,
+    .trim = blocks_trim,
+    .kept = blocks_kept,
+    .drop = blocks_drop,
+};

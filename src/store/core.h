@@ -1,0 +1,135 @@
+/*
+ * core.h - the inside of the store, shared by store.c, group.c, writer.c,
+ * readers.c, schema.c and sqlite.c; families see db.h only.
+ *
+ *     store.c    opens, owns everything, the calls for tools
+ *     group.c    many commands, one transaction
+ *     writer.c   the thread that runs groups, probes and checkpoints
+ *     readers.c  the threads that run snapshots
+ *     schema.c   the list of steps and families
+ *     sqlite.c   one connection: statements, errors, transactions
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/post.h"
+#include "store/db.h"
+
+#define FAMILIES_MAX       32
+#define RETRY_AFTER_S      2    /* what clients are told when the store cannot write; it is probed every second */
+#define CHECKPOINT_PAGES   1000 /* of WAL before the writer moves them into the file */
+#define PROBE_INTERVAL_US  1000000
+#define WRITER_CACHE_BYTES (16LL * 1024 * 1024)
+#define READER_CACHE_BYTES (4LL * 1024 * 1024)
+
+struct conn;
+struct writer;
+struct readers;
+
+enum conn_role { CONN_WRITER, CONN_READER };
+
+struct tx {
+    struct store *store;
+    struct conn *conn;
+    bool writing;
+    bool broken;                     /* the engine failed: nothing of this transaction can be kept */
+    bool full;                       /* RAM holds enough: commit after this command */
+    bool arena_full;                 /* a column did not fit into the command's arena: its result must not stand */
+    uint64_t wrote;                  /* marks of changes that stand in RAM */
+    char reason[OP_ERROR_BYTES_MAX]; /* sentence of what broke it */
+};
+
+struct store {
+    struct store_config config; /* directory points to an own copy */
+    char *path;                 /* of the database file; NULL = in memory */
+    int lock_fd;                /* -1 without */
+    uint8_t hash_key[16];
+    struct conn *conn;   /* the writer's */
+    struct conn *reader; /* of store_read */
+    pthread_mutex_t reader_lock;
+    void *state[FAMILIES_MAX];
+    struct writer *writer;
+    struct readers *readers;
+    struct post *waiting_read; /* without threads: posts for the readers, newest first */
+    atomic_bool ready;
+    atomic_bool dead;
+    atomic_uint_fast64_t commits, commands, failures, reruns, commit_us, reads;
+    atomic_int_fast64_t wal_bytes;
+};
+
+/* The lists of schema.c; each ends with an entry without name. */
+extern const struct schema_step *const schema_steps[];
+extern const struct family *const store_families[];
+
+/* Brings the file to the newest step, or to step `upto` when that is not 0 (tests of older files). ERR_CONFLICT for a
+ * file of a newer program. */
+enum err schema_migrate(struct op *op, struct conn *conn, int upto);
+
+/* Opens one connection; path NULL = in memory. */
+enum err conn_open(struct op *op, struct store *store, const char *path, enum conn_role role, struct conn **ret_conn);
+
+/* Closes it; never checkpoints. */
+void conn_close(struct conn *conn);
+
+/* Runs a text of statements without parameters. */
+enum err conn_exec(struct op *op, struct conn *conn, const char *text);
+
+/* First column of the first row of the text; ERR_NOT_FOUND without one. */
+enum err conn_int(struct op *op, struct conn *conn, const char *text, int64_t *ret_value);
+
+/* A transaction on tx->conn; the tx must have store, conn and writing set. */
+enum err conn_begin(struct op *op, struct tx *tx);
+enum err conn_commit(struct op *op, struct tx *tx);
+void conn_rollback(struct tx *tx);
+
+/* Rows changed since the connection was opened. */
+uint64_t conn_changes(const struct conn *conn);
+
+/* Counts the transactions of the connection; what was read in another one may be old. */
+uint64_t conn_snapshot(const struct conn *conn);
+
+/* Pages in the WAL after the newest commit of this connection. */
+int64_t conn_wal_pages(const struct conn *conn);
+
+/* Moves the WAL into the file; only for the writer's connection. `truncate`: and empties it if no reader needs it. */
+enum err conn_checkpoint(struct op *op, struct conn *conn, bool truncate);
+
+/* Where block.c keeps its buffer (from malloc) of this connection; freed with it. */
+struct block_view **conn_block_view(struct conn *conn);
+
+/* The plan of a statement as one line. */
+enum err conn_plan(struct op *op, struct conn *conn, const char *text, struct str *ret_plan);
+
+/* Asks the simulation's plan; notes a crash. Returns what is to happen. */
+enum store_fault store_ask(struct store *store, enum store_point point);
+
+/* Runs the hops of posts[0..n-1] in one transaction (or, after late failures, several) and commits. Every post leaves
+ * with its result and its next hop; the caller sends it on. Returns how many were run, from the front: fewer than n
+ * when the time of a group is over. After a simulated crash the posts must not be sent. */
+#define GROUP_MAX 512
+int group_run(struct store *store, struct op *op, struct post **posts, int n);
+
+/* A small commit that changes one row: does the disk take writes. */
+enum err group_probe(struct op *op, struct store *store);
+
+/* Skips the post's hop with this error; the caller sends it on. */
+void post_refuse(struct post *post, enum err err, const char *sentence, int64_t retry_after_s);
+
+/* The writer: its queue always, its thread when start is called. */
+enum err writer_new(struct op *op, struct store *store, struct writer **ret_writer);
+enum err writer_start(struct op *op, struct writer *writer);
+void writer_free(struct writer *writer); /* runs what waits, stops the thread */
+void writer_deliver(void *writer, struct post *post);
+int64_t writer_waiting(const struct writer *writer);
+int writer_turn(struct writer *writer); /* one group in the calling thread */
+
+/* The reader pool. */
+enum err readers_start(struct op *op, struct store *store, int threads, struct readers **ret_readers);
+void readers_free(struct readers *readers);
+void readers_deliver(void *readers, struct post *post);
+int64_t readers_waiting(struct readers *readers);
+
+/* Runs one post over a snapshot of conn. */
+void snapshot_run(struct store *store, struct conn *conn, struct post *post);

@@ -1,0 +1,257 @@
+/*
+ * group.c - many commands, one transaction.
+ *
+ * A command that fails before it wrote anything fails alone. One that fails
+ * after a write cannot be taken out of the transaction, so the whole group is
+ * rolled back, RAM included; the others run again together, and the one that
+ * failed runs once more behind them by itself: its answer then rests on what
+ * was really stored. A group in which this happens often is run one by one.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "store/core.h"
+
+#define GROUP_TIME_US  50000 /* after it, what still waits goes into the next group */
+#define LATE_FAILS_MAX 3     /* taken out of one group before the rest is run one by one */
+
+enum end {
+    END_KEPT,
+    END_LATE, /* one command failed after a write */
+    END_LOST  /* the engine failed */
+};
+
+void post_refuse(struct post *post, enum err err, const char *sentence, int64_t retry_after_s)
+{
+    post->hop++;
+    post->err = fail(&post->op, err, "%s", sentence);
+    post->op.retry_after_s = retry_after_s;
+}
+
+/* --- the state of families --- */
+
+/* False while the store is being opened. */
+static bool is_open(const struct store *store, int i)
+{
+    return store->state[i] || !store_families[i]->open;
+}
+
+static enum err families_flush(struct op *op, struct tx *tx)
+{
+    for (int i = 0; store_families[i]; i++)
+        if (store_families[i]->flush && is_open(tx->store, i))
+            TRY(store_families[i]->flush(op, tx, tx->store->state[i]));
+    return OK;
+}
+
+static enum err families_trim(struct op *op, struct tx *tx)
+{
+    for (int i = 0; store_families[i]; i++)
+        if (store_families[i]->trim && is_open(tx->store, i))
+            TRY(store_families[i]->trim(op, tx, tx->store->state[i]));
+    return OK;
+}
+
+static void families_end(struct store *store, bool kept)
+{
+    for (int i = 0; store_families[i]; i++) {
+        void (*end)(void *state) = kept ? store_families[i]->kept : store_families[i]->drop;
+        if (end && is_open(store, i))
+            end(store->state[i]);
+    }
+}
+
+/* --- one transaction --- */
+
+static uint64_t tx_mark(const struct tx *tx)
+{
+    return tx->wrote + conn_changes(tx->conn);
+}
+
+static void group_rollback(struct tx *tx)
+{
+    conn_rollback(tx);
+    families_end(tx->store, false);
+}
+
+static enum end group_lost(struct tx *tx, struct op *op)
+{
+    if (!tx->reason[0])
+        snprintf(tx->reason, sizeof tx->reason, "%s", op->error);
+    atomic_store(&tx->store->ready, false);
+    atomic_fetch_add(&tx->store->failures, 1);
+    return END_LOST;
+}
+
+static enum end group_commit(struct tx *tx, struct op *op, uint64_t before, int commands)
+{
+    struct store *store = tx->store;
+    bool changed = tx_mark(tx) != before;
+    if (changed && families_flush(op, tx) != OK) {
+        group_rollback(tx);
+        return group_lost(tx, op);
+    }
+    if (!changed) {
+        group_rollback(tx); /* nothing to keep, nothing to sync; also gives back numbers that were taken for nothing */
+        return END_KEPT;
+    }
+    int64_t start_us = clock_mono_us();
+    if (conn_commit(op, tx) != OK) {
+        families_end(store, false);
+        return group_lost(tx, op);
+    }
+    families_end(store, true);
+    atomic_store(&store->ready, true);
+    atomic_fetch_add(&store->commits, 1);
+    atomic_fetch_add(&store->commands, (uint64_t)commands);
+    atomic_fetch_add(&store->commit_us, (uint64_t)(clock_mono_us() - start_us));
+    atomic_store(&store->wal_bytes, conn_wal_pages(store->conn) * 4096);
+    return END_KEPT;
+}
+
+/* Runs the post's hop. False when it failed after a write of its own. */
+static bool command_run(struct tx *tx, struct post *post)
+{
+    uint64_t before = tx_mark(tx);
+    post->tx = tx;
+    tx->arena_full = false;
+    post_run(post);
+    post->tx = NULL;
+    if (tx->arena_full && post->err == OK)
+        post->err = fail(&post->op, ERR_TOO_LARGE, "the operation needs more memory than it may have");
+    return post->err == OK || tx_mark(tx) == before;
+}
+
+/* Runs posts[0..*n-1] once, in one transaction. *n falls when the time of a group is over. */
+static enum end group_once(struct store *store, struct op *op, struct post **posts, int *n, int *ret_late,
+                           char ret_reason[OP_ERROR_BYTES_MAX])
+{
+    struct tx tx = { .store = store, .conn = store->conn, .writing = true };
+    enum end end = END_KEPT;
+    if (conn_begin(op, &tx) != OK) {
+        end = group_lost(&tx, op);
+        memcpy(ret_reason, tx.reason, sizeof tx.reason);
+        return end;
+    }
+
+    uint64_t before = tx_mark(&tx);
+    int64_t start_us = clock_mono_us();
+    int ran = 0;
+    while (end == END_KEPT && ran < *n) {
+        bool alone = command_run(&tx, posts[ran]);
+        op->now_us = posts[ran++]->op.now_us;
+        if (tx.broken || (alone && families_trim(op, &tx) != OK))
+            end = END_LOST;
+        else if (!alone)
+            end = END_LATE;
+        else if (ran < *n && (tx.full || clock_mono_us() - start_us > GROUP_TIME_US))
+            *n = ran;
+    }
+    if (end == END_KEPT) {
+        end = group_commit(&tx, op, before, ran);
+    } else {
+        group_rollback(&tx);
+        *ret_late = ran - 1;
+        if (end == END_LOST)
+            end = group_lost(&tx, op);
+    }
+    if (end == END_LOST)
+        memcpy(ret_reason, tx.reason, sizeof tx.reason);
+    return end;
+}
+
+/* --- a group and its repetitions --- */
+
+/* Puts the posts back to before their hop, so that it can run again. */
+static void rewind_all(struct post **posts, const struct hop *const *hops, int n)
+{
+    for (int i = 0; i < n; i++) {
+        posts[i]->hop = hops[i];
+        posts[i]->op.error[0] = '\0';
+        posts[i]->op.pointer[0] = '\0';
+    }
+}
+
+static void refuse_all(struct post **posts, const struct hop *const *hops, int n, const char *reason)
+{
+    rewind_all(posts, hops, n);
+    for (int i = 0; i < n; i++)
+        post_refuse(posts[i], ERR_UNAVAILABLE, reason, RETRY_AFTER_S);
+}
+
+/* Takes posts[late] out and puts it behind the others. */
+static void move_back(struct post **posts, const struct hop **hops, int n, int late)
+{
+    struct post *post = posts[late];
+    const struct hop *hop = hops[late];
+    memmove(posts + late, posts + late + 1, (size_t)(n - 1 - late) * sizeof *posts);
+    memmove(hops + late, hops + late + 1, (size_t)(n - 1 - late) * sizeof *hops);
+    posts[n - 1] = post;
+    hops[n - 1] = hop;
+}
+
+/* Runs each in a transaction of its own; a late failure is then its result. */
+static void run_alone(struct store *store, struct op *op, struct post **posts, const struct hop **hops, int n)
+{
+    for (int i = 0; i < n && !store_is_dead(store); i++) {
+        int one = 1, late;
+        char reason[OP_ERROR_BYTES_MAX];
+        rewind_all(posts + i, hops + i, 1);
+        if (group_once(store, op, posts + i, &one, &late, reason) == END_LOST)
+            refuse_all(posts + i, hops + i, 1, reason);
+    }
+}
+
+int group_run(struct store *store, struct op *op, struct post **posts, int n)
+{
+    assert(n > 0 && n <= GROUP_MAX);
+    const struct hop *hops[GROUP_MAX];
+    for (int i = 0; i < n; i++)
+        hops[i] = posts[i]->hop;
+
+    int total = n, together = n; /* posts[together..total-1] failed late and run alone afterwards */
+    char reason[OP_ERROR_BYTES_MAX];
+    while (together > 0) {
+        int late = 0, ran = together;
+        enum end end = group_once(store, op, posts, &ran, &late, reason);
+        if (end == END_LOST)
+            refuse_all(posts, hops, together, reason);
+        if (end != END_LATE) {
+            if (ran < together) { /* out of time: those not run are left to the next group */
+                rewind_all(posts + ran, hops + ran, total - ran);
+                return ran;
+            }
+            break;
+        }
+        atomic_fetch_add(&store->reruns, 1);
+        if (total == 1)
+            return 1; /* it was alone: that is its answer */
+        rewind_all(posts, hops, total);
+        move_back(posts, hops, together--, late);
+        if (total - together >= LATE_FAILS_MAX)
+            together = 0;
+    }
+    run_alone(store, op, posts + together, hops + together, total - together);
+    return total;
+}
+
+SQL(probe, "UPDATE meta SET value = value + 1 WHERE name = 'probe'", NULL);
+
+static enum err probe_run(struct post *post)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(&post->op, post->tx, &probe, &stmt));
+    return stmt_done(&post->op, stmt);
+}
+
+enum err group_probe(struct op *op, struct store *store)
+{
+    static const struct hop route[] = { { probe_run, THREAD_WRITER }, { 0 } };
+    struct post post = { .hop = route };
+    struct post *posts[] = { &post };
+    op_init(&post.op, op->arena, op->now_us);
+    group_run(store, op, posts, 1);
+    return post.err == OK ? OK : fail(op, post.err, "%s", post.op.error);
+}

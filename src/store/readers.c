@@ -1,0 +1,152 @@
+/*
+ * readers.c - threads that run THREAD_READER hops, each on a read-only
+ * connection of its own, each hop over one short snapshot.
+ *
+ * A snapshot that stays open keeps the WAL from being emptied, so a long walk
+ * is many hops, not one.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/thread.h"
+#include "store/core.h"
+
+struct reader {
+    struct readers *pool;
+    struct conn *conn;
+    struct thread thread;
+};
+
+struct readers {
+    struct store *store;
+    pthread_mutex_t lock;
+    pthread_cond_t some;
+    struct post *first, **last; /* waiting, oldest first */
+    int64_t waiting;
+    bool stop;
+    int threads;
+    struct reader reader[READERS_MAX];
+};
+
+void snapshot_run(struct store *store, struct conn *conn, struct post *post)
+{
+    struct tx tx = { .store = store, .conn = conn };
+    if (conn_begin(&post->op, &tx) != OK) {
+        post->hop++;
+        post->err = ERR_UNAVAILABLE;
+        return;
+    }
+    post->tx = &tx;
+    post_run(post);
+    post->tx = NULL;
+    if (tx.broken && post->err == OK)
+        post->err = fail(&post->op, ERR_UNAVAILABLE, "%s", tx.reason);
+    if (tx.arena_full && post->err == OK)
+        post->err = fail(&post->op, ERR_TOO_LARGE, "the operation needs more memory than it may have");
+    conn_rollback(&tx);
+    atomic_fetch_add(&store->reads, 1);
+}
+
+void readers_deliver(void *end, struct post *post)
+{
+    struct readers *pool = end;
+    pthread_mutex_lock(&pool->lock);
+    bool room = pool->waiting < READER_QUEUE_MAX;
+    if (room) {
+        post->next = NULL;
+        *pool->last = post;
+        pool->last = &post->next;
+        pool->waiting++;
+        pthread_cond_signal(&pool->some);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (room)
+        return;
+    post_refuse(post, ERR_BUSY, "too many reads are waiting", 1);
+    post_send(post);
+}
+
+int64_t readers_waiting(struct readers *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    int64_t waiting = pool->waiting;
+    pthread_mutex_unlock(&pool->lock);
+    return waiting;
+}
+
+/* The oldest post; NULL when the pool stops and nothing is left. */
+static struct post *readers_take(struct readers *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    while (!pool->first && !pool->stop)
+        pthread_cond_wait(&pool->some, &pool->lock);
+    struct post *post = pool->first;
+    if (post) {
+        pool->first = post->next;
+        if (!pool->first)
+            pool->last = &pool->first;
+        pool->waiting--;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return post;
+}
+
+static void reader_run(void *context)
+{
+    struct reader *reader = context;
+    struct post *post;
+    while ((post = readers_take(reader->pool))) {
+        snapshot_run(reader->pool->store, reader->conn, post);
+        post_send(post);
+    }
+}
+
+enum err readers_start(struct op *op, struct store *store, int threads, struct readers **ret_readers)
+{
+    assert(threads >= 1 && threads <= READERS_MAX);
+    struct readers *pool = calloc(1, sizeof *pool);
+    if (!pool)
+        abort();
+    pool->store = store;
+    pool->last = &pool->first;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->some, NULL);
+    enum err err = OK;
+    for (int i = 0; i < threads && err == OK; i++) {
+        struct reader *reader = &pool->reader[i];
+        reader->pool = pool;
+        char name[24];
+        snprintf(name, sizeof name, "reader-%d", i + 1);
+        err = conn_open(op, store, store->path, CONN_READER, &reader->conn);
+        if (err == OK)
+            err = thread_start(op, &reader->thread, name, reader_run, reader);
+        if (err == OK)
+            pool->threads++;
+        else
+            conn_close(reader->conn);
+    }
+    if (err != OK) {
+        readers_free(pool);
+        return err;
+    }
+    *ret_readers = pool;
+    return OK;
+}
+
+void readers_free(struct readers *pool)
+{
+    if (!pool)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pool->stop = true;
+    pthread_cond_broadcast(&pool->some);
+    pthread_mutex_unlock(&pool->lock);
+    for (int i = 0; i < pool->threads; i++) {
+        thread_join(&pool->reader[i].thread);
+        conn_close(pool->reader[i].conn);
+    }
+    pthread_cond_destroy(&pool->some);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}

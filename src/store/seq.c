@@ -1,0 +1,104 @@
+#include "store/seq.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/db.h"
+
+extern const struct schema_step seq_step;
+extern const struct family seq_family;
+
+/* All sequences are one row of one page, because a group takes from several. */
+const struct schema_step seq_step = {
+    "seq",
+    "CREATE TABLE seq (no INTEGER PRIMARY KEY, newest BLOB NOT NULL);"
+    "INSERT INTO seq (no, newest) VALUES (1, zeroblob(512));",
+    NULL,
+};
+
+SQL(seq_get, "SELECT newest FROM seq WHERE no = 1", NULL);
+SQL(seq_put, "UPDATE seq SET newest = ?1 WHERE no = 1", NULL);
+
+struct seqs {
+    uint64_t newest[SEQS_MAX]; /* little-endian in the row, as in memory */
+    uint64_t durable[SEQS_MAX];
+    bool changed;
+};
+
+static enum err seq_open(struct op *op, struct tx *tx, void **ret_state)
+{
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, &seq_get, &stmt));
+    TRY(stmt_row(op, stmt, &found));
+    struct str row = found ? col_blob_borrowed(stmt, 0) : (struct str){ NULL, 0 };
+    if (row.n != sizeof(uint64_t) * SEQS_MAX)
+        return fail(op, ERR_IO, "the row of sequences is damaged");
+    struct seqs *seqs = calloc(1, sizeof *seqs);
+    if (!seqs)
+        abort();
+    memcpy(seqs->newest, row.p, row.n);
+    memcpy(seqs->durable, row.p, row.n);
+    stmt_reset(stmt);
+    *ret_state = seqs;
+    return OK;
+}
+
+static enum err seq_flush(struct op *op, struct tx *tx, void *state)
+{
+    struct seqs *seqs = state;
+    struct stmt *stmt;
+    if (!seqs->changed)
+        return OK;
+    TRY(tx_stmt(op, tx, &seq_put, &stmt));
+    bind_blob(stmt, 1, seqs->newest, sizeof seqs->newest);
+    return stmt_done(op, stmt);
+}
+
+static void seq_kept(void *state)
+{
+    struct seqs *seqs = state;
+    if (seqs->changed)
+        memcpy(seqs->durable, seqs->newest, sizeof seqs->newest);
+    seqs->changed = false;
+}
+
+static void seq_drop(void *state)
+{
+    struct seqs *seqs = state;
+    if (seqs->changed)
+        memcpy(seqs->newest, seqs->durable, sizeof seqs->newest);
+    seqs->changed = false;
+}
+
+const struct family seq_family = {
+    .name = "seq",
+    .open = seq_open,
+    .close = free,
+    .flush = seq_flush,
+    .kept = seq_kept,
+    .drop = seq_drop,
+};
+
+uint64_t store_seq_take(struct tx *tx, enum seq seq, uint64_t n)
+{
+    struct seqs *seqs = tx_state(tx, &seq_family);
+    assert(tx_may_write(tx) && seq < SEQS_MAX);
+    uint64_t first = seqs->newest[seq] + 1;
+    seqs->newest[seq] += n;
+    seqs->changed = true;
+    return first;
+}
+
+uint64_t store_seq_next(struct tx *tx, enum seq seq)
+{
+    return store_seq_take(tx, seq, 1);
+}
+
+uint64_t store_seq_newest(struct tx *tx, enum seq seq)
+{
+    struct seqs *seqs = tx_state(tx, &seq_family);
+    assert(tx_may_write(tx) && seq < SEQS_MAX);
+    return seqs->newest[seq];
+}

@@ -1,0 +1,501 @@
+/* store.c - opens and owns the parts, and the calls for tools and tests. */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/random.h"
+#include "store/core.h"
+
+const struct schema_step meta_step = {
+    "meta",
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "INSERT INTO meta (name, value) VALUES ('probe', 0);",
+    NULL,
+};
+
+SQL(meta_get, "SELECT value FROM meta WHERE name = ?1", NULL);
+SQL(meta_put, "INSERT INTO meta (name, value) VALUES (?1, ?2)", NULL);
+
+/* --- the directory --- */
+
+static char *path_join(const char *directory, const char *name)
+{
+    size_t n = strlen(directory) + strlen(name) + 2;
+    char *path = malloc(n);
+    if (!path)
+        abort();
+    snprintf(path, n, "%s/%s", directory, name);
+    return path;
+}
+
+/* Whoever holds the lock wrote its process id into the file; for the sentence only. */
+static long lock_holder(int fd)
+{
+    char text[32] = "";
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    return n > 0 ? strtol(text, NULL, 10) : 0;
+}
+
+static enum err store_lock(struct op *op, struct store *store)
+{
+    char *path = path_join(store->config.directory, "posthouse.lock");
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    free(path);
+    if (fd < 0)
+        return fail(op, ERR_IO, "cannot make a lock file in %s: %s", store->config.directory, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        long pid = lock_holder(fd);
+        close(fd);
+        return fail(op, ERR_CONFLICT,
+                    "%s is in use by a running posthouse (process %ld): talk to it with --url, or stop it first",
+                    store->config.directory, pid);
+    }
+    char text[32];
+    int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n)
+        n = 0; /* a full disk: the lock holds all the same */
+    store->lock_fd = fd;
+    return OK;
+}
+
+/* Makes the directory and an empty file that only their owner may read; SQLite gives -wal and -shm the same mode. */
+static enum err store_make_file(struct op *op, struct store *store)
+{
+    const char *directory = store->config.directory;
+    if (mkdir(directory, 0700) != 0 && errno != EEXIST)
+        return fail(op, ERR_IO, "cannot make the data directory %s: %s", directory, strerror(errno));
+    TRY(store_lock(op, store));
+    int fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fail(op, ERR_IO, "cannot open %s: %s", store->path, strerror(errno));
+    close(fd);
+    return OK;
+}
+
+/* --- opening --- */
+
+static enum err key_make(struct op *op, struct tx *tx, void *arg)
+{
+    struct store *store = arg;
+    struct stmt *stmt;
+    random_bytes(store->hash_key, sizeof store->hash_key);
+    TRY(tx_stmt(op, tx, &meta_put, &stmt));
+    bind_str(stmt, 1, S("hash_key"));
+    bind_blob(stmt, 2, store->hash_key, sizeof store->hash_key);
+    TRY(stmt_done(op, stmt));
+    bind_str(stmt, 1, S("created_at_ms"));
+    bind_int(stmt, 2, op_now_ms(op));
+    return stmt_done(op, stmt);
+}
+
+static enum err key_read(struct op *op, struct tx *tx, void *arg)
+{
+    struct store *store = arg;
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, &meta_get, &stmt));
+    bind_str(stmt, 1, S("hash_key"));
+    TRY(stmt_row(op, stmt, &found));
+    if (!found)
+        return fail(op, ERR_NOT_FOUND, "the database has no hash key");
+    struct str key = col_blob_borrowed(stmt, 0);
+    if (key.n != sizeof store->hash_key)
+        return fail(op, ERR_IO, "the hash key of the database is damaged");
+    memcpy(store->hash_key, key.p, key.n);
+    stmt_reset(stmt);
+    return OK;
+}
+
+static enum err families_open(struct op *op, struct tx *tx, void *arg)
+{
+    struct store *store = arg;
+    for (int i = 0; store_families[i]; i++) {
+        assert(i < FAMILIES_MAX);
+        if (store_families[i]->open)
+            TRY(store_families[i]->open(op, tx, &store->state[i]));
+    }
+    return OK;
+}
+
+/* A transaction that keeps nothing, on the writer's connection: before threads are there. */
+static enum err with_conn(struct op *op, struct store *store, enum err (*fn)(struct op *op, struct tx *tx, void *arg),
+                          void *arg)
+{
+    struct tx tx = { .store = store, .conn = store->conn };
+    TRY(conn_begin(op, &tx));
+    enum err err = fn(op, &tx, arg);
+    conn_rollback(&tx);
+    return err;
+}
+
+static enum err check_version(struct op *op, struct store *store)
+{
+    int64_t done;
+    int known = 0;
+    TRY(conn_int(op, store->conn, "PRAGMA user_version", &done));
+    while (schema_steps[known])
+        known++;
+    if (done != known)
+        return fail(op, ERR_CONFLICT,
+                    "the database has schema %d, this posthouse reads %d: start it once to carry it over", (int)done,
+                    known);
+    return OK;
+}
+
+static enum err store_ready_schema(struct op *op, struct store *store)
+{
+    if (store->config.read_only)
+        TRY(check_version(op, store));
+    else
+        TRY(schema_migrate(op, store->conn, 0));
+    enum err err = with_conn(op, store, key_read, store);
+    if (err == ERR_NOT_FOUND && !store->config.read_only)
+        err = store_write(op, store, key_make, store);
+    if (err == OK)
+        err = with_conn(op, store, families_open, store);
+    return err;
+}
+
+static void deliver_read_later(void *end, struct post *post)
+{
+    struct store *store = end;
+    post->next = store->waiting_read;
+    store->waiting_read = post;
+}
+
+static enum err store_start(struct op *op, struct store *store)
+{
+    const struct store_config *config = &store->config;
+    if (config->read_only)
+        return OK;
+    post_install(THREAD_WRITER, writer_deliver, store->writer);
+    if (!config->threads) {
+        post_install(THREAD_READER, deliver_read_later, store);
+        return OK;
+    }
+    TRY(readers_start(op, store, config->readers, &store->readers));
+    post_install(THREAD_READER, readers_deliver, store->readers);
+    return writer_start(op, store->writer);
+}
+
+static enum err store_open_parts(struct op *op, struct store *store)
+{
+    bool read_only = store->config.read_only;
+    if (store->path && !read_only)
+        TRY(store_make_file(op, store));
+    TRY(conn_open(op, store, store->path, read_only ? CONN_READER : CONN_WRITER, &store->conn));
+    TRY(writer_new(op, store, &store->writer));
+    TRY(store_ready_schema(op, store));
+    return store_start(op, store);
+}
+
+static struct store *store_new(const struct store_config *config)
+{
+    struct store *store = calloc(1, sizeof *store);
+    if (!store)
+        abort();
+    store->config = *config;
+    store->lock_fd = -1;
+    if (config->readers <= 0)
+        store->config.readers = 2;
+    if (config->cache_bytes <= 0)
+        store->config.cache_bytes = WRITER_CACHE_BYTES;
+    if (config->directory) {
+        store->config.directory = strdup(config->directory);
+        store->path = path_join(config->directory, "posthouse.db");
+    }
+    pthread_mutex_init(&store->reader_lock, NULL);
+    atomic_store(&store->ready, true);
+    return store;
+}
+
+enum err store_open(struct op *op, const struct store_config *config, struct store **ret_store)
+{
+    if (config->url)
+        return fail(op, ERR_INVALID, "this build knows SQLite only: give a data directory");
+    if (config->readers > READERS_MAX)
+        return fail(op, ERR_INVALID, "at most %d reader threads", READERS_MAX);
+    assert(config->directory || !(config->threads || config->read_only));
+    struct store *store = store_new(config);
+    enum err err = store_open_parts(op, store);
+    if (err != OK) {
+        store_close(store);
+        return err == ERR_UNAVAILABLE ? ERR_IO : err;
+    }
+    *ret_store = store;
+    return OK;
+}
+
+/* An orderly end leaves no WAL behind for the next start to replay. */
+static void store_last_checkpoint(struct store *store)
+{
+    if (!store->conn || store->config.read_only || store_is_dead(store))
+        return;
+    struct op op = { .arena = NULL };
+    conn_checkpoint(&op, store->conn, true);
+}
+
+void store_close(struct store *store)
+{
+    readers_free(store->readers); /* first: what they read may go on to the writer */
+    writer_free(store->writer);
+    for (int i = 0; store_families[i]; i++)
+        if (store->state[i] && store_families[i]->close)
+            store_families[i]->close(store->state[i]);
+    store_last_checkpoint(store);
+    conn_close(store->reader);
+    conn_close(store->conn);
+    if (store->lock_fd >= 0)
+        close(store->lock_fd);
+    pthread_mutex_destroy(&store->reader_lock);
+    if (store->path) {
+        free(store->path);
+        free((void *)(uintptr_t)store->config.directory);
+    }
+    free(store);
+}
+
+/* --- calls in the calling thread --- */
+
+struct call {
+    struct post post;
+    struct op *op; /* the caller's: it waits, so it is ours meanwhile */
+    enum err (*fn)(struct op *op, struct tx *tx, void *arg);
+    void *arg;
+    sem_t answered;
+};
+
+static enum err call_run(struct post *post)
+{
+    struct call *call = (struct call *)(void *)post;
+    return call->fn(call->op, post->tx, call->arg);
+}
+
+static void call_answered(struct post *post)
+{
+    struct call *call = (struct call *)(void *)post;
+    sem_post(&call->answered);
+}
+
+static enum err call_reply(struct post *post)
+{
+    return post->err;
+}
+
+static const struct hop write_route[] = { { call_run, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
+static const struct hop read_route[] = { { call_run, THREAD_READER }, { call_reply, THREAD_CALLER }, { 0 } };
+
+static void call_init(struct call *call, const struct hop *route, struct op *op,
+                      enum err (*fn)(struct op *op, struct tx *tx, void *arg), void *arg)
+{
+    *call = (struct call){ .op = op, .fn = fn, .arg = arg };
+    call->post.hop = route;
+    call->post.home = call_answered;
+    op_init(&call->post.op, op->arena, op->now_us);
+}
+
+/* What the group or the snapshot said on its own account stands in the post's op. */
+static enum err call_end(struct call *call)
+{
+    if (call->post.err != OK && call->post.op.error[0]) {
+        fail(call->op, call->post.err, "%s", call->post.op.error);
+        call->op->retry_after_s = call->post.op.retry_after_s;
+    }
+    return call->post.err;
+}
+
+enum err store_write(struct op *op, struct store *store, enum err (*fn)(struct op *op, struct tx *tx, void *arg),
+                     void *arg)
+{
+    assert(!store->config.read_only);
+    struct call call;
+    call_init(&call, write_route, op, fn, arg);
+    if (store->readers) {
+        sem_init(&call.answered, 0, 0);
+        post_send(&call.post);
+        while (sem_wait(&call.answered) != 0)
+            continue;
+        sem_destroy(&call.answered);
+    } else {
+        struct post *posts[] = { &call.post };
+        struct arena *arena = arena_new(64 * 1024 * 1024);
+        struct op own;
+        op_init(&own, arena, op->now_us);
+        group_run(store, &own, posts, 1);
+        arena_free(arena);
+    }
+    return call_end(&call);
+}
+
+/* The connection of store_read, opened when first used; in memory there is only the writer's. */
+static enum err reader_conn(struct op *op, struct store *store, struct conn **ret_conn)
+{
+    if (store->config.read_only || !store->path) {
+        *ret_conn = store->conn;
+        return OK;
+    }
+    if (!store->reader)
+        TRY(conn_open(op, store, store->path, CONN_READER, &store->reader));
+    *ret_conn = store->reader;
+    return OK;
+}
+
+enum err store_read(struct op *op, struct store *store, enum err (*fn)(struct op *op, struct tx *tx, void *arg),
+                    void *arg)
+{
+    struct call call;
+    struct conn *conn;
+    call_init(&call, read_route, op, fn, arg);
+    pthread_mutex_lock(&store->reader_lock);
+    enum err err = reader_conn(op, store, &conn);
+    if (err == OK) {
+        snapshot_run(store, conn, &call.post);
+        err = call_end(&call);
+    }
+    pthread_mutex_unlock(&store->reader_lock);
+    return err;
+}
+
+static int reads_turn(struct store *store)
+{
+    int n = 0;
+    struct post *oldest = NULL;
+    while (store->waiting_read) { /* newest first: turn it round */
+        struct post *post = store->waiting_read;
+        store->waiting_read = post->next;
+        post->next = oldest;
+        oldest = post;
+    }
+    while (oldest) {
+        struct post *post = oldest;
+        struct conn *conn;
+        oldest = post->next;
+        enum err err = reader_conn(&post->op, store, &conn);
+        if (err == OK)
+            snapshot_run(store, conn, post);
+        else
+            post_refuse(post, ERR_UNAVAILABLE, "the database cannot be read", RETRY_AFTER_S);
+        post_send(post);
+        n++;
+    }
+    return n;
+}
+
+int store_turn(struct store *store)
+{
+    assert(!store->readers);
+    int written = writer_turn(store->writer);
+    return store_is_dead(store) ? 0 : written + reads_turn(store);
+}
+
+enum err store_probe(struct op *op, struct store *store)
+{
+    assert(!store->readers);
+    return group_probe(op, store);
+}
+
+/* --- what others ask --- */
+
+bool store_is_ready(const struct store *store)
+{
+    return atomic_load(&store->ready);
+}
+
+bool store_is_dead(const struct store *store)
+{
+    return atomic_load(&store->dead);
+}
+
+enum store_fault store_ask(struct store *store, enum store_point point)
+{
+    enum store_fault fault = store->config.faults->ask(store->config.faults->data, point);
+    if (fault == STORE_CRASH_BEFORE || fault == STORE_CRASH_AFTER)
+        atomic_store(&store->dead, true);
+    return fault;
+}
+
+const uint8_t *store_hash_key(const struct store *store)
+{
+    return store->hash_key;
+}
+
+const uint8_t *tx_hash_key(const struct tx *tx)
+{
+    return tx->store->hash_key;
+}
+
+struct store *tx_store(struct tx *tx)
+{
+    return tx->store;
+}
+
+bool tx_may_write(const struct tx *tx)
+{
+    return tx->writing;
+}
+
+void tx_wrote(struct tx *tx)
+{
+    assert(tx->writing);
+    tx->wrote++;
+}
+
+void tx_full(struct tx *tx)
+{
+    tx->full = true;
+}
+
+void *tx_state(struct tx *tx, const struct family *family)
+{
+    for (int i = 0; store_families[i]; i++)
+        if (store_families[i] == family)
+            return tx->store->state[i];
+    assert(!"a family that is not in the list of schema.c");
+    return NULL;
+}
+
+struct store_figures store_figures(const struct store *store)
+{
+    return (struct store_figures){
+        .commits = atomic_load(&store->commits),
+        .commands = atomic_load(&store->commands),
+        .failures = atomic_load(&store->failures),
+        .reruns = atomic_load(&store->reruns),
+        .commit_us = atomic_load(&store->commit_us),
+        .reads = atomic_load(&store->reads),
+        .writer_waiting = writer_waiting(store->writer),
+        .reader_waiting = store->readers ? readers_waiting(store->readers) : 0,
+        .wal_bytes = atomic_load(&store->wal_bytes),
+    };
+}
+
+/* --- plans --- */
+
+extern const struct sql *const __start_store_sql[];
+extern const struct sql *const __stop_store_sql[];
+
+enum err store_plan_of(struct op *op, struct store *store, const char *sql, struct str *ret_plan)
+{
+    return conn_plan(op, store->conn, sql, ret_plan);
+}
+
+enum err store_plan(struct op *op, struct store *store, struct str *ret_scans)
+{
+    struct str scans = S("");
+    for (const struct sql *const *entry = __start_store_sql; entry < __stop_store_sql; entry++) {
+        struct str plan;
+        TRY(conn_plan(op, store->conn, (*entry)->sqlite, &plan));
+        if ((*entry)->scan || str_search(plan, S("SCAN")) == plan.n)
+            continue;
+        scans = arena_fmt(op->arena, "%.*s%s: %.*s\n", STR(scans), (*entry)->name, STR(plan));
+    }
+    *ret_scans = scans;
+    return OK;
+}

@@ -1,0 +1,276 @@
+#include "base/random.h"
+#include "store/block.h"
+#include "store_test.h"
+
+static struct fixture f;
+
+struct one {
+    uint64_t no;
+    int64_t opened_at_us;
+};
+
+static enum err put_opened(struct op *op, struct tx *tx, void *arg)
+{
+    const struct one *one = arg;
+    struct message_engagement *record;
+    TRY(store_block_edit(op, tx, BLOCK_MESSAGE_ENGAGEMENT, one->no, &record));
+    record->opened_at_us = one->opened_at_us;
+    return OK;
+}
+
+static enum err get_opened(struct op *op, struct tx *tx, void *arg)
+{
+    struct one *one = arg;
+    const struct message_engagement *record;
+    TRY(store_block_get(op, tx, BLOCK_MESSAGE_ENGAGEMENT, one->no, &record));
+    one->opened_at_us = record->opened_at_us;
+    return OK;
+}
+
+static void put(uint64_t no, int64_t value)
+{
+    struct one one = { no, value };
+    WRITES(&f, put_opened, &one);
+}
+
+static int64_t get(uint64_t no)
+{
+    struct one one = { no, -1 };
+    READS(&f, get_opened, &one);
+    return one.opened_at_us;
+}
+
+TEST(block, reads_zeros_where_nothing_was_written)
+{
+    fixture_start(&f);
+    EQ(get(0), 0);
+    EQ(get(123456789), 0);
+    fixture_end(&f);
+}
+
+TEST(block, keeps_records_apart)
+{
+    fixture_start_file(&f);
+    uint64_t per = store_block_per_block(BLOCK_MESSAGE_ENGAGEMENT);
+    EQ(per, 126);
+    for (uint64_t no = 0; no < 3 * per; no++)
+        put(no, (int64_t)no * 7 + 1);
+    fixture_reopen(&f);
+    for (uint64_t no = 0; no < 3 * per; no++)
+        EQ(get(no), no * 7 + 1);
+    EQ(get(3 * per), 0);
+    fixture_end(&f);
+}
+
+static enum err edit_then_get(struct op *op, struct tx *tx, void *arg)
+{
+    struct one one = { 40, 5 };
+    TRY(put_opened(op, tx, &one));
+    one.opened_at_us = 0;
+    TRY(get_opened(op, tx, &one));
+    *(int64_t *)arg = one.opened_at_us;
+    return OK;
+}
+
+TEST(block, shows_a_transaction_its_own_changes)
+{
+    fixture_start(&f);
+    int64_t seen = 0;
+    WRITES(&f, edit_then_get, &seen);
+    EQ(seen, 5);
+    fixture_end(&f);
+}
+
+static enum err get_then_dirty(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    const struct message_engagement *record;
+    TRY(store_block_get(op, tx, BLOCK_MESSAGE_ENGAGEMENT, 9, &record));
+    if (record->opened_at_us == 0) {
+        ((struct message_engagement *)(uintptr_t)record)->opened_at_us = 77;
+        store_block_dirty(tx, BLOCK_MESSAGE_ENGAGEMENT, 9);
+    }
+    return OK;
+}
+
+TEST(block, writes_a_record_that_was_read_and_then_marked)
+{
+    fixture_start_file(&f);
+    WRITES(&f, get_then_dirty, NULL);
+    fixture_reopen(&f);
+    EQ(get(9), 77);
+    fixture_end(&f);
+}
+
+static enum err put_then_fail(struct op *op, struct tx *tx, void *arg)
+{
+    TRY(put_opened(op, tx, arg));
+    return fail(op, ERR_INVALID, "no");
+}
+
+TEST(block, forgets_the_changes_of_a_rolled_back_transaction)
+{
+    fixture_start(&f);
+    put(1, 10);
+    struct one one = { 1, 99 };
+    EQ(store_write(&f.op, f.store, put_then_fail, &one), ERR_INVALID);
+    EQ(get(1), 10);
+    struct one seen = { 1, 0 };
+    WRITES(&f, get_opened, &seen); /* the writer's RAM, too */
+    EQ(seen.opened_at_us, 10);
+    fixture_end(&f);
+}
+
+/* More blocks in one transaction than the cache holds, and again more after it. */
+static enum err put_many(struct op *op, struct tx *tx, void *arg)
+{
+    uint64_t per = store_block_per_block(BLOCK_MESSAGE_ENGAGEMENT);
+    for (uint64_t i = 0; i < 6000; i++) {
+        struct one one = { i * per + i % per, *(int64_t *)arg + (int64_t)i };
+        TRY(put_opened(op, tx, &one));
+    }
+    return OK;
+}
+
+TEST(block, works_on_more_blocks_than_fit_in_ram)
+{
+    fixture_start_file(&f);
+    uint64_t per = store_block_per_block(BLOCK_MESSAGE_ENGAGEMENT);
+    for (int64_t base = 1; base <= 200001; base += 100000)
+        WRITES(&f, put_many, &base);
+    fixture_reopen(&f);
+    for (uint64_t i = 0; i < 6000; i += 37)
+        EQ(get(i * per + i % per), 200001 + (int64_t)i);
+    fixture_end(&f);
+}
+
+struct sum {
+    uint64_t records, first, last;
+    int64_t sum;
+    uint64_t stop_at;
+};
+
+static enum err add_up(struct op *op, uint64_t no, const void *record, void *arg)
+{
+    struct sum *sum = arg;
+    const struct message_engagement *engagement = record;
+    if (sum->records++ == 0)
+        sum->first = no;
+    sum->last = no;
+    sum->sum += engagement->opened_at_us;
+    return sum->stop_at && no == sum->stop_at ? fail(op, ERR_BUSY, "enough") : OK;
+}
+
+static uint64_t walk_from;
+
+static enum err walk(struct op *op, struct tx *tx, void *arg)
+{
+    return store_block_each(op, tx, BLOCK_MESSAGE_ENGAGEMENT, walk_from, add_up, arg);
+}
+
+TEST(block, walks_all_records_in_order)
+{
+    fixture_start(&f);
+    put(5, 1);
+    put(300, 2);  /* block 2 */
+    put(5000, 4); /* block 39 */
+    struct sum all = { 0 };
+    walk_from = 0;
+    READS(&f, walk, &all);
+    EQ(all.records, 3 * 126);
+    EQ(all.sum, 7);
+    EQ(all.first, 0);
+    EQ(all.last, 40 * 126 - 1);
+
+    struct sum part = { 0 };
+    walk_from = 300;
+    READS(&f, walk, &part);
+    EQ(part.first, 300);
+    EQ(part.sum, 6);
+
+    struct sum stopped = { .stop_at = 301 };
+    EQ(store_read(&f.op, f.store, walk, &stopped), ERR_BUSY);
+    EQ(stopped.last, 301);
+    fixture_end(&f);
+}
+
+struct range {
+    uint64_t from, to;
+    bool fail;
+};
+
+static enum err delete_range(struct op *op, struct tx *tx, void *arg)
+{
+    const struct range *range = arg;
+    TRY(store_block_delete(op, tx, BLOCK_MESSAGE_ENGAGEMENT, range->from, range->to));
+    return range->fail ? fail(op, ERR_INVALID, "no") : OK;
+}
+
+TEST(block, deletes_exactly_a_range)
+{
+    fixture_start_file(&f);
+    struct range cases[] = { { 0, 126, false },   { 10, 20, false },   { 100, 700, false }, { 126, 252, false },
+                             { 125, 127, false }, { 500, 500, false }, { 100, 700, true } };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        for (uint64_t no = 0; no < 800; no += 5)
+            put(no, 3);
+        enum err err = store_write(&f.op, f.store, delete_range, &cases[c]);
+        EQ(err, cases[c].fail ? ERR_INVALID : OK);
+        for (int round = 0; round < 2; round++) {
+            for (uint64_t no = 0; no < 800; no += 5) {
+                bool gone = !cases[c].fail && no >= cases[c].from && no < cases[c].to;
+                EQ(get(no), gone ? 0 : 3);
+            }
+            fixture_reopen(&f);
+        }
+    }
+    fixture_end(&f);
+}
+
+/* Random changes, failures and reopenings against an array. */
+struct batch {
+    struct rng *rng;
+    int64_t *model;
+    bool fail;
+};
+
+#define MODEL 4000
+
+static enum err random_changes(struct op *op, struct tx *tx, void *arg)
+{
+    struct batch *batch = arg;
+    for (int i = 0; i < 50; i++) {
+        struct one one = { rng_below(batch->rng, MODEL), (int64_t)rng_below(batch->rng, 1000) };
+        struct one before = { one.no, 0 };
+        TRY(get_opened(op, tx, &before));
+        EQ(before.opened_at_us, batch->model[one.no]);
+        TRY(put_opened(op, tx, &one));
+        batch->model[one.no] = one.opened_at_us;
+    }
+    return batch->fail ? fail(op, ERR_INVALID, "no") : OK;
+}
+
+TEST(block, equals_an_array_whatever_fails)
+{
+    struct rng rng;
+    static int64_t model[MODEL], kept[MODEL];
+    rng_init(&rng, 4);
+    memset(model, 0, sizeof model);
+    memset(kept, 0, sizeof kept);
+    fixture_start_file(&f);
+    for (int round = 0; round < 200; round++) {
+        struct batch batch = { &rng, model, rng_chance(&rng, 0.2) };
+        if (rng_chance(&rng, 0.2))
+            fixture_plan(&f, STORE_AT_STATEMENT, STORE_FAIL_IO, rng_between(&rng, 1, 20));
+        if (store_write(&f.op, f.store, random_changes, &batch) == OK)
+            memcpy(kept, model, sizeof model);
+        else
+            memcpy(model, kept, sizeof model);
+        f.countdown = 0;
+        if (rng_chance(&rng, 0.05))
+            fixture_reopen(&f);
+    }
+    for (uint64_t no = 0; no < MODEL; no++)
+        EQ(get(no), kept[no]);
+    fixture_end(&f);
+}

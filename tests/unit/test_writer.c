@@ -1,0 +1,177 @@
+#include <semaphore.h>
+
+#include "store/tally.h"
+#include "store_test.h"
+
+/* Posts go through the writer's thread, then a reader's, then home. */
+struct trip {
+    struct post post;
+    struct mailing_stats seen;
+    sem_t *home;
+};
+
+static enum err trip_write(struct post *post)
+{
+    store_mailing_count(post->tx, 3, MAILING_CLICKED, 1);
+    return OK;
+}
+
+static enum err trip_read(struct post *post)
+{
+    struct trip *trip = (struct trip *)(void *)post;
+    if (post->err != OK)
+        return post->err;
+    return store_mailing_stats_get(&post->op, post->tx, 3, &trip->seen);
+}
+
+static enum err trip_home(struct post *post)
+{
+    return post->err;
+}
+
+static const struct hop trip_route[] = {
+    { trip_write, THREAD_WRITER },
+    { trip_read, THREAD_READER },
+    { trip_home, THREAD_CALLER },
+    { 0 },
+};
+
+static void come_home(struct post *post)
+{
+    sem_post(((struct trip *)(void *)post)->home);
+}
+
+#define TRIPS 2000
+
+static struct fixture f;
+static struct trip trips[TRIPS];
+static sem_t home;
+
+static void start_threads(void)
+{
+    fixture_directory(&f);
+    struct store_config config = fixture_config(&f);
+    config.threads = true;
+    SUCCEEDS(&f.op, store_open(&f.op, &config, &f.store));
+    sem_init(&home, 0, 0);
+}
+
+static void send_trip(int i)
+{
+    trips[i] = (struct trip){ .home = &home };
+    trips[i].post.hop = trip_route;
+    trips[i].post.home = come_home;
+    op_init(&trips[i].post.op, f.arena, f.op.now_us);
+    post_send(&trips[i].post);
+}
+
+static void await(int n)
+{
+    while (n > 0)
+        if (sem_wait(&home) == 0)
+            n--;
+}
+
+TEST(writer, lets_readers_see_what_it_has_answered)
+{
+    start_threads();
+    for (int i = 0; i < 20; i++) {
+        send_trip(i);
+        await(1);
+        EQ(trips[i].post.err, OK);
+        EQ(trips[i].seen.figure[MAILING_CLICKED], i + 1);
+    }
+    fixture_end(&f);
+}
+
+TEST(writer, gathers_waiting_commands_into_few_commits)
+{
+    start_threads();
+    uint64_t before = store_figures(f.store).commits;
+    for (int i = 0; i < TRIPS; i++)
+        send_trip(i);
+    await(TRIPS);
+    for (int i = 0; i < TRIPS; i++)
+        EQ(trips[i].post.err, OK);
+    struct store_figures figures = store_figures(f.store);
+    EQ(figures.reads, TRIPS);
+    YES(figures.commits - before < TRIPS / 2);
+    EQ(figures.writer_waiting, 0);
+    fixture_end(&f);
+}
+
+static enum err clicked_of(struct op *op, struct tx *tx, void *arg)
+{
+    struct mailing_stats stats;
+    TRY(store_mailing_stats_get(op, tx, 3, &stats));
+    *(int64_t *)arg = stats.figure[MAILING_CLICKED];
+    return OK;
+}
+
+static enum err click(struct op *op, struct tx *tx, void *arg)
+{
+    (void)op, (void)arg;
+    store_mailing_count(tx, 3, MAILING_CLICKED, 1);
+    return OK;
+}
+
+TEST(writer, serves_calls_that_wait_for_their_answer)
+{
+    start_threads();
+    int64_t n = 0;
+    WRITES(&f, click, NULL);
+    READS(&f, clicked_of, &n);
+    EQ(n, 1);
+    fixture_end(&f);
+}
+
+TEST(writer, runs_what_waits_before_it_stops)
+{
+    start_threads();
+    for (int i = 0; i < 100; i++)
+        send_trip(i);
+    await(100);
+    fixture_reopen(&f);
+    int64_t n = 0;
+    READS(&f, clicked_of, &n);
+    EQ(n, 100);
+    fixture_end(&f);
+}
+
+TEST(writer, finds_out_by_itself_that_the_disk_takes_writes_again)
+{
+    start_threads();
+    fixture_plan(&f, STORE_AT_COMMIT, STORE_FAIL_FULL, 1);
+    send_trip(0);
+    await(1);
+    EQ(trips[0].post.err, ERR_UNAVAILABLE);
+    YES(trips[0].post.op.retry_after_s > 0);
+    /* No command comes, and still: only the probe can change it. The test ends when it does. */
+    while (!store_is_ready(f.store))
+        usleep(1000);
+    EQ(store_figures(f.store).failures, 1);
+    fixture_end(&f);
+}
+
+TEST(writer, refuses_commands_when_too_many_wait)
+{
+    fixture_start_file(&f); /* no thread takes them */
+    static struct trip many[WRITER_QUEUE_MAX + 1];
+    static const struct hop short_route[] = { { trip_write, THREAD_WRITER }, { trip_home, THREAD_CALLER }, { 0 } };
+    sem_init(&home, 0, 0);
+    for (int i = 0; i <= WRITER_QUEUE_MAX; i++) {
+        many[i] = (struct trip){ .home = &home };
+        many[i].post.hop = short_route;
+        many[i].post.home = come_home;
+        op_init(&many[i].post.op, f.arena, f.op.now_us);
+        post_send(&many[i].post);
+    }
+    await(1);
+    EQ(many[WRITER_QUEUE_MAX].post.err, ERR_BUSY);
+    EQ(many[WRITER_QUEUE_MAX].post.op.retry_after_s, 1);
+    int answered = 0;
+    for (int n; (n = store_turn(f.store)) > 0;)
+        answered += n;
+    EQ(answered, WRITER_QUEUE_MAX);
+    fixture_end(&f);
+}
