@@ -138,8 +138,8 @@ size_t sim_page(struct sim *sim, const struct sim_query *query, int64_t now_us, 
                 size_t max);
 struct sim_place sim_place_of(const struct sim_event *event);
 
-/* Items that became visible in (after_us, until_us], in no special order; calls back for each. */
-void sim_became_visible(struct sim *sim, int64_t after_us, int64_t until_us,
+/* Items of these types that became visible in (after_us, until_us], in no special order; calls back for each. */
+void sim_became_visible(struct sim *sim, uint32_t types, int64_t after_us, int64_t until_us,
                         void (*take)(void *data, const struct sim_event *event), void *data);
 
 /* The provider's id of an event; ret_id gets SIM_ID_BYTES characters. */

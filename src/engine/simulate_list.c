@@ -204,24 +204,29 @@ size_t sim_page(struct sim *sim, const struct sim_query *query, int64_t now_us, 
     return count;
 }
 
-void sim_became_visible(struct sim *sim, int64_t after_us, int64_t until_us,
+void sim_became_visible(struct sim *sim, uint32_t types, int64_t after_us, int64_t until_us,
                         void (*take)(void *data, const struct sim_event *event), void *data)
 {
     sim_list_settle(sim);
     struct recent recent = { 0 };
     int64_t usual_us = sim_compressed(sim, SIM_LISTING_US) + 1;
     struct sim_place from = { .at_us = after_us - usual_us };
-    for (size_t i = find_place(&sim->list, from); i < sim->list.count && sim->list.items[i].at_us <= until_us; i++) {
-        const struct sim_event *event = entry_event(sim, &sim->list.items[i], &recent);
-        if (!(event->flags & SIM_SLOW) && event->visible_at_us > after_us && event->visible_at_us <= until_us)
+    for (size_t i = find_place(&sim->list, from); i < sim->list.count; i++) {
+        const struct sim_entry *entry = &sim->list.items[i];
+        if (entry->at_us > until_us)
+            break;
+        if (entry->flags & SIM_SLOW || !(types & 1u << entry->type))
+            continue;
+        const struct sim_event *event = entry_event(sim, entry, &recent);
+        if (event->visible_at_us > after_us && event->visible_at_us <= until_us)
             take(data, event);
     }
     for (size_t i = 0; i < sim->slow.count; i++) {
         /* cut_ends may have moved it by less than a millisecond since it was entered. */
-        int64_t about_us = sim->slow.items[i].at_us;
-        if (about_us <= after_us || about_us - 1000 > until_us)
+        const struct sim_entry *entry = &sim->slow.items[i];
+        if (!(types & 1u << entry->type) || entry->at_us <= after_us || entry->at_us - 1000 > until_us)
             continue;
-        const struct sim_event *event = entry_event(sim, &sim->slow.items[i], &recent);
+        const struct sim_event *event = entry_event(sim, entry, &recent);
         if (event->visible_at_us > after_us && event->visible_at_us <= until_us)
             take(data, event);
     }

@@ -178,7 +178,7 @@ TEST(simulate_list, tells_each_item_that_became_visible_once)
     memset(&seen, 0, sizeof seen);
     int64_t step_us = 7 * 60 * INT64_C(1000000) + 13;
     for (int64_t at_us = START_US - 1; at_us < END_US; at_us += step_us)
-        sim_became_visible(sim, at_us, at_us + step_us, take, &seen);
+        sim_became_visible(sim, SIM_TYPES_ALL, at_us, at_us + step_us, take, &seen);
     EQ(seen.count, count_visible(sim, END_US, SIM_TYPES_ALL));
     for (uint32_t no = 0; no < 3000; no++)
         for (size_t n = 0; n < SIM_EVENTS_MAX; n++)
