@@ -30,5 +30,8 @@ void post_send(struct post *post)
 void post_run(struct post *post)
 {
     const struct hop *hop = post->hop++;
-    post->err = hop->run(post);
+    bool last = post->hop->run == NULL;
+    enum err err = hop->run(post);
+    if (!last)
+        post->err = err; /* after its last hop the post may be gone */
 }
