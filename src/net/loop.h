@@ -15,13 +15,14 @@
 #pragma once
 
 #include "base/post.h"
+#include "base/queue.h"
 #include "net/timer.h"
 
 struct loop;
 
 /* One function to run on a loop; embed it in what the function works on. Owned by the loop until it runs. */
 struct errand {
-    struct errand *next;
+    struct mail mail;
     void (*run)(struct errand *errand);
 };
 

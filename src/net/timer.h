@@ -36,8 +36,9 @@ void timers_set(struct timers *timers, struct timer *timer, int64_t due_ms);
 /* Forgets the timer; nothing happens when it is not set. */
 void timers_clear(struct timers *timers, struct timer *timer);
 
-/* Takes the next timer with due_ms <= now_ms out of the heap; NULL when none is due. */
-struct timer *timers_take_due(struct timers *timers, int64_t now_ms);
+/* Takes the next timer with due_ms <= now_ms out of the heap; NULL when none is due. Timers with an order of `newer` or
+ * above wait, so that a timer which sets itself again to "now" cannot hold its loop for ever. */
+struct timer *timers_take_due(struct timers *timers, int64_t now_ms, uint64_t newer);
 
 /* When the next timer is due, INT64_MAX without any. */
 int64_t timers_next_ms(const struct timers *timers);
