@@ -1,9 +1,9 @@
 /*
- * addr.h - an IP address with port, ranges of addresses, and which ones are nobody's public business.
+ * addr.h - an IP address with its port, and which addresses are nobody's public business.
  *
  * Both families are kept as 16 bytes; IPv4 stands in its mapped form
- * (::ffff:a.b.c.d), so a rule written for 10.0.0.0/8 also catches a name that
- * resolves to ::ffff:10.0.0.1 (EVT-36).
+ * (::ffff:a.b.c.d), as in base/cidr.h, so what is said about 10.0.0.1 also
+ * holds for a name that resolves to ::ffff:10.0.0.1 (EVT-36).
  */
 #pragma once
 
@@ -19,11 +19,6 @@ struct addr {
     uint16_t port;
 };
 
-struct addr_range {
-    uint8_t ip[16];
-    int bits; /* of the 128 that must agree */
-};
-
 /* False for families other than IPv4 and IPv6. */
 bool addr_of_sockaddr(const struct sockaddr *sockaddr, struct addr *ret);
 
@@ -33,16 +28,12 @@ size_t addr_to_sockaddr(const struct addr *addr, struct sockaddr_storage *ret);
 /* "127.0.0.1:7420", "[::1]:7420", "localhost:0": numbers and localhost only, no name is looked up. */
 enum err addr_parse(struct op *op, struct str text, struct addr *ret);
 
-/* "10.0.0.0/8", "fd00::/8", "192.0.2.7". */
-enum err addr_range_parse(struct op *op, struct str text, struct addr_range *ret);
-
 /* "192.0.2.7" or "2001:db8::1" into buffer; the str points there. */
 struct str addr_ip_text(const struct addr *addr, char buffer[ADDR_TEXT_BYTES_MAX]);
 
 /* "192.0.2.7:80" or "[2001:db8::1]:80". */
 struct str addr_text(const struct addr *addr, char buffer[ADDR_TEXT_BYTES_MAX]);
 
-bool addr_in_range(const struct addr *addr, const struct addr_range *range);
 bool addr_is_loopback(const struct addr *addr);
 
 /* Not a public host: unspecified, loopback, private (RFC 1918), link-local, shared (RFC 6598), unique local,
