@@ -64,10 +64,11 @@ $(B)/lib$(1).a: $(call objs,src/$(1))
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_lib,$(l))))
 
-# Debian ships llhttp as C sources; they are compiled as they are, without our warnings.
+# Debian ships llhttp as C sources; they are compiled as they are, without our warnings. Strict: what could be read in
+# two ways (blanks before a colon, loose chunk ends) is refused.
 $(B)/libllhttp.a: $(B)/flags
 	@mkdir -p $(B)/llhttp
-	$(SAY) CC llhttp; for f in api http llhttp; do $(CC) -O2 -w $(filter -fsanitize=%,$(CFLAGS)) -I/usr/share/include/llhttp -c -o $(B)/llhttp/$$f.o /usr/share/llhttp/$$f.c || exit 1; done
+	$(SAY) CC llhttp; for f in api http llhttp; do $(CC) -O2 -w -DLLHTTP_STRICT_MODE=1 $(filter -fsanitize=%,$(CFLAGS)) -I/usr/share/include/llhttp -c -o $(B)/llhttp/$$f.o /usr/share/llhttp/$$f.c || exit 1; done
 	@ar rcs $@ $(B)/llhttp/*.o
 
 $(B)/%.o: %.c $(B)/flags

@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "net/addr.h"
+#include "base/cidr.h"
 #include "net/loop.h"
 
 #define HTTP_CLIENT_HOST_MAX       4
@@ -22,11 +22,10 @@
 struct http_client;
 
 struct http_client_config {
-    const struct addr_range *allow; /* internal ranges that may be reached all the same */
-    size_t allow_count;
-    bool allow_loopback;    /* --dev, the simulator and tests */
-    const char *ca_file;    /* NULL: the system's */
-    const char *user_agent; /* NULL: "Posthouse" */
+    const struct cidr_list *allow; /* internal networks that may be reached all the same; NULL: none */
+    bool allow_loopback;           /* --dev, the simulator and tests */
+    const char *ca_file;           /* NULL: the system's */
+    const char *user_agent;        /* NULL: "Posthouse" */
 };
 
 struct http_header {

@@ -19,23 +19,16 @@
  */
 #pragma once
 
+#include "base/buf.h"
 #include "net/addr.h"
+#include "net/http_head.h"
 #include "net/http_route.h"
 #include "net/loop.h"
 
-#define HTTP_HEAD_BYTES_MAX    16384 /* request line and headers: 431 above */
-#define HTTP_HEADERS_MAX       100   /* header lines: 431 above */
 #define HTTP_STREAM_BYTES_HIGH 65536 /* http_stream_write asks to wait above this many unsent bytes */
 
 struct http_server;
 struct http_conn;
-struct http_reply_head;
-
-/* One line of the head, as offsets into it. */
-struct http_line {
-    uint16_t name_at, name_bytes;
-    uint16_t value_at, value_bytes;
-};
 
 enum http_body {
     HTTP_BODY_PIECE,  /* bytes, valid during the call */
@@ -54,29 +47,33 @@ struct http_request {
     struct addr peer;
     const struct http_route *route;
     struct str params[HTTP_PARAMS_MAX]; /* decoded, in the order of the pattern */
+    int param_count;
+    bool head_only; /* HEAD: the body of the answer is not sent */
+    int64_t began_us;
     struct loop *loop;
     void *server_data; /* from the server's config */
     void *data;        /* the handler's own; NULL at first */
     enum err body_err; /* with HTTP_BODY_BROKEN: ERR_TOO_LARGE, ERR_MALFORMED or ERR_IO (client gone or too slow) */
 
-    /* The rest belongs to http_conn.c and http_reply.c. */
+    /* The rest belongs to this folder. */
     struct http_server *server;
     struct http_conn *conn; /* NULL when the client has left */
-    struct http_request *next_free;
-    struct str head;
-    struct http_line lines[HTTP_HEADERS_MAX];
-    int line_count;
-    bool head_only, answered, streaming, body_complete, keep_alive, http_1_0;
-    int64_t began_us;
-    int64_t body_bytes;
-    char *body_buffer; /* of bodies too large for the arena's first chunk */
-    size_t body_room;
-    int status; /* of the answer */
-    char *reply_headers;
-    size_t reply_headers_n, reply_headers_room;
+    struct http_request *next;
+    struct buf body_buffer;
+    int64_t body_bytes; /* that have come so far */
+    struct buf reply_headers;
     void (*body_take)(struct http_request *request, struct str piece, enum http_body state);
     void (*stream_ready)(struct http_request *request);
     void (*stream_gone)(struct http_request *request);
+    int status;         /* of the answer */
+    bool handed;        /* to its handler, who owes an answer */
+    bool answered;      /* the status line is out */
+    bool streaming;     /* an answer of unknown length is under way */
+    bool stream_full;   /* the stream waits for `ready` */
+    bool body_complete; /* nothing of this request is still to be read */
+    bool keep_alive;    /* the client wants to go on after the answer */
+    int sends;          /* blocks of output that point into this request */
+    struct http_head head;
 };
 
 struct http_server_config {
