@@ -25,6 +25,7 @@ enum seq {
     SEQ_TOKEN,
     SEQ_DEDUPE,
     SEQ_SOURCE,
+    SEQ_IDEMPOTENCY,
     SEQS_MAX = 64 /* the row has room for so many; numbers above are never renumbered, only appended */
 };
 
