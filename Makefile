@@ -10,7 +10,7 @@ ifeq ($(origin CC),default)
 CC := $(if $(filter fuzz,$(BUILD)),clang,gcc)
 endif
 WARN  := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
-         -Wformat=2 -Wno-format-nonliteral -Wundef -Wvla -Wpointer-arith -Wwrite-strings -Wcast-qual -Wswitch-enum -Wno-missing-field-initializers -Wno-gnu-zero-variadic-macro-arguments
+         -Wformat=2 -Wno-format-nonliteral -Wundef -Wvla -Wpointer-arith -Wwrite-strings -Wcast-qual -Wswitch-enum -Wno-missing-field-initializers -Wconversion -Wno-string-conversion -Wno-gnu-zero-variadic-macro-arguments
 FLAGS_release := -O2 -g
 FLAGS_debug   := -O0 -g3
 FLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer

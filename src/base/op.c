@@ -33,6 +33,9 @@ static void write_error(struct op *op, const char *format, va_list args)
     copy_clipped(op->error, sizeof op->error, text);
 }
 
+#undef fail /* of the analyzer, see op.h */
+#undef fail_at
+
 enum err fail(struct op *op, enum err err, const char *format, ...)
 {
     assert(err != OK);

@@ -53,6 +53,12 @@ enum err fail(struct op *op, enum err err, const char *format, ...) __attribute_
 enum err fail_at(struct op *op, enum err err, const char *pointer, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* The analyzer cannot see that they return what they were given, and follows paths that do not exist. */
+#ifdef __clang_analyzer__
+#define fail(op, err, ...)             (fail(op, err, __VA_ARGS__), (err))
+#define fail_at(op, err, pointer, ...) (fail_at(op, err, pointer, __VA_ARGS__), (err))
+#endif
+
 /* Zeroed memory of the op; fails with ERR_TOO_LARGE when its arena is full. */
 enum err op_alloc(struct op *op, size_t bytes, void *ret_p);
 

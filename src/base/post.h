@@ -38,8 +38,8 @@ struct hop {
 };
 
 struct post {
-    struct post *next;     /* link of whatever mailbox holds it */
-    const struct hop *hop; /* the hop to run next */
+    struct post *next;               /* link of whatever mailbox holds it */
+    const struct hop *hop;           /* the hop to run next */
     void (*home)(struct post *post); /* delivers the post to the caller's thread; called on any thread */
     void *home_data;                 /* for `home`: the loop */
     struct tx *tx;                   /* set on THREAD_WRITER and THREAD_READER */

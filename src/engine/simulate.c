@@ -184,9 +184,7 @@ struct str sim_event_id(const struct sim *sim, const struct sim_event *event, ch
     struct sim_dice dice = sim_dice_of(sim->config.seed, DICE_ID, event->no ^ parity, event->id_n);
     uint64_t bits = sim_dice_next(&dice);
     for (int i = 0; i < SIM_ID_BYTES; i++) {
-        if (i == 10)
-            bits = sim_dice_next(&dice);
-        else if (i == 20)
+        if (i == 10 || i == 20)
             bits = sim_dice_next(&dice);
         ret_id[i] = letters[bits & 63];
         bits >>= 6;
@@ -233,7 +231,7 @@ static bool grow(void *items, size_t *room, size_t wanted, size_t bytes)
         return false;
     memcpy(items, &grown, sizeof grown);
     *room = larger;
-    return true;
+    return true; /* cppcheck-suppress memleak ; the memory is now behind items */
 }
 
 static struct sim_posting keep_posting(struct sim *sim, const struct sim_posting *posting)

@@ -238,8 +238,9 @@ static void give_ids(struct life *life)
         struct str word = sim_type_word((enum sim_type)event->type);
         for (size_t k = 0; k < i; k++) {
             const struct sim_event *before = &life->events[k];
-            event->id_n += before->at_us / SIM_DAY_US == event->at_us / SIM_DAY_US &&
-                           str_eq(word, sim_type_word((enum sim_type)before->type));
+            if (before->at_us / SIM_DAY_US == event->at_us / SIM_DAY_US &&
+                str_eq(word, sim_type_word((enum sim_type)before->type)))
+                event->id_n++;
         }
     }
 }

@@ -59,8 +59,9 @@ static enum err store_lock(struct op *op, struct store *store)
     }
     char text[32];
     int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n)
-        n = 0; /* a full disk: the lock holds all the same */
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n) {
+        /* A full disk: the number is missing, the lock holds all the same. */
+    }
     store->lock_fd = fd;
     return OK;
 }
