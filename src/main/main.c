@@ -1,15 +1,12 @@
 /*
- * main.c - the posthouse program.
+ * main.c - the posthouse program: one word to start, a table of commands behind it.
  */
-#include <stdio.h>
-#include <string.h>
+#include <signal.h>
+
+#include "main/cli.h"
 
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "version") == 0) {
-        puts("posthouse " POSTHOUSE_VERSION);
-        return 0;
-    }
-    fputs("usage: posthouse NOUN VERB [args]\n", stderr);
-    return 2;
+    signal(SIGPIPE, SIG_IGN); /* a reader that left is an error of the write, not an end of the process */
+    return cli_main(argc, argv);
 }

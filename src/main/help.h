@@ -1,0 +1,17 @@
+/*
+ * help.h - what --help prints, made from the table of commands.
+ */
+#pragma once
+
+#include <stdio.h>
+
+#include "main/cli.h"
+
+/* Every command in a line. */
+void help_all(FILE *out);
+
+/* The verbs of one noun. */
+void help_noun(FILE *out, const char *noun);
+
+/* One command with its options. */
+void help_command(FILE *out, const struct command *command);
