@@ -1,21 +1,32 @@
 /*
  * ledger.h - what happened to each message, and figures that can be proved.
  *
- * One row of state per message; every figure moves by the truth value of its
- * condition before and after a change (LED-15), never by recount. The functions
- * here run inside a writer's transaction and leave whole facts behind.
+ *     event -> key known? -> which message? -> fields, status, failure row,
+ *              duplicate     none: parked      suppression, touches, last seen
+ *                                              -> figures that changed move
  *
- * Facts of a message are spread by how they are used: ledger_state.h holds the
- * fixed-size state records that events touch, store_message.h the wide row that
- * only people read.
+ * All of it happens inside one writer's transaction and the same set of events
+ * in any order, split in any pages and repeated any number of times ends in the
+ * same rows (LED-9): instants are earliest known, failures and classes follow
+ * rules that do not look at arrival, the status table has no way back.
  */
 #pragma once
 
 #include "engine/provider_event.h"
+#include "engine/subject.h"
 #include "store/tx.h"
 
 /* Applies one provider event of a source: dedupe key, finding the message (SRC-25), fields, status, counters,
- * suppression, last seen, history; or parks it. `source_id` is stored as cause ("receipt SOURCE").
- * The event's key must be filled. Never fails for what the event holds; errors are the store's. */
+ * suppression, last seen, history; or parks it (LED-14). source_id is stored as cause ("receipt SOURCE"). tenant_no is
+ * the source's tenant: a message of another tenant counts as not known; 0 = any. The event's key must be filled.
+ * Never fails for what the event holds; errors are the store's. */
 enum err ledger_apply(struct op *op, struct tx *tx, struct str source_id, uint32_t source_no, uint32_t tenant_no,
                       const struct provider_event *event, enum event_result *ret_result);
+
+/* The same for an event whose message is known and whose key is taken. *ret_changed: more than the touch log and the
+ * event instants of the mailing moved. A message of another tenant is left alone. */
+enum err ledger_apply_to(struct op *op, struct tx *tx, struct str source_id, uint32_t tenant_no,
+                         const struct provider_event *event, uint64_t message_no, bool *ret_changed);
+
+/* The message an event speaks of, first hit wins (SRC-25); 0 when it is not known yet. */
+enum err ledger_find(struct op *op, struct tx *tx, const struct provider_event *event, uint64_t *ret_no);

@@ -93,6 +93,7 @@ struct provider_event {
     struct str ip;    /* valid address text or not given (SRC-39) */
     struct str agent; /* user agent; given and empty counts as evidence only where the provider sent the field */
     uint32_t bits;    /* evidence the item itself carries: provider, agent, mail proxy, image proxy */
+    int64_t client;   /* keyed hash of ip and agent once the ledger made it (LED-24); 0 before and when unknown */
 };
 
 enum event_result {

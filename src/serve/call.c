@@ -8,6 +8,8 @@
 #define PAGE_DEFAULT 50
 #define PAGE_MAX     1000
 
+#define CALL_ID_BYTES_MAX 128
+
 void *call_new(struct http_request *request, size_t bytes)
 {
     struct call *call;
@@ -85,4 +87,37 @@ bool call_page(struct call *call, int *ret_limit, struct str *ret_after)
     *ret_limit = (int)value;
     *ret_after = http_query(call->request, S("after"));
     return true;
+}
+
+bool call_id(struct call *call)
+{
+    struct str id = call_param(call, 0);
+    if (id.n > 0 && id.n <= CALL_ID_BYTES_MAX && str_is_utf8(id) && str_find(id, '\0') == id.n)
+        return true;
+    call_end(call, fail(&call->post.op, ERR_INVALID, "an id is 1 to %d bytes of UTF-8", CALL_ID_BYTES_MAX));
+    return false;
+}
+
+uint32_t call_tenant(const struct call *call)
+{
+    (void)call;
+    return 0;
+}
+
+enum err call_may_see(struct op *op, const struct call *call, uint32_t tenant_no)
+{
+    uint32_t only = call_tenant(call);
+    return only == 0 || only == tenant_no ? OK : fail(op, ERR_NOT_FOUND, "there is no such thing for this token");
+}
+
+enum err call_may_make_tenant(struct op *op, const struct call *call, struct str tenant)
+{
+    (void)tenant;
+    return call_tenant(call) == 0 ? OK : fail(op, ERR_FORBIDDEN, "this token is bound to one tenant");
+}
+
+void call_restart(struct call *call)
+{
+    buf_reset(&call->answer);
+    json_write_init(&call->json, &call->answer);
 }

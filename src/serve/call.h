@@ -71,3 +71,19 @@ static inline struct str call_param(const struct call *call, int i)
 
 /* ?limit= (1..1000, default 50) and ?after=; false when refused, the request is then answered 422. */
 bool call_page(struct call *call, int *ret_limit, struct str *ret_after);
+
+/* The {id} of the path as a name: 1 to 128 bytes of UTF-8 without NUL; false when refused, the request is then
+ * answered 422. */
+bool call_id(struct call *call);
+
+/* The one tenant the caller's token is bound to, by number; 0 = all. */
+uint32_t call_tenant(const struct call *call);
+
+/* OK, or ERR_NOT_FOUND for what belongs to a tenant the caller may not see. */
+enum err call_may_see(struct op *op, const struct call *call, uint32_t tenant_no);
+
+/* A token bound to a tenant makes no other one: ERR_FORBIDDEN. */
+enum err call_may_make_tenant(struct op *op, const struct call *call, struct str tenant);
+
+/* Empties the answer: a writer hop may run again (post.h). */
+void call_restart(struct call *call);

@@ -9,19 +9,20 @@
 
 #include <stdio.h>
 
+#include "store/families.h"
+
 extern const struct schema_step meta_step, block_step, seq_step, tally_step;
 extern const struct family block_family, seq_family, tally_family;
 
 const struct schema_step *const schema_steps[] = {
-    &meta_step, &block_step, &seq_step, &tally_step, NULL,
+    &meta_step,   &block_step, &seq_step,     &tally_step,       &tenant_step, &cohort_step,     &message_step,
+    &member_step, &log_step,   &outcome_step, &suppression_step, &parked_step, &client_key_step, NULL,
 };
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 const struct family *const store_families[] = {
-    &block_family,
-    &tally_family,
-    &seq_family,
-    NULL,
+    &block_family,  &tally_family,      &tenant_family, &cohort_family, &link_family,
+    &parked_family, &client_key_family, &seq_family,    NULL,
 };
 
 static enum err step_run(struct op *op, struct conn *conn, const struct schema_step *step, int no)

@@ -26,6 +26,7 @@ enum seq {
     SEQ_DEDUPE,
     SEQ_SOURCE,
     SEQ_IDEMPOTENCY,
+    SEQ_SUPPRESSION,
     SEQS_MAX = 64 /* the row has room for so many; numbers above are never renumbered, only appended */
 };
 

@@ -70,10 +70,10 @@ enum err store_message_find_provider(struct op *op, struct tx *tx, int64_t provi
 enum err store_message_fill(struct op *op, struct tx *tx, const struct message_row *row);
 
 /* Newest first by (created_at, id); at most `limit` rows, after looking at no more than 10,000 (LED-25, LED-26). fn
- * decides by its return value whether a row counts (false: filtered out by state). *ret_more: another row exists, and
- * ret_last is where to go on. */
+ * decides whether a row counts (by its state) and keeps it, unless probe is set: then it only decides, for that row
+ * tells that there is more. *ret_more: go on behind *ret_last. */
 #define STORE_LIST_SCAN_MAX 10000
 enum err store_message_list(struct op *op, struct tx *tx, const struct message_filter *filter, int limit,
-                            enum err (*fn)(struct op *op, struct tx *tx, const struct message_row *row, bool *ret_take,
-                                           void *arg),
+                            enum err (*fn)(struct op *op, struct tx *tx, const struct message_row *row, bool probe,
+                                           bool *ret_take, void *arg),
                             void *arg, bool *ret_more, struct message_row *ret_last);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/zone.h"
 #include "store/tx.h"
 
 struct tenant {
@@ -37,12 +38,29 @@ enum err store_tenant_get_no(struct op *op, struct tx *tx, uint32_t no, struct t
 /* Inserts (no == 0: gives it a number) or updates by number. */
 enum err store_tenant_put(struct op *op, struct tx *tx, struct tenant *tenant);
 
+/* The zone of a tenant, UTC for number 0. Remembered between transactions, so it costs nothing per event. */
+enum err store_tenant_zone(struct op *op, struct tx *tx, uint32_t no, const struct zone **ret_zone);
+
 /* Notes that a tenant's zone changed at an instant (LED section 1: rows keep the day they were given). */
 enum err store_tenant_zone_note(struct op *op, struct tx *tx, uint32_t tenant_no, struct str timezone, int64_t at_ms);
 
 enum err store_mailing_get(struct op *op, struct tx *tx, struct str id, struct mailing *ret);
 enum err store_mailing_get_no(struct op *op, struct tx *tx, uint32_t no, struct mailing *ret);
 enum err store_mailing_put(struct op *op, struct tx *tx, struct mailing *mailing);
+
+/* What every event asks of a mailing, remembered between transactions. */
+struct mailing_brief {
+    uint32_t no;
+    uint32_t tenant_no;
+    bool track_opens;
+};
+enum err store_mailing_brief(struct op *op, struct tx *tx, uint32_t no, struct mailing_brief *ret);
+
+/* The number behind a mailing's id; 0 when there is none. Remembered likewise. */
+enum err store_mailing_no(struct op *op, struct tx *tx, struct str id, uint32_t *ret_no);
+
+/* True when the mailing has at least one message. */
+enum err store_mailing_has_messages(struct op *op, struct tx *tx, uint32_t no, bool *ret_has);
 
 /* sent_at of the tenant's oldest mailing that was sent at or after since_us; INT64_MIN when there is none (SRC-7).
  * tenant_no 0 asks for all tenants. */

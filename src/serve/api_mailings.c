@@ -1,0 +1,243 @@
+/*
+ * api_mailings.c - mailings, their figures, failures and links.
+ */
+#include <inttypes.h>
+
+#include "engine/tenants.h"
+#include "serve/api_ledger.h"
+#include "serve/call.h"
+#include "serve/render.h"
+#include "store/records.h"
+#include "store/store_message.h"
+#include "store/store_outcome.h"
+
+struct mailing_call {
+    struct call call;
+    struct mailing_put put;
+    int limit;
+    uint64_t after;
+    int severity;
+};
+
+static const struct json_field mailing_fields[] = {
+    { "tenant", JSON_FIELD_STR, offsetof(struct mailing_put, tenant), 128, JSON_REQUIRED, 1, 0 },
+    { "subject", JSON_FIELD_STR, offsetof(struct mailing_put, subject), 1000, JSON_NULLABLE, 0, 0 },
+    { "sent_at", JSON_FIELD_STR, offsetof(struct mailing_put, sent_at), 40, JSON_NULLABLE, 1, 0 },
+    { "track_opens", JSON_FIELD_BOOL, offsetof(struct mailing_put, track_opens), 0, 0, 0, 0 },
+    { "track_clicks", JSON_FIELD_BOOL, offsetof(struct mailing_put, track_clicks), 0, 0, 0, 0 },
+};
+
+static enum err find_mailing(struct op *op, struct call *call, struct mailing *ret)
+{
+    TRY(store_mailing_get(op, call->post.tx, call_param(call, 0), ret));
+    return call_may_see(op, call, ret->tenant_no);
+}
+
+/* The mailing and its figures. */
+static enum err render_mailing(struct op *op, struct call *call, const struct mailing *mailing)
+{
+    struct json_writer *w = &call->json;
+    struct tenant tenant;
+    struct mailing_stats stats;
+    TRY(store_tenant_get_no(op, call->post.tx, mailing->tenant_no, &tenant));
+    TRY(store_mailing_stats_get(op, call->post.tx, mailing->no, &stats));
+    json_object_begin(w);
+    json_member_str(w, "id", mailing->id);
+    json_member_str(w, "tenant", tenant.id);
+    json_member_str(w, "subject", mailing->subject);
+    render_us(w, "sent_at", mailing->sent_at_us, INT64_MIN);
+    json_member_bool(w, "track_opens", mailing->track_opens);
+    json_member_bool(w, "track_clicks", mailing->track_clicks);
+    render_ms(w, "created_at", mailing->created_at_ms, 0);
+    json_put_name(w, "stats");
+    json_object_begin(w);
+    render_stats(w, &stats);
+    json_object_end(w);
+    json_object_end(w);
+    return OK;
+}
+
+static enum err mailing_put_commit(struct post *post)
+{
+    struct mailing_call *c = (struct mailing_call *)post;
+    struct mailing mailing;
+    struct tenant tenant;
+    if (call_tenant(&c->call) && store_tenant_get(&post->op, post->tx, c->put.tenant, &tenant) == OK)
+        TRY(call_may_see(&post->op, &c->call, tenant.no));
+    TRY(mailing_store(&post->op, post->tx, call_param(&c->call, 0), &c->put, &mailing));
+    call_restart(&c->call);
+    return render_mailing(&post->op, &c->call, &mailing);
+}
+
+void mailing_put(struct http_request *request)
+{
+    static const struct hop route[] = { { mailing_put_commit, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
+    struct mailing_call *c = call_new(request, sizeof *c);
+    if (!c)
+        return;
+    c->put.track_opens = c->put.track_clicks = true;
+    if (call_id(&c->call) &&
+        call_body(&c->call, mailing_fields, sizeof mailing_fields / sizeof *mailing_fields, &c->put, NULL))
+        call_send(&c->call, route);
+}
+
+static enum err mailing_get_read(struct post *post)
+{
+    struct call *call = call_of(post);
+    struct mailing mailing;
+    TRY(find_mailing(&post->op, call, &mailing));
+    return render_mailing(&post->op, call, &mailing);
+}
+
+void mailing_get(struct http_request *request)
+{
+    static const struct hop route[] = { { mailing_get_read, THREAD_READER }, { call_reply, THREAD_CALLER }, { 0 } };
+    struct call *call = call_new(request, sizeof *call);
+    if (call)
+        call_send(call, route);
+}
+
+static enum err mailing_stats_read(struct post *post)
+{
+    struct call *call = call_of(post);
+    struct mailing mailing;
+    struct mailing_stats stats;
+    TRY(find_mailing(&post->op, call, &mailing));
+    TRY(store_mailing_stats_get(&post->op, post->tx, mailing.no, &stats));
+    json_object_begin(&call->json);
+    render_stats(&call->json, &stats);
+    json_object_end(&call->json);
+    return OK;
+}
+
+void mailing_stats(struct http_request *request)
+{
+    static const struct hop route[] = { { mailing_stats_read, THREAD_READER }, { call_reply, THREAD_CALLER }, { 0 } };
+    struct call *call = call_new(request, sizeof *call);
+    if (call)
+        call_send(call, route);
+}
+
+/* Cursors of both lists are row numbers; anything else is foreign and gives an empty page (LED-25). */
+static bool after_number(struct str after, uint64_t *ret_after)
+{
+    int64_t value = 0;
+    if (str_given(after) && !str_to_int(after, 1, INT64_MAX, &value))
+        return false;
+    *ret_after = (uint64_t)value;
+    return true;
+}
+
+struct failure_list {
+    struct json_writer *w;
+    uint64_t last;
+};
+
+static enum err render_failure(struct op *op, struct tx *tx, const struct failure_row *row, void *arg)
+{
+    struct failure_list *list = arg;
+    struct json_writer *w = list->w;
+    struct message_row message;
+    TRY(store_message_get(op, tx, row->message_no, &message));
+    json_object_begin(w);
+    json_member_str(w, "message", message.id);
+    json_member_str(w, "recipient", message.recipient);
+    json_member_str(w, "severity", row->severity == FAILURE_PERMANENT ? S("permanent") : S("temporary"));
+    json_put_name(w, "code");
+    if (row->code == INT32_MIN)
+        json_put_null(w);
+    else
+        json_put_int(w, row->code);
+    json_member_str(w, "enhanced_code", row->enhanced.n ? row->enhanced : (struct str){ 0 });
+    json_member_str(w, "text", row->text);
+    render_us(w, "at", row->at_us, 0);
+    json_object_end(w);
+    list->last = row->message_no;
+    return OK;
+}
+
+static enum err mailing_failures_read(struct post *post)
+{
+    struct mailing_call *c = (struct mailing_call *)post;
+    struct mailing mailing;
+    struct failure_list list = { .w = &c->call.json };
+    bool more = false;
+    TRY(find_mailing(&post->op, &c->call, &mailing));
+    render_list_begin(&c->call.json);
+    if (c->after != UINT64_MAX)
+        TRY(store_failure_list(&post->op, post->tx, mailing.no, c->severity, c->after, c->limit, render_failure, &list,
+                               &more));
+    render_list_end(&c->call.json, more ? arena_fmt(post->op.arena, "%" PRIu64, list.last) : (struct str){ 0 });
+    return OK;
+}
+
+/* Reads limit and after of both lists; a foreign cursor becomes the place behind everything. */
+static struct mailing_call *list_call(struct http_request *request)
+{
+    struct mailing_call *c = call_new(request, sizeof *c);
+    struct str after;
+    if (!c || !call_page(&c->call, &c->limit, &after))
+        return NULL;
+    if (!after_number(after, &c->after))
+        c->after = UINT64_MAX;
+    return c;
+}
+
+void mailing_failures(struct http_request *request)
+{
+    static const struct hop route[] = { { mailing_failures_read, THREAD_READER },
+                                        { call_reply, THREAD_CALLER },
+                                        { 0 } };
+    struct mailing_call *c = list_call(request);
+    if (!c)
+        return;
+    struct str severity = http_query(request, S("severity"));
+    if (str_given(severity) && !str_eq(severity, S("permanent")) && !str_eq(severity, S("temporary"))) {
+        call_end(&c->call, fail_at(&c->call.post.op, ERR_INVALID, "/severity", "severity is permanent or temporary"));
+        return;
+    }
+    if (str_given(severity))
+        c->severity = str_eq(severity, S("permanent")) ? FAILURE_PERMANENT : FAILURE_TEMPORARY;
+    call_send(&c->call, route);
+}
+
+struct link_list {
+    struct json_writer *w;
+    uint32_t last;
+};
+
+static enum err render_link(struct op *op, struct tx *tx, const struct link_row *row, void *arg)
+{
+    (void)op;
+    (void)tx;
+    struct link_list *list = arg;
+    json_object_begin(list->w);
+    json_member_str(list->w, "url", row->url);
+    json_member_int(list->w, "members", row->members);
+    json_member_int(list->w, "clicks", row->clicks);
+    json_object_end(list->w);
+    list->last = row->no;
+    return OK;
+}
+
+static enum err mailing_links_read(struct post *post)
+{
+    struct mailing_call *c = (struct mailing_call *)post;
+    struct mailing mailing;
+    struct link_list list = { .w = &c->call.json };
+    bool more = false;
+    TRY(find_mailing(&post->op, &c->call, &mailing));
+    render_list_begin(&c->call.json);
+    if (c->after <= UINT32_MAX)
+        TRY(store_link_list(&post->op, post->tx, mailing.no, (uint32_t)c->after, c->limit, render_link, &list, &more));
+    render_list_end(&c->call.json, more ? arena_fmt(post->op.arena, "%" PRIu32, list.last) : (struct str){ 0 });
+    return OK;
+}
+
+void mailing_links(struct http_request *request)
+{
+    static const struct hop route[] = { { mailing_links_read, THREAD_READER }, { call_reply, THREAD_CALLER }, { 0 } };
+    struct mailing_call *c = list_call(request);
+    if (c)
+        call_send(&c->call, route);
+}

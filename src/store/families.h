@@ -1,0 +1,25 @@
+/*
+ * families.h - what the table families of this folder contribute to the store.
+ *
+ * Private to src/store. Schema steps run in the order of schema.c's list, RAM
+ * states flush and drop in the order of its other list.
+ */
+#pragma once
+
+#include "store/db.h"
+
+extern const struct schema_step tenant_step;
+extern const struct schema_step cohort_step;
+extern const struct schema_step message_step;
+extern const struct schema_step member_step;
+extern const struct schema_step log_step;
+extern const struct schema_step outcome_step;
+extern const struct schema_step suppression_step;
+extern const struct schema_step parked_step;
+extern const struct schema_step client_key_step;
+
+extern const struct family tenant_family;
+extern const struct family cohort_family;
+extern const struct family link_family;
+extern const struct family parked_family;
+extern const struct family client_key_family;

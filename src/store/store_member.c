@@ -1,0 +1,111 @@
+#include "store/store_member.h"
+
+#include "store/db.h"
+#include "store/families.h"
+#include "store/seq.h"
+
+const struct schema_step member_step = {
+    .name = "members",
+    .sqlite = "CREATE TABLE member(no INTEGER PRIMARY KEY, tenant_no INTEGER NOT NULL, id TEXT NOT NULL,"
+              " address_hash INTEGER NOT NULL);"
+              "CREATE UNIQUE INDEX member_id ON member(id, tenant_no);"
+              "CREATE TABLE member_address(member_no INTEGER NOT NULL, address_hash INTEGER NOT NULL,"
+              " PRIMARY KEY(member_no, address_hash)) WITHOUT ROWID;",
+};
+
+SQL(member_by_id, "SELECT no, address_hash FROM member WHERE id = ?1 AND tenant_no = ?2", NULL);
+SQL(member_insert, "INSERT INTO member(no, tenant_no, id, address_hash) VALUES(?1,?2,?3,?4)", NULL);
+SQL(member_address_add, "INSERT OR IGNORE INTO member_address(member_no, address_hash) VALUES(?1,?2)", NULL);
+SQL(member_address_list, "SELECT address_hash FROM member_address WHERE member_no = ?1 LIMIT ?2", NULL);
+SQL(member_tenants, "SELECT tenant_no FROM member WHERE id = ?1 LIMIT 2", NULL);
+
+enum err store_member_get(struct op *op, struct tx *tx, uint32_t tenant_no, struct str id, struct member *ret)
+{
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, &member_by_id, &stmt));
+    bind_str(stmt, 1, id);
+    bind_int(stmt, 2, tenant_no);
+    TRY(stmt_row(op, stmt, &found));
+    if (!found)
+        return fail(op, ERR_NOT_FOUND, "there is no member '%.*s'", STR(id));
+    *ret = (struct member){
+        .no = (uint32_t)col_int(stmt, 0), .tenant_no = tenant_no, .id = id, .address_hash = col_int(stmt, 1)
+    };
+    stmt_reset(stmt);
+    return OK;
+}
+
+static enum err member_make(struct op *op, struct tx *tx, uint32_t tenant_no, struct str id, int64_t address_hash,
+                            uint32_t *ret_no)
+{
+    uint32_t no = (uint32_t)store_seq_next(tx, SEQ_MEMBER);
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &member_insert, &stmt));
+    bind_int(stmt, 1, no);
+    bind_int(stmt, 2, tenant_no);
+    bind_str(stmt, 3, id);
+    bind_int(stmt, 4, address_hash);
+    TRY(stmt_done(op, stmt));
+    *ret_no = no;
+    return OK;
+}
+
+enum err store_member_meet(struct op *op, struct tx *tx, uint32_t tenant_no, struct str id, int64_t address_hash,
+                           uint32_t *ret_no)
+{
+    struct member member;
+    enum err err = store_member_get(op, tx, tenant_no, id, &member);
+    if (err == ERR_NOT_FOUND)
+        return member_make(op, tx, tenant_no, id, address_hash, ret_no);
+    TRY(err);
+    if (member.address_hash != address_hash) {
+        struct stmt *stmt;
+        TRY(tx_stmt(op, tx, &member_address_add, &stmt));
+        bind_int(stmt, 1, member.no);
+        bind_int(stmt, 2, address_hash);
+        TRY(stmt_done(op, stmt));
+    }
+    *ret_no = member.no;
+    return OK;
+}
+
+enum err store_member_addresses(struct op *op, struct tx *tx, const struct member *member, const int64_t **ret_hashes,
+                                size_t *ret_count)
+{
+    int64_t *hashes;
+    TRY(op_alloc(op, MEMBER_ADDRESSES_MAX * sizeof *hashes, &hashes));
+    size_t count = 0;
+    hashes[count++] = member->address_hash;
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &member_address_list, &stmt));
+    bind_int(stmt, 1, member->no);
+    bind_int(stmt, 2, MEMBER_ADDRESSES_MAX - 1);
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            break;
+        hashes[count++] = col_int(stmt, 0);
+    }
+    *ret_hashes = hashes;
+    *ret_count = count;
+    return OK;
+}
+
+enum err store_member_tenants(struct op *op, struct tx *tx, struct str id, uint32_t ret_tenant_no[2], int *ret_count)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &member_tenants, &stmt));
+    bind_str(stmt, 1, id);
+    int count = 0;
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            break;
+        ret_tenant_no[count++] = (uint32_t)col_int(stmt, 0);
+    }
+    *ret_count = count;
+    return OK;
+}

@@ -1,0 +1,264 @@
+#include "store/store_message.h"
+
+#include "base/id.h"
+#include "store/db.h"
+#include "store/families.h"
+#include "store/seq.h"
+
+const struct schema_step message_step = {
+    .name = "messages",
+    .sqlite = "CREATE TABLE message(no INTEGER PRIMARY KEY, id TEXT NOT NULL, given INTEGER NOT NULL,"
+              " tenant_no INTEGER NOT NULL, mailing_no INTEGER NOT NULL, member_no INTEGER NOT NULL,"
+              " channel INTEGER NOT NULL, key INTEGER NOT NULL, first_status INTEGER NOT NULL,"
+              " imported INTEGER NOT NULL, recipient TEXT, recipient_hash INTEGER NOT NULL, provider TEXT,"
+              " provider_message_id TEXT, provider_hash INTEGER, template TEXT, reference TEXT,"
+              " created_at_ms INTEGER NOT NULL, added_at_ms INTEGER NOT NULL, sent_at_us INTEGER,"
+              " local_day INTEGER NOT NULL);"
+              "CREATE UNIQUE INDEX message_id ON message(id) WHERE given = 1;"
+              "CREATE INDEX message_recipient ON message(mailing_no, recipient_hash) WHERE mailing_no > 0;"
+              "CREATE INDEX message_provider ON message(provider_hash) WHERE provider_hash IS NOT NULL;"
+              "CREATE INDEX message_created ON message(created_at_ms, id);"
+              "CREATE INDEX message_mailing ON message(mailing_no, created_at_ms, id) WHERE mailing_no > 0;",
+};
+
+#define MESSAGE_COLUMNS                                                                                                \
+    "no, id, given, tenant_no, mailing_no, member_no, channel, key, first_status, imported, recipient,"                \
+    " recipient_hash, provider, provider_message_id, provider_hash, template, reference, created_at_ms, added_at_ms,"  \
+    " sent_at_us, local_day"
+SQL(message_insert,
+    "INSERT INTO message(" MESSAGE_COLUMNS
+    ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)",
+    NULL);
+SQL(message_by_no, "SELECT " MESSAGE_COLUMNS " FROM message WHERE no = ?1", NULL);
+SQL(message_by_id, "SELECT no FROM message WHERE id = ?1 AND given = 1", NULL);
+SQL(message_id_of_no, "SELECT id FROM message WHERE no = ?1", NULL);
+SQL(message_by_recipient, "SELECT no FROM message WHERE mailing_no = ?1 AND mailing_no > 0 AND recipient_hash = ?2",
+    NULL);
+SQL(message_by_provider, "SELECT no FROM message WHERE provider_hash = ?1 LIMIT 2", NULL);
+SQL(message_by_provider_recipient,
+    "SELECT no FROM message WHERE provider_hash = ?1 AND recipient_hash = ?2 ORDER BY no DESC LIMIT 2", NULL);
+SQL(message_fill,
+    "UPDATE message SET provider = ?2, provider_message_id = ?3, provider_hash = ?4, sent_at_us = ?5 WHERE no = ?1",
+    NULL);
+SQL(message_list,
+    "SELECT " MESSAGE_COLUMNS " FROM message INDEXED BY message_created"
+    " WHERE (created_at_ms, id) < (?1, ?2) ORDER BY created_at_ms DESC, id DESC LIMIT ?3",
+    NULL);
+SQL(message_list_mailing,
+    "SELECT " MESSAGE_COLUMNS " FROM message INDEXED BY message_mailing"
+    " WHERE mailing_no = ?4 AND mailing_no > 0 AND (created_at_ms, id) < (?1, ?2)"
+    " ORDER BY created_at_ms DESC, id DESC LIMIT ?3",
+    NULL);
+
+enum err store_message_put(struct op *op, struct tx *tx, const struct message_row *row)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &message_insert, &stmt));
+    bind_int(stmt, 1, (int64_t)row->no);
+    bind_str(stmt, 2, row->id);
+    bind_int(stmt, 3, row->id_given);
+    bind_int(stmt, 4, row->tenant_no);
+    bind_int(stmt, 5, row->mailing_no);
+    bind_int(stmt, 6, row->member_no);
+    bind_int(stmt, 7, row->channel);
+    bind_int(stmt, 8, row->key);
+    bind_int(stmt, 9, row->first_status);
+    bind_int(stmt, 10, row->imported);
+    bind_str(stmt, 11, row->recipient);
+    bind_int(stmt, 12, row->recipient_hash);
+    bind_str(stmt, 13, row->provider);
+    bind_str(stmt, 14, row->provider_message_id);
+    bind_int_null(stmt, 15, row->provider_hash, 0);
+    bind_str(stmt, 16, row->template_name);
+    bind_str(stmt, 17, row->reference);
+    bind_int(stmt, 18, row->created_at_ms);
+    bind_int(stmt, 19, row->added_at_ms);
+    bind_int_null(stmt, 20, row->sent_at_us, 0);
+    bind_int(stmt, 21, row->local_day);
+    return stmt_done(op, stmt);
+}
+
+uint64_t store_message_number(struct tx *tx)
+{
+    return store_seq_next(tx, SEQ_MESSAGE);
+}
+
+static struct message_row message_columns(struct op *op, struct stmt *stmt)
+{
+    return (struct message_row){ .no = (uint64_t)col_int(stmt, 0),
+                                 .id = col_str(op, stmt, 1),
+                                 .id_given = col_int(stmt, 2) != 0,
+                                 .tenant_no = (uint32_t)col_int(stmt, 3),
+                                 .mailing_no = (uint32_t)col_int(stmt, 4),
+                                 .member_no = (uint32_t)col_int(stmt, 5),
+                                 .channel = (uint8_t)col_int(stmt, 6),
+                                 .key = (uint8_t)col_int(stmt, 7),
+                                 .first_status = (uint8_t)col_int(stmt, 8),
+                                 .imported = col_int(stmt, 9) != 0,
+                                 .recipient = col_str(op, stmt, 10),
+                                 .recipient_hash = col_int(stmt, 11),
+                                 .provider = col_str(op, stmt, 12),
+                                 .provider_message_id = col_str(op, stmt, 13),
+                                 .provider_hash = col_int_null(stmt, 14, 0),
+                                 .template_name = col_str(op, stmt, 15),
+                                 .reference = col_str(op, stmt, 16),
+                                 .created_at_ms = col_int(stmt, 17),
+                                 .added_at_ms = col_int(stmt, 18),
+                                 .sent_at_us = col_int_null(stmt, 19, 0),
+                                 .local_day = (int32_t)col_int(stmt, 20) };
+}
+
+enum err store_message_get(struct op *op, struct tx *tx, uint64_t no, struct message_row *ret)
+{
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, &message_by_no, &stmt));
+    bind_int(stmt, 1, (int64_t)no);
+    TRY(stmt_row(op, stmt, &found));
+    if (!found)
+        return fail(op, ERR_NOT_FOUND, "there is no such message");
+    *ret = message_columns(op, stmt);
+    stmt_reset(stmt);
+    return OK;
+}
+
+static enum err one_number(struct op *op, struct stmt *stmt, uint64_t *ret_no)
+{
+    bool found;
+    TRY(stmt_row(op, stmt, &found));
+    *ret_no = found ? (uint64_t)col_int(stmt, 0) : 0;
+    stmt_reset(stmt);
+    return OK;
+}
+
+/* An id of ours names its row; the row must agree, since anyone may write a text of that form. */
+static enum err find_own_id(struct op *op, struct tx *tx, struct str id, uint64_t *ret_no)
+{
+    int64_t made_ms;
+    uint64_t no;
+    *ret_no = 0;
+    if (!id_parse(id, &made_ms, &no) || no > INT64_MAX)
+        return OK;
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, &message_id_of_no, &stmt));
+    bind_int(stmt, 1, (int64_t)no);
+    TRY(stmt_row(op, stmt, &found));
+    if (found && str_eq(col_str_borrowed(stmt, 0), id))
+        *ret_no = no;
+    stmt_reset(stmt);
+    return OK;
+}
+
+enum err store_message_find_id(struct op *op, struct tx *tx, struct str id, uint64_t *ret_no)
+{
+    uint64_t no;
+    TRY(find_own_id(op, tx, id, &no));
+    if (no == 0) {
+        struct stmt *stmt;
+        TRY(tx_stmt(op, tx, &message_by_id, &stmt));
+        bind_str(stmt, 1, id);
+        TRY(one_number(op, stmt, &no));
+    }
+    if (no == 0)
+        return fail(op, ERR_NOT_FOUND, "there is no message '%.*s'", STR(id));
+    *ret_no = no;
+    return OK;
+}
+
+enum err store_message_find_recipient(struct op *op, struct tx *tx, uint32_t mailing_no, int64_t recipient_hash,
+                                      uint64_t *ret_no)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &message_by_recipient, &stmt));
+    bind_int(stmt, 1, mailing_no);
+    bind_int(stmt, 2, recipient_hash);
+    return one_number(op, stmt, ret_no);
+}
+
+enum err store_message_find_provider(struct op *op, struct tx *tx, int64_t provider_hash, bool by_recipient,
+                                     int64_t recipient_hash, uint64_t ret_no[2], int *ret_count)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, by_recipient ? &message_by_provider_recipient : &message_by_provider, &stmt));
+    bind_int(stmt, 1, provider_hash);
+    if (by_recipient)
+        bind_int(stmt, 2, recipient_hash);
+    int count = 0;
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            break;
+        ret_no[count++] = (uint64_t)col_int(stmt, 0);
+    }
+    *ret_count = count;
+    return OK;
+}
+
+enum err store_message_fill(struct op *op, struct tx *tx, const struct message_row *row)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &message_fill, &stmt));
+    bind_int(stmt, 1, (int64_t)row->no);
+    bind_str(stmt, 2, row->provider);
+    bind_str(stmt, 3, row->provider_message_id);
+    bind_int_null(stmt, 4, row->provider_hash, 0);
+    bind_int_null(stmt, 5, row->sent_at_us, 0);
+    return stmt_done(op, stmt);
+}
+
+static bool passes(const struct message_filter *filter, const struct message_row *row)
+{
+    return (!filter->tenant_no || row->tenant_no == filter->tenant_no) &&
+           (!filter->channel || row->channel == filter->channel) &&
+           (!filter->by_recipient || row->recipient_hash == filter->recipient_hash);
+}
+
+static enum err list_begin(struct op *op, struct tx *tx, const struct message_filter *filter, struct stmt **ret_stmt)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, filter->mailing_no ? &message_list_mailing : &message_list, &stmt));
+    bind_int(stmt, 1, filter->after ? filter->after_created_at_ms : INT64_MAX);
+    bind_str(stmt, 2, filter->after ? filter->after_id : S(""));
+    bind_int(stmt, 3, STORE_LIST_SCAN_MAX);
+    if (filter->mailing_no)
+        bind_int(stmt, 4, filter->mailing_no);
+    *ret_stmt = stmt;
+    return OK;
+}
+
+/* Looks at rows until `limit` are taken and one more is seen, or 10,000 were looked at. */
+enum err store_message_list(struct op *op, struct tx *tx, const struct message_filter *filter, int limit,
+                            enum err (*fn)(struct op *op, struct tx *tx, const struct message_row *row, bool probe,
+                                           bool *ret_take, void *arg),
+                            void *arg, bool *ret_more, struct message_row *ret_last)
+{
+    struct stmt *stmt;
+    TRY(list_begin(op, tx, filter, &stmt));
+    int taken = 0, looked = 0;
+    *ret_more = false;
+    for (;;) {
+        bool found, take = false;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            return OK;
+        struct message_row row = message_columns(op, stmt);
+        looked++;
+        if (passes(filter, &row))
+            TRY(fn(op, tx, &row, taken == limit, &take, arg));
+        if (take && taken == limit) {
+            *ret_more = true; /* one row more exists: what was taken before it is the page */
+            break;
+        }
+        taken += take;
+        if (take || looked == STORE_LIST_SCAN_MAX)
+            *ret_last = row;
+        if (looked == STORE_LIST_SCAN_MAX) {
+            *ret_more = true;
+            break;
+        }
+    }
+    stmt_reset(stmt);
+    return OK;
+}

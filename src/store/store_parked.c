@@ -1,0 +1,235 @@
+#include "store/store_parked.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/db.h"
+#include "store/families.h"
+#include "store/seq.h"
+
+const struct schema_step parked_step = {
+    .name = "parked events",
+    .sqlite = "CREATE TABLE parked(seq INTEGER PRIMARY KEY, source_no INTEGER NOT NULL, tenant_no INTEGER NOT NULL,"
+              " at_us INTEGER NOT NULL, parked_at_ms INTEGER NOT NULL, day INTEGER NOT NULL, key0 INTEGER NOT NULL,"
+              " key1 INTEGER NOT NULL, event BLOB NOT NULL);"
+              "CREATE INDEX parked_source ON parked(source_no, seq);"
+              "CREATE TABLE parked_ref(ref INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(ref, seq))"
+              " WITHOUT ROWID;"
+              "CREATE INDEX parked_ref_seq ON parked_ref(seq);",
+};
+
+#define PARKED_COLUMNS "p.seq, p.source_no, p.tenant_no, p.at_us, p.parked_at_ms, p.day, p.key0, p.key1, p.event"
+SQL(parked_insert,
+    "INSERT INTO parked(seq, source_no, tenant_no, at_us, parked_at_ms, day, key0, key1, event)"
+    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+    NULL);
+SQL(parked_ref_insert, "INSERT OR IGNORE INTO parked_ref(ref, seq) VALUES(?1,?2)", NULL);
+SQL(parked_by_ref,
+    "SELECT " PARKED_COLUMNS " FROM parked_ref r JOIN parked p ON p.seq = r.seq WHERE r.ref = ?1"
+    " ORDER BY p.at_us, p.seq",
+    NULL);
+SQL(parked_source_of, "SELECT source_no FROM parked WHERE seq = ?1", NULL);
+SQL(parked_delete, "DELETE FROM parked WHERE seq = ?1", NULL);
+SQL(parked_ref_delete, "DELETE FROM parked_ref WHERE seq = ?1", NULL);
+SQL_SCAN(parked_counts, "SELECT source_no, count(*) FROM parked GROUP BY source_no", NULL);
+/* Numbers grow with time: only the first ones can be old, and no more than the limit are looked at. */
+SQL(parked_old,
+    "SELECT " PARKED_COLUMNS " FROM parked p WHERE p.seq IN (SELECT seq FROM parked ORDER BY seq LIMIT ?2)"
+    " AND p.parked_at_ms < ?1 ORDER BY p.seq",
+    NULL);
+SQL(parked_old_of_source, "SELECT " PARKED_COLUMNS " FROM parked p WHERE p.source_no = ?1 ORDER BY p.seq LIMIT ?2",
+    NULL);
+
+/* How many each source has parked, so that an empty table costs an import nothing. Counted at open, kept exact. */
+#define SOURCES_MAX 4096
+
+struct parked_counts {
+    int64_t all, all_kept;
+    int64_t of_source[SOURCES_MAX], of_source_kept[SOURCES_MAX];
+    bool moved;
+};
+
+static enum err counts_open(struct op *op, struct tx *tx, void **ret_state)
+{
+    struct parked_counts *counts = calloc(1, sizeof *counts);
+    if (!counts)
+        return fail(op, ERR_UNAVAILABLE, "no memory for the counts of parked events");
+    struct stmt *stmt;
+    enum err err = tx_stmt(op, tx, &parked_counts, &stmt);
+    bool found = true;
+    while (err == OK && found) {
+        err = stmt_row(op, stmt, &found);
+        if (err == OK && found) {
+            counts->of_source[col_int(stmt, 0) % SOURCES_MAX] += col_int(stmt, 1);
+            counts->all += col_int(stmt, 1);
+        }
+    }
+    counts->all_kept = counts->all;
+    memcpy(counts->of_source_kept, counts->of_source, sizeof counts->of_source);
+    if (err != OK)
+        free(counts);
+    else
+        *ret_state = counts;
+    return err;
+}
+
+static void counts_keep(void *state)
+{
+    struct parked_counts *counts = state;
+    if (!counts->moved)
+        return;
+    counts->moved = false;
+    counts->all_kept = counts->all;
+    memcpy(counts->of_source_kept, counts->of_source, sizeof counts->of_source);
+}
+
+static void counts_drop(void *state)
+{
+    struct parked_counts *counts = state;
+    counts->moved = false;
+    counts->all = counts->all_kept;
+    memcpy(counts->of_source, counts->of_source_kept, sizeof counts->of_source);
+}
+
+const struct family parked_family = {
+    .name = "parked events", .open = counts_open, .close = free, .kept = counts_keep, .drop = counts_drop
+};
+
+static void counts_add(struct tx *tx, uint32_t source_no, int delta)
+{
+    struct parked_counts *counts = tx_state(tx, &parked_family);
+    counts->all += delta;
+    counts->of_source[source_no % SOURCES_MAX] += delta;
+    counts->moved = true;
+}
+
+bool store_parked_is_empty(struct tx *tx)
+{
+    struct parked_counts *counts = tx_state(tx, &parked_family);
+    return counts->all == 0;
+}
+
+enum err store_parked_count(struct op *op, struct tx *tx, uint32_t source_no, int64_t *ret_count)
+{
+    (void)op;
+    struct parked_counts *counts = tx_state(tx, &parked_family);
+    *ret_count = counts->of_source[source_no % SOURCES_MAX];
+    return OK;
+}
+
+enum err store_parked_add(struct op *op, struct tx *tx, struct parked *parked, const int64_t refs[], int ref_count)
+{
+    parked->seq = store_seq_next(tx, SEQ_PARKED);
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &parked_insert, &stmt));
+    bind_int(stmt, 1, (int64_t)parked->seq);
+    bind_int(stmt, 2, parked->source_no);
+    bind_int(stmt, 3, parked->tenant_no);
+    bind_int(stmt, 4, parked->at_us);
+    bind_int(stmt, 5, parked->parked_at_ms);
+    bind_int(stmt, 6, parked->day);
+    bind_int(stmt, 7, (int64_t)parked->key[0]);
+    bind_int(stmt, 8, (int64_t)parked->key[1]);
+    bind_blob(stmt, 9, parked->event.p, parked->event.n);
+    TRY(stmt_done(op, stmt));
+    for (int i = 0; i < ref_count; i++) {
+        TRY(tx_stmt(op, tx, &parked_ref_insert, &stmt));
+        bind_int(stmt, 1, refs[i]);
+        bind_int(stmt, 2, (int64_t)parked->seq);
+        TRY(stmt_done(op, stmt));
+    }
+    counts_add(tx, parked->source_no, 1);
+    return OK;
+}
+
+static enum err parked_columns(struct op *op, struct stmt *stmt, struct parked *ret)
+{
+    struct str event = arena_str(op->arena, col_blob_borrowed(stmt, 8));
+    if (!str_given(event))
+        return fail(op, ERR_TOO_LARGE, "no room for a parked event");
+    *ret = (struct parked){ .seq = (uint64_t)col_int(stmt, 0),
+                            .source_no = (uint32_t)col_int(stmt, 1),
+                            .tenant_no = (uint32_t)col_int(stmt, 2),
+                            .at_us = col_int(stmt, 3),
+                            .parked_at_ms = col_int(stmt, 4),
+                            .day = (int32_t)col_int(stmt, 5),
+                            .key = { (uint64_t)col_int(stmt, 6), (uint64_t)col_int(stmt, 7) },
+                            .event = event };
+    return OK;
+}
+
+/* Reads what the statement gives into an array of the op's arena, at most max. */
+static enum err parked_rows(struct op *op, struct stmt *stmt, size_t max, struct parked **ret, size_t *ret_count)
+{
+    size_t room = 16, count = 0;
+    struct parked *rows;
+    TRY(op_alloc(op, room * sizeof *rows, &rows));
+    while (count < max) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            break;
+        if (count == room) {
+            struct parked *wider;
+            TRY(op_alloc(op, 2 * room * sizeof *wider, &wider));
+            memcpy(wider, rows, count * sizeof *rows);
+            rows = wider;
+            room *= 2;
+        }
+        TRY(parked_columns(op, stmt, &rows[count]));
+        count++;
+    }
+    stmt_reset(stmt);
+    *ret = rows;
+    *ret_count = count;
+    return OK;
+}
+
+enum err store_parked_find(struct op *op, struct tx *tx, int64_t ref, struct parked **ret, size_t *ret_count)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &parked_by_ref, &stmt));
+    bind_int(stmt, 1, ref);
+    return parked_rows(op, stmt, SIZE_MAX, ret, ret_count);
+}
+
+enum err store_parked_delete(struct op *op, struct tx *tx, uint64_t seq)
+{
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, &parked_source_of, &stmt));
+    bind_int(stmt, 1, (int64_t)seq);
+    TRY(stmt_row(op, stmt, &found));
+    if (!found)
+        return OK;
+    uint32_t source_no = (uint32_t)col_int(stmt, 0);
+    stmt_reset(stmt);
+    TRY(tx_stmt(op, tx, &parked_delete, &stmt));
+    bind_int(stmt, 1, (int64_t)seq);
+    TRY(stmt_done(op, stmt));
+    TRY(tx_stmt(op, tx, &parked_ref_delete, &stmt));
+    bind_int(stmt, 1, (int64_t)seq);
+    TRY(stmt_done(op, stmt));
+    counts_add(tx, source_no, -1);
+    return OK;
+}
+
+enum err store_parked_oldest(struct op *op, struct tx *tx, int64_t before_ms, int max, struct parked **ret,
+                             size_t *ret_count)
+{
+    struct stmt *stmt;
+    struct parked_counts *counts = tx_state(tx, &parked_family);
+    for (uint32_t i = 0; i < SOURCES_MAX; i++) {
+        int64_t over = counts->of_source[i] - PARKED_PER_SOURCE_MAX;
+        if (over <= 0)
+            continue;
+        TRY(tx_stmt(op, tx, &parked_old_of_source, &stmt));
+        bind_int(stmt, 1, i);
+        bind_int(stmt, 2, over < max ? over : max);
+        return parked_rows(op, stmt, (size_t)max, ret, ret_count);
+    }
+    TRY(tx_stmt(op, tx, &parked_old, &stmt));
+    bind_int(stmt, 1, before_ms);
+    bind_int(stmt, 2, max);
+    return parked_rows(op, stmt, (size_t)max, ret, ret_count);
+}

@@ -1,0 +1,133 @@
+#include "store/store_suppression.h"
+
+#include "store/db.h"
+#include "store/families.h"
+#include "store/seq.h"
+
+const struct schema_step suppression_step = {
+    .name = "suppressions",
+    .sqlite = "CREATE TABLE suppression(no INTEGER PRIMARY KEY, tenant_no INTEGER NOT NULL,"
+              " address_hash INTEGER NOT NULL, address TEXT NOT NULL, reason INTEGER NOT NULL, scope TEXT NOT NULL,"
+              " since_us INTEGER NOT NULL, last_at_us INTEGER NOT NULL, message_no INTEGER, source TEXT);"
+              "CREATE UNIQUE INDEX suppression_one ON suppression(address_hash, tenant_no, reason, scope);"
+              "CREATE INDEX suppression_tenant ON suppression(tenant_no, no);",
+};
+
+#define SUPPRESSION_COLUMNS                                                                                            \
+    "no, tenant_no, address_hash, address, reason, scope, since_us, last_at_us, message_no, source"
+SQL(suppression_one_get,
+    "SELECT " SUPPRESSION_COLUMNS
+    " FROM suppression WHERE address_hash = ?1 AND tenant_no = ?2 AND reason = ?3 AND scope = ?4",
+    NULL);
+SQL(suppression_insert, "INSERT INTO suppression(" SUPPRESSION_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+    NULL);
+SQL(suppression_update, "UPDATE suppression SET since_us = ?7, last_at_us = ?8 WHERE no = ?1", NULL);
+SQL(suppression_delete, "DELETE FROM suppression WHERE no = ?1", NULL);
+SQL(suppression_list, "SELECT " SUPPRESSION_COLUMNS " FROM suppression WHERE no > ?1 ORDER BY no LIMIT ?2", NULL);
+SQL(suppression_list_tenant,
+    "SELECT " SUPPRESSION_COLUMNS " FROM suppression WHERE tenant_no = ?3 AND no > ?1 ORDER BY no LIMIT ?2", NULL);
+SQL(suppression_list_address,
+    "SELECT " SUPPRESSION_COLUMNS " FROM suppression WHERE address_hash = ?3 AND no > ?1 ORDER BY no LIMIT ?2", NULL);
+SQL(suppression_list_both,
+    "SELECT " SUPPRESSION_COLUMNS
+    " FROM suppression WHERE address_hash = ?3 AND tenant_no = ?4 AND no > ?1 ORDER BY no LIMIT ?2",
+    NULL);
+
+static struct suppression suppression_columns(struct op *op, struct stmt *stmt)
+{
+    return (struct suppression){ .no = (uint64_t)col_int(stmt, 0),
+                                 .tenant_no = (uint32_t)col_int(stmt, 1),
+                                 .address_hash = col_int(stmt, 2),
+                                 .address = col_str(op, stmt, 3),
+                                 .reason = (uint8_t)col_int(stmt, 4),
+                                 .scope = col_str(op, stmt, 5),
+                                 .since_us = col_int(stmt, 6),
+                                 .last_at_us = col_int(stmt, 7),
+                                 .message_no = (uint64_t)col_int(stmt, 8),
+                                 .source = col_str(op, stmt, 9) };
+}
+
+enum err store_suppression_get(struct op *op, struct tx *tx, uint32_t tenant_no, int64_t address_hash, uint8_t reason,
+                               struct str scope, struct suppression *ret)
+{
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, &suppression_one_get, &stmt));
+    bind_int(stmt, 1, address_hash);
+    bind_int(stmt, 2, tenant_no);
+    bind_int(stmt, 3, reason);
+    bind_str(stmt, 4, scope);
+    TRY(stmt_row(op, stmt, &found));
+    if (!found)
+        return fail(op, ERR_NOT_FOUND, "this address is not suppressed");
+    *ret = suppression_columns(op, stmt);
+    stmt_reset(stmt);
+    return OK;
+}
+
+enum err store_suppression_put(struct op *op, struct tx *tx, struct suppression *row)
+{
+    bool is_new = row->no == 0;
+    if (is_new)
+        row->no = store_seq_next(tx, SEQ_SUPPRESSION);
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, is_new ? &suppression_insert : &suppression_update, &stmt));
+    bind_int(stmt, 1, (int64_t)row->no);
+    bind_int(stmt, 7, row->since_us);
+    bind_int(stmt, 8, row->last_at_us);
+    if (is_new) {
+        bind_int(stmt, 2, row->tenant_no);
+        bind_int(stmt, 3, row->address_hash);
+        bind_str(stmt, 4, row->address);
+        bind_int(stmt, 5, row->reason);
+        bind_str(stmt, 6, row->scope);
+        bind_int_null(stmt, 9, (int64_t)row->message_no, 0);
+        bind_str(stmt, 10, row->source);
+    }
+    return stmt_done(op, stmt);
+}
+
+enum err store_suppression_delete(struct op *op, struct tx *tx, uint64_t no)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &suppression_delete, &stmt));
+    bind_int(stmt, 1, (int64_t)no);
+    return stmt_done(op, stmt);
+}
+
+static const struct sql *list_sql(uint32_t tenant_no, bool by_address)
+{
+    if (by_address)
+        return tenant_no ? &suppression_list_both : &suppression_list_address;
+    return tenant_no ? &suppression_list_tenant : &suppression_list;
+}
+
+enum err store_suppression_list(struct op *op, struct tx *tx, uint32_t tenant_no, bool by_address, int64_t address_hash,
+                                uint64_t after_no, int limit,
+                                enum err (*fn)(struct op *op, struct tx *tx, const struct suppression *row, void *arg),
+                                void *arg, bool *ret_more)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, list_sql(tenant_no, by_address), &stmt));
+    bind_int(stmt, 1, (int64_t)after_no);
+    bind_int(stmt, 2, limit + 1);
+    int at = 3;
+    if (by_address)
+        bind_int(stmt, at++, address_hash);
+    if (tenant_no)
+        bind_int(stmt, at, tenant_no);
+    *ret_more = false;
+    for (int taken = 0;; taken++) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            return OK;
+        if (taken == limit)
+            break;
+        struct suppression row = suppression_columns(op, stmt);
+        TRY(fn(op, tx, &row, arg));
+    }
+    *ret_more = true;
+    stmt_reset(stmt);
+    return OK;
+}
