@@ -186,7 +186,7 @@ TEST(loop, goes_on_while_a_timer_sets_itself_to_now)
     loop_stop(loop);
 }
 
-static int end_seen, end_again;
+static atomic_int end_seen, end_again; /* written on the loop, read here */
 
 static void at_end_again(struct errand *errand)
 {
@@ -213,7 +213,8 @@ TEST(loop, ends_each_turn_with_what_was_put_off)
 {
     struct loop *loop = loop_start("test");
     struct count_errand end = { .errand.run = at_end, .loop = loop };
-    end_seen = end_again = 0;
+    end_seen = 0;
+    end_again = 0;
     loop_call(loop, ask_for_end, &end);
     while (!end_again)
         loop_call(loop, nothing, NULL);
