@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "net/form.h"
+#include "base/form.h"
 
 #define SEGMENTS_MAX 64 /* of a path that is looked up; a longer one cannot match */
 #define ALLOW_MAX    128

@@ -6,7 +6,7 @@
 
 #include "base/instant.h"
 #include "base/random.h"
-#include "net/form.h"
+#include "base/form.h"
 #include "net/http_conn.h"
 #include "net/http_reply.h"
 

@@ -1,4 +1,4 @@
-#include "net/form.h"
+#include "base/form.h"
 #include "test.h"
 
 static struct arena *arena;
