@@ -94,6 +94,15 @@ bool json_null(struct json *j);
 /* The bytes of the value in front exactly as they stand, blanks around it not included. Any type. */
 bool json_raw(struct json *j, struct str *ret);
 
+/*
+ * Where the scanner stands in the text: behind the last value that was eaten, or right behind json_next_member and
+ * json_next_item at the first byte of the value in front. Gives the raw bytes of a value that was walked through.
+ */
+static inline const char *json_at(const struct json *j)
+{
+    return j->p;
+}
+
 /* No syntax error so far. */
 static inline bool json_ok(const struct json *j)
 {
