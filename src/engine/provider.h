@@ -26,8 +26,6 @@
 #define PROVIDER_AHEAD_US        INT64_C(300000000)   /* and up to 5 min ahead of our clock */
 #define PROVIDER_REPLAY_US       INT64_C(86400000000) /* tokens are remembered for 24 h, or the tolerance if longer */
 #define PROVIDER_BODY_HASH_BYTES 32
-#define PROVIDER_FIELDS_MAX      1000 /* of a form */
-#define PROVIDER_RECIPIENTS_MAX  1000 /* of one notification; SES sends at most 50 */
 
 struct provider_format;
 
