@@ -136,13 +136,13 @@ demo:
 test:
 	@tools/deps build test npm
 	@$(AGAIN) test-programs
-	@$(AGAIN) BUILD=asan fuzz-programs
+	@$(AGAIN) BUILD=asan unit-programs fuzz-programs
 	@$(AGAIN) run-tests
 
 .PHONY: run-tests
 run-tests: export POSTHOUSE := $(CURDIR)/$(B)/posthouse
 run-tests:
-	@tools/run-tests $(UNIT:%=unit:%) $(SIM:%=sim:%) $(FUZZ:$(B)/%=fuzz:build/asan/%) \
+	@tools/run-tests $(UNIT:%=unit:%) $(SIM:%=sim:%) $(patsubst $(B)/%,asan:build/asan/%,$(UNIT) $(FUZZ)) \
 		$(FLOW:%=flow:%) $(KILL:%=kill:%) $(DOCS:%=docs:%)
 
 check:
