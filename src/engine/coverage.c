@@ -211,6 +211,30 @@ void coverage_gap(struct coverage *map, int64_t begin_us, int64_t end_us)
     paint(map, begin_us, end_us, (struct stroke){ give_gap, COVERAGE_TRIED_ALL });
 }
 
+static void apply_mark(struct coverage *map, const struct coverage_plan *plan, const struct coverage_mark *mark)
+{
+    switch (mark->kind) {
+    case MARK_READ:
+        coverage_read(map, plan, mark->begin_us, mark->end_us, mark->at_us);
+        return;
+    case MARK_HOLE:
+        coverage_hole(map, plan, mark->begin_us, mark->end_us, mark->at_us);
+        return;
+    case MARK_GAP:
+        coverage_gap(map, mark->begin_us, mark->end_us);
+        return;
+    }
+}
+
+void coverage_apply(struct coverage maps[2], const struct coverage_plan *plan, const struct coverage_mark *marks,
+                    int count)
+{
+    for (int i = 0; i < count; i++)
+        for (int map = 0; map < 2; map++)
+            if (marks[i].classes >> map & 1)
+                apply_mark(&maps[map], plan, &marks[i]);
+}
+
 void coverage_load(struct coverage *map, const struct interval *intervals, size_t count)
 {
     make_room(map, count);

@@ -58,6 +58,21 @@ void coverage_hole(struct coverage *map, const struct coverage_plan *plan, int64
 /* [begin, end) is older than the provider keeps (SRC-20): what was never read becomes a gap nobody asks for again. */
 void coverage_gap(struct coverage *map, int64_t begin_us, int64_t end_us);
 
+/* One change of the maps of a source: what a page or a fault means for them. */
+enum mark_kind { MARK_READ, MARK_HOLE, MARK_GAP };
+struct coverage_mark {
+    enum mark_kind kind;
+    unsigned classes; /* bits 1 << number of the map */
+    int64_t begin_us;
+    int64_t end_us;
+    int64_t at_us; /* when it was read or tried */
+};
+
+/* Applies marks to the maps of both classes: the writer does it to the rows, and the poller to its copy once the page
+ * is committed. */
+void coverage_apply(struct coverage maps[2], const struct coverage_plan *plan, const struct coverage_mark *marks,
+                    int count);
+
 /* First instant at or after from_us that no interval holds. */
 int64_t coverage_through(const struct coverage *map, int64_t from_us);
 

@@ -82,7 +82,6 @@ struct source_request {
 struct source_todo {
     enum source_step step;
     struct source_request request; /* SOURCE_FETCH */
-    uint64_t ticket;               /* SOURCE_SAVE: give it back to source_saved */
     struct source_save save;       /* SOURCE_SAVE; texts stay until source_saved */
     int64_t wake_us;               /* SOURCE_WAIT: nothing before this, INT64_MAX while only answers are awaited */
 };
@@ -94,7 +93,7 @@ void source_next(struct source *source, int64_t now_us, struct source_todo *ret)
 bool source_can_take(const struct source *source, uint64_t ticket);
 
 /*
- * A page was fetched and parsed. True: commit *ret_save, then call source_saved with the same ticket. False: nothing to
+ * A page was fetched and parsed. True: commit *ret_save, then call source_saved with its ticket. False: nothing to
  * keep (a probe, or a request given up meanwhile). date_us: the provider's Date header, 0 without; asked_us: when the
  * request was sent.
  */
@@ -104,8 +103,9 @@ bool source_page(struct source *source, uint64_t ticket, const struct provider_p
 /* The request failed. */
 void source_failed(struct source *source, uint64_t ticket, const struct source_fault *fault, int64_t now_us);
 
-/* The save is durable (OK), or was refused: ERR_CONFLICT (lease lost) stops the machine until source_reload; any other
- * error sends the lane back to its committed position. result may be NULL when err is not OK. */
+/* The save of this ticket is durable (OK), or was refused: ERR_CONFLICT (lease lost) stops the machine until
+ * source_reload; any other error sends the lane back to its committed position. result may be NULL when err is not OK.
+ */
 void source_saved(struct source *source, uint64_t ticket, enum err err, const struct source_result *result,
                   int64_t now_us);
 

@@ -22,17 +22,6 @@
 #define SOURCE_FUTURE_US        INT64_C(60000000)      /* an item dated later than this is left for later (SRC-16) */
 #define SOURCE_COVERAGE_KEEP_US INT64_C(3024000000000) /* 35 d, as long as dedupe keys: older history is merged */
 
-enum mark_kind { MARK_READ, MARK_HOLE, MARK_GAP };
-
-/* One change of the coverage map. */
-struct coverage_mark {
-    enum mark_kind kind;
-    unsigned classes; /* bits 1 << enum event_class */
-    int64_t begin_us;
-    int64_t end_us;
-    int64_t at_us; /* when it was read or tried */
-};
-
 /* A warning that a lane saw begin or end. */
 struct warning_note {
     enum warning_code code;
@@ -43,12 +32,14 @@ struct warning_note {
 
 /* Everything a lane wants kept: a page, or only a new state of affairs. Texts live in the command's arena. */
 struct source_save {
+    uint64_t ticket; /* of the machine that made it (source.h) */
     uint32_t source_no;
     uint32_t tenant_no;
     struct str source_id;
     uint64_t epoch; /* 0 = no lease is checked: tools */
     enum lane lane;
     struct timing timing;
+    int64_t first_begin_us;
 
     const struct provider_event *events; /* in the page's order */
     size_t event_count;
@@ -58,7 +49,7 @@ struct source_save {
     struct warning_note notes[SOURCE_NOTES_MAX];
     int note_count;
 
-    /* The lane's row afterwards. */
+    /* The lane's row afterwards. A backfill whose row holds another window than `read_*` was cancelled meanwhile. */
     bool has_lane;
     enum lane_state state;
     int64_t window_begin_us; /* STORE_NO_INSTANT: none under way */
@@ -66,6 +57,8 @@ struct source_save {
     int64_t position_us;
     int64_t next_run_at_us;
     struct str last_error; /* not given: well */
+    int64_t read_begin_us; /* backfill: the window the page was read for */
+    int64_t read_end_us;
 };
 
 struct source_result {
@@ -77,10 +70,6 @@ struct source_result {
 
 /* Applies a save. ERR_CONFLICT when the lease lapsed: nothing of it is kept. */
 enum err source_commit(struct op *op, struct tx *tx, const struct source_save *save, struct source_result *ret);
-
-/* Applies marks to the maps of both classes; the poller does the same to its copy once the page is committed. */
-void source_marks_apply(struct coverage maps[CLASS_COUNT], const struct coverage_plan *plan,
-                        const struct coverage_mark *marks, int count);
 
 /* ---------------------------------------------------------------------------------------------------------- lease */
 

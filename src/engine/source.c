@@ -1,0 +1,435 @@
+/*
+ * source.c - life of the machine of source.h, and what it does next. Pages are source_page.c, faults source_fail.c.
+ */
+#include "engine/source_parts.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ----------------------------------------------------------------------------------------------------------- life */
+
+static void take_setup(struct source *source, const struct source_setup *setup)
+{
+    const struct source_row *row = &setup->row;
+    free(source->id);
+    source->id = strndup(row->id.p, row->id.n);
+    if (!source->id)
+        abort();
+    source->no = row->no;
+    source->tenant_no = row->tenant_no;
+    source->is_logs = str_eq(row->api, S("logs"));
+    source->form = (struct segment_form){
+        .limit = source->is_logs ? SOURCE_LOGS_LIMIT : SOURCE_EVENTS_LIMIT,
+        .pages_max = source->is_logs ? SOURCE_LOGS_PAGES : 0,
+        .grain_us = source->is_logs ? 1000000 : 1000,
+        .end_without_token = source->is_logs,
+    };
+    source->timing = setup->timing;
+    source->first_begin_us = row->first_begin_us;
+    source->epoch = setup->epoch;
+    source->newest_sent_us = setup->newest_sent_us;
+}
+
+static void take_maps(struct source *source, const struct source_setup *setup)
+{
+    for (int i = 0; i < CLASS_COUNT; i++)
+        coverage_load(&source->maps[i], setup->intervals[i], setup->interval_count[i]);
+}
+
+static void take_backfill(struct source *source, const struct lane_row *row)
+{
+    struct lane_run *run = &source->lanes[LANE_BACKFILL];
+    bool is_same = run->window_begin_us == row->window_begin_us && run->window_end_us == row->window_end_us;
+    if (is_same && run->is_open)
+        return;
+    if (row->window_begin_us == STORE_NO_INSTANT) {
+        run->is_stopping |= run->window_begin_us != STORE_NO_INSTANT;
+        return;
+    }
+    lane_run_end(run);
+    run->window_begin_us = row->window_begin_us;
+    run->window_end_us = row->window_end_us;
+    run->position_us = row->position_us;
+}
+
+struct source *source_new(const struct source_setup *setup, uint64_t seed)
+{
+    struct source *source = calloc(1, sizeof *source);
+    if (!source)
+        abort();
+    rng_init(&source->rng, seed);
+    turns_init(&source->turns);
+    for (int i = 0; i < CLASS_COUNT; i++)
+        coverage_init(&source->maps[i]);
+    take_setup(source, setup);
+    take_maps(source, setup);
+    for (int i = 0; i < LANE_COUNT; i++) {
+        const struct lane_row *row = &setup->lanes[i];
+        source->lanes[i] = (struct lane_run){
+            .lane = (enum lane)i,
+            .window_begin_us = row->window_begin_us,
+            .window_end_us = row->window_end_us,
+            .position_us = row->position_us,
+            .is_dirty = row->state != LANE_IDLE && row->state != LANE_RUNNING,
+        };
+    }
+    return source;
+}
+
+void source_free(struct source *source)
+{
+    if (!source)
+        return;
+    for (int i = 0; i < LANE_COUNT; i++)
+        lane_run_end(&source->lanes[i]);
+    for (int i = 0; i < CLASS_COUNT; i++)
+        coverage_done(&source->maps[i]);
+    while (source->pending) {
+        struct pending *pending = source->pending;
+        source->pending = pending->next;
+        free(pending);
+    }
+    free(source->id);
+    free(source);
+}
+
+void source_reload(struct source *source, const struct source_setup *setup, int64_t now_us)
+{
+    if (source->is_fenced || source_is_quiet(source))
+        take_maps(source, setup);
+    source->is_fenced = false;
+    bool was_logs = source->is_logs;
+    take_setup(source, setup);
+    for (int i = 0; i < LANE_COUNT && was_logs != source->is_logs; i++)
+        lane_run_end(&source->lanes[i]); /* pages and tokens of the other API mean nothing here */
+    take_backfill(source, &setup->lanes[LANE_BACKFILL]);
+
+    /* What failed may be mended: try at once. A rate limit is the provider's word and stays. */
+    if (source->wait_fault != FAULT_RATE)
+        source->wait_until_us = 0;
+    for (int i = 0; i < LANE_COUNT; i++) {
+        struct lane_run *run = &source->lanes[i];
+        run->retry_at_us = 0;
+        if (run->next_run_at_us > now_us)
+            run->next_run_at_us = now_us;
+        for (int k = 0; k < SOURCE_SEGMENTS; k++)
+            if (!run->segments[k].asked && !run->segments[k].saving)
+                segment_restart(&run->segments[k]);
+    }
+}
+
+void source_news(struct source *source, int64_t newest_sent_us, int64_t now_us)
+{
+    if (newest_sent_us == source->newest_sent_us)
+        return;
+    source->newest_sent_us = newest_sent_us;
+    for (int i = 0; i < LANE_COUNT; i++) {
+        struct lane_run *run = &source->lanes[i];
+        int64_t at_us = run->opened_at_us + lane_pause(&source->timing, newest_sent_us, run->had_items, now_us);
+        if (run->lane != LANE_BACKFILL && at_us < run->next_run_at_us)
+            run->next_run_at_us = at_us;
+    }
+}
+
+bool source_is_fenced(const struct source *source)
+{
+    return source->is_fenced;
+}
+
+bool source_is_quiet(const struct source *source)
+{
+    return source->flights == 0 && !source->pending;
+}
+
+void lane_run_end(struct lane_run *run)
+{
+    for (int k = 0; k < SOURCE_SEGMENTS; k++)
+        segment_close(&run->segments[k]);
+    run->is_open = run->is_stopping = false;
+    run->saving = 0;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- saves */
+
+struct pending *source_save_begin(struct source *source, struct lane_run *run, struct source_save *ret_save)
+{
+    struct pending *pending = calloc(1, sizeof *pending);
+    if (!pending)
+        abort();
+    pending->ticket = ++source->tickets;
+    pending->next = source->pending;
+    source->pending = pending;
+    *ret_save = (struct source_save){
+        .ticket = pending->ticket,
+        .source_no = source->no,
+        .tenant_no = source->tenant_no,
+        .source_id = str_of(source->id),
+        .epoch = source->epoch,
+        .lane = run->lane,
+        .timing = source->timing,
+        .first_begin_us = source->first_begin_us,
+    };
+    for (int code = 0; code < WARN_COUNT && pending->note_count < SOURCE_NOTES_MAX; code++) {
+        if (!source->notes[code].is_set)
+            continue;
+        int n = pending->note_count++;
+        pending->codes[n] = (enum warning_code)code;
+        pending->notes[n] = source->notes[code];
+        source->notes[code].is_set = false;
+        ret_save->notes[n] = (struct warning_note){ (enum warning_code)code, pending->notes[n].on,
+                                                    pending->notes[n].number, str_of(pending->notes[n].detail) };
+        ret_save->note_count = pending->note_count;
+    }
+    return pending;
+}
+
+void source_save_mark(struct pending *pending, struct source_save *save, enum mark_kind kind, unsigned classes,
+                      int64_t begin_us, int64_t end_us, int64_t at_us)
+{
+    assert(save->mark_count < SOURCE_MARKS_MAX);
+    if (begin_us >= end_us)
+        return;
+    struct coverage_mark mark = { kind, classes, begin_us, end_us, at_us };
+    save->marks[save->mark_count++] = mark;
+    pending->marks[pending->mark_count++] = mark;
+}
+
+void source_save_lane(struct source *source, const struct lane_run *run, int64_t now_us, struct pending *pending,
+                      struct source_save *save)
+{
+    save->has_lane = true;
+    save->state = source_lane_state(source, run, now_us, &save->next_run_at_us);
+    save->window_begin_us = run->window_begin_us;
+    save->window_end_us = run->window_end_us;
+    save->position_us = run->position_us;
+
+    bool is_source = source->wait_until_us > now_us && (save->state == LANE_WAITING || save->state == LANE_ERROR);
+    const char *error = is_source ? source->wait_error : run->error;
+    memcpy(pending->error, error, sizeof pending->error);
+    save->last_error = pending->error[0] ? str_of(pending->error) : (struct str){ NULL, 0 };
+}
+
+/* A lane's row alone. */
+static bool next_dirty(struct source *source, struct lane_run *run, int64_t now_us, struct source_todo *todo)
+{
+    if (!run->is_dirty || run->saving || source->save_retry_at_us > now_us)
+        return false;
+    struct pending *pending = source_save_begin(source, run, &todo->save);
+    source_save_lane(source, run, now_us, pending, &todo->save);
+    run->is_dirty = false;
+    run->saving = pending->ticket;
+    return true;
+}
+
+/* A spot that cannot be read (SRC-18). */
+static bool next_hole(struct source *source, struct lane_run *run, int64_t now_us, struct source_todo *todo)
+{
+    for (int k = 0; k < SOURCE_SEGMENTS; k++) {
+        struct segment *segment = &run->segments[k];
+        if (!segment_wants_hole(segment) || segment->saving || run->retry_at_us > now_us)
+            continue;
+        segment->next_position_us = segment->hole_end_us;
+        segment->is_last = segment->hole_end_us >= segment->end_us;
+        source_note(source, WARN_UNREAD_GAP, true, 0, "a page of the provider cannot be read");
+        source_save_step(source, run, segment, MARK_HOLE, now_us, &todo->save);
+        return true;
+    }
+    return false;
+}
+
+/* Time that was never read and is gone (SRC-20). */
+static bool next_gap(struct source *source, struct lane_run *run, int64_t now_us, struct source_todo *todo)
+{
+    int64_t begin_us, end_us, safe_us = source_safe_now(source, now_us);
+    struct lane_view view = source_view(source, safe_us);
+    if (run->is_open || run->saving || (run->lane != LANE_OPENS && run->lane != LANE_OTHERS) ||
+        source->save_retry_at_us > now_us || !lane_lost(&view, run->lane, &begin_us, &end_us))
+        return false;
+    struct pending *pending = source_save_begin(source, run, &todo->save);
+    source_save_mark(pending, &todo->save, MARK_GAP, lane_classes(run->lane), begin_us, end_us, now_us);
+    source_save_lane(source, run, now_us, pending, &todo->save);
+    run->saving = pending->ticket;
+    return true;
+}
+
+/* -------------------------------------------------------------------------------------------------------- windows */
+
+struct lane_view source_view(const struct source *source, int64_t safe_now_us)
+{
+    return (struct lane_view){ source->maps, &source->timing, source->first_begin_us, safe_now_us };
+}
+
+static int64_t jittered(struct rng *rng, int64_t pause_us)
+{
+    return pause_us + rng_between(rng, -(pause_us / 10), pause_us / 10);
+}
+
+/* Nothing to read: when to look again. */
+static void stay_idle(struct source *source, struct lane_run *run, int64_t now_us)
+{
+    int64_t pause_us =
+        jittered(&source->rng, lane_pause(&source->timing, source->newest_sent_us, run->had_items, now_us));
+    int64_t from_us = now_us;
+    if (run->lane == LANE_RECHECK) {
+        struct lane_view view = source_view(source, source_safe_now(source, now_us));
+        int64_t due_us = coverage_next_due(source->maps, &source->timing.plan, lane_through(&view, LANE_RECHECK));
+        if (due_us != INT64_MAX && due_us > now_us)
+            from_us = due_us;
+    }
+    run->next_run_at_us = from_us + pause_us;
+    run->opened_at_us = now_us;
+    run->is_dirty = true;
+}
+
+static void open_window(struct source *source, struct lane_run *run, int64_t begin_us, int64_t end_us, int64_t now_us)
+{
+    run->is_open = true;
+    run->had_items = run->is_end_saved = false;
+    run->opened_at_us = now_us;
+    run->read_at_us = source_safe_now(source, now_us);
+    segment_open(&run->segments[0], &source->form, begin_us, end_us);
+}
+
+static void open_backfill(struct source *source, struct lane_run *run, int64_t now_us)
+{
+    run->next_run_at_us = INT64_MAX;
+    if (run->window_begin_us == STORE_NO_INSTANT)
+        return;
+    if (run->position_us < run->window_begin_us)
+        run->position_us = run->window_begin_us;
+    if (run->position_us >= run->window_end_us) {
+        run->window_begin_us = run->window_end_us = STORE_NO_INSTANT;
+        run->is_dirty = true;
+        return;
+    }
+    open_window(source, run, run->position_us, run->window_end_us, now_us);
+}
+
+static void open_lane(struct source *source, struct lane_run *run, int64_t now_us)
+{
+    if (run->lane == LANE_BACKFILL) {
+        open_backfill(source, run, now_us);
+        return;
+    }
+    struct lane_view view = source_view(source, source_safe_now(source, now_us));
+    int64_t begin_us, end_us;
+    if (!lane_window(&view, run->lane, &begin_us, &end_us)) {
+        stay_idle(source, run, now_us);
+        return;
+    }
+    run->window_begin_us = run->position_us = begin_us;
+    run->window_end_us = end_us;
+    open_window(source, run, begin_us, end_us, now_us);
+}
+
+/* A cancelled backfill ends with the page in hand (SRC-11). */
+static void stop_lane(struct lane_run *run)
+{
+    for (int k = 0; k < SOURCE_SEGMENTS; k++)
+        if (run->segments[k].is_open && (run->segments[k].asked || run->segments[k].saving))
+            return;
+    lane_run_end(run);
+    run->window_begin_us = run->window_end_us = STORE_NO_INSTANT;
+    run->fault = FAULT_NONE;
+    run->error[0] = '\0';
+    run->is_dirty = true;
+}
+
+/* ------------------------------------------------------------------------------------------------------- the next */
+
+static bool is_waiting(const struct source *source, const struct lane_run *run, int64_t now_us)
+{
+    return source->wait_until_us > now_us || run->retry_at_us > now_us;
+}
+
+static bool next_save(struct source *source, int64_t now_us, struct source_todo *todo)
+{
+    for (int i = 0; i < LANE_COUNT; i++) {
+        struct lane_run *run = &source->lanes[i];
+        if (run->is_stopping)
+            stop_lane(run);
+        if (!run->is_open && !run->saving && run->next_run_at_us <= now_us && !is_waiting(source, run, now_us)) {
+            if (next_gap(source, run, now_us, todo))
+                return true;
+            open_lane(source, run, now_us);
+        }
+        if (next_hole(source, run, now_us, todo) || next_dirty(source, run, now_us, todo))
+            return true;
+    }
+    return false;
+}
+
+static struct segment *ready_segment(struct lane_run *run, int64_t now_us)
+{
+    for (int k = 0; k < SOURCE_SEGMENTS; k++)
+        if (segment_is_ready(&run->segments[k], now_us))
+            return &run->segments[k];
+    return NULL;
+}
+
+static bool next_fetch(struct source *source, int64_t now_us, struct source_todo *todo)
+{
+    bool has_work[LANE_COUNT], is_ready[LANE_COUNT];
+    if (source->flights >= SOURCE_FLIGHTS)
+        return false;
+    for (int i = 0; i < LANE_COUNT; i++) {
+        struct lane_run *run = &source->lanes[i];
+        has_work[i] = run->is_open && !run->is_stopping && !is_waiting(source, run, now_us);
+        is_ready[i] = has_work[i] && ready_segment(run, now_us);
+    }
+    enum lane lane = turns_take(&source->turns, has_work, is_ready);
+    if (lane == LANE_COUNT)
+        return false;
+
+    uint64_t ticket = ++source->tickets;
+    struct segment_request request = segment_ask(ready_segment(&source->lanes[lane], now_us), ticket);
+    source->flights++;
+    todo->request = (struct source_request){
+        .ticket = ticket,
+        .lane = lane,
+        .classes = lane_classes(lane),
+        .begin_us = request.begin_us,
+        .end_us = request.end_us,
+        .token = request.token,
+        .limit = request.limit,
+    };
+    return true;
+}
+
+/* When a lane could go on by itself; INT64_MAX while it waits for an answer. */
+static int64_t wake_lane(const struct source *source, const struct lane_run *run)
+{
+    int64_t at_us = run->is_open ? INT64_MAX : run->next_run_at_us;
+    for (int k = 0; run->is_open && k < SOURCE_SEGMENTS; k++) {
+        const struct segment *segment = &run->segments[k];
+        if (segment->is_open && !segment->asked && segment->retry_at_us < at_us)
+            at_us = segment->retry_at_us;
+    }
+    if (at_us < run->retry_at_us)
+        at_us = run->retry_at_us;
+    return at_us < source->wait_until_us ? source->wait_until_us : at_us;
+}
+
+void source_next(struct source *source, int64_t now_us, struct source_todo *ret)
+{
+    *ret = (struct source_todo){ .step = SOURCE_WAIT, .wake_us = INT64_MAX };
+    if (source->is_fenced)
+        return;
+    if (next_save(source, now_us, ret)) {
+        ret->step = SOURCE_SAVE;
+        return;
+    }
+    if (next_fetch(source, now_us, ret)) {
+        ret->step = SOURCE_FETCH;
+        return;
+    }
+    for (int i = 0; i < LANE_COUNT; i++) {
+        const struct lane_run *run = &source->lanes[i];
+        int64_t at_us = wake_lane(source, run);
+        if (at_us > now_us && at_us < ret->wake_us)
+            ret->wake_us = at_us;
+        if (run->is_dirty && source->save_retry_at_us > now_us && source->save_retry_at_us < ret->wake_us)
+            ret->wake_us = source->save_retry_at_us;
+    }
+}
