@@ -25,17 +25,17 @@
 #define CONF_LINE_BYTES_MAX   65536
 #define CONF_FILE_BYTES_MAX   (4 << 20)
 #define CONF_SECRET_BYTES_MAX 65536 /* of a file named by a *_file key */
-#define CONF_VALUES_MAX       20000 /* keys set in all */
+#define CONF_VALUES_MAX       10000 /* keys set in all */
 #define CONF_NAME_BYTES_MAX   128   /* of a section's own name */
 
 enum conf_type {
-    CONF_TEXT,     /* min..max bytes (max 0: no bound) */
+    CONF_TEXT,     /* min..max bytes */
     CONF_INT,      /* min..max */
     CONF_NUMBER,   /* decimal fraction, min..max in millionths; conf_int gives millionths */
     CONF_BOOL,     /* true false yes no on off */
-    CONF_DURATION, /* "90s"; min..max in ms (max 0: no bound) */
-    CONF_SIZE,     /* "40MiB", "64KiB", "512"; min..max in bytes (max 0: no bound) */
-    CONF_LIST,     /* texts separated by commas */
+    CONF_DURATION, /* "90s"; min..max in ms */
+    CONF_SIZE,     /* "40MiB", "64KiB", "512"; min..max in bytes */
+    CONF_LIST,     /* min..max texts separated by commas */
     CONF_PATH,     /* a relative one counts from the directory of the file that says it */
     CONF_CHOICE,   /* one of the words in `choices` */
     CONF_SECRET    /* text that is never shown; KEY_file names a file that holds it */
@@ -45,7 +45,7 @@ enum conf_type {
 struct conf_key {
     const char *name; /* "http"; "keep.*" takes any tail (keep."order.paid"), "*" any key */
     enum conf_type type;
-    int64_t min, max;
+    int64_t min, max;     /* both 0: no bounds; max 0 with a positive min: no upper bound */
     const char *fallback; /* default, written as in the file; NULL: not given */
     const char *choices;  /* "never|email|always" */
 };
@@ -91,9 +91,12 @@ enum err conf_read_text(struct op *op, struct conf *conf, const char *file, stru
  */
 enum err conf_read_environment(struct op *op, struct conf *conf, const char *const *environment);
 
-/* One value from a flag; name is "" for a plain section. */
-enum err conf_set_flag(struct op *op, struct conf *conf, const char *section, const char *name, const char *key,
-                       struct str value);
+/* One value from a flag or variable; name is not given for a plain section, which the schema must know. */
+enum err conf_set(struct op *op, struct conf *conf, const char *section, struct str name, struct str key,
+                  struct str value, enum conf_origin origin);
+
+/* The table it was made with. */
+const struct conf_section *conf_schema(const struct conf *conf);
 
 /* Values of a plain section; the default when nobody set it. A text without default is "not given", a list empty, a
  * number 0. */

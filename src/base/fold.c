@@ -1,8 +1,7 @@
 #include "base/fold.h"
 
-#include <string.h>
-
 #include "base/fold_table.h"
+#include "base/utf8.h"
 
 uint32_t fold_char(uint32_t character)
 {
@@ -21,61 +20,32 @@ uint32_t fold_char(uint32_t character)
     return character;
 }
 
-/* Bytes of the UTF-8 character at the front and its number; 0 when the bytes are none. */
-static size_t read_char(const unsigned char *p, size_t n, uint32_t *ret_character)
+/* The number of a well-formed character of so many bytes. */
+static uint32_t char_of(const char *text, size_t bytes)
 {
-    size_t bytes = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc2 ? 2 : 0;
-    if (bytes == 0 || p[0] > 0xf4 || bytes > n)
-        return 0;
+    const unsigned char *p = (const unsigned char *)text;
     uint32_t character = p[0] & (0xffU >> (bytes + 1));
-    for (size_t i = 1; i < bytes; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
+    for (size_t i = 1; i < bytes; i++)
         character = character << 6 | (p[i] & 0x3f);
-    }
-    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-    if (character < least[bytes] || character > 0x10ffff || (character >= 0xd800 && character <= 0xdfff))
-        return 0;
-    *ret_character = character;
-    return bytes;
-}
-
-static char *put_char(char *to, uint32_t character)
-{
-    if (character < 0x80) {
-        *to++ = (char)character;
-    } else if (character < 0x800) {
-        *to++ = (char)(0xc0 | character >> 6);
-        *to++ = (char)(0x80 | (character & 0x3f));
-    } else if (character < 0x10000) {
-        *to++ = (char)(0xe0 | character >> 12);
-        *to++ = (char)(0x80 | (character >> 6 & 0x3f));
-        *to++ = (char)(0x80 | (character & 0x3f));
-    } else {
-        *to++ = (char)(0xf0 | character >> 18);
-        *to++ = (char)(0x80 | (character >> 12 & 0x3f));
-        *to++ = (char)(0x80 | (character >> 6 & 0x3f));
-        *to++ = (char)(0x80 | (character & 0x3f));
-    }
-    return to;
+    return character;
 }
 
 size_t fold_text(struct str text, char *ret_text)
 {
     char *to = ret_text;
+    size_t bad;
     for (size_t i = 0; i < text.n;) {
-        unsigned char c = (unsigned char)text.p[i];
-        uint32_t character;
-        if (c < 0x80) {
+        char c = text.p[i];
+        if ((unsigned char)c < 0x80) {
             *to++ = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
             i++;
             continue;
         }
-        size_t bytes = read_char((const unsigned char *)text.p + i, text.n - i, &character);
+        size_t bytes = utf8_length(text.p + i, text.n - i, &bad);
         if (bytes > 0)
-            to = put_char(to, fold_char(character));
+            to += utf8_put(to, fold_char(char_of(text.p + i, bytes)));
         else
-            *to++ = text.p[i]; /* not UTF-8: compared as it is */
+            *to++ = c; /* not UTF-8: compared as it is */
         i += bytes ? bytes : 1;
     }
     return (size_t)(to - ret_text);
