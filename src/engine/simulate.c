@@ -267,3 +267,22 @@ enum err sim_post(struct op *op, struct sim *sim, const struct sim_posting *post
     sim->posted_count++;
     return sim_list_add(op, sim, from, sim_recipients(sim));
 }
+
+bool sim_parse_decimal(struct str text, int places, int64_t max, int64_t *ret)
+{
+    struct str rest = text, whole = str_cut(&rest, '.');
+    char digits[20] = "00000000000000000";
+    int64_t before = 0, after = 0, scale = 1;
+    if (!str_to_int(whole, 0, INT32_MAX, &before) || (str_given(rest) && (rest.n == 0 || (int)rest.n > places)))
+        return false;
+    for (size_t i = 0; i < rest.n; i++)
+        digits[i] = rest.p[i];
+    if (places && !str_to_int((struct str){ digits, (size_t)places }, 0, INT64_MAX, &after))
+        return false;
+    for (int i = 0; i < places; i++)
+        scale *= 10;
+    if (before > (max - after) / scale)
+        return false;
+    *ret = before * scale + after;
+    return true;
+}

@@ -148,6 +148,10 @@ struct str sim_event_id(const struct sim *sim, const struct sim_event *event, ch
 /* "delivered"; "failed" for both kinds. */
 struct str sim_type_word(enum sim_type type);
 
+/* "0.05" with 6 places is 50000: shares in millionths, factors in thousandths. At most `places` decimals; false for
+ * anything that is not such a number in [0, max]. */
+bool sim_parse_decimal(struct str text, int places, int64_t max, int64_t *ret);
+
 /* What is sent by an application: one message to many. Texts are copied. */
 struct sim_posting {
     struct str message_id; /* without <> */

@@ -81,6 +81,8 @@ void sim_list_settle(struct sim *sim)
     struct sim_entries *list = &sim->list, *fresh = &sim->fresh;
     if (fresh->count == 0)
         return;
+    if (sim->slow.count)
+        qsort(sim->slow.items, sim->slow.count, sizeof *sim->slow.items, entry_cmp);
     qsort(fresh->items, fresh->count, sizeof *fresh->items, entry_cmp);
     if (list->count == 0) {
         take_all(list, fresh);
@@ -204,30 +206,32 @@ size_t sim_page(struct sim *sim, const struct sim_query *query, int64_t now_us, 
     return count;
 }
 
+/* Entries of the types whose own time, of happening or of becoming visible, lies in [from_us, until_us]. */
+static void each_visible(struct sim *sim, const struct sim_entries *entries, uint32_t types, int64_t from_us,
+                         int64_t after_us, int64_t until_us, void (*take)(void *data, const struct sim_event *event),
+                         void *data)
+{
+    struct recent recent = { 0 };
+    bool slow = entries == &sim->slow;
+    /* cut_ends may have moved an item by less than a millisecond since it was entered. */
+    int64_t last_us = slow ? until_us + 1000 : until_us;
+    for (size_t i = find_place(entries, (struct sim_place){ .at_us = from_us }); i < entries->count; i++) {
+        const struct sim_entry *entry = &entries->items[i];
+        if (entry->at_us > last_us)
+            break;
+        if (((entry->flags & SIM_SLOW) != 0) != slow || !(types & 1u << entry->type))
+            continue;
+        const struct sim_event *event = entry_event(sim, entry, &recent);
+        if (event->visible_at_us > after_us && event->visible_at_us <= until_us)
+            take(data, event);
+    }
+}
+
 void sim_became_visible(struct sim *sim, uint32_t types, int64_t after_us, int64_t until_us,
                         void (*take)(void *data, const struct sim_event *event), void *data)
 {
     sim_list_settle(sim);
-    struct recent recent = { 0 };
     int64_t usual_us = sim_compressed(sim, SIM_LISTING_US) + 1;
-    struct sim_place from = { .at_us = after_us - usual_us };
-    for (size_t i = find_place(&sim->list, from); i < sim->list.count; i++) {
-        const struct sim_entry *entry = &sim->list.items[i];
-        if (entry->at_us > until_us)
-            break;
-        if (entry->flags & SIM_SLOW || !(types & 1u << entry->type))
-            continue;
-        const struct sim_event *event = entry_event(sim, entry, &recent);
-        if (event->visible_at_us > after_us && event->visible_at_us <= until_us)
-            take(data, event);
-    }
-    for (size_t i = 0; i < sim->slow.count; i++) {
-        /* cut_ends may have moved it by less than a millisecond since it was entered. */
-        const struct sim_entry *entry = &sim->slow.items[i];
-        if (!(types & 1u << entry->type) || entry->at_us <= after_us || entry->at_us - 1000 > until_us)
-            continue;
-        const struct sim_event *event = entry_event(sim, entry, &recent);
-        if (event->visible_at_us > after_us && event->visible_at_us <= until_us)
-            take(data, event);
-    }
+    each_visible(sim, &sim->list, types, after_us - usual_us, after_us, until_us, take, data);
+    each_visible(sim, &sim->slow, types, after_us, after_us, until_us, take, data);
 }

@@ -36,7 +36,7 @@ struct sim {
 
     struct sim_entries list;  /* by sim_place */
     struct sim_entries fresh; /* of posted messages, not yet sorted in */
-    struct sim_entries slow;  /* those with SIM_SLOW, by recipient; at_us is when they become visible */
+    struct sim_entries slow;  /* those with SIM_SLOW once more; at_us is when they become visible */
 
     /* Whole milliseconds of the first and last event of our own mailing. Events in these two are cut to the
      * millisecond, so that the Logs API, which shows no more, gives the same first and last instant. */

@@ -291,3 +291,24 @@ TEST(simulate, plays_what_is_posted)
     EQ(truth.unhandled, 1000);
     sim_close(sim);
 }
+
+TEST(simulate, reads_shares_and_factors_without_floating_point)
+{
+    int64_t value = -1;
+    YES(sim_parse_decimal(S("0.05"), 6, 1000000, &value));
+    EQ(value, 50000);
+    YES(sim_parse_decimal(S("1"), 6, 1000000, &value));
+    EQ(value, 1000000);
+    YES(sim_parse_decimal(S("1440"), 3, 1000000000, &value));
+    EQ(value, 1440000);
+    YES(sim_parse_decimal(S("2.5"), 3, 1000000000, &value));
+    EQ(value, 2500);
+    NO(sim_parse_decimal(S("1.000001"), 6, 1000000, &value));
+    NO(sim_parse_decimal(S("0.1234567"), 6, 1000000, &value));
+    NO(sim_parse_decimal(S("0.-5"), 6, 1000000, &value));
+    NO(sim_parse_decimal(S("5."), 6, 10000000, &value));
+    NO(sim_parse_decimal(S(".5"), 6, 10000000, &value));
+    NO(sim_parse_decimal(S("1e3"), 6, 10000000, &value));
+    NO(sim_parse_decimal(S(""), 6, 10000000, &value));
+    EQ(value, 2500);
+}
