@@ -9,21 +9,44 @@
 
 #include <stdio.h>
 
-#include "store/families.h"
-
-extern const struct schema_step meta_step, block_step, seq_step, tally_step;
-extern const struct family block_family, seq_family, tally_family;
-
-const struct schema_step *const schema_steps[] = {
-    &meta_step,   &block_step, &seq_step,     &tally_step,       &tenant_step, &cohort_step,     &message_step,
-    &member_step, &log_step,   &outcome_step, &suppression_step, &parked_step, &client_key_step, NULL,
-};
+/* One line each, so that two branches can both append. */
+#define STEPS(X)                                                                                                       \
+    X(meta_step)                                                                                                       \
+    X(block_step)                                                                                                      \
+    X(seq_step)                                                                                                        \
+    X(tally_step)                                                                                                      \
+    X(tenant_step)                                                                                                     \
+    X(cohort_step)                                                                                                     \
+    X(message_step)                                                                                                    \
+    X(member_step)                                                                                                     \
+    X(log_step)                                                                                                        \
+    X(outcome_step)                                                                                                    \
+    X(suppression_step)                                                                                                \
+    X(parked_step)                                                                                                     \
+    X(client_key_step)                                                                                                 \
+    X(dedupe_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
-const struct family *const store_families[] = {
-    &block_family,  &tally_family,      &tenant_family, &cohort_family, &link_family,
-    &parked_family, &client_key_family, &seq_family,    NULL,
-};
+#define FAMILIES(X)                                                                                                    \
+    X(block_family)                                                                                                    \
+    X(tally_family)                                                                                                    \
+    X(dedupe_family)                                                                                                   \
+    X(tenant_family)                                                                                                   \
+    X(cohort_family)                                                                                                   \
+    X(link_family)                                                                                                     \
+    X(parked_family)                                                                                                   \
+    X(client_key_family)                                                                                               \
+    X(seq_family)
+
+#define DECLARE_STEP(name)   extern const struct schema_step name;
+#define DECLARE_FAMILY(name) extern const struct family name;
+#define ADDRESS(name)        &name,
+
+STEPS(DECLARE_STEP)
+FAMILIES(DECLARE_FAMILY)
+
+const struct schema_step *const schema_steps[] = { STEPS(ADDRESS) NULL };
+const struct family *const store_families[] = { FAMILIES(ADDRESS) NULL };
 
 static enum err step_run(struct op *op, struct conn *conn, const struct schema_step *step, int no)
 {

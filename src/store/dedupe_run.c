@@ -1,0 +1,634 @@
+#include "store/dedupe_run.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/seq.h"
+
+#define BLOOM_BITS_PER_KEY 11
+#define BLOOM_LINE_BYTES   64 /* a key's bits lie in one cache line */
+#define BLOOM_BITS_SET     6
+#define RUN_SHIFT          24 /* a bucket's row number is run << 24 | bucket */
+#define SLICE_BUCKETS_MAX  64
+#define DAY_CHAINS         128
+
+enum run_state {
+    RUN_LIVE = 0,
+    RUN_BUILDING = 1, /* output of a merge under way */
+    RUN_DEAD = 2      /* being erased */
+};
+
+struct run {
+    struct run *next;   /* of all runs */
+    struct run *in_day; /* next of those whose day has the same chain */
+    uint64_t no;
+    int32_t day;
+    enum run_state state;   /* as of the newest commit */
+    enum run_state pending; /* what it becomes with the commit */
+    int64_t keys;
+    uint32_t buckets;
+    uint32_t erased; /* of a dead run: buckets already gone */
+    uint32_t erased_pending;
+    bool gone;      /* its row leaves with this commit */
+    bool is_new;    /* its row comes with this commit */
+    uint8_t *bloom; /* NULL: not in RAM */
+    size_t lines;
+    uint64_t used; /* tick of the newest look */
+};
+
+struct merge {
+    struct run *out; /* NULL: none under way */
+    struct run *in[RUN_FAN];
+    uint32_t next, next_pending; /* first bucket not written */
+};
+
+struct runs {
+    struct run *all;
+    struct run *chains[DAY_CHAINS]; /* by day */
+    struct merge merge;
+    bool changed; /* some run has something pending */
+    size_t bloom_bytes;
+    uint64_t tick;
+    struct run_key *scratch; /* keys of a slice, then the same by bucket */
+    size_t scratch_room;
+};
+
+SQL_SCAN(run_list, "SELECT no, day, state, keys, buckets FROM dedupe_run ORDER BY no", NULL);
+SQL(run_add, "INSERT INTO dedupe_run (no, day, state, keys, buckets, bloom) VALUES (?1, ?2, ?3, ?4, ?5, ?6)", NULL);
+SQL(run_state, "UPDATE dedupe_run SET state = ?2 WHERE no = ?1", NULL);
+SQL(run_finish, "UPDATE dedupe_run SET state = 0, keys = ?2, bloom = ?3 WHERE no = ?1", NULL);
+SQL(run_bloom, "SELECT bloom FROM dedupe_run WHERE no = ?1", NULL);
+SQL(run_delete, "DELETE FROM dedupe_run WHERE no = ?1", NULL);
+SQL(bucket_get, "SELECT keys FROM dedupe_bucket WHERE no = ?1", NULL);
+SQL(bucket_add, "INSERT INTO dedupe_bucket (no, keys) VALUES (?1, ?2)", NULL);
+SQL(bucket_set, "UPDATE dedupe_bucket SET keys = ?2 WHERE no = ?1", NULL);
+SQL(bucket_range, "SELECT keys FROM dedupe_bucket WHERE no >= ?1 AND no <= ?2 ORDER BY no", NULL);
+SQL(bucket_erase, "DELETE FROM dedupe_bucket WHERE no >= ?1 AND no < ?2", NULL);
+
+/* --- arithmetic --- */
+
+__extension__ typedef unsigned __int128 wide;
+
+/* x of 2^64 as a place among n: keys spread evenly, and their order is kept. */
+static uint32_t place_of(uint64_t x, uint64_t n)
+{
+    return (uint32_t)((wide)x * n >> 64);
+}
+
+/* The smallest x with place_of(x, n) == place. */
+static uint64_t first_of(uint32_t place, uint64_t n)
+{
+    return (uint64_t)((((wide)place << 64) + n - 1) / n);
+}
+
+static int64_t row_of(const struct run *run, uint32_t bucket)
+{
+    return (int64_t)(run->no << RUN_SHIFT | bucket);
+}
+
+static uint32_t buckets_for(int64_t keys)
+{
+    int64_t buckets = (keys + BUCKET_KEYS - 1) / BUCKET_KEYS;
+    return buckets < 1 ? 1 : (uint32_t)buckets;
+}
+
+static size_t lines_for(int64_t keys)
+{
+    return (size_t)(keys * BLOOM_BITS_PER_KEY / (8 * BLOOM_LINE_BYTES)) + 1;
+}
+
+/* Runs of one tier differ in size by less than four times. */
+static int tier_of(int64_t keys)
+{
+    return (63 - __builtin_clzll((unsigned long long)(keys | 1))) / 2;
+}
+
+/* --- Bloom filters --- */
+
+static uint64_t bloom_hash(struct run_key key)
+{
+    return (key.w[1] ^ (key.w[0] << 32 | key.w[0] >> 32)) * 0xD6E8FEB86659FD93u;
+}
+
+static void bloom_add(uint8_t *bloom, size_t lines, struct run_key key)
+{
+    uint64_t hash = bloom_hash(key);
+    uint8_t *line = bloom + place_of(hash, lines) * (size_t)BLOOM_LINE_BYTES;
+    uint64_t bits = run_key_hash(key) * 0xFF51AFD7ED558CCDu >> 10;
+    for (int i = 0; i < BLOOM_BITS_SET; i++, bits >>= 9)
+        line[bits >> 3 & 63] |= (uint8_t)(1u << (bits & 7));
+}
+
+static bool bloom_may_have(const uint8_t *bloom, size_t lines, struct run_key key)
+{
+    uint64_t hash = bloom_hash(key);
+    const uint8_t *line = bloom + place_of(hash, lines) * (size_t)BLOOM_LINE_BYTES;
+    uint64_t bits = run_key_hash(key) * 0xFF51AFD7ED558CCDu >> 10;
+    for (int i = 0; i < BLOOM_BITS_SET; i++, bits >>= 9)
+        if (!(line[bits >> 3 & 63] & 1u << (bits & 7)))
+            return false;
+    return true;
+}
+
+static void bloom_free(struct runs *runs, struct run *run)
+{
+    if (run->bloom)
+        runs->bloom_bytes -= run->lines * BLOOM_LINE_BYTES;
+    free(run->bloom);
+    run->bloom = NULL;
+}
+
+static void bloom_alloc(struct runs *runs, struct run *run)
+{
+    run->bloom = aligned_alloc(BLOOM_LINE_BYTES, run->lines * BLOOM_LINE_BYTES);
+    if (!run->bloom)
+        abort();
+    memset(run->bloom, 0, run->lines * BLOOM_LINE_BYTES);
+    runs->bloom_bytes += run->lines * BLOOM_LINE_BYTES;
+}
+
+/* Gives up the filters least used until `bytes` more fit. That of a run being built is nowhere else and stays. */
+static void bloom_make_room(struct runs *runs, size_t bytes)
+{
+    while (runs->bloom_bytes + bytes > BLOOM_BYTES_MAX) {
+        struct run *oldest = NULL;
+        for (struct run *run = runs->all; run; run = run->next)
+            if (run->bloom && run->state != RUN_BUILDING && !run->is_new && (!oldest || run->used < oldest->used))
+                oldest = run;
+        if (!oldest)
+            return;
+        bloom_free(runs, oldest);
+    }
+}
+
+static enum err bloom_load(struct op *op, struct tx *tx, struct runs *runs, struct run *run)
+{
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, &run_bloom, &stmt));
+    bind_int(stmt, 1, (int64_t)run->no);
+    TRY(stmt_row(op, stmt, &found));
+    struct str bytes = found ? col_blob_borrowed(stmt, 0) : (struct str){ NULL, 0 };
+    if (bytes.n != run->lines * BLOOM_LINE_BYTES)
+        return fail(op, ERR_IO, "the filter of dedupe run %llu is damaged", (unsigned long long)run->no);
+    bloom_make_room(runs, bytes.n);
+    bloom_alloc(runs, run);
+    memcpy(run->bloom, bytes.p, bytes.n);
+    stmt_reset(stmt);
+    return OK;
+}
+
+/* --- the list --- */
+
+struct runs *runs_new(void)
+{
+    struct runs *runs = calloc(1, sizeof *runs);
+    if (!runs)
+        abort();
+    return runs;
+}
+
+static struct run **chain_of(struct runs *runs, int32_t day)
+{
+    return &runs->chains[(uint32_t)day % DAY_CHAINS];
+}
+
+/* Frees a run that was taken out of `all`. */
+static void run_free(struct runs *runs, struct run *run)
+{
+    struct run **link = chain_of(runs, run->day);
+    while (*link != run)
+        link = &(*link)->in_day;
+    *link = run->in_day;
+    bloom_free(runs, run);
+    free(run);
+}
+
+void runs_free(struct runs *runs)
+{
+    while (runs->all) {
+        struct run *run = runs->all;
+        runs->all = run->next;
+        run_free(runs, run);
+    }
+    free(runs->scratch);
+    free(runs);
+}
+
+static struct run *run_new(struct runs *runs, uint64_t no, int32_t day, enum run_state state, int64_t keys,
+                           uint32_t buckets)
+{
+    struct run *run = calloc(1, sizeof *run);
+    if (!run)
+        abort();
+    struct run **chain = chain_of(runs, day);
+    *run = (struct run){ .next = runs->all,
+                         .in_day = *chain,
+                         .no = no,
+                         .day = day,
+                         .state = state,
+                         .pending = state,
+                         .keys = keys,
+                         .buckets = buckets,
+                         .lines = lines_for(keys) };
+    runs->all = *chain = run;
+    return run;
+}
+
+enum err runs_load(struct op *op, struct tx *tx, struct runs *runs)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &run_list, &stmt));
+    for (;;) {
+        bool more;
+        TRY(stmt_row(op, stmt, &more));
+        if (!more)
+            return OK;
+        enum run_state state = (enum run_state)col_int(stmt, 2);
+        if (state == RUN_BUILDING)
+            state = RUN_DEAD; /* the merge begins anew: its list of inputs was in RAM */
+        run_new(runs, (uint64_t)col_int(stmt, 0), (int32_t)col_int(stmt, 1), state, col_int(stmt, 3),
+                (uint32_t)col_int(stmt, 4));
+    }
+}
+
+static void run_becomes(struct runs *runs, struct run *run, enum run_state state)
+{
+    run->pending = state;
+    runs->changed = true;
+}
+
+/* --- looking up --- */
+
+static bool bucket_find(struct str bucket, struct run_key key, size_t *ret_at)
+{
+    for (size_t at = 0; at + sizeof key <= bucket.n; at += sizeof key)
+        if (memcmp(bucket.p + at, &key, sizeof key) == 0) {
+            *ret_at = at;
+            return true;
+        }
+    return false;
+}
+
+static enum err bucket_read(struct op *op, struct tx *tx, const struct run *run, uint32_t bucket,
+                            struct stmt **ret_stmt, struct str *ret_keys)
+{
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, &bucket_get, &stmt));
+    bind_int(stmt, 1, row_of(run, bucket));
+    TRY(stmt_row(op, stmt, &found));
+    *ret_keys = found ? col_blob_borrowed(stmt, 0) : (struct str){ "", 0 };
+    *ret_stmt = stmt;
+    return OK;
+}
+
+static enum err run_has(struct op *op, struct tx *tx, struct runs *runs, struct run *run, struct run_key key,
+                        bool *ret_has)
+{
+    if (!run->bloom)
+        TRY(bloom_load(op, tx, runs, run));
+    run->used = runs->tick;
+    *ret_has = false;
+    if (!bloom_may_have(run->bloom, run->lines, key))
+        return OK;
+    struct stmt *stmt;
+    struct str keys;
+    size_t at;
+    TRY(bucket_read(op, tx, run, place_of(run_key_hash(key), run->buckets), &stmt, &keys));
+    *ret_has = bucket_find(keys, key, &at);
+    stmt_reset(stmt);
+    return OK;
+}
+
+enum err runs_has(struct op *op, struct tx *tx, struct runs *runs, int32_t day, struct run_key key, bool *ret_has)
+{
+    bool has = false;
+    runs->tick++;
+    for (struct run *run = *chain_of(runs, day); run && !has; run = run->in_day)
+        if (run->day == day && run->pending == RUN_LIVE && !run->is_new)
+            TRY(run_has(op, tx, runs, run, key, &has));
+    *ret_has = has;
+    return OK;
+}
+
+static enum err bucket_without(struct op *op, struct tx *tx, const struct run *run, struct run_key key)
+{
+    uint32_t bucket = place_of(run_key_hash(key), run->buckets);
+    struct stmt *stmt;
+    struct str keys;
+    size_t at;
+    TRY(bucket_read(op, tx, run, bucket, &stmt, &keys));
+    if (!bucket_find(keys, key, &at)) {
+        stmt_reset(stmt);
+        return OK;
+    }
+    char *rest;
+    TRY(op_alloc(op, keys.n, &rest));
+    memcpy(rest, keys.p, at);
+    memcpy(rest + at, keys.p + at + sizeof key, keys.n - at - sizeof key);
+    size_t n = keys.n - sizeof key;
+    stmt_reset(stmt);
+    TRY(tx_stmt(op, tx, &bucket_set, &stmt));
+    bind_int(stmt, 1, row_of(run, bucket));
+    bind_blob(stmt, 2, rest, n);
+    return stmt_done(op, stmt);
+}
+
+enum err runs_forget(struct op *op, struct tx *tx, struct runs *runs, int32_t day, struct run_key key)
+{
+    for (struct run *run = *chain_of(runs, day); run; run = run->in_day)
+        if (run->day == day && run->pending != RUN_DEAD && !run->is_new)
+            TRY(bucket_without(op, tx, run, key)); /* of a run being built, too: the key may have arrived there */
+    return OK;
+}
+
+/* --- writing --- */
+
+static void scratch_fit(struct runs *runs, size_t keys)
+{
+    if (2 * keys <= runs->scratch_room)
+        return;
+    runs->scratch_room = 2 * keys + keys / 2;
+    runs->scratch = realloc(runs->scratch, runs->scratch_room * sizeof *runs->scratch);
+    if (!runs->scratch)
+        abort();
+}
+
+/* Writes n keys, all of buckets [from, to) of the run, and notes them in its filter. */
+static enum err buckets_write(struct op *op, struct tx *tx, const struct run *run, uint32_t from, uint32_t to,
+                              const struct run_key *keys, size_t n, struct run_key *room)
+{
+    uint32_t *end;
+    TRY(op_alloc(op, (to - from) * sizeof *end, &end));
+    for (size_t i = 0; i < n; i++)
+        end[place_of(run_key_hash(keys[i]), run->buckets) - from]++;
+    for (uint32_t b = 1; b < to - from; b++)
+        end[b] += end[b - 1];
+    for (size_t i = 0; i < n; i++) {
+        room[--end[place_of(run_key_hash(keys[i]), run->buckets) - from]] = keys[i];
+        bloom_add(run->bloom, run->lines, keys[i]);
+    }
+    struct stmt *stmt;
+    for (uint32_t b = 0; b < to - from; b++) { /* end[b] is now where the bucket begins */
+        size_t stop = b + 1 < to - from ? end[b + 1] : n;
+        if (stop == end[b])
+            continue;
+        TRY(tx_stmt(op, tx, &bucket_add, &stmt));
+        bind_int(stmt, 1, row_of(run, from + b));
+        bind_blob(stmt, 2, room + end[b], (stop - end[b]) * sizeof *room);
+        TRY(stmt_done(op, stmt));
+    }
+    return OK;
+}
+
+static enum err run_insert(struct op *op, struct tx *tx, const struct run *run)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &run_add, &stmt));
+    bind_int(stmt, 1, (int64_t)run->no);
+    bind_int(stmt, 2, run->day);
+    bind_int(stmt, 3, run->state);
+    bind_int(stmt, 4, run->keys);
+    bind_int(stmt, 5, run->buckets);
+    if (run->state == RUN_BUILDING)
+        bind_null(stmt, 6);
+    else
+        bind_blob(stmt, 6, run->bloom, run->lines * BLOOM_LINE_BYTES);
+    return stmt_done(op, stmt);
+}
+
+/* A run that exists with the commit; its filter is empty in RAM. */
+static struct run *run_begin(struct tx *tx, struct runs *runs, int32_t day, enum run_state state, int64_t keys)
+{
+    struct run *run = run_new(runs, store_seq_next(tx, SEQ_DEDUPE), day, state, keys, buckets_for(keys));
+    run->is_new = true;
+    runs->changed = true;
+    bloom_make_room(runs, run->lines * BLOOM_LINE_BYTES);
+    bloom_alloc(runs, run);
+    return run;
+}
+
+enum err runs_add(struct op *op, struct tx *tx, struct runs *runs, int32_t day, const struct run_key *keys, size_t n)
+{
+    struct run *run = run_begin(tx, runs, day, RUN_LIVE, (int64_t)n);
+    scratch_fit(runs, n);
+    TRY(buckets_write(op, tx, run, 0, run->buckets, keys, n, runs->scratch));
+    return run_insert(op, tx, run);
+}
+
+/* --- merging --- */
+
+/* Four live runs of the run's day and tier, itself among them. */
+static bool merge_find(struct runs *runs, const struct run *like, struct run *ret_in[RUN_FAN])
+{
+    int n = 0;
+    for (struct run *run = *chain_of(runs, like->day); run && n < RUN_FAN; run = run->in_day)
+        if (run->day == like->day && run->pending == RUN_LIVE && !run->is_new &&
+            tier_of(run->keys) == tier_of(like->keys) && run->keys <= RUN_KEYS_MAX)
+            ret_in[n++] = run;
+    return n == RUN_FAN;
+}
+
+static enum err merge_begin(struct op *op, struct tx *tx, struct runs *runs)
+{
+    struct merge *merge = &runs->merge;
+    for (struct run *run = runs->all; run; run = run->next) {
+        if (run->pending != RUN_LIVE || run->is_new || run->keys > RUN_KEYS_MAX || !merge_find(runs, run, merge->in))
+            continue;
+        int64_t keys = 0;
+        for (int i = 0; i < RUN_FAN; i++)
+            keys += merge->in[i]->keys;
+        merge->out = run_begin(tx, runs, run->day, RUN_BUILDING, keys);
+        merge->next = merge->next_pending = 0;
+        return run_insert(op, tx, merge->out);
+    }
+    return OK;
+}
+
+/* Adds the keys of one input that belong to buckets [from, to) of the output to the scratch. */
+static enum err merge_gather(struct op *op, struct tx *tx, struct runs *runs, const struct run *in, uint32_t from,
+                             uint32_t to, size_t *n)
+{
+    uint32_t out_buckets = runs->merge.out->buckets;
+    uint64_t low = first_of(from, out_buckets);
+    uint64_t high = to < out_buckets ? first_of(to, out_buckets) - 1 : UINT64_MAX;
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &bucket_range, &stmt));
+    bind_int(stmt, 1, row_of(in, place_of(low, in->buckets)));
+    bind_int(stmt, 2, row_of(in, place_of(high, in->buckets)));
+    for (;;) {
+        bool more;
+        TRY(stmt_row(op, stmt, &more));
+        if (!more)
+            return OK;
+        struct str keys = col_blob_borrowed(stmt, 0);
+        scratch_fit(runs, *n + keys.n / sizeof(struct run_key));
+        for (size_t at = 0; at + sizeof(struct run_key) <= keys.n; at += sizeof(struct run_key)) {
+            struct run_key key;
+            memcpy(&key, keys.p + at, sizeof key);
+            uint64_t hash = run_key_hash(key);
+            if (hash >= low && hash <= high)
+                runs->scratch[(*n)++] = key;
+        }
+    }
+}
+
+/* The output takes the place of its inputs. */
+static enum err merge_finish(struct op *op, struct tx *tx, struct runs *runs)
+{
+    struct merge *merge = &runs->merge;
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &run_finish, &stmt));
+    bind_int(stmt, 1, (int64_t)merge->out->no);
+    bind_int(stmt, 2, merge->out->keys);
+    bind_blob(stmt, 3, merge->out->bloom, merge->out->lines * BLOOM_LINE_BYTES);
+    TRY(stmt_done(op, stmt));
+    run_becomes(runs, merge->out, RUN_LIVE);
+    for (int i = 0; i < RUN_FAN; i++) {
+        run_becomes(runs, merge->in[i], RUN_DEAD);
+        TRY(tx_stmt(op, tx, &run_state, &stmt));
+        bind_int(stmt, 1, (int64_t)merge->in[i]->no);
+        bind_int(stmt, 2, RUN_DEAD);
+        TRY(stmt_done(op, stmt));
+    }
+    return OK;
+}
+
+static enum err merge_work(struct op *op, struct tx *tx, struct runs *runs, uint32_t buckets)
+{
+    struct merge *merge = &runs->merge;
+    if (!merge->out)
+        return merge_begin(op, tx, runs);
+    if (merge->out->pending != RUN_BUILDING)
+        return OK; /* its day was expired in this transaction */
+    uint32_t from = merge->next, left = merge->out->buckets - from;
+    uint32_t to = from + (left < buckets ? left : buckets);
+    size_t n = 0;
+    for (int i = 0; i < RUN_FAN; i++)
+        TRY(merge_gather(op, tx, runs, merge->in[i], from, to, &n));
+    scratch_fit(runs, n);
+    TRY(buckets_write(op, tx, merge->out, from, to, runs->scratch, n, runs->scratch + n));
+    merge->next_pending = to;
+    runs->changed = true;
+    return to == merge->out->buckets ? merge_finish(op, tx, runs) : OK;
+}
+
+/* --- erasing --- */
+
+/* Erases up to *buckets rows of dead runs, and the runs that are empty then. */
+static enum err erase_work(struct op *op, struct tx *tx, struct runs *runs, int64_t *buckets)
+{
+    for (struct run *run = runs->all; run && *buckets > 0; run = run->next) {
+        if (run->pending != RUN_DEAD || run->gone)
+            continue;
+        uint32_t left = run->buckets - run->erased_pending;
+        uint32_t n = left < *buckets ? left : (uint32_t)*buckets;
+        struct stmt *stmt;
+        TRY(tx_stmt(op, tx, &bucket_erase, &stmt));
+        bind_int(stmt, 1, row_of(run, run->erased_pending));
+        bind_int(stmt, 2, row_of(run, run->erased_pending + n));
+        TRY(stmt_done(op, stmt));
+        run->erased_pending += n;
+        runs->changed = true;
+        *buckets -= n;
+        if (run->erased_pending < run->buckets)
+            continue;
+        TRY(tx_stmt(op, tx, &run_delete, &stmt));
+        bind_int(stmt, 1, (int64_t)run->no);
+        TRY(stmt_done(op, stmt));
+        run->gone = true;
+    }
+    return OK;
+}
+
+enum err runs_work(struct op *op, struct tx *tx, struct runs *runs, size_t keys)
+{
+    int64_t buckets = (int64_t)(keys / BUCKET_KEYS) + 1;
+    if (buckets > SLICE_BUCKETS_MAX)
+        buckets = SLICE_BUCKETS_MAX;
+    TRY(merge_work(op, tx, runs, (uint32_t)buckets));
+    return erase_work(op, tx, runs, &buckets);
+}
+
+static enum err run_die(struct op *op, struct tx *tx, struct runs *runs, struct run *run)
+{
+    struct stmt *stmt;
+    run_becomes(runs, run, RUN_DEAD);
+    TRY(tx_stmt(op, tx, &run_state, &stmt));
+    bind_int(stmt, 1, (int64_t)run->no);
+    bind_int(stmt, 2, RUN_DEAD);
+    return stmt_done(op, stmt);
+}
+
+enum err runs_expire(struct op *op, struct tx *tx, struct runs *runs, int32_t before_day, int64_t max_buckets,
+                     bool *ret_more)
+{
+    for (struct run *run = runs->all; run; run = run->next)
+        if (run->day < before_day && run->pending != RUN_DEAD)
+            TRY(run_die(op, tx, runs, run));
+    TRY(erase_work(op, tx, runs, &max_buckets));
+    *ret_more = false;
+    for (const struct run *run = runs->all; run; run = run->next)
+        if (run->day < before_day && run->pending == RUN_DEAD && !run->gone)
+            *ret_more = true;
+    return OK;
+}
+
+/* --- the group --- */
+
+/* A merge whose output is live or dead by now is over. */
+static void merge_settle(struct runs *runs)
+{
+    struct merge *merge = &runs->merge;
+    merge->next = merge->next_pending;
+    if (merge->out && merge->out->state != RUN_BUILDING)
+        merge->out = NULL;
+}
+
+void runs_kept(struct runs *runs)
+{
+    if (!runs->changed)
+        return;
+    runs->changed = false;
+    for (struct run *run = runs->all; run; run = run->next) {
+        run->state = run->pending;
+        run->erased = run->erased_pending;
+        run->is_new = false;
+        if (run->state == RUN_DEAD)
+            bloom_free(runs, run);
+    }
+    merge_settle(runs);
+    for (struct run **link = &runs->all; *link;) {
+        struct run *run = *link;
+        if (!run->gone) {
+            link = &run->next;
+            continue;
+        }
+        *link = run->next;
+        run_free(runs, run);
+    }
+}
+
+void runs_drop(struct runs *runs)
+{
+    if (!runs->changed)
+        return;
+    runs->changed = false;
+    if (runs->merge.out && runs->merge.out->is_new)
+        runs->merge.out = NULL;
+    runs->merge.next_pending = runs->merge.next;
+    for (struct run **link = &runs->all; *link;) {
+        struct run *run = *link;
+        run->pending = run->state;
+        run->erased_pending = run->erased;
+        run->gone = false;
+        if (!run->is_new) {
+            link = &run->next;
+            continue;
+        }
+        *link = run->next;
+        run_free(runs, run);
+    }
+}

@@ -1,0 +1,60 @@
+/*
+ * dedupe_run.h - written keys of a day: immutable runs of buckets.
+ *
+ * Private to dedupe.c. A run holds some tens of thousands up to millions of
+ * keys of one day. Keys are spread over its buckets by their hash, a bucket is
+ * one row of about a page, so finding a key in a run is one read by row id, and
+ * a Bloom filter per run answers most "never seen" without any.
+ *
+ *     young --full--> run run run run --four of a size--> a run four times as large
+ *
+ * Merging works a slice per commit and beside the runs it reads; only when the
+ * new run is whole does it take their place, and theirs are erased in slices.
+ * Each key is so written about three times, in whole pages, where a tree with
+ * keys in random places would write a page for every key or two.
+ */
+#pragma once
+
+#include "store/db.h"
+
+#define RUN_FAN         4                  /* runs of about one size that are merged */
+#define RUN_KEYS_MAX    4000000            /* larger ones are left alone */
+#define BUCKET_KEYS     215                /* on average; a page has room for 252 */
+#define BLOOM_BYTES_MAX (48 * 1024 * 1024) /* of filters in RAM; the least used leave and are read again */
+
+struct runs;
+
+struct run_key {
+    uint64_t w[2];
+};
+
+/* Where a key stands: 64 well mixed bits. */
+static inline uint64_t run_key_hash(struct run_key key)
+{
+    return (key.w[0] ^ (key.w[1] << 32 | key.w[1] >> 32)) * 0x9E3779B97F4A7C15u;
+}
+
+struct runs *runs_new(void);
+void runs_free(struct runs *runs);
+
+/* Reads the list of runs. */
+enum err runs_load(struct op *op, struct tx *tx, struct runs *runs);
+
+/* Is the key in one of the day's runs. */
+enum err runs_has(struct op *op, struct tx *tx, struct runs *runs, int32_t day, struct run_key key, bool *ret_has);
+
+/* Takes the key out of the day's runs. */
+enum err runs_forget(struct op *op, struct tx *tx, struct runs *runs, int32_t day, struct run_key key);
+
+/* Writes n keys, all different and in no run, as a new run of the day. Known after runs_kept. */
+enum err runs_add(struct op *op, struct tx *tx, struct runs *runs, int32_t day, const struct run_key *keys, size_t n);
+
+/* Merges and erases about `keys` keys' worth. */
+enum err runs_work(struct op *op, struct tx *tx, struct runs *runs, size_t keys);
+
+/* Ends the runs of days before before_day and erases at most max_buckets rows. */
+enum err runs_expire(struct op *op, struct tx *tx, struct runs *runs, int32_t before_day, int64_t max_buckets,
+                     bool *ret_more);
+
+void runs_kept(struct runs *runs);
+void runs_drop(struct runs *runs);
