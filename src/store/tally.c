@@ -22,8 +22,8 @@ const struct schema_step tally_step = {
     " opened_machine INTEGER NOT NULL DEFAULT 0, clicked_machine INTEGER NOT NULL DEFAULT 0,"
     " complained INTEGER NOT NULL DEFAULT 0, unsubscribed INTEGER NOT NULL DEFAULT 0,"
     " first_event_at_us INTEGER NOT NULL DEFAULT 0, last_event_at_us INTEGER NOT NULL DEFAULT 0);"
-    /* Key: cohort_no * 256 + status, so that the statuses of a cohort are neighbours and a row is found as a rowid. */
-    "CREATE TABLE fact (no INTEGER PRIMARY KEY, messages INTEGER NOT NULL);",
+    "CREATE TABLE fact (cohort_no INTEGER NOT NULL, status INTEGER NOT NULL, count INTEGER NOT NULL,"
+    " PRIMARY KEY (cohort_no, status)) WITHOUT ROWID;",
     NULL,
 };
 
@@ -45,8 +45,10 @@ SQL(stats_put,
     "  WHEN first_event_at_us = 0 THEN ?14 ELSE min(first_event_at_us, ?14) END,"
     " last_event_at_us = max(last_event_at_us, ?15)",
     NULL);
-SQL(fact_get, "SELECT messages FROM fact WHERE no = ?1", NULL);
-SQL(fact_put, "INSERT INTO fact (no, messages) VALUES (?1, ?2) ON CONFLICT (no) DO UPDATE SET messages = messages + ?2",
+SQL(fact_get, "SELECT count FROM fact WHERE cohort_no = ?1 AND status = ?2", NULL);
+SQL(fact_put,
+    "INSERT INTO fact (cohort_no, status, count) VALUES (?1, ?2, ?3)"
+    " ON CONFLICT (cohort_no, status) DO UPDATE SET count = count + ?3",
     NULL);
 
 /* --- deltas by key --- */
@@ -208,8 +210,9 @@ static enum err fact_write(struct op *op, struct tx *tx, const struct fact_delta
     if (delta->messages == 0)
         return OK; /* moved there and away again in one group */
     TRY(tx_stmt(op, tx, &fact_put, &stmt));
-    bind_int(stmt, 1, (int64_t)delta->no);
-    bind_int(stmt, 2, delta->messages);
+    bind_int(stmt, 1, (int64_t)(delta->no >> 8));
+    bind_int(stmt, 2, (int64_t)(delta->no & 255));
+    bind_int(stmt, 3, delta->messages);
     return stmt_done(op, stmt);
 }
 
@@ -347,7 +350,8 @@ enum err store_fact_get(struct op *op, struct tx *tx, uint32_t cohort_no, unsign
     uint64_t no = (uint64_t)cohort_no << 8 | status;
     int64_t count = 0;
     TRY(tx_stmt(op, tx, &fact_get, &stmt));
-    bind_int(stmt, 1, (int64_t)no);
+    bind_int(stmt, 1, cohort_no);
+    bind_int(stmt, 2, status);
     TRY(stmt_row(op, stmt, &found));
     if (found) {
         count = col_int(stmt, 0);
