@@ -33,10 +33,10 @@ SQL(parked_delete, "DELETE FROM parked WHERE seq = ?1", NULL);
 SQL(parked_ref_delete, "DELETE FROM parked_ref WHERE seq = ?1", NULL);
 SQL_SCAN(parked_counts, "SELECT source_no, count(*) FROM parked GROUP BY source_no", NULL);
 /* Numbers grow with time: only the first ones can be old, and no more than the limit are looked at. */
-SQL(parked_old,
-    "SELECT " PARKED_COLUMNS " FROM parked p WHERE p.seq IN (SELECT seq FROM parked ORDER BY seq LIMIT ?2)"
-    " AND p.parked_at_ms < ?1 ORDER BY p.seq",
-    NULL);
+SQL_SCAN(parked_old,
+         "SELECT " PARKED_COLUMNS " FROM parked p WHERE p.seq IN (SELECT seq FROM parked ORDER BY seq LIMIT ?2)"
+         " AND p.parked_at_ms < ?1 ORDER BY p.seq",
+         NULL);
 SQL(parked_old_of_source, "SELECT " PARKED_COLUMNS " FROM parked p WHERE p.source_no = ?1 ORDER BY p.seq LIMIT ?2",
     NULL);
 
