@@ -4,7 +4,8 @@
  * A metric is declared once with its label names; metric_at gives the cell of
  * one set of label values, which the caller keeps and moves with one atomic
  * add. Everything inside is an integer in a small unit (microseconds, bytes);
- * `scale` says how many make one base unit of the output, so sums stay exact.
+ * `scale`, a power of ten, says how many make one base unit of the output, so
+ * sums stay exact.
  * The number of label sets is bounded: beyond it all go into one cell whose
  * labels read "other".
  *
