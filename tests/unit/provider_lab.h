@@ -43,7 +43,7 @@ static inline void lab_free(struct lab *lab)
     free(lab);
 }
 
-/* Contents of a file, in the lab's arena; not given when it is not there. */
+/* Contents of a file with a NUL behind them, in the lab's arena; not given when it is not there. */
 static inline struct str lab_file(struct lab *lab, const char *path)
 {
     FILE *file = fopen(path, "rb");
@@ -54,6 +54,7 @@ static inline struct str lab_file(struct lab *lab, const char *path)
     rewind(file);
     char *bytes = arena_alloc_raw(lab->arena, n + 1);
     n = fread(bytes, 1, n, file);
+    bytes[n] = '\0';
     fclose(file);
     return (struct str){ bytes, n };
 }

@@ -10,6 +10,7 @@
 #include <openssl/x509.h>
 
 #include "base/hex.h"
+#include "base/json_write.h"
 #include "engine/provider_sns.h"
 
 #define SNS_TOPIC "arn:aws:sns:eu-west-1:123456789012:ses"
@@ -106,24 +107,17 @@ static inline struct str sns_text(struct lab *lab, const struct sns_envelope *e)
         { "Signature", e->signature },
         { "SigningCertURL", e->certificate_url },
     };
-    struct str text = S("{");
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        char quoted[16384];
-        size_t n = 0;
-        if (!str_given(members[i].value))
-            continue;
-        for (size_t k = 0; k < members[i].value.n; k++) {
-            char c = members[i].value.p[k];
-            if (c == '"' || c == '\\')
-                quoted[n++] = '\\';
-            quoted[n++] = c == '\n' ? '\\' : c;
-            if (c == '\n')
-                quoted[n++] = 'n';
-        }
-        text = arena_fmt(lab->arena, "%.*s%s\"%s\":\"%.*s\"", STR(text), text.n > 1 ? "," : "", members[i].name, (int)n,
-                         quoted);
-    }
-    return arena_fmt(lab->arena, "%.*s}", STR(text));
+    struct buf buf;
+    struct json_writer w;
+    buf_init_arena(&buf, lab->arena, 1 << 20);
+    json_write_init(&w, &buf);
+    json_object_begin(&w);
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+        if (str_given(members[i].value))
+            json_member_str(&w, members[i].name, members[i].value);
+    json_object_end(&w);
+    NO(buf.full);
+    return buf_str(&buf);
 }
 
 /* Signs and posts. */
