@@ -15,11 +15,11 @@ void mailing_stats(struct http_request *request);    /* GET /v1/mailings/{id}/st
 void mailing_failures(struct http_request *request); /* GET /v1/mailings/{id}/failures */
 void mailing_links(struct http_request *request);    /* GET /v1/mailings/{id}/links */
 
-void mailing_import(struct http_request *request); /* POST /v1/mailings/{id}/messages, streamed body */
-void message_import(struct http_request *request); /* POST /v1/messages, streamed body */
-void message_list(struct http_request *request);   /* GET /v1/messages */
-void message_get(struct http_request *request);    /* GET /v1/messages/{id} */
-void message_patch(struct http_request *request);  /* PATCH /v1/messages/{id} */
+void mailing_import(struct http_request *request);        /* POST /v1/mailings/{id}/messages, streamed body */
+void message_import(struct http_request *request);        /* POST /v1/messages, streamed body */
+void message_list(struct http_request *request);          /* GET /v1/messages */
+void message_get(struct http_request *request);           /* GET /v1/messages/{id} */
+void message_patch_request(struct http_request *request); /* PATCH /v1/messages/{id} */
 
 void member_get(struct http_request *request); /* GET /v1/members/{id} */
 

@@ -87,3 +87,6 @@ enum err call_may_make_tenant(struct op *op, const struct call *call, struct str
 
 /* Empties the answer: a writer hop may run again (post.h). */
 void call_restart(struct call *call);
+
+/* Who asks, for the audit trail: the token's id, or "local" without one. */
+struct str call_who(const struct call *call);
