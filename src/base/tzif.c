@@ -99,13 +99,13 @@ enum err tzif_parse(struct op *op, struct str bytes, struct tzif *ret_file)
 {
     struct tzif file = { 0 };
     struct block block;
-    char version;
+    char version, again;
     if (!eat_header(&bytes, 4, &version, &block))
         return fail(op, ERR_MALFORMED, "zone file: no valid header");
     if (version != '\0') {
         /* The first block serves readers of 32-bit times; the one that counts follows. */
         skip(&bytes, block_bytes(&block));
-        if (!eat_header(&bytes, 8, &version, &block))
+        if (!eat_header(&bytes, 8, &again, &block) || again != version)
             return fail(op, ERR_MALFORMED, "zone file: no valid second header");
     }
     if (block.leap > 0)

@@ -135,26 +135,28 @@ enum zone_fit zone_from_local(const struct zone *zone, const struct civil *local
                               int64_t *ret_later_us)
 {
     struct place place;
-    int64_t local_us = instant_from_civil(local);
-    int64_t local_s = floor_div(local_us, SECOND_US);
-    int64_t first_s = first_reaching(zone, local_s, &place);
-    int64_t shown_s = place.at_s + place.segment->offset_s + place.cycles * CYCLE_S;
-    if (shown_s != local_s) {
-        *ret_earlier_us = *ret_later_us = first_s * SECOND_US;
+    int64_t local_s = floor_div(instant_from_civil(local), SECOND_US);
+    int64_t jump_s = first_reaching(zone, local_s, &place);
+    int64_t cycles_s = place.cycles * CYCLE_S;
+    int64_t wanted_s = local_s - cycles_s;
+    int64_t first_s = 0, last_s = 0;
+    int times = 0;
+
+    /* Nothing before this segment shows the reading; set back, the clocks may show it in later ones too. */
+    for (const struct segment *segment = place.segment; segment->begin_s <= wanted_s - TZIF_OFFSET_S_MIN; segment++) {
+        int64_t at_s = wanted_s - segment->offset_s;
+        if (at_s < segment->begin_s || at_s >= segment[1].begin_s)
+            continue;
+        first_s = times++ == 0 ? at_s : first_s;
+        last_s = at_s;
+    }
+    if (times == 0) {
+        *ret_earlier_us = *ret_later_us = jump_s * SECOND_US;
         return ZONE_NEVER;
     }
-
-    /* Set back, the clocks may show it again in one of the next segments. */
-    int64_t last_s = first_s;
-    int64_t wanted_s = local_s - place.cycles * CYCLE_S;
-    for (const struct segment *next = place.segment + 1; next->begin_s <= wanted_s - TZIF_OFFSET_S_MIN; next++) {
-        int64_t at_s = wanted_s - next->offset_s;
-        if (at_s >= next->begin_s && at_s < next[1].begin_s)
-            last_s = at_s + place.cycles * CYCLE_S;
-    }
-    *ret_earlier_us = first_s * SECOND_US + local->us;
-    *ret_later_us = last_s * SECOND_US + local->us;
-    return first_s == last_s ? ZONE_ONCE : ZONE_TWICE;
+    *ret_earlier_us = (first_s + cycles_s) * SECOND_US + local->us;
+    *ret_later_us = (last_s + cycles_s) * SECOND_US + local->us;
+    return times == 1 ? ZONE_ONCE : ZONE_TWICE;
 }
 
 int64_t zone_from_local_past(const struct zone *zone, const struct civil *local, int64_t now_us)
@@ -170,9 +172,10 @@ static void add_segment(struct zone *zone, int64_t begin_s, int32_t offset_s)
     struct segment *last = zone->segments + zone->count - 1;
     if (last->offset_s == offset_s)
         return;
-    int32_t day_before = (int32_t)floor_div(begin_s - 1 + last->offset_s, DAY_S);
-    int32_t peak_day = last->peak_day > day_before ? last->peak_day : day_before;
-    zone->segments[zone->count++] = (struct segment){ begin_s, offset_s, peak_day };
+    int64_t peak_day = floor_div(begin_s - 1 + last->offset_s, DAY_S);
+    if (peak_day < last->peak_day)
+        peak_day = last->peak_day; /* also where a change "since ever" lies before all days there are */
+    zone->segments[zone->count++] = (struct segment){ begin_s, offset_s, (int32_t)peak_day };
 }
 
 /* Adds a change that the rule gives. Of two at one instant (a year that ends as the next begins) the later one counts.
