@@ -54,7 +54,7 @@ static bool range_parse(struct str text, struct range *ret)
     int64_t bits = 128 - width + prefix;
     for (int i = 0; i < IP_BYTES; i++) {
         int64_t kept = bits - i * 8;
-        uint8_t host = kept >= 8 ? 0 : kept <= 0 ? 0xFF : (uint8_t)(0xFF >> kept);
+        uint8_t host = (uint8_t)(kept >= 8 ? 0 : kept <= 0 ? 0xFF : 0xFF >> kept);
         ret->first[i] = (uint8_t)(ip[i] & ~host);
         ret->last[i] = (uint8_t)(ip[i] | host);
     }

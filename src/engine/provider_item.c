@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/fold.h"
+#include "base/utf8.h"
 
 enum err item_add(struct op *op, struct item_list *list, struct provider_event **ret_event)
 {
@@ -53,7 +54,7 @@ enum err item_set_type(struct op *op, struct provider_event *event, const struct
         return OK;
     }
     for (const struct item_type *row = table; row->word; row++)
-        if (strncmp(row->word, word.p, word.n) == 0 && row->word[word.n] == '\0') {
+        if (str_eq(str_of(row->word), word)) {
             event->type = row->type ? row->type : row->word;
             event->kind = row->kind;
             *ret_row = row;
@@ -109,6 +110,26 @@ bool item_true(struct json *j)
 static bool is_usable(struct str text, size_t max_bytes)
 {
     return text.n > 0 && text.n <= max_bytes && !json_has_nul(text);
+}
+
+enum err item_mend(struct op *op, struct str text, struct str *ret)
+{
+    if (str_is_utf8(text)) {
+        *ret = text;
+        return OK;
+    }
+    size_t at = 0, n = 0, bad;
+    char *out = arena_alloc_raw(op->arena, text.n * UTF8_REPLACEMENT_BYTES);
+    if (!out)
+        return fail(op, ERR_TOO_LARGE, "no room for %zu bytes of text", text.n);
+    while (at < text.n) {
+        size_t bytes = utf8_length(text.p + at, text.n - at, &bad);
+        memcpy(out + n, bytes ? text.p + at : UTF8_REPLACEMENT, bytes ? bytes : UTF8_REPLACEMENT_BYTES);
+        n += bytes ? bytes : UTF8_REPLACEMENT_BYTES;
+        at += bytes ? bytes : bad;
+    }
+    *ret = (struct str){ out, n };
+    return OK;
 }
 
 void item_variable(struct provider_event *event, struct str name, struct str value)

@@ -58,6 +58,9 @@ struct str item_text(struct json *j);
 /* True for the value true and nothing else. */
 bool item_true(struct json *j);
 
+/* Text of a form with U+FFFD for what is no UTF-8; JSON has been mended by its scanner. */
+enum err item_mend(struct op *op, struct str text, struct str *ret);
+
 /* Takes one of our own variables out of what the sender attached (SRC-25); others are ignored. A posthouse-mailing
  * beats an email-id, whichever comes first. */
 void item_variable(struct provider_event *event, struct str name, struct str value);

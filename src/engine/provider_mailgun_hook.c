@@ -185,6 +185,7 @@ static enum err read_form(struct op *op, struct str body, struct legacy *legacy)
     while (form_next(op->arena, &body, &field)) {
         if (!str_given(field.name))
             return fail(op, ERR_TOO_LARGE, "no room for the fields of a form");
+        TRY(item_mend(op, field.value, &field.value));
         read_field(legacy, field.name, field.value);
         legacy->fields++;
     }

@@ -323,6 +323,15 @@ TEST(mailgun_form, looks_into_the_message_headers_for_what_is_missing)
     lab_free(lab);
 }
 
+TEST(mailgun_form, mends_bytes_that_are_no_utf8)
+{
+    struct lab *lab = hook_lab();
+    EQ(post_form(lab, "event=bounced&Message-Id=1&error=caf%E9+%C3%A9+%F0%9F&recipient=%FF%40x.org"), 200);
+    STR_EQ(lab->hook.events[0].text, "caf\xEF\xBF\xBD \xC3\xA9 \xEF\xBF\xBD");
+    STR_EQ(lab->hook.events[0].recipient, "\xEF\xBF\xBD@x.org");
+    lab_free(lab);
+}
+
 TEST(mailgun_form, gives_equal_posts_equal_keys_without_an_id)
 {
     struct lab *lab = hook_lab();

@@ -83,6 +83,16 @@ TEST(page, decides_about_uninteresting_types_before_asking_for_anything_else)
     lab_free(lab);
 }
 
+TEST(page, does_not_take_a_type_for_a_known_one_that_only_begins_like_it)
+{
+    struct lab *lab = lab_new();
+    EQ(lab_item(lab, "{\"event\":\"open\"}")->kind, EVENT_UNHANDLED);
+    EQ(lab_item(lab, "{\"event\":\"openedly\"}")->kind, EVENT_UNHANDLED);
+    EQ(lab_item(lab, "{\"event\":\"opened\\u0000xyz\"}")->kind, EVENT_UNHANDLED);
+    EQ(lab_item(lab, "{\"event\":\"Opened\"}")->kind, EVENT_UNHANDLED);
+    lab_free(lab);
+}
+
 TEST(page, cuts_times_to_microseconds_whether_number_or_text)
 {
     static const struct {
