@@ -4,12 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/block_log.h"
 #include "store/core.h"
 
 #define CACHE_BLOCKS 4096 /* kept between commands: 16 MiB */
 #define TOUCHED_MAX  8192 /* changed ones after which a group is committed: 32 MiB */
 #define CHAINS       8192 /* a power of two */
 #define SLAB_BLOCKS  64
+#define OWED_MAX     2048 /* blocks whose newest bytes stand only in the log: 8 MiB */
+#define CHANGED_MAX  192  /* records of a block, rounded up to words */
 
 extern const struct schema_step block_step;
 extern const struct family block_family;
@@ -51,13 +54,17 @@ static const struct kind {
 };
 
 struct block {
-    uint64_t key;          /* kind and number, see key_of: their order is the order of flushing */
-    struct block *chain;   /* same hash, or the free list */
-    struct block *touched; /* next of those changed in this transaction */
-    bool in_touched;       /* its bytes are not those of the newest commit */
-    bool dirty;            /* its bytes are not yet in the table */
-    bool stored;           /* the table has its row */
-    bool recent;           /* used since the clock hand passed */
+    uint64_t key;                       /* kind and number, see key_of: their order is the order of flushing */
+    struct block *chain;                /* same hash, or the free list */
+    struct block *touched;              /* next of those changed in this transaction */
+    bool in_touched;                    /* its bytes are not those of the newest commit */
+    bool dirty;                         /* its bytes are not yet in the table */
+    bool stored;                        /* the table has its row */
+    bool owed;                          /* its newest committed bytes stand in the log, not in its row */
+    bool logged;                        /* this transaction put it into the log */
+    uint8_t *undo;                      /* of an owed block changed in this transaction: its bytes before */
+    uint64_t changed[CHANGED_MAX / 64]; /* records changed in this transaction, a bit each */
+    bool recent;                        /* used since the clock hand passed */
     _Alignas(8) uint8_t data[BLOCK_BYTES];
 };
 
@@ -73,11 +80,18 @@ struct blocks {
     struct block *last[BLOCK_KINDS]; /* most calls ask for the block of the call before */
     struct block **order;            /* scratch of the flush */
     size_t order_room;
+    size_t owed_count;
+    int64_t log_seq, log_bytes;           /* of the log as this transaction leaves it */
+    int64_t log_seq_kept, log_bytes_kept; /* as the newest commit left it */
+    bool whole;                           /* rows were erased: this transaction settles whatever it costs */
+    bool settled;                         /* this transaction wrote every owed block */
+    struct buf row;
 };
 
-/* One block per kind, for snapshots. */
+/* One block per kind, and the log over it, for snapshots. */
 struct block_view {
     uint64_t snapshot; /* what it holds was read in this one */
+    struct block_overlay *overlay;
     struct {
         uint64_t no;
         bool filled;
@@ -135,22 +149,16 @@ static enum err read_row(struct op *op, struct tx *tx, enum block_kind kind, uin
 
 /* --- the writer's cache --- */
 
-static enum err blocks_open(struct op *op, struct tx *tx, void **ret_state)
-{
-    (void)op, (void)tx;
-    *ret_state = calloc(1, sizeof(struct blocks));
-    if (!*ret_state)
-        abort();
-    return OK;
-}
-
 static void blocks_close(void *state)
 {
     struct blocks *blocks = state;
+    for (size_t i = 0; i < blocks->count; i++)
+        free(blocks->all[i]->undo);
     for (size_t i = 0; i < blocks->count; i += SLAB_BLOCKS)
         free(blocks->all[i]); /* the first of each slab */
     free(blocks->all);
     free(blocks->order);
+    buf_done(&blocks->row);
     free(blocks);
 }
 
@@ -204,7 +212,8 @@ static enum err block_load(struct op *op, struct tx *tx, struct blocks *blocks, 
     TRY(read_row(op, tx, kind, block_no, block->data, &stored));
     blocks->free = block->chain;
     block->key = key_of(kind, block_no);
-    block->in_touched = block->dirty = false;
+    block->in_touched = block->dirty = block->owed = block->logged = false;
+    memset(block->changed, 0, sizeof block->changed);
     block->stored = stored;
     struct block **chain = &blocks->chains[chain_of(block->key)];
     block->chain = *chain;
@@ -231,16 +240,36 @@ static enum err block_in_ram(struct op *op, struct tx *tx, enum block_kind kind,
     return OK;
 }
 
+/* The first change of an owed block in a transaction keeps its bytes: its row could not give them back. */
+static void block_keep_undo(struct block *block)
+{
+    block->undo = malloc(BLOCK_BYTES);
+    if (!block->undo)
+        abort();
+    memcpy(block->undo, block->data, BLOCK_BYTES);
+}
+
 static void block_touch(struct tx *tx, struct blocks *blocks, struct block *block)
 {
     tx_wrote(tx);
     block->dirty = true;
     if (block->in_touched)
         return;
+    if (block->owed && !block->undo)
+        block_keep_undo(block);
     block->in_touched = true;
     block->touched = blocks->touched;
     blocks->touched = block;
     blocks->touched_count++;
+}
+
+/* Touches the block for one record of it. Called before the record changes, or after by store_block_dirty: then the
+ * undo of an owed block was kept when the record was handed out. */
+static void record_touch(struct tx *tx, struct blocks *blocks, struct block *block, enum block_kind kind, uint64_t no)
+{
+    uint64_t at = no % kinds[kind].per_block;
+    block->changed[at / 64] |= UINT64_C(1) << at % 64;
+    block_touch(tx, blocks, block);
 }
 
 static void *record_in(uint8_t *data, enum block_kind kind, uint64_t no)
@@ -250,17 +279,35 @@ static void *record_in(uint8_t *data, enum block_kind kind, uint64_t no)
 
 /* --- snapshots --- */
 
+static enum err view_open(struct op *op, struct tx *tx, struct block_view **view)
+{
+    if (!*view) {
+        *view = calloc(1, sizeof **view);
+        if (!*view)
+            abort();
+        (*view)->overlay = block_overlay_new();
+    } else if ((*view)->snapshot == conn_snapshot(tx->conn)) {
+        return OK;
+    }
+    for (int i = 0; i < BLOCK_KINDS; i++)
+        (*view)->kind[i].filled = false;
+    TRY(block_overlay_read(op, tx, (*view)->overlay));
+    (*view)->snapshot = conn_snapshot(tx->conn);
+    return OK;
+}
+
+void block_view_free(struct block_view *view)
+{
+    if (view)
+        block_overlay_free(view->overlay);
+    free(view);
+}
+
 static enum err view_get(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void **ret_record)
 {
     struct block_view **view = conn_block_view(tx->conn);
-    if (!*view && !(*view = calloc(1, sizeof **view)))
-        abort();
+    TRY(view_open(op, tx, view));
     uint64_t block_no = no / kinds[kind].per_block;
-    if ((*view)->snapshot != conn_snapshot(tx->conn)) {
-        for (int i = 0; i < BLOCK_KINDS; i++)
-            (*view)->kind[i].filled = false;
-        (*view)->snapshot = conn_snapshot(tx->conn);
-    }
     bool stored, same = (*view)->kind[kind].filled && (*view)->kind[kind].no == block_no;
     if (!same) {
         (*view)->kind[kind].filled = false;
@@ -270,7 +317,8 @@ static enum err view_get(struct op *op, struct tx *tx, enum block_kind kind, uin
     }
     void *copy;
     TRY(op_alloc(op, kinds[kind].record_bytes, &copy));
-    memcpy(copy, record_in((*view)->kind[kind].data, kind, no), kinds[kind].record_bytes);
+    const void *newer = block_overlay_find((*view)->overlay, key_of(kind, no));
+    memcpy(copy, newer ? newer : record_in((*view)->kind[kind].data, kind, no), kinds[kind].record_bytes);
     *ret_record = copy;
     return OK;
 }
@@ -286,8 +334,10 @@ static enum err record_get(struct op *op, struct tx *tx, enum block_kind kind, u
     }
     struct block *block;
     TRY(block_in_ram(op, tx, kind, no / kinds[kind].per_block, &block));
+    if (block->owed && !block->undo && !block->in_touched)
+        block_keep_undo(block);
     if (edit)
-        block_touch(tx, tx_state(tx, &block_family), block);
+        record_touch(tx, tx_state(tx, &block_family), block, kind, no);
     *ret_record = record_in(block->data, kind, no);
     return OK;
 }
@@ -313,13 +363,15 @@ void store_block_dirty(struct tx *tx, enum block_kind kind, uint64_t no)
     struct blocks *blocks = tx_state(tx, &block_family);
     struct block *block = block_find(blocks, key_of(kind, no / kinds[kind].per_block));
     assert(block); /* it was obtained in this command, and blocks leave between commands only */
-    block_touch(tx, blocks, block);
+    record_touch(tx, blocks, block, kind, no);
 }
 
 enum err store_block_each(struct op *op, struct tx *tx, enum block_kind kind, uint64_t from_no,
                           enum err (*fn)(struct op *op, uint64_t no, const void *record, void *arg), void *arg)
 {
     const struct kind *k = &kinds[kind];
+    struct block_view **view = conn_block_view(tx->conn);
+    TRY(view_open(op, tx, view));
     struct stmt *stmt;
     bool found;
     TRY(tx_stmt(op, tx, k->walk, &stmt));
@@ -332,7 +384,8 @@ enum err store_block_each(struct op *op, struct tx *tx, enum block_kind kind, ui
         TRY(copy_row(op, stmt, 1, data));
         uint64_t first = (uint64_t)col_int(stmt, 0) * k->per_block;
         for (uint64_t i = from_no > first ? from_no - first : 0; i < k->per_block; i++) {
-            enum err err = fn(op, first + i, data + i * k->record_bytes, arg);
+            const void *newer = block_overlay_find((*view)->overlay, key_of(kind, first + i));
+            enum err err = fn(op, first + i, newer ? newer : data + i * k->record_bytes, arg);
             if (err != OK) {
                 stmt_reset(stmt);
                 return err;
@@ -343,6 +396,8 @@ enum err store_block_each(struct op *op, struct tx *tx, enum block_kind kind, ui
 
 /* --- deleting --- */
 
+static enum err blocks_settle(struct op *op, struct tx *tx, struct blocks *blocks);
+
 /* Zeroes records [from_no, to_no) of one block, if the block exists. */
 static enum err zero_part(struct op *op, struct tx *tx, enum block_kind kind, uint64_t from_no, uint64_t to_no)
 {
@@ -352,8 +407,8 @@ static enum err zero_part(struct op *op, struct tx *tx, enum block_kind kind, ui
     TRY(block_in_ram(op, tx, kind, from_no / kinds[kind].per_block, &block));
     if (!block->stored && !block->dirty)
         return OK;
-    memset(record_in(block->data, kind, from_no), 0, (size_t)(to_no - from_no) * kinds[kind].record_bytes);
     block_touch(tx, tx_state(tx, &block_family), block);
+    memset(record_in(block->data, kind, from_no), 0, (size_t)(to_no - from_no) * kinds[kind].record_bytes);
     return OK;
 }
 
@@ -363,16 +418,19 @@ static void zero_in_ram(struct tx *tx, struct blocks *blocks, uint64_t key)
     struct block *block = block_find(blocks, key);
     if (!block)
         return;
-    memset(block->data, 0, BLOCK_BYTES);
     block_touch(tx, blocks, block);
+    memset(block->data, 0, BLOCK_BYTES);
     block->dirty = block->stored = false;
 }
 
 enum err store_block_delete(struct op *op, struct tx *tx, enum block_kind kind, uint64_t from_no, uint64_t to_no)
 {
     uint64_t per = kinds[kind].per_block;
+    struct blocks *blocks = tx_state(tx, &block_family);
     if (from_no >= to_no)
         return OK;
+    TRY(blocks_settle(op, tx, blocks)); /* no entry of the log may outlive the rows it belongs to */
+    blocks->whole = true;
     uint64_t first = (from_no + per - 1) / per, end = to_no / per; /* whole blocks */
     if (first > end)                                               /* inside one block */
         return zero_part(op, tx, kind, from_no, to_no);
@@ -409,24 +467,87 @@ static enum err block_write(struct op *op, struct tx *tx, struct block *block)
     return OK;
 }
 
-static enum err blocks_flush(struct op *op, struct tx *tx, void *state)
+/* Every block that satisfies `want`, in key order, in blocks->order. */
+static size_t blocks_collect(struct blocks *blocks, bool (*want)(const struct block *block))
 {
-    struct blocks *blocks = state;
-    if (blocks->touched_count > blocks->order_room) {
-        blocks->order_room = 2 * blocks->touched_count;
+    size_t n = 0;
+    if (blocks->used > blocks->order_room) {
+        blocks->order_room = 2 * blocks->used;
         blocks->order = realloc(blocks->order, blocks->order_room * sizeof(struct block *));
         if (!blocks->order)
             abort();
     }
-    size_t n = 0;
-    for (struct block *block = blocks->touched; block; block = block->touched)
-        if (block->dirty)
-            blocks->order[n++] = block;
+    for (size_t i = 0; i < blocks->count; i++)
+        if (blocks->all[i]->key != UINT64_MAX && want(blocks->all[i]))
+            blocks->order[n++] = blocks->all[i];
     if (n > 1)
         qsort(blocks->order, n, sizeof(struct block *), by_key);
+    return n;
+}
+
+static bool is_dirty(const struct block *block)
+{
+    return block->dirty;
+}
+
+static bool is_behind(const struct block *block)
+{
+    return block->dirty || block->owed;
+}
+
+/* Writes every block whose row is behind and gives up the log. */
+static enum err blocks_settle(struct op *op, struct tx *tx, struct blocks *blocks)
+{
+    size_t n = blocks_collect(blocks, is_behind);
     for (size_t i = 0; i < n; i++)
         TRY(block_write(op, tx, blocks->order[i]));
+    if (blocks->log_bytes > 0)
+        TRY(block_log_clear(op, tx));
+    blocks->log_bytes = 0;
+    blocks->settled = true;
     return OK;
+}
+
+static void block_to_log(struct blocks *blocks, struct block *block)
+{
+    const struct kind *kind = &kinds[block->key >> 56];
+    uint64_t first = (block->key & (UINT64_MAX >> 8)) * kind->per_block;
+    for (size_t word = 0; word < CHANGED_MAX / 64; word++) {
+        for (uint64_t bits = block->changed[word]; bits; bits &= bits - 1) {
+            uint64_t at = word * 64 + (uint64_t)__builtin_ctzll(bits);
+            block_log_entry(&blocks->row, key_of((enum block_kind)(block->key >> 56), first + at),
+                            block->data + at * kind->record_bytes, kind->record_bytes);
+        }
+        block->changed[word] = 0;
+    }
+    block->dirty = false;
+    block->logged = true;
+}
+
+/* New blocks get their rows at once, so that every entry of the log has a row to lie over. */
+static enum err blocks_log(struct op *op, struct tx *tx, struct blocks *blocks, size_t n)
+{
+    buf_reset(&blocks->row);
+    for (size_t i = 0; i < n; i++) {
+        if (blocks->order[i]->stored)
+            block_to_log(blocks, blocks->order[i]);
+        else
+            TRY(block_write(op, tx, blocks->order[i]));
+    }
+    if (blocks->row.n == 0)
+        return OK;
+    blocks->log_bytes += (int64_t)blocks->row.n;
+    return block_log_append(op, tx, ++blocks->log_seq, buf_str(&blocks->row));
+}
+
+static enum err blocks_flush(struct op *op, struct tx *tx, void *state)
+{
+    struct blocks *blocks = state;
+    if (!blocks->touched)
+        return OK;
+    size_t n = blocks_collect(blocks, is_dirty);
+    bool much = n + blocks->owed_count > OWED_MAX || blocks->log_bytes > BLOCK_LOG_BYTES_MAX;
+    return much || blocks->whole ? blocks_settle(op, tx, blocks) : blocks_log(op, tx, blocks, n);
 }
 
 /* Drops blocks not used lately until the cache has its size again; those changed in this transaction stay. */
@@ -434,7 +555,7 @@ static void blocks_shrink(struct blocks *blocks)
 {
     for (size_t steps = 2 * blocks->count; blocks->used > CACHE_BLOCKS && steps > 0; steps--) {
         struct block *block = blocks->all[blocks->hand++ % blocks->count];
-        if (block->key == UINT64_MAX || block->in_touched)
+        if (block->key == UINT64_MAX || block->in_touched || block->owed)
             continue;
         if (block->recent)
             block->recent = false;
@@ -453,14 +574,50 @@ static enum err blocks_trim(struct op *op, struct tx *tx, void *state)
     return OK;
 }
 
+/* Handed out and not changed after all, or changed and now durable: the bytes before are of no use any more. */
+static void undos_free(struct blocks *blocks)
+{
+    for (size_t i = 0; i < blocks->count && blocks->owed_count > 0; i++) {
+        free(blocks->all[i]->undo);
+        blocks->all[i]->undo = NULL;
+    }
+}
+
 static void blocks_kept(void *state)
 {
     struct blocks *blocks = state;
-    for (struct block *block = blocks->touched; block; block = block->touched)
-        block->in_touched = false;
+    undos_free(blocks);
+    if (blocks->settled) {
+        for (size_t i = 0; i < blocks->count; i++)
+            blocks->all[i]->owed = false;
+        blocks->owed_count = 0;
+    }
+    for (struct block *block = blocks->touched; block; block = block->touched) {
+        blocks->owed_count += block->logged && !block->owed;
+        block->owed |= block->logged;
+        block->in_touched = block->logged = false;
+        memset(block->changed, 0, sizeof block->changed);
+    }
     blocks->touched = NULL;
     blocks->touched_count = 0;
+    blocks->settled = blocks->whole = false;
+    blocks->log_seq_kept = blocks->log_seq;
+    blocks->log_bytes_kept = blocks->log_bytes;
     blocks_shrink(blocks);
+}
+
+/* An owed block gets the bytes back that the log still holds; the others are read again from their rows. */
+static void block_drop(struct blocks *blocks, struct block *block)
+{
+    block->in_touched = block->dirty = block->logged = false;
+    memset(block->changed, 0, sizeof block->changed);
+    if (!block->owed) {
+        block_forget(blocks, block);
+        return;
+    }
+    assert(block->undo);
+    memcpy(block->data, block->undo, BLOCK_BYTES);
+    block->stored = true;
 }
 
 static void blocks_drop(void *state)
@@ -469,10 +626,53 @@ static void blocks_drop(void *state)
     while (blocks->touched) {
         struct block *block = blocks->touched;
         blocks->touched = block->touched;
-        block->in_touched = false;
-        block_forget(blocks, block);
+        block_drop(blocks, block);
     }
+    undos_free(blocks);
     blocks->touched_count = 0;
+    blocks->settled = blocks->whole = false;
+    blocks->log_seq = blocks->log_seq_kept;
+    blocks->log_bytes = blocks->log_bytes_kept;
+}
+
+/* A start finds the newest bytes of some blocks in the log only: they are owed again. */
+static enum err entry_reload(struct op *op, uint64_t key, const void *record, void *arg)
+{
+    const struct reload {
+        struct tx *tx;
+        struct blocks *blocks;
+    } *reload = arg;
+    enum block_kind kind = (enum block_kind)(key >> 56);
+    uint64_t no = key & (UINT64_MAX >> 8);
+    uint64_t block_key = key_of(kind, no / kinds[kind].per_block);
+    struct block *block = block_find(reload->blocks, block_key);
+    if (!block)
+        TRY(block_load(op, reload->tx, reload->blocks, kind, no / kinds[kind].per_block, &block));
+    reload->blocks->owed_count += !block->owed;
+    block->owed = true;
+    memcpy(record_in(block->data, kind, no), record, kinds[kind].record_bytes);
+    return OK;
+}
+
+static enum err blocks_open(struct op *op, struct tx *tx, void **ret_state)
+{
+    struct blocks *blocks = calloc(1, sizeof *blocks);
+    if (!blocks)
+        abort();
+    buf_init(&blocks->row, SIZE_MAX / 2);
+    struct {
+        struct tx *tx;
+        struct blocks *blocks;
+    } reload = { tx, blocks };
+    enum err err = block_log_each(op, tx, 0, entry_reload, &reload, &blocks->log_seq, &blocks->log_bytes);
+    if (err != OK) {
+        blocks_close(blocks);
+        return err;
+    }
+    blocks->log_seq_kept = blocks->log_seq;
+    blocks->log_bytes_kept = blocks->log_bytes;
+    *ret_state = blocks;
+    return OK;
 }
 
 const struct family block_family = {

@@ -96,8 +96,9 @@ int64_t conn_wal_pages(const struct conn *conn);
 /* Moves the WAL into the file; only for the writer's connection. `truncate`: and empties it if no reader needs it. */
 enum err conn_checkpoint(struct op *op, struct conn *conn, bool truncate);
 
-/* Where block.c keeps its buffer (from malloc) of this connection; freed with it. */
+/* Where block.c keeps what this connection read; freed with it. */
 struct block_view **conn_block_view(struct conn *conn);
+void block_view_free(struct block_view *view);
 
 /* The plan of a statement as one line. */
 enum err conn_plan(struct op *op, struct conn *conn, const char *text, struct str *ret_plan);

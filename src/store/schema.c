@@ -13,6 +13,7 @@
 #define STEPS(X)                                                                                                       \
     X(meta_step)                                                                                                       \
     X(block_step)                                                                                                      \
+    X(block_log_step)                                                                                                  \
     X(seq_step)                                                                                                        \
     X(tally_step)                                                                                                      \
     X(tenant_step)                                                                                                     \

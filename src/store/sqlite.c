@@ -177,7 +177,7 @@ void conn_close(struct conn *conn)
     int rc = sqlite3_close(conn->db);
     assert(rc == SQLITE_OK); /* no statement is left */
     (void)rc;
-    free(conn->view);
+    block_view_free(conn->view);
     free(conn);
 }
 
