@@ -66,6 +66,7 @@ enum err sim_open(struct op *op, const struct sim_config *config, struct sim **r
     sim->arena = arena_new(ARENA_BYTES_MAX);
     sim->config.mailing = arena_str(sim->arena, config->mailing);
     sim->config.domain = arena_str(sim->arena, str_given(config->domain) ? config->domain : S("mg.sim.example"));
+    sim->config.start_us -= config->start_us % 1000; /* so that cut_ends moves nothing in front of it */
     if (sim->config.compress_milli == 0)
         sim->config.compress_milli = 1000;
     sim->first_ms = sim->last_ms = INT64_MIN;

@@ -46,7 +46,7 @@ struct sim_config {
     struct str mailing;     /* id; not given: no mailing of our own, only what sim_post brings */
     struct str domain;      /* not given: mg.sim.example */
     uint32_t recipients;    /* of the mailing */
-    int64_t start_us;       /* instant of sending */
+    int64_t start_us;       /* instant of sending; cut to the millisecond */
     int64_t compress_milli; /* delays are divided by this / 1000; 0 = 1000 */
     int64_t late_ppm;       /* share of events that become visible late, in millionths */
     int64_t late_by_us;     /* how much later; divided like every delay */

@@ -1,32 +1,7 @@
-#include "engine/simulate_render.h"
 #include "engine/simulate_fact.h"
-#include "engine/simulate_own.h"
+#include "engine/simulate_pen.h"
 
 #include "base/instant.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-/*
- * Items are written with a bare pointer into room reserved beforehand: the
- * stand-in must cost little beside what it feeds.
- */
-struct pen {
-    char *p;
-};
-
-#define PUT(pen, literal) put((pen), "" literal, sizeof(literal) - 1)
-
-static inline void put(struct pen *pen, const char *bytes, size_t n)
-{
-    memcpy(pen->p, bytes, n);
-    pen->p += n;
-}
-
-static inline void put_str(struct pen *pen, struct str s)
-{
-    put(pen, s.p, s.n);
-}
 
 static void put_uint(struct pen *pen, uint64_t value, int digits_min)
 {
@@ -50,8 +25,7 @@ static void put_hex(struct pen *pen, uint32_t value)
         *pen->p++ = hex[value >> shift & 15];
 }
 
-/* Text inside quotes, written as Go's encoder does: <, > and & are escaped too. At most six bytes for one. */
-static void put_escaped(struct pen *pen, struct str s)
+void put_escaped(struct pen *pen, struct str s)
 {
     static const char hex[] = "0123456789abcdef";
     for (size_t i = 0; i < s.n; i++) {
@@ -71,24 +45,13 @@ static void put_escaped(struct pen *pen, struct str s)
     }
 }
 
-static void put_quoted(struct pen *pen, const char *name, struct str s)
+void put_quoted(struct pen *pen, const char *name, struct str s)
 {
     put(pen, name, strlen(name));
     *pen->p++ = '"';
     put_escaped(pen, s);
     *pen->p++ = '"';
 }
-
-/* Everything one item is written from. */
-struct item {
-    const struct sim *sim;
-    const struct sim_event *event;
-    enum sim_style style;
-    struct sim_recipient who;
-    struct str recipient; /* as this item spells it */
-    char recipient_text[64];
-    const struct sim_posting *posting; /* NULL: own mailing */
-};
 
 static void item_init(struct item *item, const struct sim *sim, const struct sim_event *event, enum sim_style style)
 {
@@ -106,7 +69,7 @@ static struct str after_at(struct str address)
     return at < address.n ? (struct str){ address.p + at + 1, address.n - at - 1 } : address;
 }
 
-static void put_time(struct pen *pen, const struct item *item)
+void put_time(struct pen *pen, const struct item *item)
 {
     char text[INSTANT_TEXT_BYTES];
     int64_t at_us = item->event->at_us;
@@ -421,110 +384,6 @@ static size_t item_bytes_max(const struct item *item)
            6 * (6 * to->address.n + to->variables.n + item->posting->message_id.n + item->posting->from.n +
                 item->posting->subject.n + url) +
            item->posting->tags.n;
-}
-
-static void put_garbage_item(struct pen *pen, const struct item *item, const char *rest)
-{
-    char id[SIM_ID_BYTES];
-    PUT(pen, "{\"id\":\"");
-    put_str(pen, sim_event_id(item->sim, item->event, id));
-    PUT(pen, "\",\"log-level\":\"info\",\"event\":\"");
-    put_str(pen, sim_type_word((enum sim_type)item->event->type));
-    PUT(pen, "\"");
-    put(pen, rest, strlen(rest));
-    PUT(pen, "}");
-}
-
-#define FOREIGN                                                                                                        \
-    "\"message\":{\"headers\":{\"message-id\":\"garbage@sim.example\"}},\"recipient\":\"nobody@sim.example\""
-
-/* With a good time but without anything that names a message. */
-static void put_garbage_unnamed(struct pen *pen, const struct item *item, const char *rest)
-{
-    char id[SIM_ID_BYTES];
-    PUT(pen, "{\"event\":\"");
-    put_str(pen, sim_type_word((enum sim_type)item->event->type));
-    PUT(pen, "\",\"id\":\"");
-    put_str(pen, sim_event_id(item->sim, item->event, id));
-    PUT(pen, "\"");
-    put_time(pen, item);
-    put(pen, rest, strlen(rest));
-    PUT(pen, "}");
-}
-
-static void put_unknown(struct pen *pen, const struct item *item, const char *type, const char *rest)
-{
-    put_quoted(pen, "{\"event\":", str_of(type));
-    put_time(pen, item);
-    put(pen, rest, strlen(rest));
-    PUT(pen, "}");
-}
-
-static void put_garbage(struct pen *pen, const struct item *item)
-{
-    switch ((enum sim_garbage)item->event->detail) {
-    case GARBAGE_NO_TYPE:
-        PUT(pen, "{\"id\":\"no-type\"");
-        put_time(pen, item);
-        PUT(pen, "," FOREIGN "}");
-        break;
-    case GARBAGE_TYPE_NUMBER:
-        PUT(pen, "{\"event\":42,\"id\":\"type-is-a-number\"");
-        put_time(pen, item);
-        PUT(pen, "," FOREIGN "}");
-        break;
-    case GARBAGE_TIME_TEXT:
-        put_garbage_item(pen, item, ",\"timestamp\":\"abc\",\"@timestamp\":\"abc\"," FOREIGN);
-        break;
-    case GARBAGE_TIME_MISSING:
-        put_garbage_item(pen, item, "," FOREIGN);
-        break;
-    case GARBAGE_TIME_NULL:
-        put_garbage_item(pen, item, ",\"timestamp\":null,\"@timestamp\":null," FOREIGN);
-        break;
-    case GARBAGE_TIME_OBJECT:
-        put_garbage_item(pen, item, ",\"timestamp\":{\"seconds\":1},\"@timestamp\":[]," FOREIGN);
-        break;
-    case GARBAGE_MESSAGE_NULL:
-        put_garbage_unnamed(pen, item, ",\"message\":null,\"user-variables\":{}");
-        break;
-    case GARBAGE_HEADERS_NULL:
-        put_garbage_unnamed(pen, item, ",\"message\":{\"headers\":null},\"recipient\":null,\"user-variables\":[]");
-        break;
-    case GARBAGE_VARIABLES_SENTENCE:
-        put_garbage_unnamed(pen, item, ",\"message\":{\"headers\":{}},\"user-variables\":\"Could not load them\"");
-        break;
-    case GARBAGE_HEADERS_TEXT:
-        put_garbage_unnamed(pen, item,
-                            ",\"message\":{\"headers\":\"none\"},\"user-variables\":{\"posthouse-mailing\":{}}");
-        break;
-    case GARBAGE_EMPTY_OBJECT:
-        PUT(pen, "{}");
-        break;
-    case GARBAGE_NULL:
-        PUT(pen, "null");
-        break;
-    case GARBAGE_STRING:
-        PUT(pen, "\"an item that is text\"");
-        break;
-    case GARBAGE_NUMBER:
-        PUT(pen, "17");
-        break;
-    case GARBAGE_ARRAY:
-        PUT(pen, "[{\"event\":\"opened\"}]");
-        break;
-    case GARBAGE_UNKNOWN_TYPE:
-        put_unknown(pen, item, "teleported", "");
-        break;
-    case GARBAGE_STORED:
-        put_unknown(pen, item, "stored", ",\"message\":{\"recipients\":[\"nobody@sim.example\"],\"headers\":null}");
-        break;
-    case GARBAGE_LIST_MEMBER:
-        put_unknown(pen, item, "list_member_uploaded", ",\"member\":{\"address\":\"nobody@sim.example\"}");
-        break;
-    case GARBAGE_KINDS:
-        break;
-    }
 }
 
 void sim_render_item(const struct sim *sim, const struct sim_event *event, enum sim_style style, struct buf *buf)

@@ -82,6 +82,8 @@ struct asked {
 
 /* -------------------------------------------------------------------------------------- suppression lists */
 
+#define LIST_ADDRESS_MAX 320
+
 enum list_kind { LIST_BOUNCES, LIST_COMPLAINTS, LIST_UNSUBSCRIBES, LIST_KINDS };
 
 struct listed {
@@ -153,6 +155,15 @@ struct str door_base(struct http_request *request);
 /* True when the {domain} of the path is ours; else answers 404. */
 bool door_is_ours(struct stand_in *stand_in, struct http_request *request, struct str domain);
 
+/* Copies text into a field of size bytes, cut between characters, with a NUL behind it. */
+void door_copy(char *to, size_t size, struct str text);
+
+extern const struct http_route door_routes[];
+extern const size_t door_route_count;
+
+/* For the server's config: notes the status of every answer. */
+void door_note_status(const struct http_request *request, int status);
+
 /* Notes how many items the answer to this request holds. */
 void door_note_items(struct stand_in *stand_in, const struct http_request *request, size_t items);
 
@@ -178,7 +189,16 @@ void fault_send_page(struct stand_in *stand_in, struct http_request *request, co
 /* Writes the items of a page of FAULT_MALFORMED_PAGE or FAULT_NULL_HEADERS; false when no such fault is on. */
 bool fault_write_items(struct stand_in *stand_in, uint32_t types, int64_t at_us, struct buf *buf, size_t *ret_items);
 
-void lists_done(struct stand_in *stand_in);
+/* The list {list} of {domain} with everything visible by now in it; NULL after a 404. */
+struct list *list_of(struct stand_in *stand_in, struct http_request *request);
+
+/* First entry at or behind the address (in small letters). */
+size_t list_find(const struct list *list, const char *address);
+void list_add(struct list *list, struct str address, struct str code, struct str error, struct str tag,
+              int64_t created_us);
+void list_remove(struct list *list, size_t at);
+void list_clear(struct list *list);
+
 struct hooks *hooks_new(struct stand_in *stand_in);
 /* The loop's thread. */
 void hooks_stop(struct hooks *hooks);

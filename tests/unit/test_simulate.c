@@ -211,6 +211,22 @@ TEST(simulate, keeps_first_and_last_instant_on_whole_milliseconds)
     EQ(truth.last_event_us % 1000, 0);
 }
 
+TEST(simulate, lets_nothing_happen_before_the_mailing_was_sent)
+{
+    struct sim_config config = usual(500);
+    config.start_us = START_US + 911459;
+    config.compress_milli = INT64_C(1000000000000);
+    struct sim *sim = opened(config);
+    EQ(sim_config(sim)->start_us, START_US + 911000);
+    struct sim_event events[SIM_EVENTS_MAX];
+    for (uint32_t no = 0; no < 500; no++) {
+        size_t count = sim_events(sim, no, events);
+        for (size_t i = 0; i < count; i++)
+            YES(events[i].visible_at_us >= START_US + 911000);
+    }
+    sim_close(sim);
+}
+
 TEST(simulate, shows_late_events_late_and_the_others_within_seconds)
 {
     struct sim_config config = usual(2000);
