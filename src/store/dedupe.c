@@ -85,13 +85,19 @@ static void young_resize(struct dedupe *dedupe, size_t slot_count)
     free(old);
 }
 
-static void young_add(struct dedupe *dedupe, int32_t day, struct run_key key)
+/* Fills the slot that young_find gave; the table may move afterwards. */
+static void young_fill(struct dedupe *dedupe, size_t slot, int32_t day, struct run_key key)
 {
-    if (4 * dedupe->count >= 3 * dedupe->slot_count)
-        young_resize(dedupe, 2 * dedupe->slot_count);
-    struct entry *entry = &dedupe->slots[young_find(dedupe, day, key)];
+    struct entry *entry = &dedupe->slots[slot];
     dedupe->count += !entry->used;
     *entry = (struct entry){ .key = key, .day = day, .used = true };
+    if (4 * dedupe->count >= 3 * dedupe->slot_count)
+        young_resize(dedupe, 2 * dedupe->slot_count);
+}
+
+static void young_add(struct dedupe *dedupe, int32_t day, struct run_key key)
+{
+    young_fill(dedupe, young_find(dedupe, day, key), day, key);
 }
 
 /* Frees the slot, and moves those behind it up that would not be found any more. */
@@ -336,12 +342,13 @@ enum err store_dedupe_take(struct op *op, struct tx *tx, int32_t day, const uint
 {
     struct dedupe *dedupe = tx_state(tx, &dedupe_family);
     struct run_key k = { { key[0], key[1] } };
-    bool known = dedupe->slots[young_find(dedupe, day, k)].used;
+    size_t slot = young_find(dedupe, day, k);
+    bool known = dedupe->slots[slot].used;
     assert(tx_may_write(tx));
     if (!known)
         TRY(runs_has(op, tx, dedupe->runs, day, k, &known));
     if (!known) {
-        young_add(dedupe, day, k);
+        young_fill(dedupe, slot, day, k);
         note(dedupe, day, k, false);
         tx_wrote(tx);
     }

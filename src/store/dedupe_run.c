@@ -111,20 +111,29 @@ static uint64_t bloom_hash(struct run_key key)
     return (key.w[1] ^ (key.w[0] << 32 | key.w[0] >> 32)) * 0xD6E8FEB86659FD93u;
 }
 
+static uint8_t *bloom_line(uint8_t *bloom, size_t lines, struct run_key key)
+{
+    return bloom + place_of(bloom_hash(key), lines) * (size_t)BLOOM_LINE_BYTES;
+}
+
+/* Six times nine bits: the places of a key in its line. */
+static uint64_t bloom_bits(struct run_key key)
+{
+    return run_key_hash(key) * 0xFF51AFD7ED558CCDu >> 10;
+}
+
 static void bloom_add(uint8_t *bloom, size_t lines, struct run_key key)
 {
-    uint64_t hash = bloom_hash(key);
-    uint8_t *line = bloom + place_of(hash, lines) * (size_t)BLOOM_LINE_BYTES;
-    uint64_t bits = run_key_hash(key) * 0xFF51AFD7ED558CCDu >> 10;
+    uint8_t *line = bloom_line(bloom, lines, key);
+    uint64_t bits = bloom_bits(key);
     for (int i = 0; i < BLOOM_BITS_SET; i++, bits >>= 9)
         line[bits >> 3 & 63] |= (uint8_t)(1u << (bits & 7));
 }
 
-static bool bloom_may_have(const uint8_t *bloom, size_t lines, struct run_key key)
+static bool bloom_may_have(uint8_t *bloom, size_t lines, struct run_key key)
 {
-    uint64_t hash = bloom_hash(key);
-    const uint8_t *line = bloom + place_of(hash, lines) * (size_t)BLOOM_LINE_BYTES;
-    uint64_t bits = run_key_hash(key) * 0xFF51AFD7ED558CCDu >> 10;
+    const uint8_t *line = bloom_line(bloom, lines, key);
+    uint64_t bits = bloom_bits(key);
     for (int i = 0; i < BLOOM_BITS_SET; i++, bits >>= 9)
         if (!(line[bits >> 3 & 63] & 1u << (bits & 7)))
             return false;
@@ -306,6 +315,10 @@ enum err runs_has(struct op *op, struct tx *tx, struct runs *runs, int32_t day, 
 {
     bool has = false;
     runs->tick++;
+    /* Each filter is a cache miss: let them all be under way before the first is needed. */
+    for (const struct run *run = *chain_of(runs, day); run; run = run->in_day)
+        if (run->bloom)
+            __builtin_prefetch(bloom_line(run->bloom, run->lines, key));
     for (struct run *run = *chain_of(runs, day); run && !has; run = run->in_day)
         if (run->day == day && run->pending == RUN_LIVE && !run->is_new)
             TRY(run_has(op, tx, runs, run, key, &has));
