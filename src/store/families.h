@@ -17,6 +17,10 @@ extern const struct schema_step outcome_step;
 extern const struct schema_step suppression_step;
 extern const struct schema_step parked_step;
 extern const struct schema_step client_key_step;
+extern const struct schema_step token_step;
+extern const struct schema_step audit_step;
+extern const struct schema_step idempotency_step;
+extern const struct schema_step task_step;
 
 extern const struct family tenant_family;
 extern const struct family cohort_family;

@@ -25,7 +25,11 @@
     X(suppression_step)                                                                                                \
     X(parked_step)                                                                                                     \
     X(client_key_step)                                                                                                 \
-    X(dedupe_step)
+    X(dedupe_step)                                                                                                     \
+    X(token_step)                                                                                                      \
+    X(audit_step)                                                                                                      \
+    X(idempotency_step)                                                                                                \
+    X(task_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \
