@@ -105,7 +105,7 @@ TEST(store_token, opens_nothing_once_revoked_but_stays_listed)
 TEST(store_token, lists_in_pages)
 {
     fixture_start(&f);
-    char ids[5][8];
+    char ids[5][16];
     for (int i = 0; i < 5; i++) {
         snprintf(ids[i], sizeof ids[i], "tok-%d", i);
         struct token token = token_like(ids[i], (uint8_t)i);
