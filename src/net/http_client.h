@@ -2,15 +2,18 @@
  * http_client.h - requests to others: libcurl's multi interface on a loop.
  *
  * A fetch is filled in, given to http_fetch and comes back through `done`,
- * always once and never from inside http_fetch. No redirect is followed, TLS is
- * verified, and the address really connected to is checked: unless allowed,
- * nothing internal is reached, whatever a name resolves to (EVT-36).
- * Connections are kept and reused, at most HTTP_CLIENT_HOST_MAX per host.
+ * always once and never from inside http_fetch. No redirect is followed, no
+ * proxy of the environment is used, TLS is verified. With public_only the
+ * address really connected to is checked, also on a connection that is used
+ * again: unless allowed, nothing internal is reached, whatever a name resolves
+ * to (EVT-36). At most HTTP_CLIENT_HOST_MAX connections per host; what is more
+ * waits its turn.
  *
  * Thread: the loop's.
  */
 #pragma once
 
+#include "base/buf.h"
 #include "base/cidr.h"
 #include "net/loop.h"
 
@@ -61,15 +64,13 @@ struct fetch {
 
     /* The rest belongs to http_client.c. */
     struct http_client *client;
-    struct fetch *next, *before;
+    struct fetch *next, *before; /* under way */
     void *curl;
     void *curl_headers;
-    char *buffer;
-    size_t buffer_n, buffer_room;
-    char *head_buffer;
-    size_t head_n, head_room;
-    struct errand errand;
-    bool refused, too_large, cancelled;
+    struct buf body_buffer;
+    struct buf head_buffer;
+    struct errand finish;
+    bool refused; /* an internal address was asked for */
 };
 
 /* Any thread but the loop's. */
@@ -78,7 +79,8 @@ struct http_client *http_client_open(struct loop *loop, const struct http_client
 /* Cancels what is under way (their done is called) and frees the client. Any thread but the loop's. */
 void http_client_close(struct http_client *client);
 
-/* Starts the fetch; its memory is the caller's and stays until done was called. */
+/* Starts the fetch; its memory is the caller's and stays until done was called. A header value with CR, LF or NUL makes
+ * it fail with ERR_INVALID. */
 void http_fetch(struct http_client *client, struct fetch *fetch);
 
 /* done comes with ERR_UNAVAILABLE in this turn or the next; nothing happens when it was called already. */
@@ -90,9 +92,9 @@ void fetch_free(struct fetch *fetch);
 /* Value of a response header without blanks around; the last one of that name; not given when absent. */
 struct str fetch_header(const struct fetch *fetch, struct str name);
 
-/* Milliseconds the server asks to wait (SRC: the later of Retry-After, in seconds or as a date, and X-RateLimit-Reset,
- * ms since 1970), seen from now_ms; 0 when it says nothing. */
-int64_t fetch_retry_after_ms(const struct fetch *fetch, int64_t now_ms);
+/* Milliseconds the server asks to wait, seen from now_us: the later of Retry-After (seconds or a date) and
+ * X-RateLimit-Reset (ms since 1970). 0 when it says nothing or names the past. */
+int64_t fetch_retry_after_ms(const struct fetch *fetch, int64_t now_us);
 
-/* The Date header as ms since 1970; 0 when absent or unreadable. */
-int64_t fetch_date_ms(const struct fetch *fetch);
+/* The Date header in microseconds since 1970; false when absent or unreadable. */
+bool fetch_date_us(const struct fetch *fetch, int64_t now_us, int64_t *ret_us);

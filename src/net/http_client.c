@@ -1,0 +1,589 @@
+#include "net/http_client.h"
+
+#include <assert.h>
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/instant.h"
+#include "net/addr.h"
+
+#define CONNECT_MS         10000
+#define TOTAL_MS           60000
+#define RESPONSE_BYTES_MAX (16 * 1024 * 1024)
+#define KEPT_CONNECTIONS   32 /* idle ones, over all hosts */
+#define FREE_HANDLES_MAX   16
+#define URL_BYTES_MAX      8192
+#define ORIGIN_BYTES_MAX   160
+
+/*
+ * curl tells which sockets and which time-out it waits for; uv_poll and the
+ * loop's timer wait for them and call it back. Finished fetches are collected
+ * after each such call, never inside one of curl's callbacks.
+ */
+struct http_client {
+    struct loop *loop;
+    struct http_client_config config;
+    CURLM *multi;
+    struct timer timer;
+    struct fetch *first; /* under way */
+    int sockets;         /* uv handles not yet closed */
+    CURL *free_handles[FREE_HANDLES_MAX];
+    int free_count;
+    uv_sem_t *closed; /* whoever closes the client waits here */
+};
+
+struct client_socket {
+    uv_poll_t poll;
+    struct http_client *client;
+    curl_socket_t fd;
+};
+
+/* --- addresses ---------------------------------------------------------- */
+
+static bool may_reach(const struct http_client *client, const struct addr *addr)
+{
+    if (!addr_is_internal(addr))
+        return true;
+    if (client->config.allow_loopback && addr_is_loopback(addr))
+        return true;
+    char text[ADDR_TEXT_BYTES_MAX];
+    return client->config.allow && cidr_list_has(client->config.allow, addr_ip_text(addr, text));
+}
+
+static curl_socket_t on_open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *to)
+{
+    struct fetch *fetch = data;
+    struct addr addr;
+    (void)purpose;
+    if (fetch->public_only && (!addr_of_sockaddr(&to->addr, &addr) || !may_reach(fetch->client, &addr))) {
+        fetch->refused = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
+/* Before the request is sent: a connection that another fetch was allowed to open is not for this one. */
+static int on_before_request(void *data, char *peer_ip, char *local_ip, int peer_port, int local_port)
+{
+    struct fetch *fetch = data;
+    (void)local_ip;
+    (void)peer_port;
+    (void)local_port;
+    struct addr addr = { .port = 0 };
+    if (fetch->public_only && (!cidr_ip_parse(str_of(peer_ip), addr.ip) || !may_reach(fetch->client, &addr))) {
+        fetch->refused = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
+    return CURL_PREREQFUNC_OK;
+}
+
+/* --- the answer --------------------------------------------------------- */
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *data)
+{
+    struct fetch *fetch = data;
+    (void)size; /* always 1 */
+    buf_add(&fetch->body_buffer, bytes, count);
+    return fetch->body_buffer.full ? 0 : count;
+}
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *data)
+{
+    struct fetch *fetch = data;
+    (void)size;
+    struct str line = { bytes, count };
+    if (str_starts(line, S("HTTP/")))
+        buf_reset(&fetch->head_buffer); /* the answer after a "100 Continue" */
+    buf_add_str(&fetch->head_buffer, line);
+    return fetch->head_buffer.full ? 0 : count;
+}
+
+/* "https://host:port" of the URL: what an operator needs to know and nothing a URL may hide. */
+static void write_origin(struct str url, char ret_text[ORIGIN_BYTES_MAX])
+{
+    size_t scheme = str_search(url, S("://"));
+    struct str rest = scheme < url.n ? (struct str){ url.p + scheme + 3, url.n - scheme - 3 } : url;
+    size_t end = 0;
+    while (end < rest.n && rest.p[end] != '/' && rest.p[end] != '?' && rest.p[end] != '#')
+        end++;
+    rest.n = end;
+    for (size_t i = rest.n; i > 0; i--)
+        if (rest.p[i - 1] == '@') { /* user and password before the host */
+            rest = (struct str){ rest.p + i, rest.n - i };
+            break;
+        }
+    struct str name = scheme < url.n ? (struct str){ url.p, scheme } : S("http");
+    snprintf(ret_text, ORIGIN_BYTES_MAX, "%.8s://%.*s", str_eq(name, S("https")) ? "https" : "http",
+             rest.n < 128 ? (int)rest.n : 128, rest.n ? rest.p : "");
+}
+
+static enum err fetch_fail(struct fetch *fetch, enum err err, const char *why)
+{
+    char origin[ORIGIN_BYTES_MAX];
+    write_origin(fetch->url, origin);
+    snprintf(fetch->error, sizeof fetch->error, "%s: %.80s", origin, why);
+    return err;
+}
+
+static enum err fetch_result(struct fetch *fetch, CURLcode code)
+{
+    if (code == CURLE_OK)
+        return OK;
+    if (fetch->refused)
+        return fetch_fail(fetch, ERR_FORBIDDEN, "this is an internal address, which is not allowed here");
+    if (fetch->body_buffer.full || code == CURLE_FILESIZE_EXCEEDED)
+        return fetch_fail(fetch, ERR_TOO_LARGE, "the answer is larger than allowed");
+    if (fetch->head_buffer.full)
+        return fetch_fail(fetch, ERR_TOO_LARGE, "the headers of the answer are larger than allowed");
+    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
+        return fetch_fail(fetch, ERR_INVALID, "this is no http or https URL");
+    fetch->timed_out = code == CURLE_OPERATION_TIMEDOUT;
+    return fetch_fail(fetch, ERR_IO, curl_easy_strerror(code));
+}
+
+static void fetch_unlink(struct fetch *fetch)
+{
+    if (fetch->before)
+        fetch->before->next = fetch->next;
+    else
+        fetch->client->first = fetch->next;
+    if (fetch->next)
+        fetch->next->before = fetch->before;
+    fetch->next = fetch->before = NULL;
+}
+
+static void fetch_release_curl(struct fetch *fetch)
+{
+    struct http_client *client = fetch->client;
+    CURL *curl = fetch->curl;
+    if (curl) {
+        curl_multi_remove_handle(client->multi, curl);
+        if (client->free_count < FREE_HANDLES_MAX) {
+            curl_easy_reset(curl);
+            client->free_handles[client->free_count++] = curl;
+        } else {
+            curl_easy_cleanup(curl);
+        }
+    }
+    curl_slist_free_all(fetch->curl_headers);
+    fetch->curl = fetch->curl_headers = NULL;
+}
+
+/* Everything is known: the fetch goes back to its owner, who may free it. */
+static void fetch_end(struct fetch *fetch)
+{
+    fetch_release_curl(fetch);
+    fetch_unlink(fetch);
+    fetch->response = buf_str(&fetch->body_buffer);
+    fetch->response_head = buf_str(&fetch->head_buffer);
+    fetch->done(fetch);
+}
+
+static void client_collect(struct http_client *client)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(client->multi, &left)) != NULL) {
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        struct fetch *fetch = NULL;
+        long status = 0;
+        curl_off_t took_us = 0;
+        CURLcode code = message->data.result; /* the message dies with the handle */
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &fetch);
+        curl_easy_getinfo(message->easy_handle, CURLINFO_RESPONSE_CODE, &status);
+        curl_easy_getinfo(message->easy_handle, CURLINFO_TOTAL_TIME_T, &took_us);
+        fetch->status = (int)status;
+        fetch->took_us = took_us;
+        if (fetch->err == OK) /* else it was cancelled and comes back by its errand */
+            fetch->err = fetch_result(fetch, code);
+        if (!fetch->finish.run)
+            fetch_end(fetch);
+    }
+}
+
+/* --- curl and the loop -------------------------------------------------- */
+
+static void on_timer(struct timer *timer)
+{
+    struct http_client *client = MAIL_OF(timer, struct http_client, timer);
+    int running;
+    curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    client_collect(client);
+}
+
+static int on_curl_timeout(CURLM *multi, long timeout_ms, void *data)
+{
+    struct http_client *client = data;
+    (void)multi;
+    if (timeout_ms < 0)
+        loop_timer_clear(client->loop, &client->timer);
+    else
+        loop_timer_set(client->loop, &client->timer, timeout_ms);
+    return 0;
+}
+
+static void on_socket_ready(uv_poll_t *poll, int status, int events)
+{
+    struct client_socket *ready = poll->data;
+    struct http_client *client = ready->client;
+    int action = (events & UV_READABLE ? CURL_CSELECT_IN : 0) | (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0);
+    int running;
+    curl_multi_socket_action(client->multi, ready->fd, status < 0 ? CURL_CSELECT_ERR : action, &running);
+    client_collect(client);
+}
+
+static void client_end_if_done(struct http_client *client);
+
+static void on_socket_closed(uv_handle_t *handle)
+{
+    struct client_socket *gone = handle->data;
+    struct http_client *client = gone->client;
+    free(gone);
+    client->sockets--;
+    client_end_if_done(client);
+}
+
+static struct client_socket *socket_new(struct http_client *client, curl_socket_t fd)
+{
+    struct client_socket *fresh = calloc(1, sizeof *fresh);
+    if (!fresh)
+        abort();
+    if (uv_poll_init_socket(loop_uv(client->loop), &fresh->poll, fd) != 0) {
+        free(fresh);
+        return NULL;
+    }
+    fresh->poll.data = fresh;
+    fresh->client = client;
+    fresh->fd = fd;
+    client->sockets++;
+    curl_multi_assign(client->multi, fd, fresh);
+    return fresh;
+}
+
+static int on_curl_socket(CURL *curl, curl_socket_t fd, int what, void *data, void *socket_data)
+{
+    struct http_client *client = data;
+    struct client_socket *known = socket_data;
+    (void)curl;
+    if (what == CURL_POLL_REMOVE) {
+        if (known) {
+            curl_multi_assign(client->multi, fd, NULL);
+            uv_poll_stop(&known->poll);
+            uv_close((uv_handle_t *)&known->poll, on_socket_closed);
+        }
+        return 0;
+    }
+    if (!known)
+        known = socket_new(client, fd);
+    if (!known)
+        return -1;
+    int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    uv_poll_start(&known->poll, events, on_socket_ready);
+    return 0;
+}
+
+/* --- the question ------------------------------------------------------- */
+
+static bool is_clean(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] == '\r' || s.p[i] == '\n' || s.p[i] == '\0')
+            return false;
+    return true;
+}
+
+static bool add_header(struct fetch *fetch, struct str name, struct str value)
+{
+    if (!name.n || !is_clean(name) || !is_clean(value) || name.n + value.n > HTTP_FETCH_HEAD_BYTES_MAX)
+        return false;
+    char line[HTTP_FETCH_HEAD_BYTES_MAX + 4];
+    /* curl takes "Name:" for "leave this header out" and "Name;" for an empty value. */
+    snprintf(line, sizeof line, value.n ? "%.*s: %.*s" : "%.*s;%.*s", STR(name), STR(value));
+    struct curl_slist *longer = curl_slist_append(fetch->curl_headers, line);
+    if (!longer)
+        abort();
+    fetch->curl_headers = longer;
+    return true;
+}
+
+static bool set_headers(struct fetch *fetch)
+{
+    bool typed = false;
+    for (size_t i = 0; i < fetch->header_count; i++) {
+        if (!add_header(fetch, fetch->headers[i].name, fetch->headers[i].value))
+            return false;
+        typed = typed || str_eq_nocase(fetch->headers[i].name, S("Content-Type"));
+    }
+    fetch->curl_headers = curl_slist_append(fetch->curl_headers, "Expect:"); /* no round trip before a body */
+    if (!typed)
+        fetch->curl_headers = curl_slist_append(fetch->curl_headers, "Content-Type:"); /* curl would say form */
+    curl_easy_setopt(fetch->curl, CURLOPT_HTTPHEADER, fetch->curl_headers);
+    return true;
+}
+
+/* curl wants NUL-terminated text and copies it. */
+static bool set_text(CURL *curl, CURLoption option, struct str text)
+{
+    char copy[URL_BYTES_MAX + 1];
+    if (text.n > URL_BYTES_MAX || !is_clean(text))
+        return false;
+    snprintf(copy, sizeof copy, "%.*s", STR(text));
+    return curl_easy_setopt(curl, option, copy) == CURLE_OK;
+}
+
+static void set_limits(struct fetch *fetch)
+{
+    CURL *curl = fetch->curl;
+    size_t most = fetch->response_bytes_max ? fetch->response_bytes_max : RESPONSE_BYTES_MAX;
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)(fetch->connect_ms ? fetch->connect_ms : CONNECT_MS));
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(fetch->total_ms ? fetch->total_ms : TOTAL_MS));
+    curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)most);
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* a proxy would hide the address that is reached */
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    buf_init(&fetch->body_buffer, most);
+    buf_init(&fetch->head_buffer, HTTP_FETCH_HEAD_BYTES_MAX);
+}
+
+static void set_callbacks(struct fetch *fetch)
+{
+    CURL *curl = fetch->curl;
+    curl_easy_setopt(curl, CURLOPT_PRIVATE, fetch);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, fetch);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, fetch);
+    curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, fetch);
+    curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, on_before_request);
+    curl_easy_setopt(curl, CURLOPT_PREREQDATA, fetch);
+}
+
+static bool set_method_and_body(struct fetch *fetch)
+{
+    CURL *curl = fetch->curl;
+    struct str method = fetch->method.n ? fetch->method : S("GET");
+    if (fetch->body.n || str_eq(method, S("POST")) || str_eq(method, S("PUT")) || str_eq(method, S("PATCH"))) {
+        curl_easy_setopt(curl, CURLOPT_POST, 1L);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, fetch->body.n ? fetch->body.p : "");
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)fetch->body.n);
+        curl_easy_setopt(curl, CURLOPT_POSTREDIR, 0L);
+    } else if (str_eq(method, S("HEAD"))) {
+        curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+        return true;
+    }
+    return set_text(curl, CURLOPT_CUSTOMREQUEST, method);
+}
+
+static bool set_credentials(struct fetch *fetch)
+{
+    CURL *curl = fetch->curl;
+    if (!str_given(fetch->user))
+        return true;
+    curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+    return set_text(curl, CURLOPT_USERNAME, fetch->user) && set_text(curl, CURLOPT_PASSWORD, fetch->password);
+}
+
+static enum err fetch_prepare(struct fetch *fetch)
+{
+    const struct http_client_config *config = &fetch->client->config;
+    set_limits(fetch);
+    set_callbacks(fetch);
+    curl_easy_setopt(fetch->curl, CURLOPT_ACCEPT_ENCODING, "gzip");
+    curl_easy_setopt(fetch->curl, CURLOPT_USERAGENT, config->user_agent ? config->user_agent : "Posthouse");
+    if (config->ca_file)
+        curl_easy_setopt(fetch->curl, CURLOPT_CAINFO, config->ca_file);
+    bool http = str_starts(fetch->url, S("http://")) || str_starts(fetch->url, S("https://"));
+    if (!http || !set_text(fetch->curl, CURLOPT_URL, fetch->url))
+        return fetch_fail(fetch, ERR_INVALID, "this is no http or https URL");
+    if (!set_method_and_body(fetch) || !set_credentials(fetch))
+        return fetch_fail(fetch, ERR_INVALID, "method, user or password cannot be sent");
+    if (!set_headers(fetch))
+        return fetch_fail(fetch, ERR_INVALID, "a header to send holds a line break or is too long");
+    return OK;
+}
+
+static void on_finish(struct errand *errand)
+{
+    fetch_end(MAIL_OF(errand, struct fetch, finish));
+}
+
+static void fetch_end_soon(struct fetch *fetch)
+{
+    fetch->finish.run = on_finish;
+    loop_at_turn_end(fetch->client->loop, &fetch->finish);
+}
+
+void http_fetch(struct http_client *client, struct fetch *fetch)
+{
+    assert(loop_is_mine(client->loop) && fetch->done);
+    fetch->client = client;
+    fetch->err = OK;
+    fetch->error[0] = '\0';
+    fetch->status = 0;
+    fetch->took_us = 0;
+    fetch->timed_out = fetch->refused = false;
+    fetch->finish.run = NULL;
+    fetch->curl_headers = NULL;
+    fetch->before = NULL;
+    fetch->next = client->first;
+    if (client->first)
+        client->first->before = fetch;
+    client->first = fetch;
+
+    fetch->curl = client->free_count ? client->free_handles[--client->free_count] : curl_easy_init();
+    if (!fetch->curl)
+        abort();
+    fetch->err = client->closed ? fetch_fail(fetch, ERR_UNAVAILABLE, "shutting down") : fetch_prepare(fetch);
+    if (fetch->err != OK) {
+        fetch_end_soon(fetch);
+        return;
+    }
+    CURLMcode code = curl_multi_add_handle(client->multi, fetch->curl);
+    assert(code == CURLM_OK);
+}
+
+void http_fetch_cancel(struct fetch *fetch)
+{
+    assert(loop_is_mine(fetch->client->loop));
+    if (!fetch->curl || fetch->finish.run)
+        return;
+    fetch->err = fetch_fail(fetch, ERR_UNAVAILABLE, "cancelled");
+    curl_multi_remove_handle(fetch->client->multi, fetch->curl);
+    fetch_end_soon(fetch);
+}
+
+void fetch_free(struct fetch *fetch)
+{
+    buf_done(&fetch->body_buffer);
+    buf_done(&fetch->head_buffer);
+    fetch->response = fetch->response_head = (struct str){ NULL, 0 };
+}
+
+/* --- reading the answer's head ------------------------------------------ */
+
+struct str fetch_header(const struct fetch *fetch, struct str name)
+{
+    struct str rest = fetch->response_head, found = { NULL, 0 };
+    while (str_given(rest)) {
+        struct str line = str_cut(&rest, '\n');
+        size_t colon = str_find(line, ':');
+        if (colon < line.n && str_eq_nocase((struct str){ line.p, colon }, name))
+            found = str_trim((struct str){ line.p + colon + 1, line.n - colon - 1 });
+    }
+    return found;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+int64_t fetch_retry_after_ms(const struct fetch *fetch, int64_t now_us)
+{
+    int64_t wait_ms = 0, number, date_us;
+    struct str after = fetch_header(fetch, S("Retry-After"));
+    if (str_to_int(after, 0, INT32_MAX, &number))
+        wait_ms = number * 1000;
+    else if (instant_parse_http(after, now_us, &date_us))
+        wait_ms = later(0, (date_us - now_us + 999) / 1000);
+
+    struct str reset = fetch_header(fetch, S("X-RateLimit-Reset"));
+    if (str_to_int(reset, 0, INSTANT_US_MAX / 1000, &number))
+        wait_ms = later(wait_ms, number - now_us / 1000);
+    return wait_ms;
+}
+
+bool fetch_date_us(const struct fetch *fetch, int64_t now_us, int64_t *ret_us)
+{
+    return instant_parse_http(fetch_header(fetch, S("Date")), now_us, ret_us);
+}
+
+/* --- open and close ----------------------------------------------------- */
+
+static void curl_begin(void)
+{
+    if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK)
+        abort();
+}
+
+struct http_client *http_client_open(struct loop *loop, const struct http_client_config *config)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, curl_begin);
+    struct http_client *client = calloc(1, sizeof *client);
+    if (!client)
+        abort();
+    client->loop = loop;
+    client->config = *config;
+    client->timer.run = on_timer;
+    client->multi = curl_multi_init();
+    if (!client->multi)
+        abort();
+    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
+    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
+    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_curl_timeout);
+    curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
+    curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HTTP_CLIENT_HOST_MAX);
+    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
+    return client;
+}
+
+static void client_end_if_done(struct http_client *client)
+{
+    if (!client->closed || client->sockets || client->first || client->multi)
+        return;
+    loop_timer_clear(client->loop, &client->timer);
+    uv_sem_t *closed = client->closed;
+    free(client);
+    uv_sem_post(closed);
+}
+
+struct close_call {
+    struct errand errand;
+    struct http_client *client;
+    uv_sem_t closed;
+};
+
+/* Runs at the end of the turn, behind the errands of the cancelled fetches. */
+static void client_end_curl(struct errand *errand)
+{
+    struct http_client *client = ((struct close_call *)errand)->client;
+    if (client->first) { /* somebody tried again when told of the end: that one has failed already */
+        loop_at_turn_end(client->loop, errand);
+        return;
+    }
+    while (client->free_count)
+        curl_easy_cleanup(client->free_handles[--client->free_count]);
+    curl_multi_cleanup(client->multi);
+    client->multi = NULL;
+    client_end_if_done(client);
+}
+
+static void close_on_loop(void *data)
+{
+    struct close_call *call = data;
+    call->client->closed = &call->closed;
+    for (struct fetch *fetch = call->client->first; fetch; fetch = fetch->next)
+        http_fetch_cancel(fetch);
+    call->errand.run = client_end_curl;
+    loop_at_turn_end(call->client->loop, &call->errand);
+}
+
+void http_client_close(struct http_client *client)
+{
+    struct close_call call = { .client = client };
+    if (uv_sem_init(&call.closed, 0))
+        abort();
+    loop_call(client->loop, close_on_loop, &call);
+    uv_sem_wait(&call.closed);
+    uv_sem_destroy(&call.closed);
+}
