@@ -6,18 +6,22 @@
 #include "base/fold.h"
 #include "base/utf8.h"
 
+enum err item_reserve(struct op *op, struct item_list *list, size_t room)
+{
+    struct provider_event *events = arena_alloc_raw(op->arena, room * sizeof *events);
+    if (!events)
+        return fail(op, ERR_TOO_LARGE, "no room for %zu events", room);
+    if (list->n)
+        memcpy(events, list->events, list->n * sizeof *events);
+    list->events = events;
+    list->room = room;
+    return OK;
+}
+
 enum err item_add(struct op *op, struct item_list *list, struct provider_event **ret_event)
 {
-    if (list->n == list->room) {
-        size_t room = list->room ? list->room * 2 : 8;
-        struct provider_event *events = arena_alloc_raw(op->arena, room * sizeof *events);
-        if (!events)
-            return fail(op, ERR_TOO_LARGE, "no room for %zu events", room);
-        if (list->n)
-            memcpy(events, list->events, list->n * sizeof *events);
-        list->events = events;
-        list->room = room;
-    }
+    if (list->n == list->room)
+        TRY(item_reserve(op, list, list->room ? list->room * 2 : 4));
     struct provider_event *event = &list->events[list->n++];
     *event = (struct provider_event){ .type = "", .at_us = op->now_us, .code = EVENT_CODE_NONE };
     *ret_event = event;
@@ -136,11 +140,10 @@ void item_variable(struct provider_event *event, struct str name, struct str val
 {
     if (!is_usable(value, EVENT_ID_BYTES_MAX))
         return;
+    bool is_second_choice = str_eq(name, S("email-id")) && !str_given(event->mailing);
     if (str_eq(name, S("posthouse-message")))
         event->message = value;
-    else if (str_eq(name, S("posthouse-mailing")))
-        event->mailing = value;
-    else if (str_eq(name, S("email-id")) && !str_given(event->mailing))
+    else if (is_second_choice || str_eq(name, S("posthouse-mailing")))
         event->mailing = value;
 }
 

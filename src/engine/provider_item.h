@@ -17,6 +17,9 @@ struct item_list {
     size_t n, room;
 };
 
+/* Makes room for that many events, where their number can be guessed. */
+enum err item_reserve(struct op *op, struct item_list *list, size_t room);
+
 /* A fresh event at the end of the list, dated now. It moves when the next one is added. */
 enum err item_add(struct op *op, struct item_list *list, struct provider_event **ret_event);
 

@@ -10,6 +10,7 @@ struct reading {
     struct item_list list;
     struct provider_page *page;
     bool has_items;
+    size_t guess; /* how many items the page may hold, so that their array need not move */
 };
 
 /*
@@ -60,6 +61,7 @@ static enum err read_items(struct reading *r, struct json *j)
     if (!json_enter_array(j))
         return OK;
     r->has_items = true;
+    TRY(item_reserve(r->op, &r->list, r->guess));
     while (json_next_item(j))
         TRY(read_item(r, j));
     return OK;
@@ -117,11 +119,25 @@ static enum err read_page(struct reading *r, struct json *j, enum provider_api a
     return OK;
 }
 
+/* Items take 500 to 2,000 bytes; a page holds 300 at most. A wrong guess costs a copy. */
+static size_t items_guess(size_t bytes)
+{
+    size_t n = bytes / 500 + 1;
+    return n < 300 ? n : 300;
+}
+
 enum err provider_page_parse(struct op *op, const struct provider_source *source, enum provider_api api,
                              struct str bytes, int64_t begin_us, int64_t end_us, struct provider_page *ret_page)
 {
     struct provider_page page = { .last_us = INT64_MIN };
-    struct reading reading = { .op = op, .source = source, .begin_us = begin_us, .end_us = end_us, .page = &page };
+    struct reading reading = {
+        .op = op,
+        .source = source,
+        .begin_us = begin_us,
+        .end_us = end_us,
+        .page = &page,
+        .guess = items_guess(bytes.n),
+    };
     struct json j;
     if (bytes.n > PROVIDER_PAGE_BYTES_MAX)
         return fail(op, ERR_TOO_LARGE, "page of %zu bytes, at most %d are read", bytes.n, PROVIDER_PAGE_BYTES_MAX);
