@@ -126,6 +126,30 @@ TEST(crypto, signs_dvlas_vector_with_hmac_sha256)
     hex_eq(out, sizeof out, "7f4ca51a357b3c61b0fc380d47cb55f6d460c419c7aa86eca8f3a12c28dd5d9b");
 }
 
+TEST(crypto, gives_another_signature_for_each_changed_byte_of_key_and_text)
+{
+    char key[] = "dvla-key-test", text[] = "6d3c0a52-6a44-4a4c-9d8e-0b8c0a1f7e55";
+    uint8_t first[CRYPTO_SHA256_BYTES], other[CRYPTO_SHA256_BYTES];
+    struct str part = str_of(text);
+    crypto_hmac_sha256(str_of(key), &part, 1, first);
+    for (size_t i = 0; i < strlen(key); i++) {
+        key[i] ^= 1;
+        crypto_hmac_sha256(str_of(key), &part, 1, other);
+        NE(memcmp(first, other, sizeof first), 0);
+        key[i] ^= 1;
+    }
+    for (size_t i = 0; i < strlen(text); i++) {
+        text[i] ^= 1;
+        crypto_hmac_sha256(str_of(key), &part, 1, other);
+        NE(memcmp(first, other, sizeof first), 0);
+        crypto_hmac_sha1(str_of(key), &part, 1, other);
+        text[i] ^= 1;
+        crypto_hmac_sha1(str_of(key), &part, 1, first);
+        NE(memcmp(first, other, CRYPTO_SHA1_BYTES), 0);
+        crypto_hmac_sha256(str_of(key), &part, 1, first);
+    }
+}
+
 TEST(crypto, takes_an_empty_key_as_a_key)
 {
     uint8_t out[CRYPTO_SHA256_BYTES];
