@@ -37,6 +37,8 @@ SQL(message_by_recipient, "SELECT no FROM message WHERE mailing_no = ?1 AND mail
 SQL(message_by_provider, "SELECT no FROM message WHERE provider_hash = ?1 LIMIT 2", NULL);
 SQL(message_by_provider_recipient,
     "SELECT no FROM message WHERE provider_hash = ?1 AND recipient_hash = ?2 ORDER BY no DESC LIMIT 2", NULL);
+SQL(message_newest, "SELECT max(no) FROM message", NULL);
+SQL(message_of_mailing, "SELECT no FROM message WHERE mailing_no = ?1 AND mailing_no > 0", NULL);
 SQL(message_fill,
     "UPDATE message SET provider = ?2, provider_message_id = ?3, provider_hash = ?4, sent_at_us = ?5 WHERE no = ?1",
     NULL);
@@ -194,6 +196,32 @@ enum err store_message_find_provider(struct op *op, struct tx *tx, int64_t provi
     }
     *ret_count = count;
     return OK;
+}
+
+enum err store_message_newest(struct op *op, struct tx *tx, uint64_t *ret_no)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &message_newest, &stmt));
+    return one_number(op, stmt, ret_no);
+}
+
+enum err store_message_each_of_mailing(struct op *op, struct tx *tx, uint32_t mailing_no,
+                                       enum err (*fn)(struct op *op, struct tx *tx, uint64_t no, void *arg), void *arg)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &message_of_mailing, &stmt));
+    bind_int(stmt, 1, mailing_no);
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            return OK;
+        enum err err = fn(op, tx, (uint64_t)col_int(stmt, 0), arg);
+        if (err != OK) {
+            stmt_reset(stmt);
+            return err;
+        }
+    }
 }
 
 enum err store_message_fill(struct op *op, struct tx *tx, const struct message_row *row)

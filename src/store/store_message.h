@@ -66,6 +66,13 @@ enum err store_message_find_recipient(struct op *op, struct tx *tx, uint32_t mai
 enum err store_message_find_provider(struct op *op, struct tx *tx, int64_t provider_hash, bool by_recipient,
                                      int64_t recipient_hash, uint64_t ret_no[2], int *ret_count);
 
+/* The highest number of any message; 0 when there is none. */
+enum err store_message_newest(struct op *op, struct tx *tx, uint64_t *ret_no);
+
+/* Calls fn for the number of every message of a mailing. */
+enum err store_message_each_of_mailing(struct op *op, struct tx *tx, uint32_t mailing_no,
+                                       enum err (*fn)(struct op *op, struct tx *tx, uint64_t no, void *arg), void *arg);
+
 /* Fills provider, provider_message_id, provider_hash and sent_at_us of a row. */
 enum err store_message_fill(struct op *op, struct tx *tx, const struct message_row *row);
 

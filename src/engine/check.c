@@ -1,0 +1,50 @@
+#include "engine/check.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "engine/check_part.h"
+
+static void report(struct check *check, const char *line)
+{
+    check->differ++;
+    if (check->difference)
+        check->difference(check->data, line);
+}
+
+bool check_fact(struct check *check, int64_t counter, int64_t rows, const char *what, ...)
+{
+    check->compared++;
+    if (counter == rows)
+        return true;
+    char name[CHECK_LINE_BYTES_MAX], line[CHECK_LINE_BYTES_MAX + 64];
+    va_list args;
+    va_start(args, what);
+    vsnprintf(name, sizeof name, what, args);
+    va_end(args);
+    snprintf(line, sizeof line, "%s: counter %" PRId64 ", rows %" PRId64, name, counter, rows);
+    report(check, line);
+    return false;
+}
+
+void check_claim(struct check *check, bool holds, const char *what, ...)
+{
+    check->compared++;
+    if (holds)
+        return;
+    char line[CHECK_LINE_BYTES_MAX];
+    va_list args;
+    va_start(args, what);
+    vsnprintf(line, sizeof line, what, args);
+    va_end(args);
+    report(check, line);
+}
+
+enum err check_run(struct op *op, struct check *check)
+{
+    check->compared = check->differ = 0;
+    TRY(check_totals(op, check));
+    TRY(check_details(op, check));
+    return check_links(op, check);
+}

@@ -1,0 +1,34 @@
+/*
+ * check.h - counts everything again from rows and says where a counter differs (LED-34).
+ *
+ * Counters and the rows they count are read in one snapshot, so it may run
+ * beside a daemon that is writing. A fact is one compared number.
+ *
+ *     totals   one walk over all state records: figures of mailings, daily facts, members
+ *     details  5,000 messages at a time: history, failure, words, touches and classes against the records
+ *     links    mailing by mailing: distinct members and clicks
+ *
+ * It changes nothing unless asked to repair: then every counter that differs
+ * is set to what its rows say, and the differences are reported all the same.
+ */
+#pragma once
+
+#include "store/tx.h"
+
+#define CHECK_CHUNK_MESSAGES 5000
+#define CHECK_LINE_BYTES_MAX 256
+
+struct check {
+    struct store *store;
+    bool repair; /* the store must be open for writing, and not by a running daemon */
+    /* One line per difference: "mailing m-1 opened: counter 41, rows 40". May be NULL. */
+    void (*difference)(void *data, const char *line);
+    /* How far: messages looked at of all; for a progress bar. May be NULL. */
+    void (*progress)(void *data, uint64_t done, uint64_t all);
+    void *data;
+    int64_t compared; /* written: facts compared */
+    int64_t differ;   /* written: facts that differ */
+};
+
+/* Runs the whole check. Errors are the store's; differences are no error. */
+enum err check_run(struct op *op, struct check *check);

@@ -1,0 +1,133 @@
+#include "engine/check.h"
+#include "ledger_test.h"
+#include "store/block.h"
+#include "store/store_touch.h"
+
+struct seen {
+    char lines[8][CHECK_LINE_BYTES_MAX];
+    int count;
+};
+
+static void see(void *data, const char *line)
+{
+    struct seen *seen = data;
+    if (seen->count < 8)
+        snprintf(seen->lines[seen->count], sizeof seen->lines[0], "%s", line);
+    seen->count++;
+}
+
+static struct check run(struct ledger *l, struct seen *seen, bool repair)
+{
+    memset(seen, 0, sizeof *seen);
+    struct check check = { .store = l->fixture.store, .difference = see, .data = seen, .repair = repair };
+    SUCCEEDS(&l->fixture.op, check_run(&l->fixture.op, &check));
+    return check;
+}
+
+static void fill(struct ledger *l)
+{
+    ledger_start(l);
+    import(l, "{\"recipient\":\"a@x.org\",\"member\":\"m-1\"}\n{\"recipient\":\"b@x.org\",\"member\":\"m-2\"}\n");
+    tell(l, event_of(EVENT_DELIVERED, "a@x.org", T0, "1"));
+    struct provider_event click = event_of(EVENT_CLICKED, "a@x.org", T0 + 60 * SECOND, "2");
+    click.ip = S("192.0.2.1");
+    click.url = S("https://x.org/1");
+    tell(l, click);
+    struct provider_event opened = event_of(EVENT_OPENED, "a@x.org", T0 + 50 * SECOND, "3");
+    opened.ip = S("192.0.2.1");
+    tell(l, opened);
+    struct provider_event failed = event_of(EVENT_FAILED, "b@x.org", T0, "4");
+    failed.text = S("gone");
+    tell(l, failed);
+    tell(l, event_of(EVENT_COMPLAINED, "a@x.org", T0 + 70 * SECOND, "5"));
+}
+
+TEST(check, finds_no_difference_in_what_the_ledger_made)
+{
+    struct ledger l;
+    struct seen seen;
+    fill(&l);
+    struct check check = run(&l, &seen, false);
+    EQ(seen.count, 0);
+    EQ(check.differ, 0);
+    YES(check.compared > 40);
+    ledger_stop(&l);
+}
+
+static enum err tamper_counter(struct op *op, struct tx *tx, void *arg)
+{
+    (void)op;
+    struct ledger *l = arg;
+    store_mailing_count(tx, l->mailing_no, MAILING_OPENED, 40);
+    return OK;
+}
+
+TEST(check, names_a_counter_that_was_changed_by_hand_and_repairs_it)
+{
+    struct ledger l;
+    struct seen seen;
+    fill(&l);
+    WRITES(&l.fixture, tamper_counter, &l);
+    EQ(run(&l, &seen, false).differ, 1);
+    STR_EQ(str_of(seen.lines[0]), "mailing m opened: counter 41, rows 1");
+    EQ(run(&l, &seen, true).differ, 1);
+    EQ(run(&l, &seen, false).differ, 0);
+    EQ(figure(&l, MAILING_OPENED), 1);
+    ledger_stop(&l);
+}
+
+static enum err tamper_member(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    struct member_state *member;
+    TRY(store_block_edit(op, tx, BLOCK_MEMBER, 1, &member));
+    member->opened = 7;
+    return OK;
+}
+
+TEST(check, counts_members_again)
+{
+    struct ledger l;
+    struct seen seen;
+    fill(&l);
+    WRITES(&l.fixture, tamper_member, NULL);
+    EQ(run(&l, &seen, true).differ, 1);
+    STR_EQ(str_of(seen.lines[0]), "member 1 opened: counter 7, rows 1");
+    EQ(run(&l, &seen, false).differ, 0);
+    ledger_stop(&l);
+}
+
+static enum err tamper_bits(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    return store_touch_set_bits(op, tx, 1, BIT_AGENT);
+}
+
+TEST(check, proves_classes_by_the_bits_of_each_touch)
+{
+    struct ledger l;
+    struct seen seen;
+    fill(&l);
+    WRITES(&l.fixture, tamper_bits, NULL);
+    EQ(run(&l, &seen, false).differ, 2); /* one human too many, one machine too few */
+    ledger_stop(&l);
+}
+
+static enum err tamper_status(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    struct message_delivery *delivery;
+    TRY(store_block_edit(op, tx, BLOCK_MESSAGE_DELIVERY, 1, &delivery));
+    delivery->status = STATUS_PENDING;
+    return OK;
+}
+
+TEST(check, holds_the_status_against_the_history_and_the_facts_of_the_day)
+{
+    struct ledger l;
+    struct seen seen;
+    fill(&l);
+    WRITES(&l.fixture, tamper_status, NULL);
+    EQ(run(&l, &seen, false).differ, 3); /* history, one status too many, one too few */
+    ledger_stop(&l);
+}
