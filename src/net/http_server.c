@@ -259,7 +259,8 @@ static int server_listen(struct http_server *server)
 {
     struct sockaddr_storage storage;
     addr_to_sockaddr(&server->config.listen, &storage);
-    int result = uv_tcp_bind(&server->listener, (struct sockaddr *)&storage, 0);
+    int result = server->config.listen_fd > 0 ? uv_tcp_open(&server->listener, server->config.listen_fd)
+                                              : uv_tcp_bind(&server->listener, (struct sockaddr *)&storage, 0);
     if (result == 0)
         result = uv_listen((uv_stream_t *)&server->listener, BACKLOG, on_connection);
     int n = sizeof storage;

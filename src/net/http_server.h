@@ -51,9 +51,10 @@ struct http_request {
     bool head_only; /* HEAD: the body of the answer is not sent */
     int64_t began_us;
     struct loop *loop;
-    void *server_data; /* from the server's config */
-    void *data;        /* the handler's own; NULL at first */
-    enum err body_err; /* with HTTP_BODY_BROKEN: ERR_TOO_LARGE, ERR_MALFORMED or ERR_IO (client gone or too slow) */
+    void *server_data;  /* from the server's config */
+    void *data;         /* the handler's own; NULL at first */
+    const void *caller; /* who is asking, as admit() found out; not read here */
+    enum err body_err;  /* with HTTP_BODY_BROKEN: ERR_TOO_LARGE, ERR_MALFORMED or ERR_IO (client gone or too slow) */
 
     /* The rest belongs to this folder. */
     struct http_server *server;
@@ -77,7 +78,8 @@ struct http_request {
 };
 
 struct http_server_config {
-    struct addr listen;     /* port 0: the system chooses, see http_server_port */
+    struct addr listen;     /* port 0: the system chooses, see http_server_addr */
+    int listen_fd;          /* above 0: a socket that listens already (socket activation); `listen` is then not read */
     int connections_max;    /* default 10,000; a connection above gets 503 */
     int64_t head_ms;        /* default 10,000: from the first byte of a head to its end */
     int64_t body_ms;        /* default 30,000: in which at least 1 KiB of body must come */
