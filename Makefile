@@ -75,8 +75,9 @@ $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(SAY) CC $<; $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-# The list of scanners is compiled in.
+# The list of scanners and the contract are compiled in.
 $(B)/src/engine/agent.o: data/scanners.txt
+$(B)/src/serve/api_ops.o: openapi.yaml
 
 # Changes when the compiler or its flags change, so that objects of two minds are never linked together.
 $(B)/flags: FORCE

@@ -8,16 +8,20 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "net/http_server.h"
 #include "store/tx.h"
 
+struct inflight;
 struct tokens; /* access.h */
 struct poller; /* of relay; doors only hand wishes on through the hooks below */
 
 struct api_config {
     struct store *store;
     struct tokens *tokens;
-    bool dev; /* no token needed on loopback, signatures without key accepted */
+    bool dev;             /* no token needed on loopback, signatures without key accepted */
+    const char *database; /* "sqlite:/var/lib/posthouse", for the overview */
     /* A source was put, changed or asked for a backfill: whoever polls should look again. NULL in tests. */
     void (*source_changed)(void *data, uint32_t source_no);
     void *data;
@@ -25,7 +29,18 @@ struct api_config {
 
 struct api {
     struct api_config config;
+    atomic_bool stopping; /* answers what is under way, /readyz says no */
+    int64_t started_at_us;
+    struct inflight *inflight; /* idempotency.h */
 };
 
+/* Fills in what lives beside the config; before the server opens. */
+void api_open(struct api *api, int64_t now_us);
+void api_close(struct api *api);
+
+/* Every route; each names its scope (access.h) and the largest body it takes. */
 extern const struct http_route api_routes[];
 extern const size_t api_route_count;
+
+/* answered() of the HTTP server: counts, measures, and logs what went wrong on our side. */
+void api_answered(const struct http_request *request, int status);

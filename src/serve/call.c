@@ -3,7 +3,9 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "serve/access.h"
 #include "serve/api.h"
+#include "serve/idempotency.h"
 
 #define PAGE_DEFAULT 50
 #define PAGE_MAX     1000
@@ -38,6 +40,7 @@ static void end_with_problems(struct call *call)
 
 void call_end(struct call *call, enum err err)
 {
+    idempotency_end(call);
     if (err == OK && call->answer.full)
         err = fail(&call->post.op, ERR_TOO_LARGE, "the answer is larger than %u bytes; ask for a smaller page",
                    CALL_ANSWER_BYTES_MAX);
@@ -65,7 +68,10 @@ bool call_body(struct call *call, const struct json_field *fields, size_t count,
 
 void call_send(struct call *call, const struct hop *route)
 {
-    call->post.hop = route;
+    bool is_stream = (call->request->route->flags & HTTP_BODY_STREAM) != 0;
+    if (!is_stream && !call->shown_once && !idempotency_begin(call))
+        return;
+    call->post.hop = !is_stream && call->idempotency ? idempotency_wrap(call, route) : route;
     post_send(&call->post);
 }
 
@@ -98,10 +104,13 @@ bool call_id(struct call *call)
     return false;
 }
 
+/* A token bound to a tenant that does not exist yet sees nothing, which no tenant's number says. */
 uint32_t call_tenant(const struct call *call)
 {
-    (void)call;
-    return 0;
+    const struct caller *caller = access_caller(call->request);
+    if (!caller || !str_given(caller->tenant))
+        return 0;
+    return caller->tenant_no ? caller->tenant_no : UINT32_MAX;
 }
 
 enum err call_may_see(struct op *op, const struct call *call, uint32_t tenant_no)
@@ -112,8 +121,10 @@ enum err call_may_see(struct op *op, const struct call *call, uint32_t tenant_no
 
 enum err call_may_make_tenant(struct op *op, const struct call *call, struct str tenant)
 {
-    (void)tenant;
-    return call_tenant(call) == 0 ? OK : fail(op, ERR_FORBIDDEN, "this token is bound to one tenant");
+    const struct caller *caller = access_caller(call->request);
+    if (!caller || !str_given(caller->tenant) || str_eq(caller->tenant, tenant))
+        return OK;
+    return fail(op, ERR_FORBIDDEN, "this token is bound to tenant %.*s", STR(caller->tenant));
 }
 
 void call_restart(struct call *call)
@@ -124,6 +135,6 @@ void call_restart(struct call *call)
 
 struct str call_who(const struct call *call)
 {
-    (void)call;
-    return S("local");
+    const struct caller *caller = access_caller(call->request);
+    return caller ? caller->id : S("local");
 }

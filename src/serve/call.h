@@ -30,6 +30,7 @@
 #define CALL_ANSWER_BYTES_MAX (16u * 1024 * 1024)
 
 struct api; /* api.h */
+struct idempotency_use;
 
 struct call {
     struct post post; /* first: hops get the post */
@@ -39,6 +40,8 @@ struct call {
     struct json_writer json;
     int status; /* of a good answer; 200 at first, 204 sends no body */
     struct json_problems problems;
+    struct idempotency_use *idempotency; /* of a POST with an Idempotency-Key (idempotency.h) */
+    bool shown_once; /* the answer holds a secret: it is never stored, an Idempotency-Key means nothing here */
 };
 
 static inline struct call *call_of(struct post *post)
@@ -54,7 +57,8 @@ void *call_new(struct http_request *request, size_t bytes);
  * problems). */
 bool call_body(struct call *call, const struct json_field *fields, size_t count, void *target, struct json_seen *seen);
 
-/* Sends the call along its route; call_reply or a hop of the same kind must be its last one. */
+/* Sends the call along its route; call_reply or a hop of the same kind must be its last one. With an Idempotency-Key
+ * the route of a POST must be one hop in the writer, which sets call->status, and one in the caller's thread. */
 void call_send(struct call *call, const struct hop *route);
 
 /* Last hop: answers with what the hops made of it. */

@@ -1,0 +1,66 @@
+/*
+ * api_routes.c - every route of the API, who may use it, and how large a body may be.
+ *
+ * openapi.yaml says the same to clients; a test compares the two both ways.
+ */
+#include "serve/access.h"
+#include "serve/api.h"
+#include "serve/api_ledger.h"
+#include "serve/api_ops.h"
+
+#define SMALL (64 << 10)          /* one resource */
+#define BULK  (INT64_C(16) << 30) /* streamed, in the memory of one chunk */
+
+/* Routes without body, with a small one, and with a streamed one. */
+#define READ(pattern_, handle_, scope_)                                                                                \
+    {                                                                                                                  \
+        .method = "GET", .pattern = (pattern_), .handle = (handle_), .scope = (scope_)                                 \
+    }
+#define DELETE(pattern_, handle_, scope_)                                                                              \
+    {                                                                                                                  \
+        .method = "DELETE", .pattern = (pattern_), .handle = (handle_), .scope = (scope_)                              \
+    }
+#define CHANGE(method_, pattern_, handle_, scope_)                                                                     \
+    {                                                                                                                  \
+        .method = (method_), .pattern = (pattern_), .handle = (handle_), .body_bytes_max = SMALL, .scope = (scope_)    \
+    }
+#define STREAM(pattern_, handle_, scope_)                                                                              \
+    {                                                                                                                  \
+        .method = "POST", .pattern = (pattern_), .handle = (handle_), .body_bytes_max = BULK,                          \
+        .flags = HTTP_BODY_STREAM, .scope = (scope_)                                                                   \
+    }
+
+const struct http_route api_routes[] = {
+    READ("/livez", ops_live, ACCESS_PUBLIC),
+    READ("/readyz", ops_ready, ACCESS_PUBLIC),
+    READ("/metrics", ops_metrics, ACCESS_READ | ACCESS_WHOLE),
+    READ("/openapi.yaml", ops_openapi, ACCESS_READ),
+    READ("/v1/audit", ops_audit, ACCESS_ADMIN | ACCESS_WHOLE),
+
+    READ("/v1/tokens", token_list, ACCESS_ADMIN | ACCESS_WHOLE),
+    CHANGE("POST", "/v1/tokens", token_create, ACCESS_ADMIN | ACCESS_WHOLE),
+    DELETE("/v1/tokens/{id}", token_revoke, ACCESS_ADMIN | ACCESS_WHOLE),
+
+    CHANGE("PUT", "/v1/tenants/{id}", tenant_put, ACCESS_WRITE),
+    READ("/v1/tenants/{id}", tenant_get, ACCESS_READ),
+    READ("/v1/tenants/{id}/facts", tenant_facts, ACCESS_READ),
+
+    CHANGE("PUT", "/v1/mailings/{id}", mailing_put, ACCESS_WRITE),
+    READ("/v1/mailings/{id}", mailing_get, ACCESS_READ),
+    STREAM("/v1/mailings/{id}/messages", mailing_import, ACCESS_WRITE),
+    READ("/v1/mailings/{id}/stats", mailing_stats, ACCESS_READ),
+    READ("/v1/mailings/{id}/failures", mailing_failures, ACCESS_READ),
+    READ("/v1/mailings/{id}/links", mailing_links, ACCESS_READ),
+
+    STREAM("/v1/messages", message_import, ACCESS_WRITE),
+    READ("/v1/messages", message_list, ACCESS_READ),
+    READ("/v1/messages/{id}", message_get, ACCESS_READ),
+    CHANGE("PATCH", "/v1/messages/{id}", message_patch_request, ACCESS_WRITE),
+
+    READ("/v1/members/{id}", member_get, ACCESS_READ),
+
+    READ("/v1/suppressions", suppression_list, ACCESS_READ),
+    DELETE("/v1/suppressions/{address}", suppression_delete, ACCESS_WRITE),
+};
+
+const size_t api_route_count = sizeof api_routes / sizeof *api_routes;
