@@ -5,9 +5,32 @@
  */
 #include "main/cli.h"
 
+extern const struct command cmd_serve;
+extern const struct command cmd_config_check, cmd_config_show, cmd_config_routes;
+extern const struct command cmd_token_create, cmd_token_list, cmd_token_revoke;
+extern const struct command cmd_tenant_put, cmd_tenant_facts;
+extern const struct command cmd_mailing_put, cmd_mailing_import, cmd_mailing_stats;
+extern const struct command cmd_source_put, cmd_source_list, cmd_source_show, cmd_source_backfill, cmd_source_cancel;
 extern const struct command cmd_version;
 
 const struct command *const commands[] = {
+    &cmd_serve,
+    &cmd_config_check,
+    &cmd_config_show,
+    &cmd_config_routes,
+    &cmd_token_create,
+    &cmd_token_list,
+    &cmd_token_revoke,
+    &cmd_tenant_put,
+    &cmd_tenant_facts,
+    &cmd_mailing_put,
+    &cmd_mailing_import,
+    &cmd_mailing_stats,
+    &cmd_source_put,
+    &cmd_source_list,
+    &cmd_source_show,
+    &cmd_source_backfill,
+    &cmd_source_cancel,
     &cmd_version,
     NULL,
 };

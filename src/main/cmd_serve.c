@@ -1,0 +1,155 @@
+/*
+ * cmd_serve.c - the daemon in the foreground, until a signal ends it.
+ *
+ * The main thread starts everything and then only waits for signals:
+ * TERM and INT stop, HUP reads the configuration again.
+ */
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "main/cli.h"
+#include "main/daemon.h"
+#include "main/notify.h"
+#include "main/settings.h"
+
+static struct settings_flags flags_of(const struct cli *cli)
+{
+    return (struct settings_flags){
+        .config = cli_option(cli, "config"),
+        .data = cli_option(cli, "data"),
+        .database = cli_option(cli, "database"),
+        .http = cli_option(cli, "http"),
+        .worker = cli_option(cli, "worker"),
+        .dev = cli_has(cli, "dev"),
+    };
+}
+
+static void set_up_log(const struct conf *conf)
+{
+    enum log_level level = LOG_LEVEL_INFO;
+    log_level_parse(conf_text(conf, "log", "level"), &level);
+    log_setup(level, str_eq(conf_text(conf, "log", "format"), S("json")) ? LOG_FORM_JSON : LOG_FORM_LOGFMT);
+}
+
+/* Few allocator arenas, because idle memory is counted and hot paths use arenas of their own; as many descriptors as
+ * the system grants, because connections are counted too. */
+static void tune_process(void)
+{
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+static void wanted_signals(sigset_t *ret)
+{
+    sigemptyset(ret);
+    sigaddset(ret, SIGTERM);
+    sigaddset(ret, SIGINT);
+    sigaddset(ret, SIGHUP);
+}
+
+static void say_ready(const struct daemon *daemon)
+{
+    char text[ADDR_TEXT_BYTES_MAX];
+    struct addr http = daemon_http(daemon);
+    printf("posthouse ready http=%.*s worker=off database=%.*s\n", STR(addr_text(&http, text)),
+           STR(daemon_database(daemon)));
+    fflush(stdout);
+    notify_send("READY=1");
+}
+
+/* A configuration that cannot be read or has a mistake changes nothing. */
+static void reload(struct cli *cli, struct daemon *daemon, const struct settings_flags *flags)
+{
+    char state[64];
+    snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_us());
+    notify_send(state);
+    struct op op;
+    op_init(&op, cli->op.arena, clock_wall_us());
+    struct conf *conf;
+    enum err err = settings_read(&op, flags, &conf, NULL);
+    if (err == OK)
+        err = settings_check(&op, conf);
+    if (err == OK)
+        err = daemon_reload(&op, daemon, conf);
+    if (err == OK) {
+        set_up_log(conf);
+        log_info("configuration read again");
+    } else {
+        log_error("configuration not taken over", LOG_ERROR_OF(&op));
+    }
+    notify_send("READY=1");
+}
+
+static void run_until_stopped(struct cli *cli, struct daemon *daemon, const struct settings_flags *flags)
+{
+    sigset_t signals;
+    wanted_signals(&signals);
+    for (;;) {
+        int signal = 0;
+        if (sigwait(&signals, &signal) != 0)
+            continue;
+        if (signal != SIGHUP) {
+            log_info("stopping", LOG_TEXT("signal", signal == SIGTERM ? "TERM" : "INT"));
+            notify_send("STOPPING=1");
+            return;
+        }
+        reload(cli, daemon, flags);
+    }
+}
+
+static int serve_run(struct cli *cli)
+{
+    sigset_t signals;
+    wanted_signals(&signals);
+    sigprocmask(SIG_BLOCK, &signals, NULL); /* before any thread: only the main thread takes them */
+    tune_process();
+
+    struct settings_flags flags = flags_of(cli);
+    struct daemon_config config = { .listen_fd = notify_listen_fd() };
+    struct conf *conf;
+    if (settings_read(&cli->op, &flags, &conf, NULL) != OK || settings_check(&cli->op, conf) != OK)
+        return cli_fail(cli, CLI_USAGE, "%s", cli->op.error);
+    set_up_log(conf);
+    config.conf = conf;
+
+    struct daemon *daemon;
+    if (daemon_start(&cli->op, &config, &daemon) != OK)
+        return cli_fail_op(cli);
+    say_ready(daemon);
+    run_until_stopped(cli, daemon, &flags);
+    daemon_stop(daemon);
+    log_info("stopped");
+    return CLI_DONE;
+}
+
+static const struct cli_option serve_options[] = {
+    { "config", "FILE", "the configuration (POSTHOUSE_CONFIG, default /etc/posthouse/posthouse.conf if it exists)" },
+    { "data", "DIR", "where the database lies (POSTHOUSE_DATA, default ./posthouse-data)" },
+    { "database", "URL", "a PostgreSQL database instead (POSTHOUSE_DATABASE)" },
+    { "http", "ADDR", "where the API listens (POSTHOUSE_HTTP, default 127.0.0.1:7420)" },
+    { "worker", "ADDR", "where workers connect (POSTHOUSE_WORKER, default 127.0.0.1:7419)" },
+    { "dev", NULL, "for trying out: no token needed from this machine (POSTHOUSE_DEV)" },
+    { 0 },
+};
+
+extern const struct command cmd_serve;
+const struct command cmd_serve = {
+    .noun = "serve",
+    .operands = "",
+    .summary = "runs the daemon in the foreground",
+    .text = "When it answers it prints one line, \"posthouse ready http=... worker=... database=...\".\n"
+            "TERM and INT stop it: requests under way may finish, everything answered is on disk.\n"
+            "HUP reads the configuration again. The log goes to stderr.\n",
+    .options = serve_options,
+    .run = serve_run,
+};

@@ -1,0 +1,149 @@
+#include "main/settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+static const struct conf_key server_keys[] = {
+    { .name = "http", .type = CONF_TEXT, .max = 100, .fallback = "127.0.0.1:7420" },
+    { .name = "worker", .type = CONF_TEXT, .max = 100, .fallback = "127.0.0.1:7419" },
+    { .name = "data", .type = CONF_PATH, .fallback = "posthouse-data" },
+    { .name = "dev", .type = CONF_BOOL, .fallback = "false" },
+    { .name = "connections", .type = CONF_INT, .min = 1, .max = 100000, .fallback = "10000" },
+    { .name = "stop", .type = CONF_DURATION, .max = 600000, .fallback = "25s" },
+    { 0 },
+};
+
+static const struct conf_key database_keys[] = {
+    { .name = "url", .type = CONF_SECRET },
+    { .name = "readers", .type = CONF_INT, .min = 1, .max = 16, .fallback = "2" },
+    { .name = "cache", .type = CONF_SIZE, .min = 1 << 20, .max = INT64_C(64) << 30, .fallback = "16MiB" },
+    { 0 },
+};
+
+static const struct conf_key log_keys[] = {
+    { .name = "level", .type = CONF_CHOICE, .fallback = "info", .choices = "debug|info|warn|error" },
+    { .name = "format", .type = CONF_CHOICE, .fallback = "logfmt", .choices = "logfmt|json" },
+    { 0 },
+};
+
+static const struct conf_key status_keys[] = {
+    { .name = "*", .type = CONF_CHOICE, .choices = "never|email|letter|always" },
+    { 0 },
+};
+
+static const struct conf_key classify_keys[] = {
+    { .name = "scanners", .type = CONF_PATH },
+    { .name = "networks", .type = CONF_PATH },
+    { 0 },
+};
+
+static const struct conf_key tenant_keys[] = {
+    { .name = "timezone", .type = CONF_TEXT, .max = 128 },
+    { .name = "retention.*", .type = CONF_TEXT, .max = 32 },
+    { .name = "contacts", .type = CONF_LIST },
+    { .name = "link_hosts", .type = CONF_LIST },
+    { 0 },
+};
+
+static const struct conf_key source_keys[] = {
+    { .name = "type", .type = CONF_TEXT, .max = 32 },
+    { .name = "api", .type = CONF_TEXT, .max = 32 },
+    { .name = "base_url", .type = CONF_TEXT, .max = 2048 },
+    { .name = "domain", .type = CONF_TEXT, .max = 2048 },
+    { .name = "api_key", .type = CONF_SECRET },
+    { .name = "signing_key", .type = CONF_SECRET },
+    { .name = "tags", .type = CONF_LIST },
+    { .name = "topics", .type = CONF_LIST },
+    { .name = "hook_url", .type = CONF_TEXT, .max = 2048 },
+    { .name = "tenant", .type = CONF_TEXT, .max = 128 },
+    { .name = "every", .type = CONF_TEXT, .max = 32 },
+    { .name = "margin", .type = CONF_TEXT, .max = 32 },
+    { .name = "recheck", .type = CONF_LIST },
+    { .name = "retention", .type = CONF_TEXT, .max = 32 },
+    { .name = "hook_tolerance", .type = CONF_TEXT, .max = 32 },
+    { 0 },
+};
+
+const struct conf_section settings_schema[] = {
+    { "server", false, server_keys }, { "database", false, database_keys },
+    { "log", false, log_keys },       { "classify", false, classify_keys },
+    { "status", false, status_keys }, { "tenant", true, tenant_keys },
+    { "source", true, source_keys },  { 0 },
+};
+
+/* Flags of serve that are values of the configuration, and their short names in the environment. */
+static const struct {
+    const char *section, *key, *variable;
+    size_t offset;
+} flag_values[] = {
+    { "server", "data", "POSTHOUSE_DATA", offsetof(struct settings_flags, data) },
+    { "database", "url", "POSTHOUSE_DATABASE", offsetof(struct settings_flags, database) },
+    { "server", "http", "POSTHOUSE_HTTP", offsetof(struct settings_flags, http) },
+    { "server", "worker", "POSTHOUSE_WORKER", offsetof(struct settings_flags, worker) },
+};
+
+static enum err read_file(struct op *op, struct conf *conf, const struct settings_flags *flags, const char **ret_file)
+{
+    const char *file = flags->config ? flags->config : getenv("POSTHOUSE_CONFIG");
+    if (!file && access(SETTINGS_FILE, F_OK) == 0)
+        file = SETTINGS_FILE;
+    if (ret_file)
+        *ret_file = file;
+    return file ? conf_read_file(op, conf, file) : OK;
+}
+
+static enum err read_flags(struct op *op, struct conf *conf, const struct settings_flags *flags)
+{
+    for (size_t i = 0; i < sizeof flag_values / sizeof *flag_values; i++) {
+        const char *value = *(const char *const *)((const char *)flags + flag_values[i].offset);
+        if (!value)
+            value = getenv(flag_values[i].variable);
+        if (value)
+            TRY(conf_set(op, conf, flag_values[i].section, (struct str){ 0 }, str_of(flag_values[i].key), str_of(value),
+                         CONF_FLAG));
+    }
+    const char *dev = getenv("POSTHOUSE_DEV");
+    if (flags->dev || dev)
+        TRY(conf_set(op, conf, "server", (struct str){ 0 }, S("dev"), flags->dev ? S("true") : str_of(dev), CONF_FLAG));
+    return OK;
+}
+
+enum err settings_read(struct op *op, const struct settings_flags *flags, struct conf **ret_conf, const char **ret_file)
+{
+    struct conf *conf;
+    TRY(conf_new(op, settings_schema, &conf));
+    TRY(read_file(op, conf, flags, ret_file));
+    TRY(conf_read_environment(op, conf, (const char *const *)environ));
+    TRY(read_flags(op, conf, flags));
+    *ret_conf = conf;
+    return OK;
+}
+
+enum err settings_addr(struct op *op, const struct conf *conf, const char *key, struct addr *ret)
+{
+    struct str text = conf_text(conf, "server", key);
+    if (addr_parse(op, text, ret) == OK)
+        return OK;
+    return fail(op, ERR_INVALID, "[server] %s = %.*s: write an address like 127.0.0.1:7420 or [::1]:7420", key,
+                STR(text));
+}
+
+struct str settings_data(const struct conf *conf)
+{
+    return conf_text(conf, "server", "data");
+}
+
+enum err settings_check(struct op *op, const struct conf *conf)
+{
+    struct addr addr;
+    TRY(settings_addr(op, conf, "http", &addr));
+    TRY(settings_addr(op, conf, "worker", &addr));
+    if (str_given(conf_text(conf, "database", "url")))
+        return fail(op, ERR_INVALID,
+                    "--database: PostgreSQL is not built into this version; leave it out, or give --data DIR to keep "
+                    "everything in one SQLite file there");
+    return OK;
+}
