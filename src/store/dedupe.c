@@ -8,7 +8,6 @@
 #include "store/dedupe_run.h"
 #include "store/seq.h"
 
-#define YOUNG_MAX      65536 /* keys in RAM and log before they become runs */
 #define SLOTS_MIN      256
 #define WORK_PER_KEY   4 /* keys merged or erased for each new one: a key moves about three times */
 #define FORGOTTEN_FLAG 0x80000000u
@@ -51,6 +50,8 @@ struct dedupe {
     bool ripened; /* with the commit the young set becomes runs */
     struct runs *runs;
 };
+
+size_t dedupe_young_max = 65536;
 
 /* --- the young set --- */
 
@@ -290,14 +291,14 @@ static enum err dedupe_flush(struct op *op, struct tx *tx, void *state)
     if (dedupe->change_count == 0)
         return OK;
     TRY(runs_work(op, tx, dedupe->runs, WORK_PER_KEY * dedupe->change_count));
-    return dedupe->count >= YOUNG_MAX ? ripen(op, tx, dedupe) : log_write(op, tx, dedupe);
+    return dedupe->count >= dedupe_young_max ? ripen(op, tx, dedupe) : log_write(op, tx, dedupe);
 }
 
 static enum err dedupe_trim(struct op *op, struct tx *tx, void *state)
 {
     const struct dedupe *dedupe = state;
     (void)op;
-    if (dedupe->count > YOUNG_MAX + YOUNG_MAX / 4)
+    if (dedupe->count > dedupe_young_max + dedupe_young_max / 4)
         tx_full(tx);
     return OK;
 }

@@ -22,6 +22,9 @@
 #define BUCKET_KEYS     215                /* on average; a page has room for 252 */
 #define BLOOM_BYTES_MAX (48 * 1024 * 1024) /* of filters in RAM; the least used leave and are read again */
 
+/* Keys in RAM and log before they become runs: 65,536. Tests make it small, to see many merges. */
+extern size_t dedupe_young_max;
+
 struct runs;
 
 struct run_key {

@@ -5,6 +5,13 @@
 
 static struct fixture f;
 
+/* A store whose dedupe ripens after 2,000 keys. */
+static void start_small(void)
+{
+    dedupe_young_max = 2000;
+    fixture_start_file(&f);
+}
+
 /* --- single keys --- */
 
 struct one {
@@ -110,8 +117,8 @@ static enum err take_many(struct op *op, struct tx *tx, void *arg)
 static uint64_t takes_many(int32_t day, uint64_t from, uint64_t to)
 {
     uint64_t news = 0;
-    for (; from < to; from += 5000) {
-        struct many many = { .day = day, .from = from, .to = from + 5000 < to ? from + 5000 : to };
+    for (; from < to; from += 500) {
+        struct many many = { .day = day, .from = from, .to = from + 500 < to ? from + 500 : to };
         WRITES(&f, take_many, &many);
         news += many.news;
     }
@@ -149,33 +156,33 @@ static int64_t value_of(const struct sql *sql)
 
 TEST(dedupe, knows_keys_that_have_left_the_young_set)
 {
-    fixture_start_file(&f);
-    EQ(takes_many(9, 0, 150000), 150000);
+    start_small();
+    EQ(takes_many(9, 0, 6000), 6000);
     YES(value_of(&test_runs) >= 2);
-    EQ(takes_many(9, 0, 150000), 0);
+    EQ(takes_many(9, 0, 6000), 0);
     fixture_reopen(&f);
-    EQ(takes_many(9, 0, 150000), 0);
+    EQ(takes_many(9, 0, 6000), 0);
     EQ(takes_many(10, 0, 1000), 1000);
-    EQ(takes_many(9, 150000, 151000), 1000);
+    EQ(takes_many(9, 6000, 6500), 500);
     fixture_end(&f);
 }
 
 TEST(dedupe, merges_runs_and_erases_what_they_replace)
 {
-    fixture_start_file(&f);
-    EQ(takes_many(9, 0, 400000), 400000);
+    start_small();
+    EQ(takes_many(9, 0, 30000), 30000);
     YES(value_of(&test_live_runs) <= 7);
-    EQ(takes_many(9, 0, 400000), 0);
+    EQ(takes_many(9, 0, 30000), 0);
     YES(value_of(&test_logs) < 20);
     fixture_reopen(&f);
-    EQ(takes_many(9, 0, 400000), 0);
+    EQ(takes_many(9, 0, 30000), 0);
     fixture_end(&f);
 }
 
 static enum err forget_some(struct op *op, struct tx *tx, void *arg)
 {
     struct many *many = arg;
-    for (uint64_t no = many->from; no < many->to; no += 1000) {
+    for (uint64_t no = many->from; no < many->to; no += 100) {
         uint64_t key[2];
         key_of(no, key);
         TRY(store_dedupe_forget(op, tx, many->day, key));
@@ -185,15 +192,15 @@ static enum err forget_some(struct op *op, struct tx *tx, void *arg)
 
 TEST(dedupe, forgets_keys_wherever_they_stand)
 {
-    fixture_start_file(&f);
+    start_small();
     uint64_t n = 0;
-    for (; n < 350000; n += 5000) { /* at every stage of merging */
-        EQ(takes_many(9, n, n + 5000), 5000);
-        if (n % 70000 != 0 || n == 0)
+    for (; n < 35000; n += 500) { /* at every stage of merging */
+        EQ(takes_many(9, n, n + 500), 500);
+        if (n % 3000 != 0 || n == 0)
             continue;
-        struct many many = { .day = 9, .from = n / 2 / 1000 * 1000, .to = n + 5000 };
+        struct many many = { .day = 9, .from = n / 2 / 100 * 100, .to = n + 500 };
         WRITES(&f, forget_some, &many);
-        uint64_t expected = (many.to - many.from + 999) / 1000;
+        uint64_t expected = (many.to - many.from + 99) / 100;
         EQ(takes_many(9, many.from, many.to), expected);
         WRITES(&f, forget_some, &many);
         fixture_reopen(&f);
@@ -217,16 +224,16 @@ static enum err expire(struct op *op, struct tx *tx, void *arg)
 
 TEST(dedupe, expires_whole_days_in_slices)
 {
-    fixture_start_file(&f);
-    takes_many(1, 0, 300000); /* with a merge under way */
-    takes_many(2, 0, 100000);
-    struct expiry expiry = { 2, 50, true };
+    start_small();
+    takes_many(1, 0, 20000); /* with a merge under way */
+    takes_many(2, 0, 8000);
+    struct expiry expiry = { 2, 5, true };
     int slices = 0;
     for (; expiry.more; slices++)
         WRITES(&f, expire, &expiry);
     YES(slices > 10);
-    EQ(takes_many(2, 0, 100000), 0);
-    expiry = (struct expiry){ 3, 1000000, true };
+    EQ(takes_many(2, 0, 8000), 0);
+    expiry = (struct expiry){ 3, 1000, true };
     while (expiry.more)
         WRITES(&f, expire, &expiry);
     fixture_reopen(&f);
@@ -237,7 +244,7 @@ TEST(dedupe, expires_whole_days_in_slices)
 
 /* --- against a naive set, with failures and crashes --- */
 
-#define MODEL_KEYS 300000
+#define MODEL_KEYS 20000
 
 struct step {
     struct rng *rng;
@@ -249,7 +256,7 @@ struct step {
 static enum err random_step(struct op *op, struct tx *tx, void *arg)
 {
     struct step *step = arg;
-    for (int i = 0; i < 4000; i++) {
+    for (int i = 0; i < 400; i++) {
         /* Mostly keys that come for the first time, some known, a few forgotten. */
         uint64_t no =
             rng_chance(step->rng, 0.7) ? (step->from + (uint64_t)i) % MODEL_KEYS : rng_below(step->rng, MODEL_KEYS);
@@ -275,9 +282,9 @@ TEST(dedupe, equals_a_naive_set_whatever_fails)
     rng_init(&rng, 11);
     memset(known, 0, sizeof known);
     memset(kept, 0, sizeof kept);
-    fixture_start_file(&f);
+    start_small();
     uint64_t from = 0;
-    for (int round = 0; round < 150; round++) {
+    for (int round = 0; round < 300; round++) {
         struct step step = { &rng, known, from, rng_chance(&rng, 0.1) };
         enum store_point point = rng_chance(&rng, 0.3) ? STORE_AT_COMMIT : STORE_AT_STATEMENT;
         enum store_fault fault = (enum store_fault)rng_between(&rng, STORE_FAIL_IO, STORE_CRASH_AFTER);
@@ -289,7 +296,7 @@ TEST(dedupe, equals_a_naive_set_whatever_fails)
         bool durable = err == OK || (fault == STORE_CRASH_AFTER && err == ERR_UNAVAILABLE && f.countdown == 0);
         if (durable) {
             memcpy(kept, known, sizeof known);
-            from += 3000;
+            from += 300;
         } else {
             memcpy(known, kept, sizeof known);
         }
@@ -298,8 +305,8 @@ TEST(dedupe, equals_a_naive_set_whatever_fails)
         if (store_is_dead(f.store) || rng_chance(&rng, 0.05))
             fixture_reopen(&f);
     }
-    for (uint64_t no = 0; no < MODEL_KEYS; no += 5000)
-        for (uint64_t i = no; i < no + 5000; i += 13) {
+    for (uint64_t no = 0; no < MODEL_KEYS; no += 500)
+        for (uint64_t i = no; i < no + 500; i += 13) {
             uint64_t key[2];
             key_of(i, key);
             EQ(takes(77, key[0], key[1]), !kept[i]);
