@@ -5,7 +5,7 @@
  * each (cohort, status) touched is one update in key order (LED-15). A reader
  * sees only committed figures; inside the transaction the functions that get
  * add what is pending. On PostgreSQL the flush appends delta rows instead
- * (LED-18).
+ *.
  */
 #pragma once
 
