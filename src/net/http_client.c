@@ -232,7 +232,7 @@ static void on_socket_ready(uv_poll_t *poll, int status, int events)
 {
     struct client_socket *ready = poll->data;
     struct http_client *client = ready->client;
-    int action = (events & UV_READABLE ? CURL_CSELECT_IN : 0) | (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0);
+    int action = ((events & UV_READABLE) ? CURL_CSELECT_IN : 0) | ((events & UV_WRITABLE) ? CURL_CSELECT_OUT : 0);
     int running;
     curl_multi_socket_action(client->multi, ready->fd, status < 0 ? CURL_CSELECT_ERR : action, &running);
     client_collect(client);
@@ -283,7 +283,7 @@ static int on_curl_socket(CURL *curl, curl_socket_t fd, int what, void *data, vo
         known = socket_new(client, fd);
     if (!known)
         return -1;
-    int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    int events = ((what & CURL_POLL_IN) ? UV_READABLE : 0) | ((what & CURL_POLL_OUT) ? UV_WRITABLE : 0);
     uv_poll_start(&known->poll, events, on_socket_ready);
     return 0;
 }

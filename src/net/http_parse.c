@@ -144,10 +144,10 @@ static enum http_event next_in_body(struct http_parser *parser, struct str *byte
         llhttp_errno_t result = run(parser, bytes, SIZE_MAX, &used);
         if (result != HPE_OK && result != HPE_PAUSED)
             return broken(parser);
-        parser->body_bytes += parser->piece.n;
         parser->frame_bytes += used - parser->piece.n;
         if (parser->frame_bytes > FRAME_BYTES_SPARE + 16 * parser->body_bytes)
             return bad(parser, 400, "chunk extensions and trailers are out of proportion");
+        parser->body_bytes += parser->piece.n; /* after the check, so that it does not depend on the packets */
         if (parser->piece.n) {
             *ret_piece = parser->piece;
             return HTTP_EVENT_BODY;

@@ -1,120 +1,147 @@
 /*
- * fuzz_http.c - requests mean the same however a network cuts them into packets.
+ * fuzz_http.c - a stream of requests gives the same events however it is cut into packets, every head
+ * that is accepted can be read in one way only, and every path is found, not found or refused.
  *
- * The first byte of the input chooses the size of the packets, the rest is what
- * a client sends. Read at once and read in packets it must give the same heads,
- * bodies and refusals. Heads are indexed inside their own bytes, and what forms
- * and Authorization headers hold is decoded on the way.
+ * The first byte of an input seeds the cuts, the rest are the bytes of the connection.
  */
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "base/form.h"
+#include "base/buf.h"
+#include "base/random.h"
 #include "fuzz.h"
+#include "base/form.h"
 #include "net/http_auth.h"
 #include "net/http_parse.h"
+#include "net/http_route.h"
 
-#define ARENA_BYTES_MAX (4 << 20)
-#define LOG_BYTES_MAX   (4 << 20)
-#define REQUESTS_MAX    1000
-#define HOLDS(promise)                                                                                                 \
-    do {                                                                                                               \
-        if (!(promise))                                                                                                \
-            abort();                                                                                                   \
-    } while (0)
+#define EVENTS_BYTES_MAX (4 * 1024 * 1024)
+
+static void handle(struct http_request *request)
+{
+    (void)request;
+}
+
+static const struct http_route routes[] = {
+    { .method = "GET", .pattern = "/v1/mailings/{id}", .handle = handle },
+    { .method = "PUT", .pattern = "/v1/mailings/{id}", .handle = handle },
+    { .method = "GET", .pattern = "/v1/mailings/{id}/stats", .handle = handle },
+    { .method = "POST", .pattern = "/v1/mailings/all", .handle = handle },
+    { .method = "GET", .pattern = "/ui/{path*}", .handle = handle },
+    { .method = "GET", .pattern = "/", .handle = handle },
+};
+
+static void check_line(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        assert(s.p[i] != '\r' && s.p[i] != '\n' && s.p[i] != '\0');
+}
 
 static bool lies_in(struct str part, struct str whole)
 {
-    return !str_given(part) || part.n == 0 || (part.p >= whole.p && part.p + part.n <= whole.p + whole.n);
+    return part.n == 0 || (part.p >= whole.p && part.p + part.n <= whole.p + whole.n);
 }
 
-static void read_form(struct arena *arena, struct str form)
+static void check_route(struct op *op, const struct http_head *head)
 {
-    struct form_field field;
-    while (form_next(arena, &form, &field) && str_given(field.name))
-        HOLDS(str_given(field.value));
+    static struct http_router *router;
+    if (!router)
+        router = http_router_new(routes, sizeof routes / sizeof *routes);
+    struct http_match match;
+    enum err err = http_router_match(op, router, head->method, head->path, &match);
+    if (err != OK)
+        assert(err == ERR_NOT_FOUND || err == ERR_MALFORMED);
+    else if (match.route)
+        for (int i = 0; i < match.param_count; i++)
+            assert(str_given(match.params[i]));
+    else
+        assert(http_router_allow(op, router, head->path).n);
 }
 
-static void read_head(struct arena *arena, struct str text)
+/* The status a head is refused with, 0 when it is taken. */
+static int check_head(struct op *op, struct str text)
 {
     struct http_head head;
-    struct str user, password;
-    HOLDS(text.n <= HTTP_HEAD_BYTES_MAX);
-    if (http_head_read(text, &head).status)
-        return;
-    HOLDS(lies_in(head.method, text) && lies_in(head.target, text));
-    HOLDS(lies_in(head.path, head.target) && lies_in(head.query, head.target));
-    HOLDS(head.line_count <= HTTP_HEADERS_MAX && (head.minor == 0 || head.minor == 1));
-    for (int i = 0; i < head.line_count; i++) {
-        HOLDS((size_t)head.lines[i].name_at + head.lines[i].name_bytes <= text.n);
-        HOLDS((size_t)head.lines[i].value_at + head.lines[i].value_bytes <= text.n);
+    struct http_refusal refusal = http_head_read(text, &head);
+    if (refusal.status) {
+        assert(refusal.status >= 400 && refusal.status <= 505 && refusal.detail);
+        return refusal.status;
     }
-    struct str authorization = http_head_find(&head, S("Authorization"));
-    HOLDS(lies_in(http_auth_bearer(authorization), text));
-    http_auth_basic(arena, authorization, &user, &password);
-    read_form(arena, head.query);
+    check_line(head.method);
+    check_line(head.target);
+    assert(lies_in(head.method, text) && lies_in(head.target, text) && lies_in(head.query, head.target));
+    assert(lies_in(head.path, head.target) || str_eq(head.path, S("/")));
+    int hosts = 0;
+    for (int i = 0; i < head.line_count; i++) {
+        struct str name = { head.text.p + head.lines[i].name_at, head.lines[i].name_bytes };
+        struct str value = { head.text.p + head.lines[i].value_at, head.lines[i].value_bytes };
+        check_line(name);
+        check_line(value);
+        assert(lies_in(name, text) && lies_in(value, text));
+        assert(name.n && str_given(http_head_find(&head, name)));
+        hosts += str_eq_nocase(name, S("Host"));
+    }
+    assert(hosts == 1 || (hosts == 0 && head.minor == 0));
+
+    struct form_field field;
+    struct str query = head.query, user, password;
+    while (form_next(op->arena, &query, &field))
+        ;
+    http_auth_bearer(http_head_find(&head, S("Authorization")));
+    http_auth_basic(op->arena, http_head_find(&head, S("Authorization")), &user, &password);
+    check_route(op, &head);
+    return 0;
 }
 
-/* Notes the event; parts of one body follow each other without a mark. */
-static void note(struct buf *log, enum http_event event, struct str piece, int status, bool *in_body)
-{
-    static const char marks[] = {
-        [HTTP_EVENT_HEAD] = 'H', [HTTP_EVENT_BODY] = 'B', [HTTP_EVENT_END] = 'E', [HTTP_EVENT_BAD] = 'X'
-    };
-    if (event != HTTP_EVENT_BODY || !*in_body)
-        buf_add_char(log, marks[event]);
-    if (event == HTTP_EVENT_HEAD || event == HTTP_EVENT_BODY)
-        buf_add_str(log, piece);
-    if (event == HTTP_EVENT_BAD)
-        buf_add_fmt(log, "%d", status);
-    *in_body = event == HTTP_EVENT_BODY;
-}
-
-/* Everything the parser says about the bytes, read in packets. False when a flood of frames was refused, which is
- * judged packet by packet. */
-static bool read_in_packets(struct arena *arena, struct str text, size_t packet_bytes, struct buf *log)
+/* Writes down what the parser tells; packets of 1 to `most` bytes. */
+static void collect(struct buf *events, struct op *op, struct str bytes, struct rng *rng, size_t most)
 {
     struct http_parser parser;
-    bool in_body = false, comparable = true;
-    int requests = 0;
-
     http_parser_init(&parser);
-    while (text.n > 0 && comparable) {
-        size_t n = text.n < packet_bytes ? text.n : packet_bytes;
-        struct str packet = { text.p, n }, piece = { NULL, 0 };
-        enum http_event event;
-        text = (struct str){ text.p + n, text.n - n };
-        while ((event = http_parser_next(&parser, &packet, &piece)) != HTTP_EVENT_MORE) {
-            if (event == HTTP_EVENT_HEAD && ++requests <= REQUESTS_MAX)
-                read_head(arena, piece);
-            note(log, event, piece, parser.refusal.status, &in_body);
-            if (event == HTTP_EVENT_BAD) {
-                comparable = parser.frame_bytes <= 16384;
-                text.n = 0;
-                break;
-            }
+    enum http_event event = HTTP_EVENT_MORE;
+    while (bytes.n && event != HTTP_EVENT_BAD) {
+        size_t n = 1 + (size_t)rng_below(rng, most);
+        n = n < bytes.n ? n : bytes.n;
+        /* A copy of its own, so that reading past the packet is seen. */
+        char *copy = malloc(n);
+        assert(copy);
+        memcpy(copy, bytes.p, n);
+        struct str packet = { copy, n }, piece = { NULL, 0 };
+        while ((event = http_parser_next(&parser, &packet, &piece)) != HTTP_EVENT_MORE && event != HTTP_EVENT_BAD) {
+            if (event == HTTP_EVENT_HEAD)
+                buf_add_fmt(events, "\nhead %zu %d %d %d %llu %d:", piece.n, check_head(op, piece), parser.has_body,
+                            parser.keep_alive, (unsigned long long)parser.content_length, parser.chunked);
+            assert(event != HTTP_EVENT_BODY || piece.n);
+            buf_add_str(events, event == HTTP_EVENT_END ? S("\nend") : piece);
         }
+        free(copy);
+        bytes.p += n;
+        bytes.n -= n;
     }
+    if (event == HTTP_EVENT_BAD)
+        buf_add_fmt(events, "\nbad %d", parser.refusal.status);
     http_parser_done(&parser);
-    return comparable && !log->full;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-    if (bytes < 2)
+    if (bytes == 0)
         return 0;
-    struct arena *arena = arena_new(ARENA_BYTES_MAX);
-    struct str text = { (const char *)data + 1, bytes - 1 };
-    struct buf whole, packets;
-    buf_init(&whole, LOG_BYTES_MAX);
-    buf_init(&packets, LOG_BYTES_MAX);
-
-    bool comparable = read_in_packets(arena, text, text.n, &whole);
-    if (read_in_packets(arena, text, 1 + data[0] % 64u, &packets) && comparable)
-        HOLDS(str_eq(buf_str(&whole), buf_str(&packets)));
-
-    read_form(arena, text);
+    struct str stream = { (const char *)data + 1, bytes - 1 };
+    struct arena *arena = arena_new(64 * 1024 * 1024);
+    struct op op;
+    op_init(&op, arena, 0);
+    struct rng rng;
+    rng_init(&rng, data[0]);
+    struct buf whole, cut;
+    buf_init(&whole, EVENTS_BYTES_MAX);
+    buf_init(&cut, EVENTS_BYTES_MAX);
+    collect(&whole, &op, stream, &rng, SIZE_MAX / 2);
+    collect(&cut, &op, stream, &rng, 1 + data[0] % 64);
+    assert(whole.full || cut.full || str_eq(buf_str(&whole), buf_str(&cut)));
     buf_done(&whole);
-    buf_done(&packets);
+    buf_done(&cut);
     arena_free(arena);
     return 0;
 }
