@@ -28,7 +28,7 @@
 #define COVERAGE_INTERVALS_MAX 2048
 #define COVERAGE_TRIED_ALL     255 /* `tried` of a gap: nobody will look again */
 
-/* Delays of the planned looks, rising; the first is the live one (the margin). */
+/* Delays of the planned looks, rising; usually the first is the live one (the margin). */
 struct coverage_plan {
     int count;
     int64_t delay_us[COVERAGE_LOOKS_MAX];

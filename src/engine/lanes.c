@@ -37,6 +37,7 @@ void timing_default(struct timing *timing)
     *timing = (struct timing){
         .every_us = TIMING_EVERY_US,
         .retention_us = TIMING_RETENTION_US,
+        .margin_us = TIMING_MARGIN_US,
         .plan = { 3, { TIMING_MARGIN_US, 30 * MINUTE_US, DAY_US } },
     };
 }
@@ -82,9 +83,8 @@ bool lane_window(const struct lane_view *view, enum lane lane, int64_t *ret_begi
         *ret_end_us = due.end_us;
         return true;
     }
-    int64_t margin_us = view->timing->plan.delay_us[0];
-    return coverage_unread(live_map(view, lane), view->first_begin_us, view->now_us - margin_us, ret_begin_us,
-                           ret_end_us);
+    return coverage_unread(live_map(view, lane), view->first_begin_us, view->now_us - view->timing->margin_us,
+                           ret_begin_us, ret_end_us);
 }
 
 bool lane_lost(const struct lane_view *view, enum lane lane, int64_t *ret_begin_us, int64_t *ret_end_us)
@@ -131,7 +131,7 @@ enum err lane_backfill_window(struct op *op, const struct timing *timing, int64_
 {
     if (begin_us >= end_us)
         return fail_at(op, ERR_INVALID, "/end", "end must be later than begin");
-    int64_t last_us = now_us - timing->plan.delay_us[0];
+    int64_t last_us = now_us - timing->margin_us;
     if (begin_us >= last_us) {
         char text[INSTANT_TEXT_BYTES];
         return fail_at(op, ERR_INVALID, "/begin", "nothing to read yet: begin must be before %.*s",

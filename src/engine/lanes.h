@@ -40,7 +40,8 @@ unsigned lane_classes(enum lane lane);
 struct timing {
     int64_t every_us;          /* poll pause while news is likely */
     int64_t retention_us;      /* what the provider certainly still has */
-    struct coverage_plan plan; /* delay 0 is the live margin, then the rechecks */
+    int64_t margin_us;         /* a live window ends this long before now */
+    struct coverage_plan plan; /* the margin and the delays of the rechecks, rising */
 };
 
 /* 30 s, 3 d, { 60 s, 30 min, 24 h } */

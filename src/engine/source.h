@@ -51,7 +51,7 @@ struct source_setup {
     struct interval *intervals[CLASS_COUNT];
     size_t interval_count[CLASS_COUNT];
     int64_t newest_sent_us; /* of the tenant's mailings; STORE_NO_INSTANT: none */
-    uint64_t epoch;         /* of the lease; set by the caller */
+    uint64_t epoch;         /* of the newest lease; the caller must have taken it */
 };
 
 /* Reads a source's rows. ERR_NOT_FOUND. */

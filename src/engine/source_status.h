@@ -18,5 +18,8 @@ enum err source_status_write(struct op *op, struct tx *tx, const struct source_r
 enum err source_warnings(struct op *op, struct tx *tx, const struct source_row *row, struct warning ret[WARN_COUNT],
                          size_t *ret_count);
 
+/* Whether source_warnings_keep would change a row: spares the writer the look. */
+enum err source_warnings_look(struct op *op, struct tx *tx, uint32_t source_no, bool *ret_differ);
+
 /* Writer: keeps the begin of warnings that are read off the rows, and forgets those that went. Once a minute. */
 enum err source_warnings_keep(struct op *op, struct tx *tx, uint32_t source_no);

@@ -21,6 +21,10 @@ extern const struct schema_step token_step;
 extern const struct schema_step audit_step;
 extern const struct schema_step idempotency_step;
 extern const struct schema_step task_step;
+extern const struct schema_step source_step;
+extern const struct schema_step coverage_step;
+extern const struct schema_step source_log_step;
+extern const struct schema_step hook_token_step;
 
 extern const struct family tenant_family;
 extern const struct family cohort_family;

@@ -29,7 +29,11 @@
     X(token_step)                                                                                                      \
     X(audit_step)                                                                                                      \
     X(idempotency_step)                                                                                                \
-    X(task_step)
+    X(task_step)                                                                                                       \
+    X(source_step)                                                                                                     \
+    X(coverage_step)                                                                                                   \
+    X(source_log_step)                                                                                                 \
+    X(hook_token_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \
