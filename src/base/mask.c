@@ -39,6 +39,18 @@ static size_t local_begin(struct str text, size_t from, size_t sign)
     return begin;
 }
 
+/*
+ * Where "user:password" of a URL begins, whose "@" stands at `sign`; `sign` itself when it is no URL. A password may
+ * hold bytes that no address has.
+ */
+static size_t userinfo_begin(struct str text, size_t from, size_t sign)
+{
+    size_t begin = sign;
+    while (begin > from && text.p[begin - 1] > ' ' && text.p[begin - 1] != '/' && text.p[begin - 1] != '"')
+        begin--;
+    return begin >= from + 3 && memcmp(text.p + begin - 3, "://", 3) == 0 ? begin : sign;
+}
+
 /* The first character of a local part, or nothing if it is quoted: what stands before "***". */
 static size_t shown_bytes(struct str local)
 {
@@ -74,11 +86,12 @@ size_t mask_into(struct str text, char *ret_text, size_t room)
             i++;
             continue;
         }
-        size_t begin = local_begin(text, copied, i);
+        size_t userinfo = userinfo_begin(text, copied, i);
+        size_t begin = userinfo < i ? userinfo : local_begin(text, copied, i);
         if (begin < i && i + sign < text.n && is_domain(text.p[i + sign])) {
             struct str local = { text.p + begin, i - begin };
             put(&out, text.p + copied, begin - copied);
-            put(&out, local.p, shown_bytes(local));
+            put(&out, local.p, userinfo < i ? 0 : shown_bytes(local));
             put(&out, "***", 3);
             copied = i;
         }

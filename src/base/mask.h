@@ -3,7 +3,8 @@
  *
  * "550 <john@example.org> unknown" becomes "550 <j***@example.org> unknown".
  * Whatever looks like an address is masked, also with "%40" for "@" as in
- * paths; it is better to mask a message id than to print a person.
+ * paths, and the user and password of a URL vanish wholly (SRC-21); it is better to mask a message id than to print a
+ * person.
  */
 #pragma once
 

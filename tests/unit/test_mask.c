@@ -23,7 +23,6 @@ TEST(mask, finds_addresses_inside_a_longer_text)
            "550 5.1.1 <j***@example.org>: no such user (a***@x.org, \"bob\" <b***@y.org>)");
     STR_EQ(masked("DELETE /v1/suppressions/john%40example.org?tenant=t"),
            "DELETE /v1/suppressions/j***%40example.org?tenant=t");
-    STR_EQ(masked("postgres://user:secret@db.example/posthouse"), "postgres://user:s***@db.example/posthouse");
     STR_EQ(masked("a@b@c"), "a***@b***@c");
     STR_EQ(masked("literal john@[192.0.2.1]"), "literal j***@[192.0.2.1]");
 }
@@ -32,6 +31,13 @@ TEST(mask, hides_a_quoted_local_part_wholly)
 {
     STR_EQ(masked("to \"john doe\"@example.org now"), "to ***@example.org now");
     STR_EQ(masked("broken doe\"@example.org"), "broken d***@example.org");
+}
+
+TEST(mask, hides_user_and_password_of_a_url)
+{
+    STR_EQ(masked("at postgres://user:secret@db.example/posthouse"), "at postgres://***@db.example/posthouse");
+    STR_EQ(masked("amqp://guest:p(a)s%s@mq:5672"), "amqp://***@mq:5672");
+    STR_EQ(masked("https://x.org/list/john@example.org"), "https://x.org/list/j***@example.org");
 }
 
 TEST(mask, leaves_text_without_addresses_alone)
