@@ -29,7 +29,7 @@ static double seconds(void)
 static char *put_common(char *at, int i)
 {
     return at + sprintf(at,
-                        "\"id\":\"hK7mQVt1QtqRiOfQX%05d\",\"timestamp\":1794%06d.%06d,\"log-level\":\"info\","
+                        "\"id\":\"pX2mQw8Lr4TnYb6Ks%05d\",\"timestamp\":1794%06d.%06d,\"log-level\":\"info\","
                         "\"recipient\":\"reader.number%05d@mail.example\",\"recipient-domain\":\"mail.example\","
                         "\"tags\":[\"weekly-letter\",\"november\"],\"campaigns\":[],"
                         "\"user-variables\":{\"posthouse-mailing\":\"weekly-2026-47\",\"member\":\"m-%06d\"},"

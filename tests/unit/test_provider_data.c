@@ -16,7 +16,9 @@ struct meaning {
     int64_t at_us;
     const char *event_id, *recipient, *provider_message_id;
     int64_t code;
-    const char *enhanced, *text;
+    const char *enhanced;
+    const char *text; /* how it begins */
+    size_t text_bytes;
     enum suppression_reason suppress;
     uint32_t bits;
 };
@@ -63,7 +65,10 @@ static void means(const struct provider_event *event, const struct meaning *m)
     if (m->code)
         EQ(event->code, m->code == NOT ? EVENT_CODE_NONE : m->code);
     text_is(event->enhanced, m->enhanced);
-    text_is(event->text, m->text);
+    if (m->text) {
+        EQ(event->text.n, m->text_bytes);
+        YES(str_starts(event->text, str_of(m->text)));
+    }
     if (event->kind != EVENT_UNHANDLED && event->kind != EVENT_MALFORMED)
         EQ(event->suppress, m->suppress);
     EQ(event->bits, m->bits);
@@ -104,7 +109,8 @@ static const struct meaning mailgun_items[] = {
       .provider_message_id = "20221019211537.93011d31ea99c5a8@test.com",
       .code = 550,
       .enhanced = "5.1.1",
-      .text = "smtp; 550-5.1.1 The email account that you tried to reach does not exist.",
+      .text = "smtp; 550-5.",
+      .text_bytes = 73,
       .suppress = SUPPRESS_BOUNCE },
     { .file = "mailgun/events-api/failed-temporary.json",
       .kind = EVENT_DELAYED,
@@ -113,7 +119,8 @@ static const struct meaning mailgun_items[] = {
       .recipient = "test@test.com",
       .code = 451,
       .enhanced = "4.7.652",
-      .text = "4.7.652 The mail server [xxx.xxx.xxx.xxx] has exceeded the maximum number of connections." },
+      .text = "4.7.652 The ",
+      .text_bytes = 89 },
     { .file = "mailgun/events-api/opened-by-apple-proxy.json",
       .kind = EVENT_MALFORMED,
       .type = "opened",
@@ -127,8 +134,8 @@ static const struct meaning mailgun_items[] = {
       .at_us = INT64_C(1529704976104692),
       .recipient = "joan@example.org",
       .code = NOT,
-      .text = "Sandbox subdomains are for test purposes only. Please add your own domain or add the address to "
-              "authorized recipients in Account Settings." },
+      .text = "Sandbox subd",
+      .text_bytes = 138 },
 };
 
 TEST(provider_data, reads_items_of_the_events_api)
@@ -212,13 +219,15 @@ static const struct meaning mailgun_hooks[] = {
       .at_us = INT64_C(1521233195375624),
       .code = 550,
       .enhanced = "",
-      .text = "No Such User Here",
+      .text = "No Such User",
+      .text_bytes = 17,
       .suppress = SUPPRESS_BOUNCE },
     { .file = "mailgun/webhook/failed-suppressed-bounce.json",
       .kind = EVENT_FAILED,
       .code = 605,
       .enhanced = "",
-      .text = "Not delivering to previously bounced address",
+      .text = "Not deliveri",
+      .text_bytes = 44,
       .suppress = SUPPRESS_BOUNCE },
     { .file = "mailgun/webhook/opened.json",
       .kind = EVENT_OPENED,
@@ -265,7 +274,8 @@ static const struct {
     { { .file = "mailgun/webhook/failed-temporary-no-mx-signed.json",
         .kind = EVENT_DELAYED,
         .code = 498,
-        .text = "No MX for nomx.example.com",
+        .text = "No MX for no",
+        .text_bytes = 26,
         .recipient = "undeliverable@nomx.example.com" },
       200 },
     { { .file = "mailgun/webhook/unsubscribed-signed.json",
@@ -281,7 +291,8 @@ static const struct {
         .recipient = "noreply@example.com",
         .code = NOT,
         .enhanced = "5.1.1",
-        .text = "smtp;550 5.1.1 RESOLVER.ADR.RecipNotFound; not found" },
+        .text = "smtp;550 5.1",
+        .text_bytes = 52 },
       406 },
     { { .file = "mailgun/legacy-form/delivered.form",
         .kind = EVENT_DELIVERED,
@@ -294,7 +305,8 @@ static const struct {
         .kind = EVENT_MALFORMED,
         .type = "failed",
         .code = 607,
-        .text = "Not delivering to a user who marked your messages as spam",
+        .text = "Not deliveri",
+        .text_bytes = 57,
         .recipient = "complaint@example.com" },
       406 },
     { { .file = "mailgun/legacy-form/metadata-key-conflicts.form",
@@ -331,7 +343,8 @@ static const struct meaning sendgrid_hooks[] = {
       .provider_message_id = "Lli-03HcQ5-JLybO9fXsJg",
       .code = NOT,
       .enhanced = "5.1.1",
-      .text = "550 5.1.1 The email account that you tried to reach does not exist.",
+      .text = "550 5.1.1 Th",
+      .text_bytes = 67,
       .suppress = SUPPRESS_BOUNCE },
     { .file = "sendgrid/captured-delivered.json",
       .kind = EVENT_DELIVERED,
@@ -341,7 +354,8 @@ static const struct meaning sendgrid_hooks[] = {
       .type = "dropped",
       .provider_message_id = "wrfRRvF7Q0GgwUo2CvDmEA",
       .enhanced = "",
-      .text = "Invalid" },
+      .text = "Invalid",
+      .text_bytes = 7 },
     { .file = "sendgrid/captured-open.json",
       .kind = EVENT_OPENED,
       .recipient = "recipient@example.com",
@@ -352,11 +366,16 @@ static const struct meaning sendgrid_hooks[] = {
       .kind = EVENT_FAILED,
       .provider_message_id = "14c5d75ce93.dfd.64b469",
       .enhanced = "5.0.0",
-      .text = "500 unknown recipient",
+      .text = "500 unknown ",
+      .text_bytes = 21,
       .suppress = SUPPRESS_BOUNCE },
     { .file = "sendgrid/docs-click.json", .kind = EVENT_CLICKED, .event_id = "kCAi1KttyQdEKHhdC-nuEA==" },
-    { .file = "sendgrid/docs-deferred.json", .kind = EVENT_DELAYED, .text = "400 try again later" },
-    { .file = "sendgrid/docs-dropped.json", .kind = EVENT_FAILED, .text = "Bounced Address", .enhanced = "5.0.0" },
+    { .file = "sendgrid/docs-deferred.json", .kind = EVENT_DELAYED, .text = "400 try agai", .text_bytes = 19 },
+    { .file = "sendgrid/docs-dropped.json",
+      .kind = EVENT_FAILED,
+      .text = "Bounced Addr",
+      .text_bytes = 15,
+      .enhanced = "5.0.0" },
     { .file = "sendgrid/docs-newsletter.json",
       .kind = EVENT_OPENED,
       .at_us = INT64_C(1591726752372000),
@@ -428,7 +447,8 @@ static const struct meaning postmark_hooks[] = {
       .provider_message_id = "2706ee8a-737c-4285-b032-ccd317af53ed",
       .code = NOT,
       .enhanced = "",
-      .text = "smtp;550 5.1.1 The email account that you tried to reach does not exist.",
+      .text = "smtp;550 5.1",
+      .text_bytes = 72,
       .suppress = SUPPRESS_BOUNCE },
     { .file = "postmark/anymail-delivered.json",
       .kind = EVENT_DELIVERED,
@@ -452,7 +472,8 @@ static const struct meaning postmark_hooks[] = {
     { .file = "postmark/symfony-bounce.json",
       .kind = EVENT_FAILED,
       .at_us = INT64_C(1662128959123456),
-      .text = "Test bounce details",
+      .text = "Test bounce ",
+      .text_bytes = 19,
       .suppress = SUPPRESS_BOUNCE },
     { .file = "postmark/symfony-open.json",
       .kind = EVENT_OPENED,

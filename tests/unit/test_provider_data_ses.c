@@ -14,7 +14,9 @@ struct meaning {
     enum event_kind kind;
     int64_t at_us;
     const char *recipient, *provider_message_id;
-    const char *enhanced, *text;
+    const char *enhanced;
+    const char *text; /* how it begins */
+    size_t text_bytes;
     enum suppression_reason suppress;
 };
 
@@ -51,30 +53,31 @@ static void means(struct lab *lab, const struct meaning *m)
         STR_EQ(event->provider_message_id, m->provider_message_id);
     if (m->enhanced)
         STR_EQ(event->enhanced, m->enhanced);
-    if (m->text)
-        STR_EQ(event->text, m->text);
+    if (m->text) {
+        EQ(event->text.n, m->text_bytes);
+        YES(str_starts(event->text, str_of(m->text)));
+    }
 }
 
 #define EXAMPLE_ID "EXAMPLE7c191be45-e9aedb9a-02f9-4d12-a87d-dd0099a07f8a-000000"
 
 static const struct meaning messages[] = {
     { "event/bounce.json", 1, EVENT_FAILED, INT64_C(1501893662669000), "recipient@example.com", EXAMPLE_ID, "5.1.1",
-      "smtp; 550 5.1.1 user unknown", SUPPRESS_BOUNCE },
+      "smtp; 550 5.", 28, SUPPRESS_BOUNCE },
     { "event/click.json", 1, EVENT_CLICKED, INT64_C(1502322685570000), "recipient@example.com", EXAMPLE_ID, NULL, NULL,
-      SUPPRESS_NOT },
+      0, SUPPRESS_NOT },
     { "event/delivery-delay.json", 1, EVENT_DELAYED, INT64_C(1592267140095000), "recipient@example.com", EXAMPLE_ID,
-      "4.4.1", "smtp; 421 4.4.1 Unable to connect to remote host", SUPPRESS_NOT },
+      "4.4.1", "smtp; 421 4.", 48, SUPPRESS_NOT },
     { "event/delivery.json", 1, EVENT_DELIVERED, INT64_C(1476919264133000), "recipient@example.com", EXAMPLE_ID, NULL,
-      NULL, SUPPRESS_NOT },
+      NULL, 0, SUPPRESS_NOT },
     { "event/reject.json", 1, EVENT_REFUSED, INT64_C(1476466695211000), "sender@example.com", EXAMPLE_ID, "",
-      "Bad content", SUPPRESS_NOT },
+      "Bad content", 11, SUPPRESS_NOT },
     { "event/subscription.json", 1, EVENT_UNSUBSCRIBED, INT64_C(1641949217910000), "recipient@example.com", NULL, NULL,
-      NULL, SUPPRESS_UNSUBSCRIBE },
+      NULL, 0, SUPPRESS_UNSUBSCRIBE },
     { "notification/bounce-with-dsn.json", 1, EVENT_FAILED, INT64_C(1453906778237000), "jane@example.com",
-      "00000138111222aa-33322211-cccc-cccc-cccc-ddddaaaa0680-000000", "5.1.1",
-      "smtp; 550 5.1.1 <jane@example.com>... User", SUPPRESS_BOUNCE },
+      "00000138111222aa-33322211-cccc-cccc-cccc-ddddaaaa0680-000000", "5.1.1", "smtp; 550 5.", 42, SUPPRESS_BOUNCE },
     { "notification/complaint-without-report.json", 1, EVENT_COMPLAINED, INT64_C(1453906778237000),
-      "richard@example.com", "0000013786031775-163e3910-53eb-4c8e-a04a-f29debf88a84-000000", NULL, NULL,
+      "richard@example.com", "0000013786031775-163e3910-53eb-4c8e-a04a-f29debf88a84-000000", NULL, NULL, 0,
       SUPPRESS_COMPLAINT },
 };
 
@@ -90,27 +93,27 @@ TEST(ses_data, reads_notifications_and_published_events)
 }
 
 static const struct meaning envelopes[] = {
-    { "sns/bounce.json", 1, EVENT_FAILED, INT64_C(1453906784101000), "jane@example.com", NULL, "5.1.1",
-      "smtp; 550 5.1.1 <jane@example.com>... User unknown", SUPPRESS_BOUNCE },
+    { "sns/bounce.json", 1, EVENT_FAILED, INT64_C(1453906784101000), "jane@example.com", NULL, "5.1.1", "smtp; 550 5.",
+      50, SUPPRESS_BOUNCE },
     { "sns/delivery.json", 1, EVENT_DELIVERED, INT64_C(1453906778237000), "jane@example.com",
-      "0000014644fe5ef6-9a483358-9170-4cb4-a269-f5dcdf415321-000000", NULL, NULL, SUPPRESS_NOT },
+      "0000014644fe5ef6-9a483358-9170-4cb4-a269-f5dcdf415321-000000", NULL, NULL, 0, SUPPRESS_NOT },
     { "sns/multiple-bounce.json", 2, EVENT_FAILED, INT64_C(1522087139675000), "jane@example.com", NULL, "",
-      "Error unknown", SUPPRESS_BOUNCE },
+      "Error unknow", 13, SUPPRESS_BOUNCE },
     { "sns/notify-complaint.json", 1, EVENT_COMPLAINED, INT64_C(1528207198000000), "recipient1@example.com", "ref1",
-      NULL, NULL, SUPPRESS_COMPLAINT },
+      NULL, NULL, 0, SUPPRESS_COMPLAINT },
     { "sns/notify-delivery-2016.json", 1, EVENT_DELIVERED, INT64_C(1457958926567000), "testing@example.org", "ref1",
-      NULL, NULL, SUPPRESS_NOT },
+      NULL, NULL, 0, SUPPRESS_NOT },
     { "sns/open.json", 1, EVENT_OPENED, INT64_C(1502316019652000), "recipient@example.com",
-      "7c191be45-e9aedb9a-02f9-4d12-a87d-dd0099a07f8a-000000", NULL, NULL, SUPPRESS_NOT },
+      "7c191be45-e9aedb9a-02f9-4d12-a87d-dd0099a07f8a-000000", NULL, NULL, 0, SUPPRESS_NOT },
     { "sns/relay-hard-bounce.json", 1, EVENT_FAILED, INT64_C(1642520794000000), "relayuser@test.com",
-      "0100017e6dde5594-4912fac5-bd85-4358-98d4-7b8d8b89fc60-000000", "5.1.1", NULL, SUPPRESS_BOUNCE },
+      "0100017e6dde5594-4912fac5-bd85-4358-98d4-7b8d8b89fc60-000000", "5.1.1", NULL, 0, SUPPRESS_BOUNCE },
     { "sns/relay-spam-bounce.json", 1, EVENT_GAVE_UP, INT64_C(1642520794000000), "relayuser@test.com", NULL, "5.1.1",
-      "Message considered as spam.", SUPPRESS_NOT },
-    { "sns/relay-s3-stored-email.json", 1, EVENT_UNHANDLED, 0, NULL, NULL, NULL, NULL, SUPPRESS_NOT },
-    { "sns/relay-single-recipient-email.json", 1, EVENT_UNHANDLED, 0, NULL, NULL, NULL, NULL, SUPPRESS_NOT },
+      "Message cons", 27, SUPPRESS_NOT },
+    { "sns/relay-s3-stored-email.json", 1, EVENT_UNHANDLED, 0, NULL, NULL, NULL, NULL, 0, SUPPRESS_NOT },
+    { "sns/relay-single-recipient-email.json", 1, EVENT_UNHANDLED, 0, NULL, NULL, NULL, NULL, 0, SUPPRESS_NOT },
     { "sns/rendering-failure.json", 1, EVENT_REFUSED, INT64_C(1522087139675000), "recipient@example.com", NULL, "",
-      "Attribute 'attributeName' is not present in the rendering data.", SUPPRESS_NOT },
-    { "sns/validation-text.json", 1, EVENT_UNHANDLED, 0, NULL, NULL, NULL, NULL, SUPPRESS_NOT },
+      "Attribute 'a", 63, SUPPRESS_NOT },
+    { "sns/validation-text.json", 1, EVENT_UNHANDLED, 0, NULL, NULL, NULL, NULL, 0, SUPPRESS_NOT },
 };
 
 /* The envelope of a sample, as if our topic had sent it. */

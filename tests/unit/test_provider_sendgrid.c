@@ -23,7 +23,7 @@ static struct lab *open_lab(void)
 static const struct provider_event *post_item(struct lab *lab, const char *members)
 {
     struct str body = arena_fmt(lab->arena,
-                                "[{\"email\":\"Jo@x.org\",\"timestamp\":1513299569,\"sg_message_id\":\"abc.filter1.2\","
+                                "[{\"email\":\"Jo@x.org\",\"timestamp\":1712345678,\"sg_message_id\":\"abc.filter1.2\","
                                 "\"sg_event_id\":\"e-1\",%s}]",
                                 members);
     EQ(lab_post(lab, "sendgrid", "application/json", body, NULL), 200);
@@ -106,7 +106,7 @@ TEST(sendgrid, gives_each_type_its_kind)
         EQ(event->suppress, cases[i].suppress);
         STR_EQ(event->provider_message_id, "abc");
         STR_EQ(event->folded, "jo@x.org");
-        EQ(event->at_us, 1513299569 * SECOND);
+        EQ(event->at_us, 1712345678 * SECOND);
     }
     lab_free(lab);
 }
@@ -145,15 +145,15 @@ TEST(sendgrid, cuts_message_ids_before_the_marks_of_its_machines)
     static const struct {
         const char *members, *id;
     } cases[] = {
-        { ",\"sg_message_id\":\"LRzXl_NHStOGhQ4kofSm_A.filterdrecv-p3mdw1-75.0\"", "LRzXl_NHStOGhQ4kofSm_A" },
-        { ",\"sg_message_id\":\"14c5d75ce93.dfd.64b469.filter0001.16648.0\"", "14c5d75ce93.dfd.64b469" },
-        { ",\"sg_message_id\":\"5lFl7Fr1.stfilter-015.5185.0\"", "5lFl7Fr1" },
+        { ",\"sg_message_id\":\"Qm_Vl9dT0x-Ab.filterdrecv-h7m2-75.0\"", "Qm_Vl9dT0x-Ab" },
+        { ",\"sg_message_id\":\"7f21a.ee.90b4.filter0003.20117.0\"", "7f21a.ee.90b4" },
+        { ",\"sg_message_id\":\"Zk3v0.stfilter-007.41.0\"", "Zk3v0" },
         { ",\"sg_message_id\":\"abc.recvd-5bb.filter1\"", "abc" },
         { ",\"sg_message_id\":\"whole_text\"", "whole_text" },
-        { ",\"sg_message_id\":\"filter0093p1las1.9128.0\",\"smtp-id\":\"<wrfR@host.example>\"", "wrfR" },
-        { ",\"sg_message_id\":\"filter..x\",\"smtp-id\":\"<wrfR@host.example>\"", "wrfR" },
-        { ",\"sg_message_id\":\".filter..x\",\"smtp-id\":\"wrfR@host\"", "wrfR" },
-        { ",\"smtp-id\":\"<14c5d75ce93.dfd.64b469@ismtpd-555>\"", "14c5d75ce93.dfd.64b469" },
+        { ",\"sg_message_id\":\"filter0041h2.77.0\",\"smtp-id\":\"<Tq8s@host.example>\"", "Tq8s" },
+        { ",\"sg_message_id\":\"filter..x\",\"smtp-id\":\"<Tq8s@host.example>\"", "Tq8s" },
+        { ",\"sg_message_id\":\".filter..x\",\"smtp-id\":\"Tq8s@host\"", "Tq8s" },
+        { ",\"smtp-id\":\"<7f21a.ee.90b4@host-12>\"", "7f21a.ee.90b4" },
         { ",\"sg_message_id\":\"filter1\"", "" },
         { "", "" },
     };
@@ -185,11 +185,11 @@ TEST(sendgrid, takes_large_timestamps_for_milliseconds_and_bad_ones_for_none)
         const char *time;
         int64_t at_us;
     } cases[] = {
-        { "1591726752372", INT64_C(1591726752372000) },
-        { "\"1591726752372\"", INT64_C(1591726752372000) },
+        { "1701234567890", INT64_C(1701234567890000) },
+        { "\"1701234567890\"", INT64_C(1701234567890000) },
         { "99999999999", INT64_C(99999999999000000) },
         { "100000000000", INT64_C(100000000000000) },
-        { "1513299569.5", INT64_C(1513299569500000) },
+        { "1712345678.5", INT64_C(1712345678500000) },
         { "\"abc\"", LAB_NOW },
         { "null", LAB_NOW },
         { "99999999999999999999999", LAB_NOW },

@@ -221,11 +221,11 @@ TEST(sns, asks_to_confirm_subscriptions_of_its_topics_at_its_own_hosts)
     struct lab *lab = sns_lab_new();
     struct sns_envelope envelope = sns_notification(S("You have chosen to subscribe"));
     envelope.type = S("SubscriptionConfirmation");
-    envelope.token = S("2336412f37");
-    envelope.subscribe_url = S("https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=2336412f37");
+    envelope.token = S("5f0c81d2aa");
+    envelope.subscribe_url = S("https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=5f0c81d2aa");
     EQ(sns_post(lab, envelope), 200);
     EQ(lab->hook.verdict, HOOK_CONFIRM);
-    STR_EQ(lab->hook.url, "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=2336412f37");
+    STR_EQ(lab->hook.url, "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=5f0c81d2aa");
     EQ(lab->hook.n, 0);
 
     envelope.subscribe_url = S("https://evil.example/?Action=ConfirmSubscription");
