@@ -67,7 +67,7 @@ static void put_token(const struct stand_in *stand_in, const struct ask *ask, st
     struct token token = token_of(stand_in, ask);
     size_t n = sizeof token;
     memcpy(raw, &token, n);
-    if (token.recipient_bytes)
+    if (str_given(ask->query.recipient))
         memcpy(raw + n, ask->query.recipient.p, token.recipient_bytes);
     n += token.recipient_bytes;
     for (size_t i = 0; i < ask->query.tag_count; i++) {

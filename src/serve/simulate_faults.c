@@ -127,11 +127,14 @@ void fault_hold(struct stand_in *stand_in, struct http_request *request, int64_t
 
 void fault_release_all(struct stand_in *stand_in)
 {
-    while (stand_in->held) {
-        struct held *held = stand_in->held;
+    struct held *held = stand_in->held;
+    stand_in->held = NULL;
+    while (held) {
+        struct held *next = held->next;
         loop_timer_clear(stand_in->loop, &held->timer);
-        held->then = NULL;
-        held_end(held);
+        door_message(held->request, 503, "shutting down");
+        free(held);
+        held = next;
     }
 }
 

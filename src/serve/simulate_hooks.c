@@ -269,11 +269,14 @@ static void hooks_clear(struct hooks *hooks)
 {
     loop_timer_clear(hooks->stand_in->loop, &hooks->tick);
     hooks->waiting.head = hooks->waiting.count = 0;
-    while (hooks->retries) {
-        struct retry *retry = hooks->retries;
+    struct retry *retry = hooks->retries;
+    hooks->retries = NULL;
+    hooks->retry_count = 0;
+    while (retry) {
+        struct retry *next = retry->next;
         loop_timer_clear(hooks->stand_in->loop, &retry->timer);
-        retry_unlink(retry);
         free(retry);
+        retry = next;
     }
 }
 

@@ -148,13 +148,10 @@ static void read_json_entry(struct json *j, struct entry *entry)
 {
     struct str name, value;
     while (json_next_member(j, &name)) {
-        if (str_eq(name, S("tags"))) {
+        if (str_eq(name, S("tags")))
             door_texts(j, &entry->tag, 1);
-        } else if (json_type(j) == JSON_NUMBER && json_raw(j, &value)) {
+        else if (json_type(j) == JSON_NUMBER ? json_raw(j, &value) : json_string(j, &value))
             take_field(entry, name, value);
-        } else if (json_string(j, &value)) {
-            take_field(entry, name, value);
-        }
     }
 }
 

@@ -47,10 +47,12 @@ export class Simulator {
     return this
   }
 
+  // SIGTERM; throws when it ends with anything but 0, so that no leak or crash goes unseen.
   async stop() {
     this.child.kill('SIGTERM')
     const code = await this.ended
     running.delete(this)
+    if (code !== 0) throw new Error(`the simulator ended with ${code}\n${this.output}`)
     return code
   }
 
