@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/metric.h"
 #include "base/post.h"
 #include "store/db.h"
 
@@ -57,6 +58,7 @@ struct store {
     atomic_bool dead;
     atomic_uint_fast64_t commits, commands, failures, reruns, commit_us, reads;
     atomic_int_fast64_t wal_bytes;
+    struct metric_cell *commit_times, *group_sizes, *checkpoint_times; /* histograms */
 };
 
 /* The lists of schema.c; each ends with an entry without name. */
@@ -111,6 +113,9 @@ enum store_fault store_ask(struct store *store, enum store_point point);
  * when the time of a group is over. After a simulated crash the posts must not be sent. */
 #define GROUP_MAX 512
 int group_run(struct store *store, struct op *op, struct post **posts, int n);
+
+/* Moves the WAL into the file when it has grown, or, when nobody waits, is worth it. After the answers have left. */
+void group_checkpoint(struct store *store, bool idle);
 
 /* A small commit that changes one row: does the disk take writes. */
 enum err group_probe(struct op *op, struct store *store);

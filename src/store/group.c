@@ -15,6 +15,8 @@
 #include "store/core.h"
 
 #define GROUP_TIME_US  50000 /* after it, what still waits goes into the next group */
+#define IDLE_PAGES     64    /* of WAL that are worth a checkpoint when nobody waits */
+#define WAL_BIG_PAGES  16384 /* 64 MiB: only a truncating checkpoint gives the space back */
 #define LATE_FAILS_MAX 3     /* taken out of one group before the rest is run one by one */
 
 enum end {
@@ -106,7 +108,10 @@ static enum end group_commit(struct tx *tx, struct op *op, uint64_t before, int 
     atomic_store(&store->ready, true);
     atomic_fetch_add(&store->commits, 1);
     atomic_fetch_add(&store->commands, (uint64_t)commands);
-    atomic_fetch_add(&store->commit_us, (uint64_t)(clock_mono_us() - start_us));
+    int64_t took_us = clock_mono_us() - start_us;
+    atomic_fetch_add(&store->commit_us, (uint64_t)took_us);
+    metric_observe(store->commit_times, took_us);
+    metric_observe(store->group_sizes, commands);
     atomic_store(&store->wal_bytes, conn_wal_pages(store->conn) * 4096);
     return END_KEPT;
 }
@@ -235,6 +240,18 @@ int group_run(struct store *store, struct op *op, struct post **posts, int n)
     }
     run_alone(store, op, posts + together, hops + together, total - together);
     return total;
+}
+
+void group_checkpoint(struct store *store, bool idle)
+{
+    int64_t pages = conn_wal_pages(store->conn);
+    if (pages < (idle ? IDLE_PAGES : CHECKPOINT_PAGES) || store_is_dead(store))
+        return;
+    struct op op = { .arena = NULL };
+    int64_t start_us = clock_mono_us();
+    /* An error here loses nothing: the WAL stays and the next commit tells whether the disk is ill. */
+    conn_checkpoint(&op, store->conn, idle && pages > WAL_BIG_PAGES);
+    metric_observe(store->checkpoint_times, clock_mono_us() - start_us);
 }
 
 SQL(probe, "UPDATE meta SET value = value + 1 WHERE name = 'probe'", NULL);

@@ -197,6 +197,20 @@ static enum err store_open_parts(struct op *op, struct store *store)
     return store_start(op, store);
 }
 
+static void store_declare_metrics(struct store *store)
+{
+    static const int64_t sizes[] = { 1, 2, 5, 10, 20, 50, 100, 200, 500 };
+    store->commit_times = METRIC_PLAIN(metric_histogram("posthouse_store_commit_duration_seconds",
+                                                        "Time of one COMMIT, its sync included.", "", METRIC_SECONDS,
+                                                        metric_latency_bounds, METRIC_LATENCY_BOUNDS_COUNT));
+    store->group_sizes = METRIC_PLAIN(metric_histogram("posthouse_store_group_commands", "Commands committed together.",
+                                                       "", METRIC_ONE, sizes, sizeof sizes / sizeof *sizes));
+    store->checkpoint_times =
+        METRIC_PLAIN(metric_histogram("posthouse_store_checkpoint_duration_seconds",
+                                      "Time the writer spent moving the log into the file.", "", METRIC_SECONDS,
+                                      metric_latency_bounds, METRIC_LATENCY_BOUNDS_COUNT));
+}
+
 static struct store *store_new(const struct store_config *config)
 {
     struct store *store = calloc(1, sizeof *store);
@@ -214,6 +228,7 @@ static struct store *store_new(const struct store_config *config)
     }
     pthread_mutex_init(&store->reader_lock, NULL);
     atomic_store(&store->ready, true);
+    store_declare_metrics(store);
     return store;
 }
 
@@ -330,6 +345,7 @@ enum err store_write(struct op *op, struct store *store, enum err (*fn)(struct o
         struct op own;
         op_init(&own, arena, op->now_us);
         group_run(store, &own, posts, 1);
+        group_checkpoint(store, false);
         arena_free(arena);
     }
     return call_end(&call);

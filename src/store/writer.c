@@ -21,8 +21,6 @@
 
 #define GATHER_US           100
 #define IDLE_US             1000000 /* without work for so long: tidy up */
-#define IDLE_PAGES          64      /* of WAL that are worth an idle checkpoint */
-#define WAL_BIG_PAGES       16384   /* 64 MiB: only a truncating checkpoint gives the space back */
 #define WRITER_OP_BYTES_MAX (64 * 1024 * 1024)
 
 struct writer {
@@ -130,19 +128,6 @@ static int writer_group(struct writer *writer)
     return ran;
 }
 
-/* Checkpoints when the WAL has grown, or is worth it and nobody waits. */
-static void writer_checkpoint(struct writer *writer, bool idle)
-{
-    struct store *store = writer->store;
-    int64_t pages = conn_wal_pages(store->conn);
-    if (pages < (idle ? IDLE_PAGES : CHECKPOINT_PAGES) || store_is_dead(store))
-        return;
-    struct op op;
-    op_init(&op, writer->arena, 0);
-    /* An error here loses nothing: the WAL stays and the next commit tells whether the disk is ill. */
-    conn_checkpoint(&op, store->conn, idle && pages > WAL_BIG_PAGES);
-}
-
 static void writer_probe(struct writer *writer)
 {
     int64_t now_us = clock_mono_us();
@@ -169,7 +154,7 @@ static void writer_run(void *context)
         int ran = writer_group(writer);
         if (ran > 0)
             writer->group = ran;
-        writer_checkpoint(writer, ran == 0);
+        group_checkpoint(writer->store, ran == 0);
         writer_probe(writer);
     }
 }
@@ -179,7 +164,7 @@ int writer_turn(struct writer *writer)
     writer_hold(writer, mailbox_take_all(&writer->box));
     int ran = writer_group(writer);
     if (ran > 0)
-        writer_checkpoint(writer, false);
+        group_checkpoint(writer->store, false);
     return store_is_dead(writer->store) ? 0 : ran;
 }
 

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 
 #include "store/core.h"
+#include "store/store_task.h"
 #include "store/tally.h"
 #include "store_test.h"
 
@@ -240,5 +241,26 @@ TEST(store, fails_a_command_whose_text_does_not_fit_its_memory)
     EQ(store_write(&f.op, f.store, read_long, NULL), ERR_TOO_LARGE);
     EQ(store_read(&f.op, f.store, read_long, NULL), ERR_TOO_LARGE);
     YES(store_is_ready(f.store));
+    fixture_end(&f);
+}
+
+static enum err add_large_task(struct op *op, struct tx *tx, void *arg)
+{
+    uint64_t no;
+    return store_task_add(op, tx, S("large"), (struct str){ arg, TASK_PAYLOAD_BYTES_MAX }, 1, &no);
+}
+
+TEST(store, keeps_its_log_short_while_it_writes)
+{
+    fixture_start_file(&f);
+    static char payload[TASK_PAYLOAD_BYTES_MAX];
+    memset(payload, 'x', sizeof payload);
+    for (int i = 0; i < 300; i++) /* 19 MB */
+        WRITES(&f, add_large_task, payload);
+    char path[128];
+    struct stat status;
+    snprintf(path, sizeof path, "%s/posthouse.db-wal", f.directory);
+    EQ(stat(path, &status), 0);
+    YES(status.st_size < 8 << 20);
     fixture_end(&f);
 }
