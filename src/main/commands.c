@@ -15,7 +15,8 @@ extern const struct command cmd_check;
 extern const struct command cmd_simulate_mailgun;
 extern const struct command cmd_version;
 
-/* clang-format off: one a line, so that two who add one do not meet */
+/* One a line, so that two who add one do not meet. */
+/* clang-format off */
 const struct command *const commands[] = {
     &cmd_serve,
     &cmd_config_check,
