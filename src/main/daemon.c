@@ -72,6 +72,7 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
     daemon->api.config = (struct api_config){
         .store = daemon->store,
         .tokens = tokens_new(),
+        .database = daemon->database.p,
         .dev = conf_bool(daemon->conf, "server", "dev"),
     };
     TRY(store_read(op, daemon->store, load_tokens, daemon));

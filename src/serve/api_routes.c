@@ -35,6 +35,8 @@ const struct http_route api_routes[] = {
     READ("/readyz", ops_ready, ACCESS_PUBLIC),
     READ("/metrics", ops_metrics, ACCESS_READ | ACCESS_WHOLE),
     READ("/openapi.yaml", ops_openapi, ACCESS_READ),
+    READ("/", ops_page, ACCESS_READ | ACCESS_WHOLE | ACCESS_PAGE),
+    READ("/v1/overview", ops_overview, ACCESS_READ | ACCESS_WHOLE),
     READ("/v1/audit", ops_audit, ACCESS_ADMIN | ACCESS_WHOLE),
 
     READ("/v1/tokens", token_list, ACCESS_ADMIN | ACCESS_WHOLE),

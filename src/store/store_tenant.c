@@ -43,6 +43,7 @@ SQL(mailing_oldest, "SELECT min(sent_at_us) FROM mailing WHERE tenant_no = ?1 AN
 SQL(mailing_oldest_any, "SELECT min(sent_at_us) FROM mailing WHERE sent_at_us >= ?1", NULL);
 SQL(mailing_newest, "SELECT max(sent_at_us) FROM mailing WHERE tenant_no = ?1", NULL);
 SQL(mailing_newest_any, "SELECT max(sent_at_us) FROM mailing WHERE sent_at_us > 0", NULL);
+SQL(mailing_last, "SELECT " MAILING_COLUMNS " FROM mailing WHERE no > 0 ORDER BY no DESC LIMIT ?1", NULL);
 SQL(mailing_after, "SELECT " MAILING_COLUMNS " FROM mailing WHERE no > ?1 ORDER BY no LIMIT ?2", NULL);
 
 /* What events ask over and over, by number and by id; forgotten whole when a group is rolled back. */
@@ -316,16 +317,13 @@ enum err store_mailing_newest_sent(struct op *op, struct tx *tx, uint32_t tenant
     return mailing_bound(op, stmt, ret_sent_at_us);
 }
 
-enum err store_mailing_each(struct op *op, struct tx *tx, uint32_t after_no, size_t max,
-                            enum err (*fn)(struct op *op, struct tx *tx, const struct mailing *mailing, void *arg),
-                            void *arg)
+/* The rest of a query's rows, then fn for each; fn may use the same statement again. */
+static enum err mailing_rows(struct op *op, struct tx *tx, struct stmt *stmt, size_t max,
+                             enum err (*fn)(struct op *op, struct tx *tx, const struct mailing *mailing, void *arg),
+                             void *arg)
 {
     struct mailing *page;
     TRY(op_alloc(op, max * sizeof *page, &page));
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &mailing_after, &stmt));
-    bind_int(stmt, 1, after_no);
-    bind_int(stmt, 2, (int64_t)max);
     size_t count = 0;
     bool found;
     for (;;) {
@@ -337,4 +335,25 @@ enum err store_mailing_each(struct op *op, struct tx *tx, uint32_t after_no, siz
     for (size_t i = 0; i < count; i++)
         TRY(fn(op, tx, &page[i], arg));
     return OK;
+}
+
+enum err store_mailing_each(struct op *op, struct tx *tx, uint32_t after_no, size_t max,
+                            enum err (*fn)(struct op *op, struct tx *tx, const struct mailing *mailing, void *arg),
+                            void *arg)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &mailing_after, &stmt));
+    bind_int(stmt, 1, after_no);
+    bind_int(stmt, 2, (int64_t)max);
+    return mailing_rows(op, tx, stmt, max, fn, arg);
+}
+
+enum err store_mailing_newest(struct op *op, struct tx *tx, size_t max,
+                              enum err (*fn)(struct op *op, struct tx *tx, const struct mailing *mailing, void *arg),
+                              void *arg)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &mailing_last, &stmt));
+    bind_int(stmt, 1, (int64_t)max);
+    return mailing_rows(op, tx, stmt, max, fn, arg);
 }

@@ -74,3 +74,8 @@ enum err store_mailing_newest_sent(struct op *op, struct tx *tx, uint32_t tenant
 enum err store_mailing_each(struct op *op, struct tx *tx, uint32_t after_no, size_t max,
                             enum err (*fn)(struct op *op, struct tx *tx, const struct mailing *mailing, void *arg),
                             void *arg);
+
+/* The same for at most max mailings that were registered last, newest first. */
+enum err store_mailing_newest(struct op *op, struct tx *tx, size_t max,
+                              enum err (*fn)(struct op *op, struct tx *tx, const struct mailing *mailing, void *arg),
+                              void *arg);
