@@ -7,10 +7,11 @@
 
 #include "net/http_reply.h"
 
-#define PIECES_MAX         16    /* of one write */
-#define BODY_IN_ARENA_MAX  16384 /* larger bodies get memory that can grow in place */
-#define BODY_BYTES_AT_ONCE 65536 /* room made before the bytes have come */
-#define PROGRESS_BYTES_MIN 1024  /* of body or answer within its time; less is a client that stalls */
+#define HELD_BYTES_MAX     131072 /* one read, with room to spare */
+#define PIECES_MAX         16     /* of one write */
+#define BODY_IN_ARENA_MAX  16384  /* larger bodies get memory that can grow in place */
+#define BODY_BYTES_AT_ONCE 65536  /* room made before the bytes have come */
+#define PROGRESS_BYTES_MIN 1024   /* of body or answer within its time; less is a client that stalls */
 
 /* --- writing ------------------------------------------------------------ */
 
@@ -279,6 +280,22 @@ static void conn_on_body_expected(struct http_conn *conn, struct http_request *r
     request_prepare_body(conn, request);
 }
 
+static void body_ends(struct http_request *request)
+{
+    void (*take)(struct http_request *, struct str, enum http_body) = request->body_take;
+    request->body_take = NULL;
+    if (take)
+        take(request, (struct str){ NULL, 0 }, HTTP_BODY_END);
+}
+
+/* A streamed body of no bytes has an end, too. */
+static void conn_on_no_body(struct http_conn *conn, struct http_request *request)
+{
+    request_dispatch(request);
+    if (conn->request == request)
+        body_ends(request);
+}
+
 static void conn_on_head(struct http_conn *conn, struct str head)
 {
     struct http_server *server = conn->server;
@@ -307,7 +324,7 @@ static void conn_on_head(struct http_conn *conn, struct str head)
     if (conn->parser.has_body)
         conn_on_body_expected(conn, request);
     else
-        request_dispatch(request);
+        conn_on_no_body(conn, request);
 }
 
 static void conn_on_body(struct http_conn *conn, struct str piece)
@@ -341,10 +358,7 @@ static void conn_on_body_end(struct http_conn *conn)
         request_dispatch(request);
         return;
     }
-    void (*take)(struct http_request *, struct str, enum http_body) = request->body_take;
-    request->body_take = NULL;
-    if (take)
-        take(request, (struct str){ NULL, 0 }, HTTP_BODY_END);
+    body_ends(request);
 }
 
 /* --- reading ------------------------------------------------------------ */
@@ -394,8 +408,10 @@ static void conn_go_on(struct http_conn *conn)
     if (conn->held.n || conn->parser.paused) {
         struct str left = conn_feed(conn, buf_str(&conn->held));
         buf_drop(&conn->held, conn->held.n - left.n);
-        if (!conn->held.n && conn->held.room)
-            buf_done(&conn->held);
+        if (!conn->held.n && conn->held.room) {
+            buf_done(&conn->held); /* an idle connection holds no buffer */
+            buf_init(&conn->held, HELD_BYTES_MAX);
+        }
     }
     conn_rest(conn);
 }
@@ -558,7 +574,7 @@ void http_conn_accept(struct http_server *server, bool refuse)
     conn->server = server;
     conn->flush.run = on_flush;
     http_parser_init(&conn->parser);
-    buf_init(&conn->held, 2 * sizeof server->read_buffer);
+    buf_init(&conn->held, HELD_BYTES_MAX);
     uv_tcp_init(loop_uv(server->loop), &conn->tcp);
     conn->tcp.data = conn;
     server->connections++;

@@ -1,13 +1,12 @@
 #include "net/loop.h"
 
 #include <assert.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <uv.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 /*
  * libuv's own turn is: timers, prepare, wait and sockets, check. Ours begins
@@ -21,8 +20,7 @@ struct loop {
     uv_prepare_t before_wait;
     uv_timer_t alarm; /* ends the wait when the next own timer is due */
     int64_t alarm_ms; /* what the alarm is set to; INT64_MAX = off */
-    uv_thread_t thread;
-    char name[16];
+    struct thread thread;
     bool stopping;
     int64_t wall_us; /* 0 = not read in this turn */
     struct timers timers;
@@ -240,11 +238,12 @@ struct loop *loop_start(const char *name)
     timers_init(&loop->timers);
     mailbox_init(&loop->errands, INT64_MAX, loop_wake, loop);
     mailbox_init(&loop->posts, INT64_MAX, loop_wake, loop);
-    snprintf(loop->name, sizeof loop->name, "%s", name);
 
-    if (uv_thread_create(&loop->thread, loop_thread, loop))
+    /* Signals are blocked in it, SIGPIPE among them: a client that has left is an error of the write, nothing more. */
+    struct op op;
+    op_init(&op, NULL, 0);
+    if (thread_start(&op, &loop->thread, name, loop_thread, loop) != OK)
         abort();
-    pthread_setname_np(loop->thread, loop->name);
     return loop;
 }
 
@@ -263,7 +262,7 @@ void loop_stop(struct loop *loop)
     assert(!loop_is_mine(loop));
     struct stop_errand stop = { { .run = stop_run }, loop };
     loop_send(loop, &stop.errand);
-    uv_thread_join(&loop->thread);
+    thread_join(&loop->thread);
     int busy = uv_loop_close(&loop->uv);
     assert(busy == 0); /* a server or client of this loop was not closed before it */
     timers_done(&loop->timers);
