@@ -113,6 +113,10 @@ enum err sim_provider_event(struct op *op, const struct sim *sim, const struct s
     if (!str_given(ret->event_id))
         return fail(op, ERR_TOO_LARGE, "no room for a simulated event");
     TRY(read_references(op, sim, event, ret));
+    if (ret->kind == EVENT_COMPLAINED)
+        ret->suppress = SUPPRESS_COMPLAINT;
+    else if (ret->kind == EVENT_UNSUBSCRIBED)
+        ret->suppress = SUPPRESS_UNSUBSCRIBE;
     if (ret->kind == EVENT_FAILED || ret->kind == EVENT_DELAYED)
         return read_failure(op, event, ret);
     if (ret->kind == EVENT_OPENED || ret->kind == EVENT_CLICKED)

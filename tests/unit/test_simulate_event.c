@@ -49,11 +49,11 @@ static void same_event(const struct provider_event *direct, const struct provide
     same_text("mailing", direct->mailing, parsed->mailing);
     same_text("provider_message_id", direct->provider_message_id, parsed->provider_message_id);
     same_text("recipient", direct->recipient, parsed->recipient);
+    EQ(direct->suppress, parsed->suppress);
     if (direct->kind == EVENT_FAILED || direct->kind == EVENT_DELAYED) {
         EQ(direct->code, parsed->code);
         same_text("enhanced", direct->enhanced, parsed->enhanced);
         same_text("text", direct->text, parsed->text);
-        EQ(direct->suppress, parsed->suppress);
     }
     if (direct->kind == EVENT_OPENED || direct->kind == EVENT_CLICKED) {
         same_text("url", direct->url, parsed->url);

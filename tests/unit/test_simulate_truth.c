@@ -134,8 +134,8 @@ static void recount(const struct sim *sim, uint32_t no, struct sim_truth *truth)
     truth->complained += had[EVENT_COMPLAINED];
     truth->unsubscribed += had[EVENT_UNSUBSCRIBED];
     truth->suppressed_bounce += suppressed[SUPPRESS_BOUNCE];
-    truth->suppressed_complaint += suppressed[SUPPRESS_COMPLAINT] || had[EVENT_COMPLAINED];
-    truth->suppressed_unsubscribe += suppressed[SUPPRESS_UNSUBSCRIBE] || had[EVENT_UNSUBSCRIBED];
+    truth->suppressed_complaint += suppressed[SUPPRESS_COMPLAINT];
+    truth->suppressed_unsubscribe += suppressed[SUPPRESS_UNSUBSCRIBE];
 }
 
 static void expect_truth_from_items(int64_t compress_milli)
