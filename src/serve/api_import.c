@@ -36,7 +36,7 @@ struct import_call {
     bool under_way, complete, paused, tried;
     enum err broken;   /* the body cannot be read on */
     struct json items; /* of an array, where the last chunk ended */
-    bool entered;
+    bool entered, used_up;
     int64_t accepted, duplicates, rejected;
     struct rejected_line *named;
     size_t named_count, named_room;
@@ -167,7 +167,10 @@ static void chunk_fill_lines(struct import_call *c)
 static void chunk_fill_array(struct import_call *c)
 {
     bool full = false;
-    while (!full && json_next_item(&c->items)) {
+    while (!full && !c->used_up) {
+        c->used_up = !json_next_item(&c->items);
+        if (c->used_up)
+            return;
         struct json_line line = { .number = ++c->lines.number };
         if (!json_raw(&c->items, &line.text))
             return;
@@ -254,7 +257,10 @@ static void import_take(struct http_request *request, struct str piece, enum htt
             import_end(c, c->broken);
         return;
     }
-    import_continue(c);
+    if (c->under_way)
+        import_pause(c, c->unread.n > IMPORT_PIECE_BYTES_MAX);
+    else
+        import_continue(c);
 }
 
 static void import_start(struct http_request *request, enum import_kind kind)
