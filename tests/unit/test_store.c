@@ -1,4 +1,6 @@
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include "store/core.h"
 #include "store/store_task.h"
@@ -262,5 +264,49 @@ TEST(store, keeps_its_log_short_while_it_writes)
     snprintf(path, sizeof path, "%s/posthouse.db-wal", f.directory);
     EQ(stat(path, &status), 0);
     YES(status.st_size < 8 << 20);
+    fixture_end(&f);
+}
+
+/* From now on no file may grow beyond `bytes`: writes fail as on a full disk, without a full disk. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = bytes;
+    EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static enum err count_tasks(struct op *op, struct tx *tx, void *arg)
+{
+    return store_task_count(op, tx, arg);
+}
+
+TEST(store, survives_a_disk_that_really_takes_no_more)
+{
+    fixture_start_file(&f);
+    static char payload[TASK_PAYLOAD_BYTES_MAX];
+    memset(payload, 'x', sizeof payload);
+    int64_t stored = 0, n = 0;
+    for (int round = 0; round < 3; round++) {
+        limit_files(1 << 20);
+        int failed = 0;
+        for (int i = 0; i < 60; i++) {
+            enum err err = store_write(&f.op, f.store, add_large_task, payload);
+            YES(err == OK || err == ERR_UNAVAILABLE);
+            stored += err == OK;
+            failed += err != OK;
+        }
+        YES(failed > 0);
+        NO(store_is_ready(f.store));
+        READS(&f, count_tasks, &n);
+        EQ(n, stored);
+        limit_files(RLIM_INFINITY);
+        SUCCEEDS(&f.op, store_probe(&f.op, f.store));
+        YES(store_is_ready(f.store));
+    }
+    fixture_reopen(&f);
+    READS(&f, count_tasks, &n);
+    EQ(n, stored);
     fixture_end(&f);
 }
