@@ -150,7 +150,7 @@ static bool is_mailgun(struct str type)
 
 static bool is_url(struct str url)
 {
-    struct str rest = url;
+    struct str rest;
     if (str_starts(url, S("https://")))
         rest = (struct str){ url.p + 8, url.n - 8 };
     else if (str_starts(url, S("http://")))

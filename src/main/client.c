@@ -161,7 +161,7 @@ int client_pages(struct cli *cli, const char *path, int (*see)(struct cli *cli, 
 {
     const char *first = client_query(cli, path, "limit", "1000");
     for (const char *after = NULL;;) {
-        struct str json;
+        struct str json = { 0 };
         int code = client_call(cli, "GET", client_query(cli, first, "after", after), (struct str){ 0 }, &json);
         if (code == CLI_DONE)
             code = see(cli, json, data);

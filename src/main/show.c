@@ -58,7 +58,8 @@ static struct str value_text(struct cli *cli, struct json *j)
         return S("-");
     case JSON_ARRAY:
         json_raw(j, &text);
-        return join_texts(cli, text, &text) ? clean(cli, text) : clean(cli, text);
+        join_texts(cli, text, &text);
+        return clean(cli, text);
     case JSON_OBJECT:
     case JSON_NUMBER:
     case JSON_BOOL:

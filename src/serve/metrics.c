@@ -117,10 +117,10 @@ static void refresh_server(const struct http_server *server)
 
 static void refresh_process(void)
 {
-    long pages = 0;
+    char line[128], *resident; /* pages: all, resident, ... */
     FILE *file = fopen("/proc/self/statm", "re");
-    if (file && fscanf(file, "%*s %ld", &pages) == 1)
-        metric_set(cell.rss_bytes, pages * sysconf(_SC_PAGESIZE));
+    if (file && fgets(line, sizeof line, file) && strtol(line, &resident, 10) > 0)
+        metric_set(cell.rss_bytes, strtol(resident, NULL, 10) * sysconf(_SC_PAGESIZE));
     if (file)
         fclose(file);
 }
