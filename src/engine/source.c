@@ -132,6 +132,11 @@ void source_news(struct source *source, int64_t newest_sent_us, int64_t now_us)
     }
 }
 
+void source_hold(struct source *source, bool is_held)
+{
+    source->is_held = is_held;
+}
+
 bool source_is_fenced(const struct source *source)
 {
     return source->is_fenced;
@@ -370,14 +375,18 @@ static struct segment *ready_segment(struct lane_run *run, int64_t now_us)
 
 static bool next_fetch(struct source *source, int64_t now_us, struct source_todo *todo)
 {
-    bool has_work[LANE_COUNT], is_ready[LANE_COUNT];
+    bool has_work[LANE_COUNT], is_ready[LANE_COUNT], is_any = false;
     if (source->flights >= SOURCE_FLIGHTS)
         return false;
     for (int i = 0; i < LANE_COUNT; i++) {
         struct lane_run *run = &source->lanes[i];
         has_work[i] = run->is_open && !run->is_stopping && !is_waiting(source, run, now_us);
         is_ready[i] = has_work[i] && ready_segment(run, now_us);
+        is_any |= is_ready[i];
     }
+    todo->wants_page = is_any && source->is_held;
+    if (todo->wants_page)
+        return false;
     enum lane lane = turns_take(&source->turns, has_work, is_ready);
     if (lane == LANE_COUNT)
         return false;

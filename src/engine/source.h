@@ -84,10 +84,14 @@ struct source_todo {
     struct source_request request; /* SOURCE_FETCH */
     struct source_save save;       /* SOURCE_SAVE; texts stay until source_saved */
     int64_t wake_us;               /* SOURCE_WAIT: nothing before this, INT64_MAX while only answers are awaited */
+    bool wants_page;               /* SOURCE_WAIT of a machine that is held: it would ask for a page */
 };
 
 /* What to do next. Ask again after each answer and when wake_us has come. */
 void source_next(struct source *source, int64_t now_us, struct source_todo *ret);
+
+/* A held machine asks for no page: its driver has no request to spare. It says so instead (wants_page). */
+void source_hold(struct source *source, bool is_held);
 
 /* False while the page before is being committed: keep the answer and ask again after source_saved. */
 bool source_can_take(const struct source *source, uint64_t ticket);
@@ -108,6 +112,9 @@ void source_failed(struct source *source, uint64_t ticket, const struct source_f
  */
 void source_saved(struct source *source, uint64_t ticket, enum err err, const struct source_result *result,
                   int64_t now_us);
+
+/* Somebody else saw that the lease was lost. */
+void source_fence(struct source *source);
 
 /* The lease was lost: only source_reload with a new epoch brings it back to life. */
 bool source_is_fenced(const struct source *source);

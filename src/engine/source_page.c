@@ -233,7 +233,7 @@ static void not_kept(struct source *source, uint64_t ticket, const struct pendin
         source_not_kept(source, run, segment, now_us);
 }
 
-static void fence(struct source *source)
+void source_fence(struct source *source)
 {
     source->is_fenced = true;
     for (int i = 0; i < LANE_COUNT; i++)
@@ -256,7 +256,7 @@ void source_saved(struct source *source, uint64_t ticket, enum err err, const st
     if (err == OK)
         kept(source, ticket, pending, result, now_us);
     else if (err == ERR_CONFLICT)
-        fence(source);
+        source_fence(source);
     else
         not_kept(source, ticket, pending, now_us);
     free(pending);

@@ -85,6 +85,7 @@ struct source {
     enum noted skew_noted, rate_noted, refused_noted;
     struct note notes[WARN_COUNT];
     bool is_fenced;
+    bool is_held;
 };
 
 /* The earlier of our clock and the provider's. */

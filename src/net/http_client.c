@@ -143,6 +143,7 @@ static enum err fetch_result(struct fetch *fetch, CURLcode code)
     if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
         return fetch_fail(fetch, ERR_INVALID, "this is no http or https URL");
     fetch->timed_out = code == CURLE_OPERATION_TIMEDOUT;
+    fetch->cut_off = code == CURLE_PARTIAL_FILE || code == CURLE_BAD_CONTENT_ENCODING;
     return fetch_fail(fetch, ERR_IO, curl_easy_strerror(code));
 }
 
@@ -430,7 +431,7 @@ void http_fetch(struct http_client *client, struct fetch *fetch)
     fetch->error[0] = '\0';
     fetch->status = 0;
     fetch->took_us = 0;
-    fetch->timed_out = fetch->refused = false;
+    fetch->timed_out = fetch->cut_off = fetch->refused = false;
     fetch->finish.run = NULL;
     fetch->curl_headers = NULL;
     fetch->before = NULL;

@@ -57,6 +57,7 @@ struct fetch {
                      ERR_INVALID: no usable URL; ERR_UNAVAILABLE: cancelled; ERR_IO: all else */
     char error[HTTP_FETCH_ERROR_BYTES_MAX]; /* what went wrong, without credentials or query */
     bool timed_out;
+    bool cut_off; /* ERR_IO: the answer ended in its middle, or its packing is broken */
     int status;
     struct str response;      /* body, unpacked */
     struct str response_head; /* header lines of the last answer */

@@ -1,0 +1,103 @@
+/*
+ * poller_parts.h - the inside of the poller, shared by poller.c, poll_source.c and poll_watch.c only.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine/source.h"
+#include "relay/poll_host.h"
+#include "relay/poll_mailgun.h"
+#include "relay/poller.h"
+
+struct polled;
+
+struct poller {
+    struct poller_config config;
+    struct polled *sources;
+    struct polled **by_no; /* the same, by number */
+    size_t by_no_room;
+    struct poll_host *hosts;
+    struct timer sweep_timer;
+    struct errand ring; /* of source_signal */
+    bool is_sweeping, is_rung, is_stopping;
+    atomic_bool is_ringing; /* the errand is on its way */
+    struct polled *watched; /* whose warnings are looked at next; NULL: the round is over */
+    struct timer watch_timer;
+    struct task_runner *tasks;
+
+    /* Posts and fetches under way; stop waits for none. */
+    pthread_mutex_t lock;
+    pthread_cond_t is_idle;
+    int busy;
+};
+
+/* One source of this node. */
+struct polled {
+    struct poll_turn turn; /* first: the line of the host knows turns only */
+    struct polled *next;
+    struct poller *poller;
+    uint32_t no;
+    char *id;
+    uint64_t version; /* as loaded */
+    uint64_t wanted_version;
+    bool is_polled;
+
+    struct source *machine; /* NULL until loaded */
+    struct arena *account_arena;
+    struct poll_account account;
+    struct poll_host *host;
+    uint64_t epoch;
+    bool is_loading;
+    struct timer timer; /* the machine wants to be asked again, or the lease to be tried */
+    struct timer renew_timer;
+    struct trip *held;      /* answers that came before their page could be taken, oldest first */
+    struct trip *under_way; /* fetches */
+};
+
+/* A request and what became of it: a fetch, a parsed page, a commit. Lives in its own arena. */
+struct trip {
+    struct post post; /* first */
+    struct polled *source;
+    struct trip *next, *before;
+    struct fetch fetch;
+    struct poll_host *host; /* whose slot it has */
+    bool is_fetched;
+    bool had_token;
+    uint64_t ticket;
+    int64_t begin_us, end_us;
+    int64_t asked_us;
+    struct provider_page page;
+    struct source_save save;
+    struct source_result result;
+};
+
+/* Something is under way, or came to its end. */
+void poller_busy(struct poller *poller);
+void poller_idle(struct poller *poller);
+
+/* A zeroed struct of `bytes` that begins with a struct post, in an arena of its own, at home on the loop; counted as
+ * busy until poller_post_free. */
+void *poller_post_new(struct poller *poller, size_t bytes, size_t arena_bytes);
+void poller_post_free(struct poller *poller, struct post *post);
+
+struct polled *polled_new(struct poller *poller, uint32_t no, struct str id);
+
+/* A source begins or goes on: takes the lease when it has none, reads the rows, drives the machine. */
+void polled_load(struct polled *source);
+
+/* Asks the machine what to do until it waits. */
+void polled_drive(struct polled *source);
+void polled_wake(struct timer *timer);
+
+/* Cancels what is being fetched; saves under way end by themselves. */
+void polled_stop(struct polled *source);
+
+/* Gives the lease back, when it has one. */
+void polled_give(struct polled *source);
+void polled_free(struct polled *source);
+
+/* Keeps the warnings and gauges of one source after the other up to date, once a minute (poll_watch.c). */
+void watch_start(struct poller *poller);
+void watch_stop(struct poller *poller);
