@@ -64,6 +64,7 @@ enum err sim_open(struct op *op, const struct sim_config *config, struct sim **r
         return fail(op, ERR_TOO_LARGE, "out of memory");
     sim->config = *config;
     sim->arena = arena_new(ARENA_BYTES_MAX);
+    sim->issued = arena_alloc(sim->arena, SIM_ISSUED_MAX * sizeof *sim->issued);
     sim->config.mailing = arena_str(sim->arena, config->mailing);
     sim->config.domain = arena_str(sim->arena, str_given(config->domain) ? config->domain : S("mg.sim.example"));
     sim->config.start_us -= config->start_us % 1000; /* so that cut_ends moves nothing in front of it */

@@ -23,8 +23,8 @@
  * Ids repeat on purpose (SRC-13): all types of a recipient share theirs, and on
  * the next UTC day the neighbour has them. Within one type and day they differ.
  *
- * Reads no clock. Thread: one owner; after sim_open everything but sim_post only
- * reads, so without sim_post any thread may look.
+ * Reads no clock. Thread: one owner; after sim_open everything but sim_post and
+ * sim_issue only reads, so without these any thread may look.
  */
 #pragma once
 
@@ -38,6 +38,7 @@
 #define SIM_ID_BYTES       22   /* an event id */
 #define SIM_MAILING_MAX    128
 #define SIM_DOMAIN_MAX     128
+#define SIM_ISSUED_MAX     1000 /* by sim_issue */
 
 struct sim;
 
@@ -166,6 +167,12 @@ struct sim_posted_to {
     struct str address;
     struct str variables; /* JSON object text: what the events carry as user-variables */
 };
+
+/* One more event of a recipient, by hand: what a test needs at a moment of its own choosing. From now on it belongs to
+ * the model, truth included. The instant is cut to the millisecond; opens and clicks are a person's, a failure is the
+ * first row of its table. ERR_NOT_FOUND for an unknown recipient, ERR_TOO_LARGE above SIM_ISSUED_MAX. */
+enum err sim_issue(struct op *op, struct sim *sim, uint32_t no, enum sim_type type, int64_t at_us,
+                   int64_t visible_at_us);
 
 /* Plays the message to these recipients too. ERR_TOO_LARGE above SIM_RECIPIENTS_MAX. */
 enum err sim_post(struct op *op, struct sim *sim, const struct sim_posting *posting, const struct sim_posted_to *to,

@@ -20,16 +20,19 @@ static enum err entries_add(struct op *op, struct sim_entries *entries, const st
     return OK;
 }
 
+enum err sim_list_add_one(struct op *op, struct sim *sim, const struct sim_event *event)
+{
+    TRY(entries_add(op, &sim->fresh, event, event->at_us));
+    return event->flags & SIM_SLOW ? entries_add(op, &sim->slow, event, event->visible_at_us) : OK;
+}
+
 enum err sim_list_add(struct op *op, struct sim *sim, uint32_t from, uint32_t to)
 {
     struct sim_event events[SIM_EVENTS_MAX];
     for (uint32_t no = from; no < to; no++) {
         size_t count = sim_events(sim, no, events);
-        for (size_t i = 0; i < count; i++) {
-            TRY(entries_add(op, &sim->fresh, &events[i], events[i].at_us));
-            if (events[i].flags & SIM_SLOW)
-                TRY(entries_add(op, &sim->slow, &events[i], events[i].visible_at_us));
-        }
+        for (size_t i = 0; i < count; i++)
+            TRY(sim_list_add_one(op, sim, &events[i]));
     }
     return OK;
 }

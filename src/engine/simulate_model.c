@@ -338,5 +338,35 @@ size_t sim_events(const struct sim *sim, uint32_t no, struct sim_event ret_event
         if (sim_dice_share(&dice, sim->config.garbage_ppm))
             show_garbage(&life, event, &dice);
     }
+    for (size_t i = 0; i < sim->issued_count; i++)
+        if (sim->issued[i].no == no)
+            ret_events[life.count++] = sim->issued[i];
     return life.count;
+}
+
+#define ISSUED_PER_RECIPIENT 16  /* so that SIM_EVENTS_MAX holds */
+#define ISSUED_ID            128 /* ids of issued events count from here, far above those of a life */
+
+enum err sim_issue(struct op *op, struct sim *sim, uint32_t no, enum sim_type type, int64_t at_us,
+                   int64_t visible_at_us)
+{
+    struct sim_event events[SIM_EVENTS_MAX];
+    uint8_t before = 0;
+    if (no >= sim_recipients(sim))
+        return fail_at(op, ERR_NOT_FOUND, "/recipient", "there are %u recipients", sim_recipients(sim));
+    for (size_t i = 0; i < sim->issued_count; i++)
+        before = (uint8_t)(before + (sim->issued[i].no == no));
+    if (sim->issued_count == SIM_ISSUED_MAX || before == ISSUED_PER_RECIPIENT)
+        return fail(op, ERR_TOO_LARGE, "at most %d events by hand, and %d of one recipient", SIM_ISSUED_MAX,
+                    ISSUED_PER_RECIPIENT);
+
+    struct sim_event event = { .at_us = at_us - at_us % 1000, .no = no, .type = (uint8_t)type };
+    event.n = (uint8_t)sim_events(sim, no, events);
+    event.id_n = (uint8_t)(ISSUED_ID + before);
+    event.visible_at_us = visible_at_us > event.at_us ? visible_at_us : event.at_us;
+    event.flags = event.visible_at_us > event.at_us ? SIM_SLOW : 0;
+    event.attempt = 1;
+    event.detail = type == SIM_DELAYED ? SIM_TEMPORARY : type == SIM_REJECTED ? SIM_REJECTION : SIM_PERMANENT;
+    sim->issued[sim->issued_count++] = event;
+    return sim_list_add_one(op, sim, &event);
 }

@@ -42,6 +42,9 @@ struct sim {
      * millisecond, so that the Logs API, which shows no more, gives the same first and last instant. */
     int64_t first_ms, last_ms;
 
+    struct sim_event *issued; /* in the order they were; few */
+    size_t issued_count;
+
     struct sim_posting *posted;
     size_t posted_count, posted_room;
     struct sim_posted_recipient *to;
@@ -86,6 +89,9 @@ enum sim_reference sim_reference(const struct sim *sim, uint32_t no);
 
 /* Puts the recipients [from, to) into the lists. ERR_TOO_LARGE when there is no memory for it. */
 enum err sim_list_add(struct op *op, struct sim *sim, uint32_t from, uint32_t to);
+
+/* Puts one more item into the lists. */
+enum err sim_list_add_one(struct op *op, struct sim *sim, const struct sim_event *event);
 
 /* Sorts what is fresh into the list. */
 void sim_list_settle(struct sim *sim);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /*
- * What no provider offers: /sim/messages, /sim/truth, /sim/requests, /sim/clock.
+ * What no provider offers: /sim/messages, /sim/truth, /sim/requests, /sim/events, /sim/clock.
  */
 #define BLOCK_BYTES 65536
 
@@ -100,6 +100,50 @@ void ask_clock(struct stand_in *stand_in, struct http_request *request)
     struct buf buf = door_buf(request, 256);
     buf_add_fmt(&buf, "{\"now\":\"%.*s\"}", STR(instant_text(stand_in_now_us(stand_in), 6, text)));
     door_reply(request, 200, &buf);
+}
+
+/* -------------------------------------------------------------------------------------------- /sim/events */
+
+struct issue {
+    struct str event, at, visible_in, severity;
+    int64_t recipient;
+};
+
+enum { I_EVENT, I_RECIPIENT, I_AT, I_VISIBLE_IN, I_SEVERITY, I_FIELDS };
+static const struct json_field issue_fields[I_FIELDS] = {
+    [I_EVENT] = { "event", JSON_FIELD_STR, offsetof(struct issue, event), 32, JSON_REQUIRED, 1 },
+    [I_RECIPIENT] = { "recipient", JSON_FIELD_INT, offsetof(struct issue, recipient), SIM_RECIPIENTS_MAX,
+                      JSON_REQUIRED },
+    [I_AT] = { "at", JSON_FIELD_STR, offsetof(struct issue, at), INSTANT_TEXT_BYTES },
+    [I_VISIBLE_IN] = { "visible_in", JSON_FIELD_STR, offsetof(struct issue, visible_in), 32 },
+    [I_SEVERITY] = { "severity", JSON_FIELD_STR, offsetof(struct issue, severity), 16 },
+};
+
+static enum err read_issue(struct op *op, struct stand_in *stand_in, struct str body)
+{
+    struct issue issue = { .visible_in = S("0s"), .severity = S("permanent") };
+    int64_t now_us = stand_in_now_us(stand_in), at_us = now_us, wait_ms = 0;
+    TRY(json_read_body(op, body, issue_fields, I_FIELDS, &issue, NULL, NULL));
+    uint32_t types = door_types(issue.event);
+    if (types == 0)
+        return fail_at(op, ERR_INVALID, "/event", "an event of the provider, like \"complained\"");
+    if (str_given(issue.at) && !instant_parse(issue.at, &at_us))
+        return fail_at(op, ERR_INVALID, "/at", "an instant like \"2026-11-21T19:00:00Z\"");
+    if (!duration_parse(issue.visible_in, &wait_ms))
+        return fail_at(op, ERR_INVALID, "/visible_in", "a duration like \"5s\"");
+    enum sim_type type = (enum sim_type)__builtin_ctz(types);
+    if (type == SIM_DELAYED && str_eq(issue.severity, S("permanent")))
+        type = SIM_FAILED; /* two types behind one word */
+    return sim_issue(op, stand_in->sim, (uint32_t)issue.recipient, type, at_us, now_us + wait_ms * 1000);
+}
+
+void ask_event(struct stand_in *stand_in, struct http_request *request)
+{
+    enum err err = read_issue(&request->op, stand_in, request->body);
+    if (err == OK)
+        http_reply(request, 204, S(""), S(""));
+    else
+        http_fail(request, err);
 }
 
 /* ------------------------------------------------------------------------------------------ /sim/requests */

@@ -306,6 +306,7 @@ const struct http_route door_routes[] = {
     { "GET", "/sim/messages", ASIDE(ask_messages) },
     { "GET", "/sim/truth", ASIDE(ask_truth) },
     { "GET", "/sim/requests", ASIDE(ask_requests) },
+    { "POST", "/sim/events", ASIDE(ask_event), .body_bytes_max = SIM_BYTES_MAX },
     { "POST", "/sim/clock", ASIDE(ask_clock), .body_bytes_max = SIM_BYTES_MAX },
     { "GET", "/sim/faults", ASIDE(faults_get) },
     { "POST", "/sim/faults", ASIDE(faults_post), .body_bytes_max = SIM_BYTES_MAX },

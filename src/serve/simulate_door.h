@@ -221,6 +221,7 @@ void ask_messages(struct stand_in *stand_in, struct http_request *request);
 void ask_truth(struct stand_in *stand_in, struct http_request *request);
 void ask_requests(struct stand_in *stand_in, struct http_request *request);
 void ask_clock(struct stand_in *stand_in, struct http_request *request);
+void ask_event(struct stand_in *stand_in, struct http_request *request);
 void faults_get(struct stand_in *stand_in, struct http_request *request);
 void faults_post(struct stand_in *stand_in, struct http_request *request);
 void faults_delete(struct stand_in *stand_in, struct http_request *request);

@@ -10,7 +10,7 @@
  *   POST /v3/{domain}/messages            /v3/{domain}/bounces|complaints|unsubscribes[/address]
  *   GET  /v3/domains, /v4/domains[/name]
  *   GET  /sim/messages /sim/truth /sim/requests
- *   POST /sim/faults (GET, DELETE)        POST /sim/webhooks (GET, DELETE)     POST /sim/clock
+ *   POST /sim/faults (GET, DELETE)        POST /sim/webhooks (GET, DELETE)     POST /sim/events, /sim/clock
  *
  * Has a loop of its own, so it runs in another process (posthouse simulate
  * mailgun) or beside the daemon's loops (posthouse demo, bench events).

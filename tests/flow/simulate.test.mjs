@@ -124,6 +124,22 @@ test('the simulator turns a page of bad items in front of the real ones', async 
   }
 })
 
+test('the simulator plays an event at a moment of the test\'s own choosing', async () => {
+  const sim = await startSimulator(past)
+  const before = await sim.truth()
+  const complaints = async () => (await events(sim, 'event=complained&begin=1&ascending=yes&limit=300')).body.items.length
+  const had = await complaints()
+  assert.equal((await sim.post('/sim/events', { event: 'complained', recipient: 17 })).status, 204)
+  assert.equal((await sim.post('/sim/events', { event: 'complained', recipient: 18, visible_in: '1h' })).status, 204)
+  assert.equal(await complaints(), had + 1)
+  await sim.post('/sim/clock', { advance: '61m' })
+  assert.equal(await complaints(), had + 2)
+  assert.equal((await sim.truth()).stats.complained, before.stats.complained + 2)
+  for (const wrong of [{ event: 'seen', recipient: 1 }, { event: 'opened' }, { event: 'opened', recipient: 1, at: 'now' }])
+    assert.equal((await sim.post('/sim/events', wrong)).status, 422)
+  assert.equal((await sim.post('/sim/events', { event: 'opened', recipient: 500 })).status, 404)
+})
+
 test('the simulator names another host, repeats a token and lets tokens expire', async () => {
   const sim = await startSimulator(past)
   const { body } = await events(sim)

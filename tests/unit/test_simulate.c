@@ -328,3 +328,32 @@ TEST(simulate, reads_shares_and_factors_without_floating_point)
     NO(sim_parse_decimal(S(""), 6, 10000000, &value));
     EQ(value, 2500);
 }
+
+TEST(simulate, takes_events_by_hand_into_lists_and_truth)
+{
+    struct sim *sim = opened(usual(100));
+    struct sim_truth before, after;
+    struct sim_event events[SIM_EVENTS_MAX], page[300];
+    sim_truth(sim, &before);
+    size_t had = sim_events(sim, 17, events);
+    int64_t at_us = START_US + 2 * DAY_US;
+    SUCCEEDS(&op, sim_issue(&op, sim, 17, SIM_COMPLAINED, at_us + 5, at_us));
+    SUCCEEDS(&op, sim_issue(&op, sim, 17, SIM_OPENED, at_us, at_us + DAY_US));
+    EQ(sim_events(sim, 17, events), had + 2);
+    char first[SIM_ID_BYTES], second[SIM_ID_BYTES];
+    sim_event_id(sim, &events[had], first);
+    sim_event_id(sim, &events[had + 1], second);
+    NE(memcmp(first, second, SIM_ID_BYTES), 0);
+
+    struct sim_query query = { .begin_us = at_us, .end_us = at_us + DAY_US, .types = SIM_TYPES_ALL };
+    EQ(sim_page(sim, &query, at_us + 5, page, 300), 1);
+    EQ(page[0].type, SIM_COMPLAINED);
+    EQ(sim_page(sim, &query, at_us + DAY_US, page, 300), 2);
+
+    sim_truth(sim, &after);
+    EQ(after.complained, before.complained + 1);
+    EQ(after.real, before.real + 2);
+    EQ(after.last_event_us, at_us);
+    EQ(sim_issue(&op, sim, 100, SIM_OPENED, at_us, at_us), ERR_NOT_FOUND);
+    sim_close(sim);
+}
