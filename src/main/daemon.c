@@ -9,6 +9,7 @@
 #include "net/http_server.h"
 #include "serve/access.h"
 #include "serve/api.h"
+#include "serve/metrics.h"
 
 #define DAEMON_MEMORY_MAX (64u << 20) /* texts that live as long as the daemon */
 
@@ -63,7 +64,9 @@ static enum err open_http(struct op *op, struct daemon *daemon, int listen_fd)
     };
     TRY(settings_addr(op, daemon->conf, "http", &config.listen));
     TRY(check_door(op, daemon, &config.listen));
-    return http_server_open(op, daemon->loop, &config, api_routes, api_route_count, &daemon->http);
+    TRY(http_server_open(op, daemon->loop, &config, api_routes, api_route_count, &daemon->http));
+    metrics_server(daemon->http);
+    return OK;
 }
 
 static enum err start_all(struct op *op, struct daemon *daemon, const struct daemon_config *config)
@@ -107,6 +110,7 @@ enum err daemon_reload(struct op *op, struct daemon *daemon, const struct conf *
 void daemon_stop(struct daemon *daemon)
 {
     daemon->api.stopping = true;
+    metrics_server(NULL);
     if (daemon->http)
         http_server_close(daemon->http, conf_ms(daemon->conf, "server", "stop"));
     if (daemon->loop)

@@ -1,11 +1,10 @@
 /*
  * api_mailings.c - mailings, their figures, failures and links.
  */
-#include <inttypes.h>
-
 #include "engine/tenants.h"
 #include "serve/api_ledger.h"
 #include "serve/call.h"
+#include "serve/cursor.h"
 #include "serve/render.h"
 #include "store/records.h"
 #include "store/store_message.h"
@@ -15,7 +14,7 @@ struct mailing_call {
     struct call call;
     struct mailing_put put;
     int limit;
-    uint64_t after;
+    struct str after;
     int severity;
 };
 
@@ -118,14 +117,15 @@ void mailing_stats(struct http_request *request)
         call_send(call, route);
 }
 
-/* Cursors of both lists are row numbers; anything else is foreign and gives an empty page (LED-25). */
-static bool after_number(struct str after, uint64_t *ret_after)
+/* Where a list of this mailing goes on; false for a cursor of another list or another mailing (LED-25). */
+static bool list_place(struct mailing_call *c, enum cursor_kind kind, uint64_t *ret_after)
 {
-    int64_t value = 0;
-    if (str_given(after) && !str_to_int(after, 1, INT64_MAX, &value))
+    int64_t number = 0;
+    struct str mailing = call_param(&c->call, 0);
+    if (!cursor_read(&c->call.post.op, c->after, kind, &number, &mailing))
         return false;
-    *ret_after = (uint64_t)value;
-    return true;
+    *ret_after = (uint64_t)number;
+    return str_eq(mailing, call_param(&c->call, 0)) && number >= 0;
 }
 
 struct failure_list {
@@ -163,24 +163,18 @@ static enum err mailing_failures_read(struct post *post)
     struct failure_list list = { .w = &c->call.json };
     bool more = false;
     TRY(find_mailing(&post->op, &c->call, &mailing));
-    render_list_begin(&c->call.json);
-    if (c->after != UINT64_MAX)
-        TRY(store_failure_list(&post->op, post->tx, mailing.no, c->severity, c->after, c->limit, render_failure, &list,
+    uint64_t after;
+    list_begin(&c->call.json);
+    if (list_place(c, CURSOR_FAILURES, &after))
+        TRY(store_failure_list(&post->op, post->tx, mailing.no, c->severity, after, c->limit, render_failure, &list,
                                &more));
-    render_list_end(&c->call.json, more ? arena_fmt(post->op.arena, "%" PRIu64, list.last) : (struct str){ 0 });
-    return OK;
+    return list_end(&post->op, &c->call.json, more, CURSOR_FAILURES, (int64_t)list.last, call_param(&c->call, 0));
 }
 
-/* Reads limit and after of both lists; a foreign cursor becomes the place behind everything. */
 static struct mailing_call *list_call(struct http_request *request)
 {
     struct mailing_call *c = call_new(request, sizeof *c);
-    struct str after;
-    if (!c || !call_page(&c->call, &c->limit, &after))
-        return NULL;
-    if (!after_number(after, &c->after))
-        c->after = UINT64_MAX;
-    return c;
+    return c && call_page(&c->call, &c->limit, &c->after) ? c : NULL;
 }
 
 void mailing_failures(struct http_request *request)
@@ -227,11 +221,11 @@ static enum err mailing_links_read(struct post *post)
     struct link_list list = { .w = &c->call.json };
     bool more = false;
     TRY(find_mailing(&post->op, &c->call, &mailing));
-    render_list_begin(&c->call.json);
-    if (c->after <= UINT32_MAX)
-        TRY(store_link_list(&post->op, post->tx, mailing.no, (uint32_t)c->after, c->limit, render_link, &list, &more));
-    render_list_end(&c->call.json, more ? arena_fmt(post->op.arena, "%" PRIu32, list.last) : (struct str){ 0 });
-    return OK;
+    uint64_t after;
+    list_begin(&c->call.json);
+    if (list_place(c, CURSOR_LINKS, &after) && after <= UINT32_MAX)
+        TRY(store_link_list(&post->op, post->tx, mailing.no, (uint32_t)after, c->limit, render_link, &list, &more));
+    return list_end(&post->op, &c->call.json, more, CURSOR_LINKS, list.last, call_param(&c->call, 0));
 }
 
 void mailing_links(struct http_request *request)

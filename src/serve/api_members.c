@@ -1,12 +1,12 @@
 /*
  * api_members.c - members and suppressions.
  */
-#include <inttypes.h>
 
 #include "engine/names.h"
 #include "engine/suppress.h"
 #include "serve/api_ledger.h"
 #include "serve/call.h"
+#include "serve/cursor.h"
 #include "serve/render.h"
 #include "store/block.h"
 #include "store/store_audit.h"
@@ -21,7 +21,7 @@ struct address_call {
     struct str tenant, address;
     enum suppression_reason reason;
     int limit;
-    uint64_t after;
+    struct str after;
 };
 
 /* The tenant asked for or bound to; 0 = none named. An unknown one is ERR_NOT_FOUND. */
@@ -155,12 +155,13 @@ static enum err suppression_list_read(struct post *post)
     if (err != OK && err != ERR_NOT_FOUND)
         return err;
     int64_t hash = by_address ? name_recipient(&post->op, post->tx, CHANNEL_EMAIL, c->address) : 0;
-    render_list_begin(&c->call.json);
-    if (err == OK && c->after <= INT64_MAX)
-        TRY(store_suppression_list(&post->op, post->tx, tenant_no, by_address, hash, c->after, c->limit,
+    int64_t after = 0;
+    bool known = cursor_read(&post->op, c->after, CURSOR_SUPPRESSIONS, &after, NULL) && after >= 0;
+    list_begin(&c->call.json);
+    if (err == OK && known)
+        TRY(store_suppression_list(&post->op, post->tx, tenant_no, by_address, hash, (uint64_t)after, c->limit,
                                    render_suppression, &state, &more));
-    render_list_end(&c->call.json, more ? arena_fmt(post->op.arena, "%" PRIu64, state.last) : (struct str){ 0 });
-    return OK;
+    return list_end(&post->op, &c->call.json, more, CURSOR_SUPPRESSIONS, (int64_t)state.last, S(""));
 }
 
 void suppression_list(struct http_request *request)
@@ -169,11 +170,8 @@ void suppression_list(struct http_request *request)
                                         { call_reply, THREAD_CALLER },
                                         { 0 } };
     struct address_call *c = call_new(request, sizeof *c);
-    struct str after;
-    int64_t value = 0;
-    if (!c || !call_page(&c->call, &c->limit, &after))
+    if (!c || !call_page(&c->call, &c->limit, &c->after))
         return;
-    c->after = str_given(after) && !str_to_int(after, 1, INT64_MAX, &value) ? UINT64_MAX : (uint64_t)value;
     c->address = http_query(request, S("address"));
     c->tenant = http_query(request, S("tenant"));
     call_send(&c->call, route);

@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/hex.h"
 #include "engine/messages.h"
 #include "engine/names.h"
 #include "serve/api_ledger.h"
 #include "serve/call.h"
+#include "serve/cursor.h"
 #include "serve/render.h"
 #include "store/block.h"
 #include "store/store_tenant.h"
@@ -173,28 +173,6 @@ void message_patch_request(struct http_request *request)
         call_send(&c->call, route);
 }
 
-/* A cursor is created_at and id, in base64url; whatever else comes in is foreign and gives an empty page. */
-static struct str cursor_write(struct op *op, const struct message_row *row)
-{
-    struct str plain = arena_fmt(op->arena, "m1:%lld:%.*s", (long long)row->created_at_ms, STR(row->id));
-    return base64url_str(op->arena, plain.p, plain.n);
-}
-
-static bool cursor_read(struct op *op, struct str cursor, struct message_filter *filter)
-{
-    char *bytes = arena_alloc(op->arena, BASE64_RAW_MAX(cursor.n));
-    size_t n;
-    if (!bytes || !base64url_decode(cursor, bytes, &n))
-        return false;
-    struct str left = { bytes, n };
-    struct str mark = str_cut(&left, ':');
-    struct str created = str_cut(&left, ':');
-    filter->after = true;
-    filter->after_id = left;
-    return str_eq(mark, S("m1")) && left.n > 0 &&
-           str_to_int(created, INT64_MIN / 2, INT64_MAX / 2, &filter->after_created_at_ms);
-}
-
 struct list_state {
     struct message_call *c;
     struct owner_names names;
@@ -258,11 +236,10 @@ static enum err message_list_read(struct post *post)
     struct message_row last = { 0 };
     bool nothing, more = false;
     TRY(list_places(&post->op, post->tx, c, &nothing));
-    render_list_begin(&c->call.json);
+    list_begin(&c->call.json);
     if (!nothing)
         TRY(store_message_list(&post->op, post->tx, &c->filter, c->limit, list_row, &state, &more, &last));
-    render_list_end(&c->call.json, more ? cursor_write(&post->op, &last) : (struct str){ 0 });
-    return OK;
+    return list_end(&post->op, &c->call.json, more, CURSOR_MESSAGES, last.created_at_ms, last.id);
 }
 
 static enum err list_statuses(struct op *op, struct str words, uint32_t *ret_statuses)
@@ -308,6 +285,8 @@ void message_list(struct http_request *request)
         call_end(&c->call, err);
         return;
     }
-    c->foreign_cursor = str_given(after) && !cursor_read(&c->call.post.op, after, &c->filter);
+    c->filter.after = str_given(after);
+    c->foreign_cursor =
+        !cursor_read(&c->call.post.op, after, CURSOR_MESSAGES, &c->filter.after_created_at_ms, &c->filter.after_id);
     call_send(&c->call, route);
 }

@@ -6,6 +6,8 @@
 #include "base/day.h"
 #include "engine/status.h"
 #include "engine/tenants.h"
+#include "serve/access.h"
+#include "serve/api.h"
 #include "serve/api_ledger.h"
 #include "serve/call.h"
 #include "serve/render.h"
@@ -16,6 +18,7 @@
 struct tenant_call {
     struct call call;
     struct tenant_put put;
+    uint32_t no; /* of the tenant that was put */
     int32_t from_day, to_day;
     enum channel channel;
 };
@@ -66,14 +69,26 @@ static enum err tenant_put_commit(struct post *post)
     struct tenant tenant;
     TRY(call_may_make_tenant(&post->op, &c->call, call_param(&c->call, 0)));
     TRY(tenant_store(&post->op, post->tx, call_param(&c->call, 0), &c->put, &tenant));
+    c->no = tenant.no;
     call_restart(&c->call);
     render_tenant(&c->call.json, &tenant);
     return OK;
 }
 
+/* A token may have been bound to this tenant before there was one. */
+static enum err tenant_put_reply(struct post *post)
+{
+    struct tenant_call *c = (struct tenant_call *)post;
+    if (post->err == OK)
+        tokens_learn_tenant(c->call.api->config.tokens, call_param(&c->call, 0), c->no);
+    return call_reply(post);
+}
+
 void tenant_put(struct http_request *request)
 {
-    static const struct hop route[] = { { tenant_put_commit, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
+    static const struct hop route[] = { { tenant_put_commit, THREAD_WRITER },
+                                        { tenant_put_reply, THREAD_CALLER },
+                                        { 0 } };
     struct tenant_call *c = call_new(request, sizeof *c);
     if (!c || !call_id(&c->call) ||
         !call_body(&c->call, tenant_fields, sizeof tenant_fields / sizeof *tenant_fields, &c->put, NULL))

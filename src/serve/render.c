@@ -51,18 +51,3 @@ void render_stats(struct json_writer *w, const struct mailing_stats *stats)
     render_us(w, "first_event_at", stats->first_event_at_us, 0);
     render_us(w, "last_event_at", stats->last_event_at_us, 0);
 }
-
-void render_list_begin(struct json_writer *w)
-{
-    json_object_begin(w);
-    json_put_name(w, "items");
-    json_array_begin(w);
-}
-
-void render_list_end(struct json_writer *w, struct str next)
-{
-    json_array_end(w);
-    json_put_name(w, "next");
-    json_put_str(w, next);
-    json_object_end(w);
-}

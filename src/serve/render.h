@@ -1,5 +1,5 @@
 /*
- * render.h - values as the API writes them: instants, rates, lists.
+ * render.h - values as the API writes them: instants and rates.
  */
 #pragma once
 
@@ -15,7 +15,3 @@ void render_rate(struct json_writer *w, const char *name, int64_t part, int64_t 
 
 /* The members of GET stats (LED section 4), into an open object. */
 void render_stats(struct json_writer *w, const struct mailing_stats *stats);
-
-/* Opens {"items":[ and closes ],"next":...}; next not given = null. */
-void render_list_begin(struct json_writer *w);
-void render_list_end(struct json_writer *w, struct str next);
