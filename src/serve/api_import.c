@@ -12,7 +12,7 @@
 
 #include "engine/import.h"
 #include "serve/api_ledger.h"
-#include "serve/call.h"
+#include "serve/idempotency.h"
 
 #define IMPORT_ARRAY_BYTES_MAX  (16u * 1024 * 1024)
 #define IMPORT_REJECTED_MAX     1000                /* named in the answer; all are counted */
@@ -96,12 +96,23 @@ static void import_answer(struct import_call *c)
     json_object_end(w);
 }
 
+static enum err import_remember(struct post *post)
+{
+    return idempotency_store(&post->op, post->tx, call_of(post));
+}
+
+static const struct hop remember_route[] = { { import_remember, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
+
 static void import_end(struct import_call *c, enum err err)
 {
-    if (err == OK)
+    bool replayed = c->call.idempotency && c->call.idempotency->replayed;
+    if (err == OK && !replayed)
         import_answer(c);
     import_free(c);
-    call_end(&c->call, err);
+    if (err == OK && c->call.idempotency && !replayed)
+        call_send(&c->call, remember_route);
+    else
+        call_end(&c->call, err);
 }
 
 static enum err import_back(struct post *post)
@@ -109,6 +120,8 @@ static enum err import_back(struct post *post)
     struct import_call *c = (struct import_call *)post;
     c->under_way = false;
     post->op.arena = c->call.request->op.arena;
+    if (post->err == OK && c->broken != OK)
+        post->op = c->call.request->op; /* which says why */
     if (post->err != OK || c->broken != OK) {
         import_end(c, post->err != OK ? post->err : c->broken);
         return OK;
@@ -218,12 +231,25 @@ static enum err chunk_fill(struct import_call *c)
     return OK;
 }
 
+/* There is an answer already: the body is only read to see that it is the same. */
+static void import_replay(struct import_call *c)
+{
+    buf_reset(&c->unread);
+    import_pause(c, false);
+    if (c->complete)
+        import_end(c, idempotency_compare(&c->call.post.op, &c->call));
+}
+
 /* The next chunk, as soon as one is full or nothing more will come. The first one goes out even when it is empty, so
  * that an unknown mailing is 404 whatever the body holds. */
 static void import_continue(struct import_call *c)
 {
     if (c->under_way || (c->is_array && !c->complete))
         return;
+    if (c->call.idempotency && c->call.idempotency->replayed) {
+        import_replay(c);
+        return;
+    }
     enum err err = chunk_fill(c);
     bool last = c->complete && c->chunk.count < IMPORT_CHUNK_LINES;
     if (err != OK || (last && c->chunk.count == 0 && c->tried)) {
@@ -237,24 +263,30 @@ static void import_continue(struct import_call *c)
     }
 }
 
+/* The body cannot be read on; a chunk that is with the writer is waited for. */
+static void import_broken(struct import_call *c, enum err err)
+{
+    c->broken = err;
+    if (c->under_way)
+        return;
+    c->call.post.op = c->call.request->op;
+    import_end(c, err);
+}
+
 static void import_take(struct http_request *request, struct str piece, enum http_body state)
 {
     struct import_call *c = request->data;
     if (state == HTTP_BODY_BROKEN) {
-        c->call.post.op = request->op;
-        c->broken = request->body_err;
-        if (!c->under_way)
-            import_end(c, c->broken);
+        import_broken(c, request->body_err);
         return;
     }
     c->complete = state == HTTP_BODY_END;
     buf_add_str(&c->unread, piece);
+    if (c->call.idempotency)
+        idempotency_body(c->call.idempotency, piece);
     if (c->unread.full) {
-        c->broken = fail(&request->op, ERR_TOO_LARGE, "a JSON array may have %u bytes; send NDJSON for more",
-                         IMPORT_ARRAY_BYTES_MAX);
-        c->call.post.op = request->op;
-        if (!c->under_way)
-            import_end(c, c->broken);
+        import_broken(c, fail(&request->op, ERR_TOO_LARGE, "a JSON array may have %u bytes; send NDJSON for more",
+                              IMPORT_ARRAY_BYTES_MAX));
         return;
     }
     if (c->under_way)
@@ -263,10 +295,31 @@ static void import_take(struct http_request *request, struct str piece, enum htt
         import_continue(c);
 }
 
+static enum err import_ask(struct post *post)
+{
+    bool found;
+    return idempotency_ask(&post->op, post->tx, call_of(post), &found);
+}
+
+static enum err import_asked(struct post *post)
+{
+    struct import_call *c = (struct import_call *)post;
+    c->under_way = false;
+    if (post->err != OK)
+        import_end(c, post->err);
+    else if (c->broken != OK)
+        import_broken(c, c->broken);
+    else
+        import_continue(c);
+    return OK;
+}
+
+static const struct hop ask_route[] = { { import_ask, THREAD_READER }, { import_asked, THREAD_CALLER }, { 0 } };
+
 static void import_start(struct http_request *request, enum import_kind kind)
 {
     struct import_call *c = call_new(request, sizeof *c);
-    if (!c)
+    if (!c || !idempotency_begin(&c->call))
         return;
     struct str type = http_header(request, S("Content-Type"));
     c->kind = kind;
@@ -276,6 +329,10 @@ static void import_start(struct http_request *request, enum import_kind kind)
     json_lines_init(&c->lines);
     request->data = c;
     http_body_take(request, import_take);
+    if (c->call.idempotency) {
+        c->under_way = true;
+        call_send(&c->call, ask_route);
+    }
 }
 
 void mailing_import(struct http_request *request)

@@ -40,7 +40,7 @@ static void end_with_problems(struct call *call)
 
 void call_end(struct call *call, enum err err)
 {
-    idempotency_end(call);
+    idempotency_end(call, err);
     if (err == OK && call->answer.full)
         err = fail(&call->post.op, ERR_TOO_LARGE, "the answer is larger than %u bytes; ask for a smaller page",
                    CALL_ANSWER_BYTES_MAX);

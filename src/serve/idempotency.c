@@ -79,10 +79,13 @@ static void make_key(struct idempotency_use *use, const struct call *call, struc
 
 void idempotency_body(struct idempotency_use *use, struct str piece)
 {
-    struct str parts[] = { { (const char *)&use->request_hash, sizeof use->request_hash }, piece };
-    uint8_t sha256[CRYPTO_SHA256_BYTES];
-    crypto_sha256(parts, 2, sha256);
-    memcpy(&use->request_hash, sha256, sizeof use->request_hash);
+    siphash_add(&use->body, piece.p, piece.n);
+}
+
+static uint64_t body_hash(const struct idempotency_use *use)
+{
+    struct siphash copy = use->body;
+    return siphash_end64(&copy);
 }
 
 bool idempotency_begin(struct call *call)
@@ -99,6 +102,7 @@ bool idempotency_begin(struct call *call)
     if (err == OK) {
         use->route = arena_fmt(op->arena, "POST %.*s", STR(request->target));
         make_key(use, call, header);
+        siphash_init64(&use->body, siphash_key_from(store_hash_key(call->api->config.store)));
         if (!inflight_add(call->api->inflight, use))
             err = fail(op, ERR_CONFLICT, "a request with this Idempotency-Key is still under way");
     }
@@ -110,28 +114,35 @@ bool idempotency_begin(struct call *call)
     return true;
 }
 
-void idempotency_end(struct call *call)
+void idempotency_end(struct call *call, enum err err)
 {
+    if (call->idempotency && call->idempotency->replayed && err == OK)
+        http_reply_header(call->request, S("Idempotency-Replayed"), S("true"));
     if (call->idempotency)
         inflight_remove(call->api->inflight, call->idempotency);
     call->idempotency = NULL;
 }
 
-enum err idempotency_ask(struct op *op, struct tx *tx, struct call *call, bool compare_body, bool *ret_found)
+enum err idempotency_ask(struct op *op, struct tx *tx, struct call *call, bool *ret_found)
 {
     struct idempotency_use *use = call->idempotency;
     struct idempotency stored;
     TRY(store_idempotency_get(op, tx, use->key, &stored, ret_found));
+    use->replayed = *ret_found;
     if (!*ret_found)
         return OK;
-    if (compare_body && stored.request_hash != use->request_hash)
-        return fail(op, ERR_INVALID, "this Idempotency-Key was used with another body");
-    use->replayed = true;
-    use->request_hash = compare_body ? use->request_hash : stored.request_hash;
+    use->stored_hash = stored.request_hash;
     call->status = stored.status;
     call_restart(call);
     buf_add_str(&call->answer, stored.body);
     return OK;
+}
+
+enum err idempotency_compare(struct op *op, const struct call *call)
+{
+    if (body_hash(call->idempotency) == call->idempotency->stored_hash)
+        return OK;
+    return fail(op, ERR_INVALID, "this Idempotency-Key was used with another body");
 }
 
 enum err idempotency_store(struct op *op, struct tx *tx, struct call *call)
@@ -139,7 +150,7 @@ enum err idempotency_store(struct op *op, struct tx *tx, struct call *call)
     const struct idempotency_use *use = call->idempotency;
     struct idempotency answer = {
         .route = use->route,
-        .request_hash = use->request_hash,
+        .request_hash = body_hash(use),
         .status = call->status,
         .body = buf_str(&call->answer),
     };
@@ -154,10 +165,9 @@ static enum err wrapped_run(struct post *post)
 {
     struct call *call = call_of(post);
     bool found;
-    call->idempotency->replayed = false;
-    TRY(idempotency_ask(&post->op, post->tx, call, true, &found));
+    TRY(idempotency_ask(&post->op, post->tx, call, &found));
     if (found)
-        return OK;
+        return idempotency_compare(&post->op, call);
     TRY(call->idempotency->wrapped[0].run(post));
     return idempotency_store(&post->op, post->tx, call);
 }
@@ -168,8 +178,6 @@ static enum err wrapped_reply(struct post *post)
     struct call *call = call_of(post);
     if (!call->idempotency->replayed)
         return call->idempotency->wrapped[1].run(post);
-    if (post->err == OK)
-        http_reply_header(call->request, S("Idempotency-Replayed"), S("true"));
     return call_reply(post);
 }
 
