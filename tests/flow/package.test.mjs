@@ -1,5 +1,5 @@
 // The Debian package holds what it should, and names the libraries the program needs.
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 
@@ -7,6 +7,13 @@ const program = process.env.POSTHOUSE ?? 'build/release/posthouse'
 const run = (command, ...args) => execFileSync(command, args, { encoding: 'utf8' })
 const version = run('make', '-s', 'version').trim()
 const path = run('tools/deb', version, program).trim()
+
+// The package that owns a file; /lib and /usr/lib are the same folder, and packages name either.
+function ownerOf(file) {
+  const path = run('realpath', file).trim().replace(/^\/usr/, '')
+  const done = spawnSync('dpkg', ['-S', path, `/usr${path}`], { encoding: 'utf8' })
+  return done.stdout.split(':')[0]
+}
 
 test('the Debian package holds program, unit and configuration', () => {
   const files = run('dpkg-deb', '--contents', path)
@@ -29,8 +36,7 @@ test('the Debian package depends on every library the program is linked to', () 
   const where = Object.fromEntries([...run('ldd', program).matchAll(/(\S+) => (\S+)/g)].map((m) => [m[1], m[2]]))
   assert.ok(linked.length > 0)
   for (const library of linked) {
-    const real = run('realpath', where[library]).trim()
-    const owner = run('dpkg', '-S', `*/${real.split('/').pop()}`).split(':')[0]
+    const owner = ownerOf(where[library])
     assert.match(depends, new RegExp(`\\b${owner.replace(/[.+]/g, '\\$&')}\\b`), `${library} is in ${owner}`)
   }
 })
