@@ -13,6 +13,7 @@ extern const struct command cmd_mailing_put, cmd_mailing_import, cmd_mailing_sta
 extern const struct command cmd_source_put, cmd_source_list, cmd_source_show, cmd_source_backfill, cmd_source_cancel;
 extern const struct command cmd_check;
 extern const struct command cmd_demo;
+extern const struct command cmd_bench_events;
 extern const struct command cmd_simulate_mailgun;
 extern const struct command cmd_version;
 
@@ -38,6 +39,7 @@ const struct command *const commands[] = {
     &cmd_source_cancel,
     &cmd_check,
     &cmd_demo,
+    &cmd_bench_events,
     &cmd_simulate_mailgun,
     &cmd_version,
     NULL,

@@ -1,0 +1,353 @@
+/*
+ * cmd_bench_events.c - how fast reports become figures.
+ *
+ *     apply       parsed events in memory -> ledger, 3,000 a commit, every rule in force
+ *     end_to_end  simulated provider -> HTTP -> JSON -> parser -> ledger, through a real daemon
+ *
+ * Apply works on a store of --messages messages in mailings of 100,000; its
+ * events are the reports of the newest ones. Both commit durably
+ * (synchronous=FULL) before the next group begins.
+ */
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json_write.h"
+#include "base/log.h"
+#include "engine/import.h"
+#include "engine/ledger.h"
+#include "engine/simulate_render.h"
+#include "engine/simulate_truth.h"
+#include "engine/tenants.h"
+#include "main/cli.h"
+#include "main/progress.h"
+#include "main/rig.h"
+#include "main/show.h"
+
+#define MAILING_SIZE     100000
+#define MESSAGES         1000000
+#define GROUP_EVENTS     3000
+#define CURRENT_MAILINGS 2 /* whose reports come in while apply is measured */
+#define GROUPS_MAX       10000
+#define MEMORY_BYTES     (64u << 20)
+#define END_RECIPIENTS   100000
+#define SYNC_ROUNDS      101
+#define COMPRESS_MILLI   INT64_C(86400000000) /* a day in a millisecond: everything is there to be read at once */
+
+struct bench {
+    struct cli *cli;
+    struct op *op;
+    struct store *store;
+    char directory[256];
+    char mailing[32];
+    struct sim *sim;
+    struct import_chunk chunk;
+    struct import_line lines[IMPORT_CHUNK_LINES];
+    struct provider_event *events;
+    size_t count;
+    int64_t *group_us; /* of each commit */
+    size_t groups;
+    int64_t results[RESULT_COUNT];
+    struct progress progress;
+};
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static double percentile_ms(int64_t *values, size_t count, double share)
+{
+    if (count == 0)
+        return 0;
+    qsort(values, count, sizeof *values, by_value);
+    return (double)values[(size_t)(share * (double)(count - 1))] / 1000;
+}
+
+/* Median of an fdatasync of 4 KiB in the directory, ms. */
+static double sync_ms(const char *directory)
+{
+    char path[300], bytes[4096] = { 1 };
+    int64_t took_us[SYNC_ROUNDS];
+    snprintf(path, sizeof path, "%s/sync-probe", directory);
+    int fd = open(path, O_CREAT | O_RDWR | O_TRUNC, 0600);
+    if (fd < 0)
+        return 0;
+    size_t n = 0;
+    for (; n < SYNC_ROUNDS; n++) {
+        int64_t began_us = clock_mono_us();
+        if (pwrite(fd, bytes, sizeof bytes, (off_t)(n * sizeof bytes)) != sizeof bytes || fdatasync(fd) != 0)
+            break;
+        took_us[n] = clock_mono_us() - began_us;
+    }
+    close(fd);
+    unlink(path);
+    return percentile_ms(took_us, n, 0.5);
+}
+
+static enum err make_mailing(struct op *op, struct tx *tx, void *arg)
+{
+    struct bench *b = arg;
+    struct tenant tenant;
+    struct mailing mailing;
+    struct tenant_put tenant_put = { .timezone = S("Europe/London") };
+    struct mailing_put put = { .tenant = S(RIG_TENANT), .track_opens = true, .track_clicks = true };
+    TRY(tenant_store(op, tx, S(RIG_TENANT), &tenant_put, &tenant));
+    return mailing_store(op, tx, str_of(b->mailing), &put, &mailing);
+}
+
+static enum err import_chunk(struct op *op, struct tx *tx, void *arg)
+{
+    return import_apply(op, tx, &((struct bench *)arg)->chunk);
+}
+
+static void fill_line(struct bench *b, struct import_line *line, uint32_t no)
+{
+    struct sim_recipient recipient;
+    sim_recipient(b->sim, no, &recipient);
+    *line = (struct import_line){ .number = no + 1,
+                                  .recipient = arena_str(b->op->arena, recipient.address),
+                                  .member = arena_str(b->op->arena, recipient.member),
+                                  .provider_message_id = arena_str(b->op->arena, recipient.provider_message_id),
+                                  .channel = CHANNEL_EMAIL,
+                                  .key = KEY_NORMAL,
+                                  .created_at_us = INT64_MIN };
+}
+
+static enum err open_mailing(struct bench *b, int64_t n)
+{
+    snprintf(b->mailing, sizeof b->mailing, "mailing-%lld", (long long)n);
+    if (b->sim)
+        sim_close(b->sim);
+    struct sim_config config = { .seed = (uint64_t)n + 1,
+                                 .mailing = str_of(b->mailing),
+                                 .recipients = MAILING_SIZE,
+                                 .start_us = b->op->now_us - INT64_C(172800000000),
+                                 .compress_milli = 1000 };
+    return sim_open(b->op, &config, &b->sim);
+}
+
+static enum err import_mailing(struct bench *b, int64_t n)
+{
+    TRY(open_mailing(b, n));
+    TRY(store_write(b->op, b->store, make_mailing, b));
+    for (uint32_t no = 0; no < MAILING_SIZE; no += IMPORT_CHUNK_LINES) {
+        arena_reset(b->op->arena);
+        b->chunk = (struct import_chunk){
+            .kind = IMPORT_MAILING, .mailing = str_of(b->mailing), .lines = b->lines, .count = IMPORT_CHUNK_LINES
+        };
+        for (uint32_t i = 0; i < IMPORT_CHUNK_LINES; i++)
+            fill_line(b, &b->lines[i], no + i);
+        TRY(store_write(b->op, b->store, import_chunk, b));
+        progress_at(&b->progress, n * MAILING_SIZE + no);
+    }
+    return OK;
+}
+
+static enum err apply_group(struct op *op, struct tx *tx, void *arg)
+{
+    struct bench *b = arg;
+    for (size_t i = 0; i < b->count; i++) {
+        enum event_result result;
+        TRY(ledger_apply(op, tx, S(RIG_SOURCE), 1, 1, &b->events[i], &result));
+        b->results[result]++;
+    }
+    return OK;
+}
+
+/* The reports of one mailing in order of time, 3,000 a commit; only the commits are timed. */
+static enum err apply_mailing(struct bench *b, int64_t n, int64_t *ret_us)
+{
+    TRY(open_mailing(b, n));
+    struct sim_query query = { .begin_us = 0, .end_us = INT64_MAX, .types = SIM_TYPES_ALL };
+    static struct sim_event page[GROUP_EVENTS];
+    for (;;) {
+        arena_reset(b->op->arena);
+        size_t got = sim_page(b->sim, &query, INT64_MAX, page, GROUP_EVENTS);
+        if (got == 0)
+            return OK;
+        for (b->count = 0; b->count < got; b->count++) {
+            TRY(sim_provider_event(b->op, b->sim, &page[b->count], &b->events[b->count]));
+            provider_event_key(&b->events[b->count], store_hash_key(b->store), S(RIG_SOURCE));
+        }
+        query.place = sim_place_of(&page[got - 1]);
+        query.from_place = true;
+        int64_t began_us = clock_mono_us();
+        TRY(store_write(b->op, b->store, apply_group, b));
+        int64_t took_us = clock_mono_us() - began_us;
+        *ret_us += took_us;
+        if (b->groups < GROUPS_MAX)
+            b->group_us[b->groups++] = took_us;
+    }
+}
+
+static enum err bench_apply(struct bench *b, int64_t messages, double *ret_rate)
+{
+    struct store_config config = { .directory = b->directory };
+    struct arena *outer = b->op->arena;
+    int64_t took_us = 0, mailings = (messages + MAILING_SIZE - 1) / MAILING_SIZE;
+    TRY(store_open(b->op, &config, &b->store));
+    b->op->arena = arena_new(MEMORY_BYTES);
+    progress_begin(&b->progress, "filling the store", mailings * MAILING_SIZE, false);
+    enum err err = OK;
+    for (int64_t n = 0; n < mailings && err == OK; n++)
+        err = import_mailing(b, n);
+    progress_end(&b->progress);
+    for (int64_t n = mailings > CURRENT_MAILINGS ? mailings - CURRENT_MAILINGS : 0; n < mailings && err == OK; n++)
+        err = apply_mailing(b, n, &took_us);
+    int64_t applied = 0;
+    for (int i = 0; i < RESULT_COUNT; i++)
+        applied += b->results[i];
+    *ret_rate = took_us ? (double)applied * 1e6 / (double)took_us : 0;
+    if (b->sim)
+        sim_close(b->sim);
+    b->sim = NULL;
+    arena_free(b->op->arena);
+    b->op->arena = outer;
+    store_close(b->store);
+    return err;
+}
+
+struct end_to_end {
+    double rate;
+    int64_t events;
+    double seconds;
+};
+
+/* From the moment the source is put until every event was read once. */
+static enum err run_end_to_end(struct rig *rig, struct end_to_end *ret)
+{
+    struct sim_truth truth;
+    struct str json;
+    sim_truth(stand_in_model(rig->stand_in), &truth);
+    TRY(rig_import(rig, NULL, NULL));
+    int64_t began_us = clock_mono_us(), want = truth.delivered + truth.opened + truth.clicked, have = 0;
+    TRY(rig_read(rig));
+    while (have < want && clock_mono_us() - began_us < INT64_C(300000000)) {
+        usleep(20000);
+        TRY(rig_call(rig, "GET", "/v1/mailings/" RIG_MAILING "/stats", (struct str){ 0 }, &json));
+        have = rig_number(rig->op, json, "delivered") + rig_number(rig->op, json, "opened") +
+               rig_number(rig->op, json, "clicked");
+    }
+    ret->seconds = (double)(clock_mono_us() - began_us) / 1e6;
+    ret->events = truth.real;
+    ret->rate = (double)truth.real / ret->seconds;
+    return have >= want ? OK : fail(rig->op, ERR_IO, "the events were not read within 300 s");
+}
+
+static enum err bench_end_to_end(struct bench *b, int64_t recipients, struct end_to_end *ret)
+{
+    struct rig rig;
+    struct rig_config config = { .model = { .seed = 7,
+                                            .mailing = S(RIG_MAILING),
+                                            .recipients = (uint32_t)recipients,
+                                            .start_us = clock_wall_us() / 1000 * 1000 - INT64_C(5000000),
+                                            .compress_milli = COMPRESS_MILLI },
+                                 .every = "1s",
+                                 .margin = "0s",
+                                 .recheck_1 = "1h",
+                                 .recheck_2 = "2h" };
+    TRY(rig_start(b->op, &config, &rig));
+    enum err err = run_end_to_end(&rig, ret);
+    rig_stop(&rig);
+    return err;
+}
+
+static void member_decimal(struct json_writer *w, const char *name, double value, int places)
+{
+    double unit = 1;
+    for (int i = 0; i < places; i++)
+        unit *= 10;
+    json_put_name(w, name);
+    json_put_decimal(w, (int64_t)(value * unit + 0.5), places);
+}
+
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place)
+{
+    (void)info;
+    (void)kind;
+    (void)place;
+    return remove(path);
+}
+
+static enum err run_all(struct bench *b, int64_t messages, int64_t recipients)
+{
+    double apply_rate = 0, sync = sync_ms(b->directory);
+    struct end_to_end end = { 0 };
+    int64_t began_us = clock_mono_us();
+    TRY(bench_apply(b, messages, &apply_rate));
+    int64_t apply_bytes = rig_peak_bytes();
+    if (recipients > 0)
+        TRY(bench_end_to_end(b, recipients, &end));
+    struct buf buf;
+    struct json_writer w;
+    buf_init_arena(&buf, b->op->arena, 4096);
+    json_write_init(&w, &buf);
+    json_object_begin(&w);
+    json_member_str(&w, "bench", S("events"));
+    json_member_str(&w, "engine", S("sqlite"));
+    member_decimal(&w, "rate_per_second", apply_rate, 0);
+    member_decimal(&w, "p50_ms", percentile_ms(b->group_us, b->groups, 0.5), 3);
+    member_decimal(&w, "p99_ms", percentile_ms(b->group_us, b->groups, 0.99), 3);
+    json_member_int(&w, "rss_bytes", apply_bytes);
+    member_decimal(&w, "seconds", (double)(clock_mono_us() - began_us) / 1e6, 1);
+    json_member_int(&w, "clients", 1);
+    member_decimal(&w, "sync_ms", sync, 3);
+    json_member_int(&w, "messages", messages);
+    json_member_int(&w, "events_per_commit", GROUP_EVENTS);
+    member_decimal(&w, "end_to_end_per_second", end.rate, 0);
+    json_member_int(&w, "end_to_end_events", end.events);
+    member_decimal(&w, "end_to_end_seconds", end.seconds, 2);
+    json_object_end(&w);
+    show_json(buf_str(&buf));
+    return OK;
+}
+
+static int bench_events_run(struct cli *cli)
+{
+    int64_t messages = MESSAGES, recipients = END_RECIPIENTS;
+    if (!cli_int(cli, "messages", MAILING_SIZE, INT64_C(100000000), &messages) ||
+        !cli_int(cli, "recipients", 0, SIM_RECIPIENTS_MAX, &recipients))
+        return CLI_USAGE;
+    struct bench *b = calloc(1, sizeof *b);
+    const char *base = getenv("TMPDIR");
+    if (!b)
+        abort();
+    b->cli = cli;
+    b->op = &cli->op;
+    b->events = malloc(GROUP_EVENTS * sizeof *b->events);
+    b->group_us = malloc(GROUPS_MAX * sizeof *b->group_us);
+    snprintf(b->directory, sizeof b->directory, "%s/posthouse-bench-XXXXXX", base ? base : "/tmp");
+    log_setup(LOG_LEVEL_ERROR, LOG_FORM_LOGFMT);
+    if (!b->events || !b->group_us || !mkdtemp(b->directory))
+        return cli_fail(cli, CLI_REFUSED, "cannot make a temporary directory like %s", b->directory);
+    enum err err = run_all(b, messages, recipients);
+    nftw(b->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    free(b->events);
+    free(b->group_us);
+    free(b);
+    return err == OK ? CLI_DONE : cli_fail_op(cli);
+}
+
+static const struct cli_option bench_events_options[] = {
+    { "messages", "N", "in the store while events are applied (default 1000000)" },
+    { "recipients", "N", "of the mailing that is read over HTTP (default 100000, 0: leave it out)" },
+    { 0 },
+};
+
+extern const struct command cmd_bench_events;
+const struct command cmd_bench_events = {
+    .noun = "bench",
+    .verb = "events",
+    .operands = "",
+    .summary = "how many provider events a second become figures",
+    .text = "Prints one line of JSON: rate_per_second is applied events a second, parsed ones in memory,\n"
+            "3,000 to a durable commit; end_to_end_per_second the same from a simulated provider over HTTP.\n",
+    .options = bench_events_options,
+    .run = bench_events_run,
+};
