@@ -6,7 +6,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "main/settings.h"
+#include "engine/agent.h"
+#include "net/http_client.h"
 #include "net/http_server.h"
+#include "relay/poller.h"
 #include "serve/access.h"
 #include "serve/api.h"
 #include "serve/metrics.h"
@@ -20,8 +23,14 @@ struct daemon {
     struct store *store;
     struct loop *loop;
     struct http_server *http;
+    struct loop *relay; /* polls and follow-up tasks, apart from the doors */
+    struct http_client *client;
+    struct agent_list *agents;
+    struct poller *poller;
     struct api api;
 };
+
+#define NODE_NAME "main" /* one daemon on one store: the name of its leases stays over restarts */
 
 static enum err open_store(struct op *op, struct daemon *daemon)
 {
@@ -69,6 +78,22 @@ static enum err open_http(struct op *op, struct daemon *daemon, int listen_fd)
     return OK;
 }
 
+/* Reads the sources. --dev lets it reach a simulator on this machine. */
+static enum err start_relay(struct op *op, struct daemon *daemon)
+{
+    TRY(agent_list_new(op, (struct str){ 0 }, &daemon->agents));
+    daemon->relay = loop_start("relay");
+    struct http_client_config client = { .allow_loopback = daemon->api.config.dev };
+    daemon->client = http_client_open(daemon->relay, &client);
+    struct poller_config config = { .store = daemon->store,
+                                    .loop = daemon->relay,
+                                    .client = daemon->client,
+                                    .node = NODE_NAME,
+                                    .agents = daemon->agents };
+    daemon->poller = poller_start(&config);
+    return OK;
+}
+
 static enum err start_all(struct op *op, struct daemon *daemon, const struct daemon_config *config)
 {
     TRY(open_store(op, daemon));
@@ -80,6 +105,7 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
     };
     TRY(store_read(op, daemon->store, load_tokens, daemon));
     api_open(&daemon->api, op->now_us);
+    TRY(start_relay(op, daemon));
     daemon->loop = loop_start("http");
     return open_http(op, daemon, config->listen_fd);
 }
@@ -113,8 +139,15 @@ void daemon_stop(struct daemon *daemon)
     metrics_server(NULL);
     if (daemon->http)
         http_server_close(daemon->http, conf_ms(daemon->conf, "server", "stop"));
+    if (daemon->poller)
+        poller_stop(daemon->poller);
+    if (daemon->client)
+        http_client_close(daemon->client);
+    if (daemon->relay)
+        loop_stop(daemon->relay);
     if (daemon->loop)
         loop_stop(daemon->loop);
+    agent_list_free(daemon->agents);
     if (daemon->store)
         store_close(daemon->store);
     api_close(&daemon->api);
