@@ -1,5 +1,8 @@
 // The Debian package holds what it should, and names the libraries the program needs.
 import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 
@@ -49,4 +52,29 @@ test('the unit starts the installed program and waits until it answers', () => {
   assert.match(unit, /^ExecStart=\/usr\/bin\/posthouse serve /m)
   assert.match(unit, /^Type=notify$/m)
   assert.doesNotMatch(unit, /@[A-Z]+@/)
+})
+
+test('every default that the sample configuration shows is the default', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'posthouse-conf-'))
+  const file = join(folder, 'posthouse.conf')
+  const show = (...args) => run(program, 'config', 'show', ...args).replace(/ +# default$/gm, '').replace(/^# /gm, '')
+  const sample = readFileSync('packaging/posthouse.conf', 'utf8').replace(/^#(?=[a-z_]+ = )/gm, '')
+  writeFileSync(file, '')
+  const empty = show(file)
+  writeFileSync(file, sample)
+  const filled = show(file)
+  rmSync(folder, { recursive: true })
+  assert.equal(filled, empty)
+})
+
+test('the example sources of the sample configuration are ones the daemon takes', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'posthouse-conf-'))
+  const file = join(folder, 'posthouse.conf')
+  for (const name of ['mailgun.key', 'mailgun-signing.key']) writeFileSync(join(folder, name), 'key\n')
+  const examples = readFileSync('packaging/posthouse.conf', 'utf8').match(/^# {3}\S.*$/gm)
+  writeFileSync(file, examples.join('\n').replace(/^# {3}/gm, '').replaceAll('/etc/posthouse', folder) + '\n')
+  const done = spawnSync(program, ['config', 'check', file], { encoding: 'utf8' })
+  rmSync(folder, { recursive: true })
+  assert.equal(done.status, 0, done.stderr + done.stdout)
+  assert.match(examples.join('\n'), /\[source mg\]/)
 })
