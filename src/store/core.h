@@ -126,13 +126,16 @@ void post_refuse(struct post *post, enum err err, const char *sentence, int64_t 
 /* The writer: its queue always, its thread when start is called. */
 enum err writer_new(struct op *op, struct store *store, struct writer **ret_writer);
 enum err writer_start(struct op *op, struct writer *writer);
-void writer_free(struct writer *writer); /* runs what waits, stops the thread */
+void writer_stop(struct writer *writer); /* the thread runs what waits and ends */
+void writer_free(struct writer *writer);
 void writer_deliver(void *writer, struct post *post);
 int64_t writer_waiting(const struct writer *writer);
 int writer_turn(struct writer *writer); /* one group in the calling thread */
 
 /* The reader pool. */
 enum err readers_start(struct op *op, struct store *store, int threads, struct readers **ret_readers);
+void readers_stop(struct readers *readers); /* the threads run what waits and end; what comes later waits for: */
+int readers_turn(struct readers *readers, struct conn *conn); /* in the calling thread, all that waits */
 void readers_free(struct readers *readers);
 void readers_deliver(void *readers, struct post *post);
 int64_t readers_waiting(struct readers *readers);

@@ -127,6 +127,7 @@ enum err readers_start(struct op *op, struct store *store, int threads, struct r
             conn_close(reader->conn);
     }
     if (err != OK) {
+        readers_stop(pool);
         readers_free(pool);
         return err;
     }
@@ -134,10 +135,8 @@ enum err readers_start(struct op *op, struct store *store, int threads, struct r
     return OK;
 }
 
-void readers_free(struct readers *pool)
+void readers_stop(struct readers *pool)
 {
-    if (!pool)
-        return;
     pthread_mutex_lock(&pool->lock);
     pool->stop = true;
     pthread_cond_broadcast(&pool->some);
@@ -146,6 +145,27 @@ void readers_free(struct readers *pool)
         thread_join(&pool->reader[i].thread);
         conn_close(pool->reader[i].conn);
     }
+    pool->threads = 0;
+}
+
+int readers_turn(struct readers *pool, struct conn *conn)
+{
+    int n = 0;
+    struct post *post;
+    assert(pool->stop); /* so that taking does not wait */
+    while ((post = readers_take(pool))) {
+        snapshot_run(pool->store, conn, post);
+        post_send(post);
+        n++;
+    }
+    return n;
+}
+
+void readers_free(struct readers *pool)
+{
+    if (!pool)
+        return;
+    assert(pool->threads == 0);
     pthread_cond_destroy(&pool->some);
     pthread_mutex_destroy(&pool->lock);
     free(pool);

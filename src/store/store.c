@@ -258,9 +258,64 @@ static void store_last_checkpoint(struct store *store)
     conn_checkpoint(&op, store->conn, true);
 }
 
+/* The connection of store_read, opened when first used; in memory there is only the writer's. */
+static enum err reader_conn(struct op *op, struct store *store, struct conn **ret_conn)
+{
+    if (store->config.read_only || !store->path) {
+        *ret_conn = store->conn;
+        return OK;
+    }
+    if (!store->reader)
+        TRY(conn_open(op, store, store->path, CONN_READER, &store->reader));
+    *ret_conn = store->reader;
+    return OK;
+}
+
+/* Without threads: all reads that wait. */
+static int reads_turn(struct store *store)
+{
+    int n = 0;
+    struct post *oldest = NULL;
+    while (store->waiting_read) { /* newest first: turn it round */
+        struct post *post = store->waiting_read;
+        store->waiting_read = post->next;
+        post->next = oldest;
+        oldest = post;
+    }
+    while (oldest) {
+        struct post *post = oldest;
+        struct conn *conn;
+        oldest = post->next;
+        enum err err = reader_conn(&post->op, store, &conn);
+        if (err == OK)
+            snapshot_run(store, conn, post);
+        else
+            post_refuse(post, ERR_UNAVAILABLE, "the database cannot be read", RETRY_AFTER_S);
+        post_send(post);
+        n++;
+    }
+    return n;
+}
+
+/* Stops the threads, then runs here what is still on its way between writer and readers. */
+static void store_drain(struct store *store)
+{
+    if (!store->writer)
+        return;
+    if (store->readers)
+        readers_stop(store->readers);
+    writer_stop(store->writer);
+    int n = 1;
+    while (n > 0 && !store_is_dead(store)) {
+        n = writer_turn(store->writer);
+        n += store->readers ? readers_turn(store->readers, store->conn) : reads_turn(store);
+    }
+}
+
 void store_close(struct store *store)
 {
-    readers_free(store->readers); /* first: what they read may go on to the writer */
+    store_drain(store);
+    readers_free(store->readers);
     writer_free(store->writer);
     for (int i = 0; store_families[i]; i++)
         if (store->state[i] && store_families[i]->close)
@@ -351,19 +406,6 @@ enum err store_write(struct op *op, struct store *store, enum err (*fn)(struct o
     return call_end(&call);
 }
 
-/* The connection of store_read, opened when first used; in memory there is only the writer's. */
-static enum err reader_conn(struct op *op, struct store *store, struct conn **ret_conn)
-{
-    if (store->config.read_only || !store->path) {
-        *ret_conn = store->conn;
-        return OK;
-    }
-    if (!store->reader)
-        TRY(conn_open(op, store, store->path, CONN_READER, &store->reader));
-    *ret_conn = store->reader;
-    return OK;
-}
-
 enum err store_read(struct op *op, struct store *store, enum err (*fn)(struct op *op, struct tx *tx, void *arg),
                     void *arg)
 {
@@ -378,31 +420,6 @@ enum err store_read(struct op *op, struct store *store, enum err (*fn)(struct op
     }
     pthread_mutex_unlock(&store->reader_lock);
     return err;
-}
-
-static int reads_turn(struct store *store)
-{
-    int n = 0;
-    struct post *oldest = NULL;
-    while (store->waiting_read) { /* newest first: turn it round */
-        struct post *post = store->waiting_read;
-        store->waiting_read = post->next;
-        post->next = oldest;
-        oldest = post;
-    }
-    while (oldest) {
-        struct post *post = oldest;
-        struct conn *conn;
-        oldest = post->next;
-        enum err err = reader_conn(&post->op, store, &conn);
-        if (err == OK)
-            snapshot_run(store, conn, post);
-        else
-            post_refuse(post, ERR_UNAVAILABLE, "the database cannot be read", RETRY_AFTER_S);
-        post_send(post);
-        n++;
-    }
-    return n;
 }
 
 int store_turn(struct store *store)

@@ -4,8 +4,7 @@
  * Within a transaction deltas add up in RAM; before COMMIT each mailing and
  * each (cohort, status) touched is one update in key order (LED-15). A reader
  * sees only committed figures; inside the transaction the functions that get
- * add what is pending. On PostgreSQL the flush appends delta rows instead
- *.
+ * add what is pending.
  */
 #pragma once
 

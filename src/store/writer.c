@@ -175,17 +175,21 @@ enum err writer_start(struct op *op, struct writer *writer)
     return OK;
 }
 
+void writer_stop(struct writer *writer)
+{
+    if (!writer->started)
+        return;
+    atomic_store(&writer->stop, true);
+    mailbox_nudge(&writer->box);
+    thread_join(&writer->thread);
+    writer->started = false;
+}
+
 void writer_free(struct writer *writer)
 {
     if (!writer)
         return;
-    if (writer->started) {
-        atomic_store(&writer->stop, true);
-        mailbox_nudge(&writer->box);
-        thread_join(&writer->thread);
-    }
-    while (!store_is_dead(writer->store) && writer_turn(writer) > 0)
-        continue;
+    assert(!writer->started);
     arena_free(writer->arena);
     free(writer);
 }

@@ -125,16 +125,20 @@ TEST(writer, serves_calls_that_wait_for_their_answer)
     fixture_end(&f);
 }
 
-TEST(writer, runs_what_waits_before_it_stops)
+TEST(writer, brings_everything_home_before_it_stops)
 {
     start_threads();
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < TRIPS; i++)
         send_trip(i);
-    await(100);
-    fixture_reopen(&f);
+    store_close(f.store); /* with posts waiting, running and between the threads */
+    for (int i = 0; i < TRIPS; i++) {
+        EQ(sem_trywait(&home), 0);
+        EQ(trips[i].post.err, OK);
+    }
     int64_t n = 0;
+    fixture_open(&f);
     READS(&f, clicked_of, &n);
-    EQ(n, 100);
+    EQ(n, TRIPS);
     fixture_end(&f);
 }
 
