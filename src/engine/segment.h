@@ -4,10 +4,10 @@
  *     begin        position                stop                      end
  *       |---- read ----|------ chain --------|.... behind a hole ......|
  *
- * `position` is where the committed pages have come to; it is the only thing
- * that survives. A chain starts with a request for [position, stop) and goes
- * on with the token of each page until one is empty. A fresh chain may start
- * at the position at any time: what comes twice is recognised.
+ * `position` is where the committed pages have come to (SRC-2); it is the only
+ * thing that survives. An empty first page moves it to the end (SRC-8). A chain starts with a request for [position,
+ * stop) and goes on with the token of each page until one is empty. A fresh chain may start at the position at any
+ * time: what comes twice is recognised.
  *
  * A page that cannot be read (SRC-18) is asked for again, five times; then with
  * half the limit, down to one item, each twice. Then the place of the item that
