@@ -5,6 +5,7 @@
 
 #include "base/json_write.h"
 #include "main/cli.h"
+#include "main/daemon.h"
 #include "main/settings.h"
 #include "serve/access.h"
 #include "serve/api.h"
@@ -14,7 +15,7 @@
 static int read_settings(struct cli *cli, struct conf **ret_conf, const char **ret_file)
 {
     struct settings_flags flags = { .config = cli->operand_count ? cli->operands[0] : cli_option(cli, "config") };
-    if (settings_read(&cli->op, &flags, ret_conf, ret_file) != OK || settings_check(&cli->op, *ret_conf) != OK)
+    if (settings_read(&cli->op, &flags, ret_conf, ret_file) != OK || daemon_check(&cli->op, *ret_conf) != OK)
         return cli_fail_op(cli);
     return CLI_DONE;
 }

@@ -17,6 +17,8 @@
 #include "main/notify.h"
 #include "main/settings.h"
 
+#define CONF_MEMORY_MAX (64u << 20) /* of one configuration with everything it names */
+
 static struct settings_flags flags_of(const struct cli *cli)
 {
     return (struct settings_flags){
@@ -67,30 +69,39 @@ static void say_ready(const struct daemon *daemon)
     notify_send("READY=1");
 }
 
-/* A configuration that cannot be read or has a mistake changes nothing. */
-static void reload(struct cli *cli, struct daemon *daemon, const struct settings_flags *flags)
+/* The configuration in force and its memory. */
+struct held {
+    struct settings_flags flags;
+    struct arena *arena; /* of the newest configuration; NULL: the command's own */
+};
+
+/* A configuration that cannot be read or has a mistake changes nothing. The one before is forgotten when its successor
+ * is in force. */
+static void reload(struct daemon *daemon, struct held *held)
 {
     char state[64];
     snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_us());
     notify_send(state);
     struct op op;
-    op_init(&op, cli->op.arena, clock_wall_us());
     struct conf *conf;
-    enum err err = settings_read(&op, flags, &conf, NULL);
-    if (err == OK)
-        err = settings_check(&op, conf);
+    op_init(&op, arena_new(CONF_MEMORY_MAX), clock_wall_us());
+    enum err err = settings_read(&op, &held->flags, &conf, NULL);
     if (err == OK)
         err = daemon_reload(&op, daemon, conf);
+    struct arena *unused = err == OK ? held->arena : op.arena;
     if (err == OK) {
+        held->arena = op.arena;
         set_up_log(conf);
         log_info("configuration read again");
     } else {
         log_error("configuration not taken over", LOG_ERROR_OF(&op));
     }
+    if (unused)
+        arena_free(unused);
     notify_send("READY=1");
 }
 
-static void run_until_stopped(struct cli *cli, struct daemon *daemon, const struct settings_flags *flags)
+static void run_until_stopped(struct daemon *daemon, struct held *held)
 {
     sigset_t signals;
     wanted_signals(&signals);
@@ -103,7 +114,7 @@ static void run_until_stopped(struct cli *cli, struct daemon *daemon, const stru
             notify_send("STOPPING=1");
             return;
         }
-        reload(cli, daemon, flags);
+        reload(daemon, held);
     }
 }
 
@@ -114,10 +125,10 @@ static int serve_run(struct cli *cli)
     sigprocmask(SIG_BLOCK, &signals, NULL); /* before any thread: only the main thread takes them */
     tune_process();
 
-    struct settings_flags flags = flags_of(cli);
+    struct held held = { .flags = flags_of(cli) };
     struct daemon_config config = { .listen_fd = notify_listen_fd() };
     struct conf *conf;
-    if (settings_read(&cli->op, &flags, &conf, NULL) != OK || settings_check(&cli->op, conf) != OK)
+    if (settings_read(&cli->op, &held.flags, &conf, NULL) != OK || daemon_check(&cli->op, conf) != OK)
         return cli_fail(cli, CLI_USAGE, "%s", cli->op.error);
     set_up_log(conf);
     config.conf = conf;
@@ -126,8 +137,10 @@ static int serve_run(struct cli *cli)
     if (daemon_start(&cli->op, &config, &daemon) != OK)
         return cli_fail_op(cli);
     say_ready(daemon);
-    run_until_stopped(cli, daemon, &flags);
+    run_until_stopped(daemon, &held);
     daemon_stop(daemon);
+    if (held.arena)
+        arena_free(held.arena);
     log_info("stopped");
     return CLI_DONE;
 }

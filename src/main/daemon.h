@@ -17,9 +17,13 @@
 struct daemon;
 
 struct daemon_config {
-    const struct conf *conf; /* checked (settings.h); must outlive the daemon */
+    const struct conf *conf; /* checked; must outlive the daemon */
     int listen_fd;           /* above 0: a listening socket handed over (notify.h) */
 };
+
+/* Everything that can be wrong with a configuration without opening the store: addresses, what it declares, the files
+ * it names. ERR_INVALID, ERR_IO with a sentence. Not while a daemon runs in this process. */
+enum err daemon_check(struct op *op, const struct conf *conf);
 
 /* Starts all of it; the doors are open when it returns. ERR_CONFLICT when another daemon holds the store, ERR_FORBIDDEN
  * for a public address without any token, other errors with a sentence. Nothing is left running after an error. */

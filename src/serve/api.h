@@ -15,16 +15,19 @@
 
 struct inflight;
 struct tokens; /* access.h */
-struct poller; /* of relay; doors only hand wishes on through the hooks below */
+struct sns_certs;
+struct agent_list;
+struct cidr_list;
 
 struct api_config {
     struct store *store;
     struct tokens *tokens;
     bool dev;             /* no token needed on loopback, signatures without key accepted */
     const char *database; /* "sqlite:/var/lib/posthouse", for the overview */
-    /* A source was put, changed or asked for a backfill: whoever polls should look again. NULL in tests. */
-    void (*source_changed)(void *data, uint32_t source_no);
-    void *data;
+    /* For webhooks; NULL in tests. */
+    struct sns_certs *certs;
+    const struct agent_list *agents;
+    const struct cidr_list *networks;
 };
 
 struct api {
