@@ -1,0 +1,186 @@
+// The daemon as a process: start, configuration, signals, service managers.
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import net from 'node:net'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { cli, Daemon, folder, program, startDaemon, until } from './lib/daemon.mjs'
+
+test('one line says that the daemon answers, and nothing else is on stdout', async () => {
+  const daemon = await startDaemon()
+  assert.match(daemon.stdout, /^posthouse ready http=127\.0\.0\.1:\d+ worker=\S+ database=sqlite:\S+\n$/)
+  assert.equal((await daemon.get('/livez')).status, 200)
+  assert.equal(await daemon.stop(), 0)
+  assert.match(daemon.stdout, /^[^\n]+\n$/)
+})
+
+test('SIGTERM and SIGINT end it with exit code 0, and what was answered is there again', async () => {
+  const daemon = await startDaemon()
+  await daemon.put('/v1/tenants/t-1', { timezone: 'Asia/Tokyo' })
+  assert.equal(await daemon.stop(), 0)
+  await daemon.start()
+  assert.equal((await daemon.get('/v1/tenants/t-1')).body.timezone, 'Asia/Tokyo')
+  daemon.signal('SIGINT')
+  assert.deepEqual(await daemon.ended, { code: 0, signal: null })
+})
+
+test('what was answered survives SIGKILL', async () => {
+  const daemon = await startDaemon()
+  for (let i = 0; i < 20; i++) {
+    assert.equal((await daemon.put(`/v1/tenants/t-${i}`, {})).status, 200)
+    if (i % 5 === 4) {
+      await daemon.kill()
+      await daemon.start()
+    }
+  }
+  for (let i = 0; i < 20; i++) assert.equal((await daemon.get(`/v1/tenants/t-${i}`)).status, 200)
+  await daemon.stop()
+})
+
+test('a second daemon on the same data is refused', async () => {
+  const daemon = await startDaemon()
+  const second = cli(['serve', '--data', daemon.data, '--http', '127.0.0.1:0'])
+  assert.equal(second.status, 1)
+  assert.match(second.stderr, /held|running|another/)
+  await daemon.stop()
+})
+
+test('an address that is taken is refused with the reason', async () => {
+  const daemon = await startDaemon()
+  const second = cli(['serve', '--data', folder(), '--http', daemon.http])
+  assert.equal(second.status, 1)
+  assert.match(second.stderr, /address already in use/)
+  await daemon.stop()
+})
+
+test('PostgreSQL is refused with a clear sentence', () => {
+  for (const command of [['serve'], ['check'], ['token', 'create', 'n', '--scope', 'read']]) {
+    const refused = cli([...command, '--database', 'postgres://127.0.0.1/posthouse'])
+    assert.equal(refused.status, 2, command.join(' '))
+    assert.match(refused.stderr, /PostgreSQL is not built into this version/)
+  }
+})
+
+// A configuration with a mistake, and what is said about it.
+function mistake(text) {
+  const file = join(folder(), 'posthouse.conf')
+  writeFileSync(file, text)
+  const checked = cli(['config', 'check', file])
+  assert.equal(checked.status, 1, text)
+  const served = cli(['serve', '--config', file, '--data', folder()])
+  assert.equal(served.status, 2, text)
+  return checked.stderr.split('\n')[0]
+}
+
+test('mistakes in the configuration stop the start, with line and suggestion', () => {
+  assert.match(mistake('[server]\nhtpp = 127.0.0.1:0\n'), /posthouse\.conf:2: .*htpp.*http/)
+  assert.match(mistake('[sever]\n'), /posthouse\.conf:1: .*sever.*server/)
+  assert.match(mistake('[server]\nhttp = nonsense\n'), /\[server\] http/)
+  assert.match(mistake('[log]\nlevel = loud\n'), /:2: .*debug.*info.*warn.*error/)
+  assert.match(mistake('[tenant t-1]\ntimezone = Mars/Olympus\n'), /\[tenant t-1\] line 2: .*Mars\/Olympus/)
+  assert.match(mistake('[tenant t-1]\nretention.email = 2d\n'), /\[tenant t-1\] line 2: .*days/)
+  assert.match(mistake('[source mg]\ntype = mailgum\n'), /\[source mg\] line 2: /)
+  assert.match(mistake('[source mg]\ntype = mailgun\ndomain = mg.x.org\napi_key = k\nevery = 0s\n'), /\[source mg\] line 5: /)
+  assert.match(mistake('[status]\ndelivered.created = always\n'), /\[status\] line 2: /)
+  assert.match(mistake('[classify]\nscanners = /nonexistent/list\n'), /cannot read \/nonexistent\/list/)
+  assert.equal(cli(['serve', '--config', '/nonexistent/posthouse.conf']).status, 2)
+})
+
+test('flags win over the environment, the environment over the file, the file over the default', async () => {
+  const config = '[log]\nlevel = warn\nformat = json\n[server]\ndata = from-file\n'
+  const daemon = new Daemon({ config, env: { POSTHOUSE_LOG_FORMAT: 'logfmt', POSTHOUSE_DATA: '/nonexistent' } })
+  await daemon.start()
+  assert.ok(existsSync(daemon.data))
+  const shown = cli(['config', 'show', daemon.config], { env: { POSTHOUSE_LOG_FORMAT: 'logfmt' } })
+  assert.equal(shown.status, 0)
+  assert.match(shown.stdout, /^level = warn$/m)
+  assert.match(shown.stdout, /^format = logfmt  # from the environment$/m)
+  assert.match(shown.stdout, /^# http = 127\.0\.0\.1:7420  # default$/m)
+  await daemon.stop()
+  assert.doesNotMatch(daemon.stderr, /stopping/, 'level warn')
+})
+
+test('a relative path in the file counts from the file', async () => {
+  const daemon = new Daemon({ config: '[server]\ndata = beside\n' })
+  daemon.arguments = () => ['serve', '--config', daemon.config, '--http', '127.0.0.1:0', '--dev']
+  await daemon.start()
+  assert.equal(daemon.database, `sqlite:${join(daemon.folder, 'beside')}`)
+  await daemon.stop()
+})
+
+test('secrets of the configuration are shown as set', () => {
+  const file = join(folder(), 'posthouse.conf')
+  writeFileSync(file, '[source mg]\ntype = mailgun\ndomain = mg.x.org\napi_key = very-secret\n')
+  const { stdout, stderr, status } = cli(['config', 'show', file])
+  assert.equal(status, 0, stderr)
+  assert.doesNotMatch(stdout + stderr, /very-secret/)
+  assert.match(stdout, /api_key = "?set/)
+})
+
+test('tenants of the file are applied at start and on SIGHUP, what the API made stays', async () => {
+  const daemon = await startDaemon({ config: '[tenant t-1]\ntimezone = Europe/London\nretention.email = 14d\ncontacts = a@x.org, b@x.org\n' })
+  const tenant = async (id) => (await daemon.get(`/v1/tenants/${id}`)).body
+  assert.equal((await tenant('t-1')).timezone, 'Europe/London')
+  assert.equal((await tenant('t-1')).retention.email, '14d')
+  assert.deepEqual((await tenant('t-1')).contacts, ['a@x.org', 'b@x.org'])
+  await daemon.put('/v1/tenants/t-api', { timezone: 'Asia/Tokyo' })
+
+  daemon.configure('[tenant t-1]\ntimezone = Europe/Paris\n[tenant t-2]\n[log]\nlevel = debug\n[server]\nconnections = 7\n')
+  daemon.signal('SIGHUP')
+  await daemon.logged(/configuration read again/)
+  assert.equal((await tenant('t-1')).timezone, 'Europe/Paris')
+  assert.equal((await tenant('t-2')).timezone, 'UTC')
+  assert.equal((await tenant('t-api')).timezone, 'Asia/Tokyo')
+  assert.match(daemon.stderr, /takes effect at the next start.*section=server key=connections/)
+  await daemon.get('/livez')
+  await daemon.logged(/level=debug msg=request/)
+
+  daemon.configure('[tenant t-1]\ntimezone = Nowhere/Land\n')
+  daemon.signal('SIGHUP')
+  await daemon.logged(/configuration not taken over.*Nowhere\/Land/)
+  assert.equal((await tenant('t-1')).timezone, 'Europe/Paris')
+  assert.equal(await daemon.stop(), 0)
+})
+
+test('a listening socket may be handed over by a service manager', async () => {
+  const server = net.createServer()
+  await new Promise((done) => server.listen(0, '127.0.0.1', done))
+  const { port } = server.address()
+  const script = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"'
+  const child = spawn('sh', ['-c', script, program, 'serve', '--dev', '--data', folder(), '--http', '127.0.0.1:1'],
+    { stdio: ['ignore', 'pipe', 'inherit', server._handle.fd] })
+  let stdout = ''
+  child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text))
+  const ended = new Promise((done) => child.on('close', done))
+  try {
+    await until(() => stdout.includes('ready'))
+    server.close()
+    assert.match(stdout, new RegExp(`http=127\\.0\\.0\\.1:${port} `))
+    assert.equal((await fetch(`http://127.0.0.1:${port}/livez`)).status, 200)
+  } finally {
+    child.kill('SIGTERM')
+  }
+  assert.equal(await ended, 0)
+})
+
+test('a full disk is told at start', { skip: process.getuid() !== 0 && 'needs root for a tmpfs' }, (t) => {
+  const data = folder()
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', data]).status !== 0) return t.skip('no tmpfs here')
+  try {
+    const refused = cli(['serve', '--data', data, '--http', '127.0.0.1:0'])
+    assert.equal(refused.status, 1)
+    assert.match(refused.stderr, /full|space/)
+  } finally {
+    spawnSync('umount', [data])
+  }
+})
+
+test('a data directory that cannot be made is refused with the reason', () => {
+  const parent = folder()
+  writeFileSync(join(parent, 'file'), '')
+  const refused = cli(['serve', '--data', join(parent, 'file', 'data'), '--http', '127.0.0.1:0'])
+  assert.equal(refused.status, 1)
+  assert.match(refused.stderr, /file\/data/)
+  mkdirSync(join(parent, 'deep'))
+})
