@@ -11,7 +11,12 @@ bool failure_wins(const struct failure_row *stands, const struct failure_row *ne
     bool newest = next->severity == FAILURE_TEMPORARY;
     if (stands->at_us != next->at_us)
         return newest == (next->at_us > stands->at_us);
-    return newest == (str_cmp(next->event_id, stands->event_id) > 0);
+    int order = str_cmp(next->event_id, stands->event_id);
+    /* Providers give one id to events of several types (SRC-13); the winner must not be the one that came first. */
+    order = order ? order : str_cmp(next->text, stands->text);
+    order = order ? order : str_cmp(next->enhanced, stands->enhanced);
+    order = order ? order : (next->code > stands->code) - (next->code < stands->code);
+    return newest == (order > 0);
 }
 
 enum err failure_apply(struct op *op, struct subject *subject, const struct provider_event *event,

@@ -242,6 +242,11 @@ static enum err find_own(struct op *op, struct tx *tx, uint32_t tenant_no, const
     return OK;
 }
 
+static bool has_reference(const struct provider_event *event)
+{
+    return str_given(event->message) || str_given(event->mailing) || str_given(event->provider_message_id);
+}
+
 enum err ledger_apply(struct op *op, struct tx *tx, struct str source_id, uint32_t source_no, uint32_t tenant_no,
                       const struct provider_event *event, enum event_result *ret_result)
 {
@@ -268,9 +273,10 @@ enum err ledger_apply(struct op *op, struct tx *tx, struct str source_id, uint32
         return OK;
     }
     if (event->kind == EVENT_SUPPRESSED && tenant_no && str_given(event->recipient)) {
+        /* The address is known without its message; the message, if it comes, still hears of it. */
         TRY(suppress_add(op, tx, tenant_no, event->recipient, event->suppress, event->at_us, 0, source_id, NULL));
         *ret_result = RESULT_APPLIED;
-        return OK;
+        return has_reference(event) ? park_event(op, tx, source_id, source_no, tenant_no, &known) : OK;
     }
     TRY(park_event(op, tx, source_id, source_no, tenant_no, &known));
     *ret_result = RESULT_PARKED;

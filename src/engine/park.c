@@ -131,18 +131,21 @@ enum err park_event(struct op *op, struct tx *tx, struct str source_id, uint32_t
     return store_parked_add(op, tx, &parked, refs, count);
 }
 
-static enum err meet_ref(struct op *op, struct tx *tx, uint64_t message_no, int64_t ref)
+/* What another tenant's source said goes on waiting: it speaks of a message of its own tenant. */
+static enum err meet_ref(struct op *op, struct tx *tx, const struct message_row *row, int64_t ref)
 {
     struct parked *parked;
     size_t count;
     TRY(store_parked_find(op, tx, ref, &parked, &count));
     for (size_t i = 0; i < count; i++) {
+        if (parked[i].tenant_no && parked[i].tenant_no != row->tenant_no)
+            continue;
         struct provider_event event;
         struct str source_id;
         TRY(event_unpack(op, &parked[i], &event, &source_id));
         TRY(store_parked_delete(op, tx, parked[i].seq));
         bool changed;
-        TRY(ledger_apply_to(op, tx, source_id, parked[i].tenant_no, &event, message_no, &changed));
+        TRY(ledger_apply_to(op, tx, source_id, parked[i].tenant_no, &event, row->no, &changed));
     }
     return OK;
 }
@@ -151,13 +154,13 @@ enum err park_meet(struct op *op, struct tx *tx, const struct message_row *row, 
 {
     if (store_parked_is_empty(tx))
         return OK;
-    TRY(meet_ref(op, tx, row->no, name_ref_message(tx, row->id)));
+    TRY(meet_ref(op, tx, row, name_ref_message(tx, row->id)));
     if (str_given(mailing_id))
-        TRY(meet_ref(op, tx, row->no, name_ref_mailing(tx, mailing_id, row->recipient_hash)));
+        TRY(meet_ref(op, tx, row, name_ref_mailing(tx, mailing_id, row->recipient_hash)));
     if (!row->provider_hash)
         return OK;
-    TRY(meet_ref(op, tx, row->no, name_ref_provider(tx, row->provider_hash, row->recipient_hash)));
-    return meet_ref(op, tx, row->no, name_ref_provider(tx, row->provider_hash, 0));
+    TRY(meet_ref(op, tx, row, name_ref_provider(tx, row->provider_hash, row->recipient_hash)));
+    return meet_ref(op, tx, row, name_ref_provider(tx, row->provider_hash, 0));
 }
 
 enum err park_expire(struct op *op, struct tx *tx, int max, int *ret_gone)

@@ -198,6 +198,22 @@ TEST(ledger, among_temporary_failures_the_newest_replaces_all_fields)
     ledger_stop(&l);
 }
 
+TEST(ledger, failures_of_one_instant_and_id_end_the_same_in_both_orders)
+{
+    for (int order = 0; order < 2; order++) {
+        struct ledger l;
+        ledger_start(&l);
+        import(&l, "{\"recipient\":\"a@x.org\"}\n");
+        struct provider_event delayed = failed(EVENT_DELAYED, "a@x.org", T0, "1", "busy");
+        struct provider_event gave_up = failed(EVENT_GAVE_UP, "a@x.org", T0, "1", "tried for long");
+        gave_up.type = "gave_up";
+        tell(&l, order ? gave_up : delayed);
+        tell(&l, order ? delayed : gave_up);
+        STR_EQ(look_at(&l, "a@x.org").failure.text, "tried for long");
+        ledger_stop(&l);
+    }
+}
+
 TEST(ledger, delivered_is_not_overwritten_by_giving_up_but_by_a_late_bounce)
 {
     struct ledger l;
@@ -231,6 +247,81 @@ TEST(ledger, a_report_before_its_message_waits_and_counts_with_the_import)
     EQ(figure(&l, MAILING_OPENED), 1);
     EQ(figure(&l, MAILING_DELIVERED), 1);
     EQ(tell(&l, opened("a@x.org", T0, "1")), RESULT_DUPLICATE);
+    ledger_stop(&l);
+}
+
+struct second_tenant {
+    struct ledger *ledger;
+    const struct provider_event *event;
+    uint32_t tenant_no;
+    enum event_result result;
+};
+
+static enum err make_second_tenant(struct op *op, struct tx *tx, void *arg)
+{
+    struct second_tenant *second = arg;
+    struct tenant tenant;
+    struct mailing mailing;
+    struct tenant_put tenant_put = { .timezone = S("UTC") };
+    struct mailing_put mailing_put = { .tenant = S("other"), .track_opens = true, .track_clicks = true };
+    TRY(tenant_store(op, tx, S("other"), &tenant_put, &tenant));
+    TRY(mailing_store(op, tx, S("m2"), &mailing_put, &mailing));
+    second->tenant_no = tenant.no;
+    second->ledger->mailing_no = mailing.no;
+    return OK;
+}
+
+/* By a source that speaks for the second tenant alone. */
+static enum err tell_for_second(struct op *op, struct tx *tx, void *arg)
+{
+    struct second_tenant *second = arg;
+    struct provider_event event = *second->event;
+    provider_event_key(&event, tx_hash_key(tx), S("own"));
+    return ledger_apply(op, tx, S("own"), 2, second->tenant_no, &event, &second->result);
+}
+
+static enum err import_into_second(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    struct json_line text = { 1, S("{\"recipient\":\"a@x.org\",\"provider_message_id\":\"p1\"}"), false };
+    struct import_line line;
+    struct import_chunk chunk = { .kind = IMPORT_MAILING, .mailing = S("m2"), .lines = &line, .count = 1 };
+    import_line_parse(op, IMPORT_MAILING, &text, &line);
+    return import_apply(op, tx, &chunk);
+}
+
+TEST(ledger, a_waiting_report_is_not_used_up_by_a_message_of_another_tenant)
+{
+    struct ledger l;
+    struct second_tenant second = { .ledger = &l };
+    ledger_start(&l);
+    WRITES(&l.fixture, make_second_tenant, &second);
+    struct provider_event event = delivered("a@x.org", T0, "1");
+    event.mailing = (struct str){ 0 };
+    event.provider_message_id = S("p1");
+    second.event = &event;
+    WRITES(&l.fixture, tell_for_second, &second);
+    EQ(second.result, RESULT_PARKED);
+
+    import(&l, "{\"recipient\":\"a@x.org\",\"provider_message_id\":\"p1\"}\n");
+    WRITES(&l.fixture, import_into_second, &second);
+    EQ(figure(&l, MAILING_DELIVERED), 1);
+    ledger_stop(&l);
+}
+
+TEST(ledger, a_suppression_before_its_message_holds_at_once_and_its_instant_counts_with_the_import)
+{
+    struct ledger l;
+    struct second_tenant own = { .ledger = &l };
+    ledger_start(&l);
+    own.tenant_no = l.tenant_no;
+    struct provider_event event = event_of(EVENT_SUPPRESSED, "a@x.org", T0 + SECOND, "1");
+    event.suppress = SUPPRESS_COMPLAINT;
+    own.event = &event;
+    WRITES(&l.fixture, tell_for_second, &own);
+    EQ(own.result, RESULT_APPLIED);
+    import(&l, "{\"recipient\":\"a@x.org\"}\n");
+    EQ(stats_of(&l).last_event_at_us, T0 + SECOND);
     ledger_stop(&l);
 }
 
