@@ -1,6 +1,7 @@
 /*
  * api_mailings.c - mailings, their figures, failures and links.
  */
+#include "engine/source_signal.h"
 #include "engine/tenants.h"
 #include "serve/api_ledger.h"
 #include "serve/call.h"
@@ -68,9 +69,19 @@ static enum err mailing_put_commit(struct post *post)
     return render_mailing(&post->op, &c->call, &mailing);
 }
 
+/* A mailing that was just sent makes its sources look at once. */
+static enum err mailing_put_reply(struct post *post)
+{
+    if (post->err == OK)
+        source_signal();
+    return call_reply(post);
+}
+
 void mailing_put(struct http_request *request)
 {
-    static const struct hop route[] = { { mailing_put_commit, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
+    static const struct hop route[] = { { mailing_put_commit, THREAD_WRITER },
+                                        { mailing_put_reply, THREAD_CALLER },
+                                        { 0 } };
     struct mailing_call *c = call_new(request, sizeof *c);
     if (!c)
         return;
