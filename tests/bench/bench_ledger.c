@@ -188,7 +188,8 @@ int main(int argc, char **argv)
         apply_cpu_s += cpu_s() - group_cpu_s;
     }
     printf("apply: %zu events in %.2f s, %.0f/s, %.2f s of processor; applied %lld unchanged %lld\n", events, apply_s,
-           (double)events / apply_s, apply_cpu_s, (long long)b.results[RESULT_APPLIED], (long long)b.results[RESULT_UNCHANGED]);
+           (double)events / apply_s, apply_cpu_s, (long long)b.results[RESULT_APPLIED],
+           (long long)b.results[RESULT_UNCHANGED]);
     store_close(store);
     char command[128];
     snprintf(command, sizeof command, "rm -r %s", directory);
