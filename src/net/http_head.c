@@ -123,7 +123,7 @@ struct http_refusal http_head_read(struct str text, struct http_head *ret)
     ret->line_count = 0;
 
     struct str rest = text, line;
-    if (!take_line(&rest, &line))
+    if (!take_line(&rest, &line) || memchr(line.p, '\r', line.n)) /* llhttp skips lone CRs before the method */
         return refuse(400, "a line does not end in CR LF");
     struct http_refusal refusal = read_request_line(line, ret);
     while (!refusal.status) {

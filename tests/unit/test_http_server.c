@@ -315,6 +315,7 @@ TEST(http_server, refuses_what_two_readers_could_understand_differently)
             "HTTP/1.1 501 ");
     refuses(&lab, S("GET /hello HTTP/1.1\nHost: x\n\n"), "HTTP/1.1 400 ");
     refuses(&lab, S("GET /hello HTTP/1.1\r\nHost: x\r\n\n"), "HTTP/1.1 400 ");
+    refuses(&lab, S("\rGET /hello HTTP/1.1\r\nHost: x\r\n\r\n"), "HTTP/1.1 400 ");
     refuses(&lab, S("GET /hello HTTP/1.1\r\nHost: x\0y\r\n\r\n"), "HTTP/1.1 400 ");
     refuses(&lab, S("GET /hello HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n"), "HTTP/1.1 400 ");
     refuses(&lab, S("GET /hello HTTP/1.1\r\nHost : x\r\n\r\n"), "HTTP/1.1 400 ");
