@@ -346,7 +346,7 @@ const struct command cmd_bench_events = {
     .noun = "bench",
     .verb = "events",
     .operands = "",
-    .summary = "how many provider events a second become figures",
+    .summary = "measures how many provider events a second become figures",
     .text = "Prints one line of JSON: rate_per_second is applied events a second, parsed ones in memory,\n"
             "3,000 to a durable commit; end_to_end_per_second the same from a simulated provider over HTTP.\n",
     .options = bench_events_options,

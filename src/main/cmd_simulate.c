@@ -97,7 +97,7 @@ const struct command cmd_simulate_mailgun = {
     .noun = "simulate",
     .verb = "mailgun",
     .operands = "",
-    .summary = "a stand-in provider whose figures are known",
+    .summary = "plays a mail provider whose figures are known",
     .text = "Serves Events API, Logs API, sending, suppression lists and signed webhooks like the\n"
             "provider, and GET /sim/messages, GET /sim/truth, POST /sim/faults, POST /sim/webhooks.\n"
             "The same seed gives the same figures at any speed. docs/simulator.md tells more.\n",

@@ -24,7 +24,21 @@ static struct str clean(struct cli *cli, struct str text)
     return (struct str){ p, copy.n };
 }
 
-/* Texts of an array joined; false when it holds something else. */
+/* What an item of a list is called: a text itself, an object by its "code". */
+static bool item_name(struct json *j, struct str *ret)
+{
+    struct str name;
+    if (json_type(j) == JSON_STRING)
+        return json_string(j, ret);
+    bool found = false;
+    if (json_enter_object(j))
+        while (json_next_member(j, &name))
+            if (str_eq(name, S("code")))
+                found = json_string(j, ret);
+    return found;
+}
+
+/* Names of an array's items joined; false when some have none. */
 static bool join_texts(struct cli *cli, struct str raw, struct str *ret)
 {
     struct json j;
@@ -35,7 +49,7 @@ static bool join_texts(struct cli *cli, struct str raw, struct str *ret)
         return false;
     while (json_next_item(&j)) {
         struct str text;
-        if (json_type(&j) != JSON_STRING || !json_string(&j, &text))
+        if (!item_name(&j, &text))
             return false;
         if (out.n)
             buf_add(&out, ", ", 2);

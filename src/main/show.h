@@ -2,8 +2,8 @@
  * show.h - JSON answers as people read them: tables and lists of names and values.
  *
  * With --json the answer is printed as it came. Otherwise texts stand without
- * quotes, null is "-", lists of texts are joined by commas and anything deeper
- * stays JSON. Columns are as wide as their content; numbers stand right.
+ * quotes, null is "-", lists of texts (or of objects with a "code") are joined by
+ * commas and anything deeper stays JSON. Columns are as wide as their content; numbers stand right.
  */
 #pragma once
 
