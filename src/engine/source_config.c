@@ -183,10 +183,8 @@ static enum err check_mailgun(struct op *op, const struct source_body *body, str
         err = json_problem(op, problems, "/api", "must be \"events\" or \"logs\"");
     if (str_given(body->domain) && !is_domain(body->domain))
         err = json_problem(op, problems, "/domain", "'%.*s' is no domain", STR(body->domain));
-    if (str_given(body->api_key) && !str_given(body->domain))
+    if (str_given(body->api_key) && !str_eq(body->api_key, S(SECRET_SHOWN)) && !str_given(body->domain))
         err = json_problem(op, problems, "/domain", "is needed to read events with an api_key");
-    if (!str_given(body->api_key) && !str_given(body->signing_key))
-        err = json_problem(op, problems, "/api_key", "an api_key (to poll) or a signing_key (for webhooks) is needed");
     return err;
 }
 
@@ -202,16 +200,25 @@ static enum err check_key(struct op *op, const struct source_body *body, struct 
     return json_problem(op, problems, "/signing_key", "%s", reason);
 }
 
+/* Types of the contract that this version does not read. */
+static bool is_planned(struct str type)
+{
+    static const char *const types[] = { "obs", "mmg", "firetext", "dvla", "twilio" };
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (str_eq(type, str_of(types[i])))
+            return true;
+    return false;
+}
+
 static enum err check_body(struct op *op, const struct source_body *body, struct json_problems *problems)
 {
-    bool is_obs = str_eq(body->type, S("obs"));
     enum err err = OK;
-    if (!is_obs && !provider_format_find(body->type))
+    if (is_planned(body->type))
+        return json_problem(op, problems, "/type", "sources of type %.*s are not available yet", STR(body->type));
+    if (!provider_format_find(body->type))
         return json_problem(op, problems, "/type", "'%.*s' is no type of source", STR(body->type));
     if (str_given(body->base_url) && !is_url(body->base_url))
         err = json_problem(op, problems, "/base_url", "must be an http or https URL without credentials or query");
-    if (is_obs && !str_given(body->base_url))
-        err = json_problem(op, problems, "/base_url", "is needed");
     if (is_mailgun(body->type) && check_mailgun(op, body, problems) != OK)
         err = ERR_INVALID;
     if (check_key(op, body, problems) != OK)
@@ -224,6 +231,13 @@ static enum err check_body(struct op *op, const struct source_body *body, struct
     if (str_given(body->timing) && read_timing(op, body->timing, problems, &timing) != OK)
         err = ERR_INVALID;
     return err;
+}
+
+/* A secret that the body does not mention stays as it is, like one that is given as GET shows it; null takes it away.
+ */
+static struct str secret_of(const struct json_seen *seen, unsigned field, struct str given)
+{
+    return json_given(seen, field) ? given : S(SECRET_SHOWN);
 }
 
 /* The texts as one JSON array, which is how the row keeps them. */
@@ -253,7 +267,8 @@ enum err source_config_parse(struct op *op, struct str id, struct str body_text,
                              struct source_row *ret_row, struct str *ret_tenant)
 {
     struct source_body body = { .noprune = true };
-    TRY(json_read_body(op, body_text, body_fields, BODY_FIELDS, &body, NULL, problems));
+    struct json_seen seen;
+    TRY(json_read_body(op, body_text, body_fields, BODY_FIELDS, &body, &seen, problems));
     TRY(check_body(op, &body, problems));
     bool is_mg = is_mailgun(body.type);
     *ret_row = (struct source_row){
@@ -262,8 +277,8 @@ enum err source_config_parse(struct op *op, struct str id, struct str body_text,
         .api = is_mg && !str_given(body.api) ? S("events") : body.api,
         .base_url = is_mg && !str_given(body.base_url) ? S(SOURCE_BASE_US) : without_slash(body.base_url),
         .domain = body.domain,
-        .api_key = body.api_key,
-        .signing_key = body.signing_key,
+        .api_key = secret_of(&seen, API_KEY, body.api_key),
+        .signing_key = secret_of(&seen, SIGNING_KEY, body.signing_key),
         .tags = as_json(op, &body.tags),
         .topics = as_json(op, &body.topics),
         .hook_url = body.hook_url,
@@ -339,10 +354,16 @@ void source_config_write(struct json_writer *w, const struct source_row *row, st
         json_member_bool(w, "noprune", row->noprune);
 }
 
-/* A document read by GET may be written back: "set" stands for the secret that is there. */
-static struct str secret_kept(struct str given, struct str stored)
+/* Secrets are written, never read: "set" stands for the one that is there, which may be none. */
+static enum err keep_secrets(struct op *op, struct source_row *row, const struct source_row *before)
 {
-    return str_eq(given, S(SECRET_SHOWN)) && str_given(stored) ? stored : given;
+    if (str_eq(row->api_key, S(SECRET_SHOWN)))
+        row->api_key = before->api_key;
+    if (str_eq(row->signing_key, S(SECRET_SHOWN)))
+        row->signing_key = before->signing_key;
+    if (is_mailgun(row->type) && str_given(row->api_key) && !str_given(row->domain))
+        return fail_at(op, ERR_INVALID, "/domain", "is needed to read events with an api_key");
+    return OK;
 }
 
 static enum err find_tenant(struct op *op, struct tx *tx, struct str tenant, uint32_t *ret_no)
@@ -369,6 +390,7 @@ enum err source_put(struct op *op, struct tx *tx, struct source_row *row, struct
     *ret_created = err == ERR_NOT_FOUND;
     op->error[0] = '\0';
     if (*ret_created) {
+        TRY(keep_secrets(op, row, &(struct source_row){ 0 }));
         row->created_at_us = op->now_us;
         return store_source_put(op, tx, row);
     }
@@ -379,7 +401,6 @@ enum err source_put(struct op *op, struct tx *tx, struct source_row *row, struct
     row->version = before.version;
     row->created_at_us = before.created_at_us;
     row->first_begin_us = before.first_begin_us;
-    row->api_key = secret_kept(row->api_key, before.api_key);
-    row->signing_key = secret_kept(row->signing_key, before.signing_key);
+    TRY(keep_secrets(op, row, &before));
     return store_source_put(op, tx, row);
 }

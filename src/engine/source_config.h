@@ -36,6 +36,6 @@ enum err source_config_texts(struct op *op, struct str json, struct str **ret, s
 /* True for types that Posthouse reads by polling with lanes. */
 bool source_config_is_polled(const struct source_row *row);
 
-/* PUT /v1/sources/{id} in the writer's transaction: makes or changes the source. ERR_INVALID at "/tenant" when there is
- * no such tenant, ERR_CONFLICT when the type changes. */
+/* PUT /v1/sources/{id} in the writer's transaction: makes or changes the source, keeping secrets that were not given.
+ * ERR_INVALID at "/tenant" when there is no such tenant, ERR_CONFLICT when the type changes. */
 enum err source_put(struct op *op, struct tx *tx, struct source_row *row, struct str tenant, bool *ret_created);

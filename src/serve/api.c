@@ -4,11 +4,13 @@
 #include "base/log.h"
 #include "serve/idempotency.h"
 #include "serve/metrics.h"
+#include "serve/refusals.h"
 
 void api_open(struct api *api, int64_t now_us)
 {
     api->started_at_us = now_us;
     api->inflight = inflight_new();
+    api->refusals = refusals_new();
     atomic_init(&api->stopping, false);
     metrics_open(api->config.store, api_routes, api_route_count);
 }
@@ -19,6 +21,9 @@ void api_close(struct api *api)
     if (api->inflight)
         inflight_free(api->inflight);
     api->inflight = NULL;
+    if (api->refusals)
+        refusals_free(api->refusals);
+    api->refusals = NULL;
 }
 
 /* Clients' mistakes are theirs to read; ours are logged once, with the trace that other lines of the request carry. */

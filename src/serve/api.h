@@ -13,21 +13,23 @@
 #include "net/http_server.h"
 #include "store/tx.h"
 
-struct inflight;
-struct tokens; /* access.h */
-struct sns_certs;
 struct agent_list;
 struct cidr_list;
+struct inflight;
+struct refusals; /* refusals.h */
+struct sns_certs;
+struct tokens; /* access.h */
 
 struct api_config {
     struct store *store;
     struct tokens *tokens;
     bool dev;             /* no token needed on loopback, signatures without key accepted */
     const char *database; /* "sqlite:/var/lib/posthouse", for the overview */
-    /* For webhooks; NULL in tests. */
-    struct sns_certs *certs;
-    const struct agent_list *agents;
-    const struct cidr_list *networks;
+    /* Webhooks and sources; each may be NULL. */
+    struct sns_certs *certs;           /* certificates of SNS; NULL: only those given as signing_key are believed */
+    const struct agent_list *agents;   /* known scanners */
+    const struct cidr_list *networks;  /* networks of machines */
+    const struct cidr_list *reachable; /* private networks that sources may point into */
 };
 
 struct api {
@@ -35,6 +37,7 @@ struct api {
     atomic_bool stopping; /* answers what is under way, /readyz says no */
     int64_t started_at_us;
     struct inflight *inflight; /* idempotency.h */
+    struct refusals *refusals;
 };
 
 /* Fills in what lives beside the config; before the server opens. */

@@ -3,10 +3,12 @@
  *
  * openapi.yaml says the same to clients; a test compares the two both ways.
  */
+#include "engine/provider.h"
 #include "serve/access.h"
 #include "serve/api.h"
 #include "serve/api_ledger.h"
 #include "serve/api_ops.h"
+#include "serve/api_sources.h"
 
 #define SMALL (64 << 10)          /* one resource */
 #define BULK  (INT64_C(16) << 30) /* streamed, in the memory of one chunk */
@@ -60,6 +62,17 @@ const struct http_route api_routes[] = {
     CHANGE("PATCH", "/v1/messages/{id}", message_patch_request, ACCESS_WRITE),
 
     READ("/v1/members/{id}", member_get, ACCESS_READ),
+
+    CHANGE("PUT", "/v1/sources/{id}", sources_put, ACCESS_WRITE),
+    READ("/v1/sources", sources_list, ACCESS_READ),
+    READ("/v1/sources/{id}", sources_get, ACCESS_READ),
+    CHANGE("POST", "/v1/sources/{id}/backfill", sources_backfill, ACCESS_WRITE),
+    DELETE("/v1/sources/{id}/backfill", sources_backfill_stop, ACCESS_WRITE),
+    { .method = "POST",
+      .pattern = "/v1/hooks/{source}",
+      .handle = source_hook_post,
+      .body_bytes_max = PROVIDER_HOOK_BYTES_MAX,
+      .scope = ACCESS_PUBLIC },
 
     READ("/v1/suppressions", suppression_list, ACCESS_READ),
     DELETE("/v1/suppressions/{address}", suppression_delete, ACCESS_WRITE),
