@@ -73,14 +73,14 @@ TEST(source_config, names_each_value_it_cannot_take)
     refused("{" MG ",\"base_url\":\"https://user@x\"}", "/base_url");
     refused("{\"type\":\"mailgun\",\"api_key\":\"k\"}", "/domain");
     refused("{\"type\":\"mailgun\",\"api_key\":\"k\",\"domain\":\"a/../b\"}", "/domain");
-    refused("{\"type\":\"mailgun\",\"domain\":\"x.org\"}", "/api_key");
     refused("{" MG ",\"timing\":{\"every\":\"500ms\"}}", "/timing/every");
     refused("{" MG ",\"timing\":{\"margin\":\"-1s\"}}", "/timing/margin");
     refused("{" MG ",\"timing\":{\"recheck\":[\"1s\",\"0s\"]}}", "/timing/recheck/1");
     refused("{" MG ",\"timing\":{\"retention\":\"soon\"}}", "/timing/retention");
     refused("{" MG ",\"timing\":{\"often\":\"1s\"}}", "/timing/often");
     refused("{" MG ",\"hook_tolerance\":\"0s\"}", "/hook_tolerance");
-    refused("{\"type\":\"obs\"}", "/base_url");
+    refused("{\"type\":\"obs\"}", "/type");
+    refused("{\"type\":\"twilio\"}", "/type");
     EQ(parse("{"), ERR_MALFORMED);
 }
 
@@ -92,7 +92,7 @@ TEST(source_config, a_source_that_only_hears_needs_no_api_key)
     NO(source_config_is_polled(&row));
 }
 
-TEST(source_config, shows_secrets_as_set_and_takes_that_back)
+TEST(source_config, shows_secrets_as_set_keeps_what_is_not_mentioned_and_drops_what_is_null)
 {
     lab_start(&lab);
     NO(lab_shows(&lab, "key-1"));
@@ -102,8 +102,14 @@ TEST(source_config, shows_secrets_as_set_and_takes_that_back)
     SUCCEEDS(lab.op, lab_put(&lab, "{\"type\":\"mailgun\",\"domain\":\"mg.y.org\",\"api_key\":\"set\"}"));
     lab_load(&lab);
     STR_EQ(lab.setup.row.api_key, "key-1");
-    NO(str_given(lab.setup.row.signing_key));
+    STR_EQ(lab.setup.row.signing_key, "sign-1");
     STR_EQ(lab.setup.row.domain, "mg.y.org");
+    EQ(lab_put(&lab, "{\"type\":\"mailgun\"}"), ERR_INVALID);
+    STR_EQ(str_of(lab.op->pointer), "/domain");
+    SUCCEEDS(lab.op, lab_put(&lab, "{\"type\":\"mailgun\",\"api_key\":null}"));
+    lab_load(&lab);
+    NO(str_given(lab.setup.row.api_key));
+    STR_EQ(lab.setup.row.signing_key, "sign-1");
     lab_stop(&lab);
 }
 
