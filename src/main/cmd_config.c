@@ -6,6 +6,7 @@
 #include "base/json_write.h"
 #include "main/cli.h"
 #include "main/daemon.h"
+#include "main/help.h"
 #include "main/settings.h"
 #include "serve/access.h"
 #include "serve/api.h"
@@ -48,7 +49,7 @@ static const struct cli_option config_options[] = {
     { 0 },
 };
 
-extern const struct command cmd_config_check, cmd_config_show, cmd_config_routes;
+extern const struct command cmd_config_check, cmd_config_show, cmd_config_routes, cmd_config_commands;
 const struct command cmd_config_check = {
     .noun = "config",
     .verb = "check",
@@ -104,4 +105,22 @@ const struct command cmd_config_routes = {
     .summary = "prints every route of the API as JSON",
     .flags = CLI_HIDDEN,
     .run = routes_run,
+};
+
+/* --- config commands: what shell completion reads ------------------------- */
+
+static int commands_run(struct cli *cli)
+{
+    (void)cli;
+    help_table(stdout);
+    return CLI_DONE;
+}
+
+const struct command cmd_config_commands = {
+    .noun = "config",
+    .verb = "commands",
+    .operands = "",
+    .summary = "prints every command with its options, for shell completion",
+    .flags = CLI_HIDDEN,
+    .run = commands_run,
 };

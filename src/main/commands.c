@@ -6,7 +6,7 @@
 #include "main/cli.h"
 
 extern const struct command cmd_serve;
-extern const struct command cmd_config_check, cmd_config_show, cmd_config_routes;
+extern const struct command cmd_config_check, cmd_config_show, cmd_config_routes, cmd_config_commands;
 extern const struct command cmd_token_create, cmd_token_list, cmd_token_revoke;
 extern const struct command cmd_tenant_put, cmd_tenant_facts;
 extern const struct command cmd_mailing_put, cmd_mailing_import, cmd_mailing_stats;
@@ -24,6 +24,7 @@ const struct command *const commands[] = {
     &cmd_config_check,
     &cmd_config_show,
     &cmd_config_routes,
+    &cmd_config_commands,
     &cmd_token_create,
     &cmd_token_list,
     &cmd_token_revoke,

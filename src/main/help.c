@@ -56,3 +56,25 @@ void help_command(FILE *out, const struct command *command)
         fprintf(out, "  %-*s %s\n", COLUMN, "--json", "the result as JSON");
     fprintf(out, "  %-*s %s\n", COLUMN, "--help", "this text");
 }
+
+static void table_options(FILE *out, const struct cli_option *option)
+{
+    for (; option && option->name; option++)
+        fprintf(out, "\t--%s%s", option->name, option->value ? "=" : "");
+}
+
+void help_table(FILE *out)
+{
+    for (size_t i = 0; commands[i]; i++) {
+        const struct command *command = commands[i];
+        if (command->flags & CLI_HIDDEN)
+            continue;
+        fprintf(out, "%s\t%s\t%s", command->noun, command->verb ? command->verb : "-", command->summary);
+        table_options(out, command->options);
+        if (command->flags & CLI_CLIENT)
+            table_options(out, cli_client_options);
+        else if (command->flags & CLI_JSON)
+            fputs("\t--json", out);
+        fputs("\t--help\n", out);
+    }
+}
