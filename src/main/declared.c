@@ -78,8 +78,8 @@ static struct tenant_put tenant_of(struct op *op, const struct conf *conf, struc
 
 /* --- sources -------------------------------------------------------------- */
 
-static const char *const source_texts[] = { "type",        "api",      "base_url", "domain",         "api_key",
-                                            "signing_key", "hook_url", "tenant",   "hook_tolerance", NULL };
+static const char *const source_texts[] = { "type",     "api",    "base_url",       "domain",
+                                            "hook_url", "tenant", "hook_tolerance", NULL };
 static const char *const source_lists[] = { "tags", "topics", NULL };
 static const char *const timing_texts[] = { "every", "margin", "retention", NULL };
 static const char *const timing_lists[] = { "recheck", NULL };
@@ -91,6 +91,14 @@ static void put_texts(struct json_writer *w, const struct conf *conf, struct str
         if (str_given(text))
             json_member_str(w, *keys, text);
     }
+}
+
+/* A secret that the file does not hold any more is gone; a PUT that does not mention it would keep it. */
+static void put_secrets(struct json_writer *w, const struct conf *conf, struct str name)
+{
+    static const char *const secrets[] = { "api_key", "signing_key", NULL };
+    for (const char *const *key = secrets; *key; key++)
+        json_member_str(w, *key, text_of(conf, "source", name, *key));
 }
 
 static void put_lists(struct json_writer *w, const struct conf *conf, struct str name, const char *const *keys)
@@ -118,6 +126,7 @@ static struct str source_body(struct op *op, const struct conf *conf, struct str
     json_write_init(&w, out);
     json_object_begin(&w);
     put_texts(&w, conf, name, source_texts);
+    put_secrets(&w, conf, name);
     put_lists(&w, conf, name, source_lists);
     json_put_name(&w, "timing");
     json_object_begin(&w);
