@@ -133,6 +133,30 @@ test('tokens are made, listed and revoked', async () => {
   assert.equal((await run('token', 'revoke', 'nobody')).status, 1)
 })
 
+test('a source is put, shown, listed, and its backfill begun and cancelled', async () => {
+  const key = join(folder(), 'key')
+  writeFileSync(key, 'secret-key\n')
+  const args = ['--type', 'mailgun', '--base-url', 'http://127.0.0.1:1', '--domain', 'mg.x.org', '--api-key-file', key, '--tenant', 't-1']
+  const put = await good('source', 'put', 'mg', ...args, '--every', '1s', '--recheck', '30m,24h', '--tag', 'a,b')
+  assert.match(put, /^api_key +set$/m)
+  assert.match(put, /^LANE +STATE /m)
+  assert.doesNotMatch(put, /secret-key/)
+  const source = JSON.parse(await good('source', 'show', 'mg', '--json'))
+  assert.deepEqual(source.timing, { every: '1s', recheck: ['30m', '24h'] })
+  assert.deepEqual(source.tags, ['a', 'b'])
+  assert.match(await good('source', 'list'), /^ID +TYPE .*\nmg +mailgun +events +mg\.x\.org +t-1 /)
+  const yesterday = new Date(Date.now() - 86_400_000).toISOString()
+  const before = new Date(Date.now() - 90_000_000).toISOString()
+  assert.match(await good('source', 'backfill', 'mg', '--begin', before, '--end', yesterday), /backfill of mg begins/)
+  const twice = await run('source', 'backfill', 'mg', '--begin', before, '--end', yesterday)
+  assert.equal(twice.status, 1)
+  assert.match(twice.stderr, /\(409\)/)
+  assert.match(await good('source', 'cancel', 'mg'), /cancelled/)
+  const wrong = await run('source', 'put', 'mg2', '--type', 'mailgum', '--every', '0s')
+  assert.equal(wrong.status, 1)
+  assert.match(wrong.stderr, /\/type/)
+})
+
 test('ids with any character reach the server as they are', async () => {
   await good('tenant', 'put', 'a/b ü%?#')
   assert.equal((await daemon.get(`/v1/tenants/${encodeURIComponent('a/b ü%?#')}`)).body.id, 'a/b ü%?#')
@@ -149,6 +173,15 @@ test('check compares everything, also beside a running daemon', async () => {
   assert.equal(repair.status, 1)
   assert.match(repair.stderr, /stop that daemon first/)
   assert.equal(cli(['check', '--data', join(folder(), 'none')]).status, 1)
+})
+
+test('completion in bash offers nouns, verbs and options', () => {
+  const script = `
+    source packaging/completions/posthouse.bash
+    words() { COMP_WORDS=("$0" "$@"); COMP_CWORD=$#; COMPREPLY=(); _posthouse; echo "\${COMPREPLY[@]}"; }
+    words mail; words mailing ''; words mailing stats --t; words serve --d`
+  const done = spawnSync('bash', ['-c', script, program], { encoding: 'utf8' })
+  assert.equal(done.stdout, 'mailing\nput import stats\n--token\n--data --database --dev\n', done.stderr)
 })
 
 test('no colours and no progress where there is no terminal', async () => {
