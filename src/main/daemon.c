@@ -27,7 +27,7 @@ struct daemon {
     const struct conf *conf;
     struct str database;
     struct agent_list *agents;
-    struct cidr_list *networks;
+    struct cidr_list *networks, *reachable;
     struct store *store;
     struct loop *http_loop, *relay_loop;
     struct http_client *client;
@@ -58,6 +58,16 @@ static enum err read_lists(struct op *op, const struct conf *conf, struct agent_
     return err;
 }
 
+/* Private networks that a PUT of a source may point into. */
+static enum err read_reachable(struct op *op, const struct conf *conf, struct cidr_list **ret)
+{
+    if (cidr_list_new(op, conf_text(conf, "sources", "allow"), ret) == OK)
+        return OK;
+    char sentence[OP_ERROR_BYTES_MAX];
+    memcpy(sentence, op->error, sizeof sentence);
+    return fail(op, ERR_INVALID, "[sources] allow: %s", sentence);
+}
+
 static enum err configure_status(struct op *op, const struct conf *conf)
 {
     const struct conf_value *values;
@@ -76,10 +86,12 @@ static enum err configure_status(struct op *op, const struct conf *conf)
 enum err daemon_check(struct op *op, const struct conf *conf)
 {
     struct agent_list *agents;
-    struct cidr_list *networks;
+    struct cidr_list *networks, *reachable;
     TRY(settings_check(op, conf));
     TRY(declared_check(op, conf));
     TRY(configure_status(op, conf));
+    TRY(read_reachable(op, conf, &reachable));
+    cidr_list_free(reachable);
     TRY(read_lists(op, conf, &agents, &networks));
     agent_list_free(agents);
     cidr_list_free(networks);
@@ -193,6 +205,7 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
     bool dev = conf_bool(daemon->conf, "server", "dev");
     TRY(configure_status(op, daemon->conf));
     TRY(read_lists(op, daemon->conf, &daemon->agents, &daemon->networks));
+    TRY(read_reachable(op, daemon->conf, &daemon->reachable));
     TRY(open_store(op, daemon));
     daemon->api.config = (struct api_config){
         .store = daemon->store,
@@ -201,6 +214,7 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
         .dev = dev,
         .agents = daemon->agents,
         .networks = daemon->networks,
+        .reachable = daemon->reachable,
     };
     TRY(store_read(op, daemon->store, load_tokens, daemon));
     api_open(&daemon->api, op->now_us);
@@ -237,7 +251,7 @@ static bool same_value(const struct conf_value *a, const struct conf_value *b)
 /* Says which changed values wait for the next start. */
 static void tell_unchanged(const struct conf *before, const struct conf *now)
 {
-    static const char *const fixed[] = { "server", "database", "classify", NULL };
+    static const char *const fixed[] = { "server", "database", "classify", "sources", NULL };
     for (const struct conf_section *section = conf_schema(now); section->name; section++)
         for (const char *const *name = fixed; *name; name++) {
             if (strcmp(section->name, *name) != 0)
@@ -294,6 +308,8 @@ void daemon_stop(struct daemon *daemon)
         agent_list_free(daemon->agents);
     if (daemon->networks)
         cidr_list_free(daemon->networks);
+    if (daemon->reachable)
+        cidr_list_free(daemon->reachable);
     arena_free(daemon->op.arena);
     free(daemon);
 }

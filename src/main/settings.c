@@ -40,6 +40,11 @@ static const struct conf_key classify_keys[] = {
     { 0 },
 };
 
+static const struct conf_key sources_keys[] = {
+    { .name = "allow", .type = CONF_TEXT, .max = 4096, .fallback = "127.0.0.0/8, ::1" },
+    { 0 },
+};
+
 static const struct conf_key tenant_keys[] = {
     { .name = "timezone", .type = CONF_TEXT, .max = 128 },
     { .name = "retention.*", .type = CONF_TEXT, .max = 32 },
@@ -68,10 +73,9 @@ static const struct conf_key source_keys[] = {
 };
 
 const struct conf_section settings_schema[] = {
-    { "server", false, server_keys }, { "database", false, database_keys },
-    { "log", false, log_keys },       { "classify", false, classify_keys },
-    { "status", false, status_keys }, { "tenant", true, tenant_keys },
-    { "source", true, source_keys },  { 0 },
+    { "server", false, server_keys },     { "database", false, database_keys }, { "log", false, log_keys },
+    { "classify", false, classify_keys }, { "status", false, status_keys },     { "sources", false, sources_keys },
+    { "tenant", true, tenant_keys },      { "source", true, source_keys },      { 0 },
 };
 
 /* Flags of serve that are values of the configuration, and their short names in the environment. */

@@ -51,7 +51,8 @@ static enum err check_reach(struct op *op, const struct api_config *config, stru
     bool is_address = cidr_ip_parse(str_eq(host, S("localhost")) ? S("127.0.0.1") : host, addr.ip);
     if (!is_address || !addr_is_internal(&addr) || (config->reachable && cidr_list_has(config->reachable, host)))
         return OK;
-    return fail_at(op, ERR_INVALID, "/base_url", "points into a private network, which only --dev allows");
+    return fail_at(op, ERR_INVALID, "/base_url",
+                   "points into a private network that [sources] allow of the configuration does not name");
 }
 
 /* ------------------------------------------------------------------------------------------------------------- put */

@@ -83,6 +83,7 @@ test('mistakes in the configuration stop the start, with line and suggestion', (
   assert.match(mistake('[source mg]\ntype = mailgum\n'), /\[source mg\] line 2: /)
   assert.match(mistake('[source mg]\ntype = mailgun\ndomain = mg.x.org\napi_key = k\nevery = 0s\n'), /\[source mg\] line 5: /)
   assert.match(mistake('[status]\ndelivered.created = always\n'), /\[status\] line 2: /)
+  assert.match(mistake('[sources]\nallow = nonsense\n'), /\[sources\] allow: .*nonsense/)
   assert.match(mistake('[classify]\nscanners = /nonexistent/list\n'), /cannot read \/nonexistent\/list/)
   assert.equal(cli(['serve', '--config', '/nonexistent/posthouse.conf']).status, 2)
 })
@@ -141,6 +142,19 @@ test('tenants of the file are applied at start and on SIGHUP, what the API made 
   await daemon.logged(/configuration not taken over.*Nowhere\/Land/)
   assert.equal((await tenant('t-1')).timezone, 'Europe/Paris')
   assert.equal(await daemon.stop(), 0)
+})
+
+test('a source may point into a private network only where the configuration says so', async () => {
+  const daemon = await startDaemon({ dev: false, data: folder() })
+  await daemon.stop()
+  daemon.token = cli(['token', 'create', 'n', '--scope', 'admin', '--data', daemon.data]).stdout.trim()
+  const put = async (base_url) => (await daemon.put('/v1/sources/mg', { type: 'mailgun', domain: 'mg.x.org', api_key: 'k', base_url })).status
+  await daemon.start()
+  assert.deepEqual([await put('http://127.0.0.1:1'), await put('http://10.1.2.3:1'), await put('http://169.254.169.254')], [200, 422, 422])
+  daemon.configure('[sources]\nallow = 10.0.0.0/8\n')
+  await daemon.restart()
+  assert.deepEqual([await put('http://127.0.0.1:1'), await put('http://10.1.2.3:1'), await put('http://169.254.169.254')], [422, 200, 422])
+  await daemon.stop()
 })
 
 test('a listening socket may be handed over by a service manager', async () => {
