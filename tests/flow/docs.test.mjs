@@ -1,5 +1,5 @@
 // Every example of the papers does what the paper says, typed by a reader with one terminal.
-import { readFileSync, readdirSync, mkdirSync, symlinkSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -36,8 +36,9 @@ for (const page of pages) {
   test(`the examples of ${page} do what it says`, async () => {
     const home = folder()
     mkdirSync(join(home, 'bin'))
-    symlinkSync(program, join(home, 'bin', 'posthouse'))
     const ports = { 7420: await freePort(), 7430: await freePort() }
+    const listen = `[ "$1" != simulate ] || set -- "$@" --listen 127.0.0.1:${ports[7430]}`
+    writeFileSync(join(home, 'bin', 'posthouse'), `#!/bin/sh\n${listen}\nexec ${program} "$@"\n`, { mode: 0o755 })
     const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('POSTHOUSE')))
     const shell = new Shell(home, {
       ...clean,
