@@ -311,15 +311,32 @@ static void open_backfill(struct source *source, struct lane_run *run, int64_t n
     open_window(source, run, run->position_us, run->window_end_us, now_us);
 }
 
+/*
+ * The later look of recheck becomes due at the oldest end, microsecond by microsecond. If each window were chosen by
+ * the clock, the next one would always be the sliver of it that became due meanwhile, and the earlier look would
+ * starve; so a round takes all that was due when it began, and only then the clock is asked again.
+ */
+static bool next_window(struct source *source, struct lane_run *run, int64_t safe_now_us, int64_t *ret_begin_us,
+                        int64_t *ret_end_us)
+{
+    if (run->lane == LANE_RECHECK && run->round_us && run->round_us < safe_now_us) {
+        struct lane_view view = source_view(source, run->round_us);
+        if (lane_window(&view, run->lane, ret_begin_us, ret_end_us))
+            return true;
+    }
+    struct lane_view view = source_view(source, safe_now_us);
+    run->round_us = safe_now_us;
+    return lane_window(&view, run->lane, ret_begin_us, ret_end_us);
+}
+
 static void open_lane(struct source *source, struct lane_run *run, int64_t now_us)
 {
     if (run->lane == LANE_BACKFILL) {
         open_backfill(source, run, now_us);
         return;
     }
-    struct lane_view view = source_view(source, source_safe_now(source, now_us));
     int64_t begin_us, end_us;
-    if (!lane_window(&view, run->lane, &begin_us, &end_us)) {
+    if (!next_window(source, run, source_safe_now(source, now_us), &begin_us, &end_us)) {
         stay_idle(source, run, now_us);
         return;
     }

@@ -177,8 +177,8 @@ static void end_window(struct source *source, struct lane_run *run, int64_t now_
         run->window_begin_us = run->window_end_us = STORE_NO_INSTANT;
         return;
     }
-    /* What was due when the window opened and is still unread waits for no pause. */
-    struct lane_view view = source_view(source, run->read_at_us);
+    /* What was due when the window (or the round it belongs to) opened and is still unread waits for no pause. */
+    struct lane_view view = source_view(source, run->round_us);
     int64_t begin_us, end_us;
     if (lane_window(&view, run->lane, &begin_us, &end_us))
         run->next_run_at_us = now_us;

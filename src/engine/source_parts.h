@@ -18,7 +18,8 @@ struct lane_run {
     int64_t window_begin_us, window_end_us; /* of the present or last window; STORE_NO_INSTANT: none */
     int64_t opened_at_us;                   /* by our clock: the pause counts from here */
     int64_t read_at_us;                     /* by the earlier clock: t of SRC-3 */
-    int64_t position_us;                    /* as in the row */
+    int64_t round_us;    /* recheck: what was due then is read before anything that became due later; 0 = no round */
+    int64_t position_us; /* as in the row */
     int64_t next_run_at_us;
 
     enum fault_kind fault;

@@ -43,6 +43,19 @@ TEST(source, an_event_that_shows_late_is_found_by_the_recheck_after_half_an_hour
     world_done();
 }
 
+TEST(source, the_look_after_a_day_does_not_starve_the_one_after_half_an_hour)
+{
+    world_begin(NOW0 - 30 * MIN);
+    struct item *late = add(NOW0 + 26 * HOUR, true);
+    late->visible_us = NOW0 + 26 * HOUR + 15 * MIN;
+    run_until(NOW0 + 26 * HOUR);
+    int asked = world.asked[LANE_RECHECK];
+    run_until(NOW0 + 26 * HOUR + 40 * MIN);
+    EQ(late->seen, 1);
+    YES(world.asked[LANE_RECHECK] - asked < 300); /* two looks each half minute, not one as fast as they are answered */
+    world_done();
+}
+
 TEST(source, everything_settles_after_a_day_with_three_passes)
 {
     world_begin(NOW0);
