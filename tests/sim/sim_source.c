@@ -307,7 +307,8 @@ static enum err keep(struct op *op, struct tx *tx, struct command *command)
 static void land_save(struct flying *f)
 {
     struct keep_command k = { .command.run = keep, .save = &f->save };
-    if (machine_try(&stage.machine, &k.command)) {
+    bool is_answered = machine_try(&stage.machine, &k.command);
+    if (is_answered && stage.source) { /* it may have died behind the answer */
         enum err err = k.command.post.err;
         SIM_YES(err == OK || err == ERR_UNAVAILABLE, "a page was not kept: %s", k.command.post.op.error);
         struct flying landed = *f;
