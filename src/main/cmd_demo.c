@@ -26,10 +26,9 @@
 #define DUPLICATE_PPM       20000
 #define GARBAGE_PPM         10000
 #define LOOK_MS             100
-#define BURST_ERRORS        6                /* 503 answers in a row, twice */
-#define SETTLE_US           INT64_C(6000000) /* after the last event is visible: both rechecks are over */
-#define PATIENCE_US         INT64_C(50000000)
-#define PER_EVENT_US        100 /* patience grows with the mailing */
+#define BURST_ERRORS        6                 /* 503 answers in a row, twice */
+#define SETTLE_US           INT64_C(6000000)  /* after the last event is visible: both rechecks are over */
+#define PATIENCE_US         INT64_C(30000000) /* without any figure moving although some must */
 #define FIGURES             14
 
 struct figure {
@@ -126,8 +125,7 @@ static enum err read_all(struct demo *d)
     int64_t expected = 0, newest_sum = -1;
     for (int i = 1; i < d->figure_count; i++)
         expected += d->figures[i].expected;
-    int64_t began_us = clock_wall_us(), moved_us = began_us;
-    int64_t patience_us = PATIENCE_US + d->truth.real * PER_EVENT_US;
+    int64_t moved_us = clock_wall_us();
     bool bursts[2] = { false, false };
     progress_begin(&d->progress, "reading the provider", expected, false);
     TRY(rig_read(&d->rig));
@@ -145,7 +143,8 @@ static enum err read_all(struct demo *d)
             }
         }
         bool all_shown = now_us > d->truth.last_visible_us + SETTLE_US;
-        if ((all_shown && now_us - moved_us > SETTLE_US) || now_us - began_us > patience_us)
+        bool all_there = sum == expected;
+        if (all_shown && now_us - moved_us > (all_there ? SETTLE_US : PATIENCE_US))
             break;
         usleep(LOOK_MS * 1000);
     }
