@@ -34,7 +34,7 @@ static int create_body(struct cli *cli, struct str *ret_body)
     buf_init_arena(&out, cli->op.arena, BODY_BYTES_MAX);
     json_write_init(&w, &out);
     json_put_str(&w, str_of(cli->operands[0]));
-    *ret_body = arena_fmt(cli->op.arena, "{\"name\":%.*s,%s", STR(buf_str(&out)), options.p + 1);
+    *ret_body = arena_fmt(cli->op.arena, "{\"name\":%.*s,%.*s", STR(buf_str(&out)), (int)options.n - 1, options.p + 1);
     return CLI_DONE;
 }
 
