@@ -20,7 +20,8 @@
 
 #define FAMILIES_MAX       32
 #define RETRY_AFTER_S      2    /* what clients are told when the store cannot write; it is probed every second */
-#define CHECKPOINT_PAGES   1000 /* of WAL before the writer moves them into the file */
+#define CHECKPOINT_PAGES   1000 /* of WAL before the writer moves them into the file; up to */
+#define CHECKPOINT_BULK    8000 /* while groups write much: then the same page comes again and again */
 #define PROBE_INTERVAL_US  1000000
 #define WRITER_CACHE_BYTES (16LL * 1024 * 1024)
 #define READER_CACHE_BYTES (4LL * 1024 * 1024)
@@ -58,6 +59,7 @@ struct store {
     atomic_bool dead;
     atomic_uint_fast64_t commits, commands, failures, reruns, commit_us, reads;
     atomic_int_fast64_t wal_bytes;
+    int64_t group_pages; /* what large groups wrote lately; the writer's */
     struct metric_cell *commit_times, *group_sizes, *checkpoint_times; /* histograms */
 };
 

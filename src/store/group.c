@@ -87,6 +87,15 @@ static enum end group_lost(struct tx *tx, struct op *op)
     return END_LOST;
 }
 
+/* Remembers how many pages a group of these days writes, and how long the WAL is. */
+static void note_pages(struct store *store, int64_t before)
+{
+    int64_t now = conn_wal_pages(store->conn), written = now >= before ? now - before : now;
+    int64_t faded = store->group_pages * 7 / 8;
+    store->group_pages = written > faded ? written : faded;
+    atomic_store(&store->wal_bytes, now * 4096);
+}
+
 static enum end group_commit(struct tx *tx, struct op *op, uint64_t before, int commands)
 {
     struct store *store = tx->store;
@@ -99,7 +108,7 @@ static enum end group_commit(struct tx *tx, struct op *op, uint64_t before, int 
         group_rollback(tx); /* nothing to keep, nothing to sync; also gives back numbers that were taken for nothing */
         return END_KEPT;
     }
-    int64_t start_us = clock_mono_us();
+    int64_t start_us = clock_mono_us(), pages = conn_wal_pages(store->conn);
     if (conn_commit(op, tx) != OK) {
         families_end(store, false);
         return group_lost(tx, op);
@@ -112,7 +121,7 @@ static enum end group_commit(struct tx *tx, struct op *op, uint64_t before, int 
     atomic_fetch_add(&store->commit_us, (uint64_t)took_us);
     metric_observe(store->commit_times, took_us);
     metric_observe(store->group_sizes, commands);
-    atomic_store(&store->wal_bytes, conn_wal_pages(store->conn) * 4096);
+    note_pages(store, pages);
     return END_KEPT;
 }
 
@@ -242,10 +251,18 @@ int group_run(struct store *store, struct op *op, struct post **posts, int n)
     return total;
 }
 
+/* Small and often keeps answers quick. A checkpoint that costs about as much as a few of the groups under way does not
+ * make them slower, and writes a page once that several of them changed. */
+static int64_t checkpoint_due(const struct store *store)
+{
+    int64_t due = 6 * store->group_pages;
+    return due < CHECKPOINT_PAGES ? CHECKPOINT_PAGES : due > CHECKPOINT_BULK ? CHECKPOINT_BULK : due;
+}
+
 void group_checkpoint(struct store *store, bool idle)
 {
     int64_t pages = conn_wal_pages(store->conn);
-    if (pages < (idle ? IDLE_PAGES : CHECKPOINT_PAGES) || store_is_dead(store))
+    if (pages < (idle ? IDLE_PAGES : checkpoint_due(store)) || store_is_dead(store))
         return;
     struct op op = { .arena = NULL };
     int64_t start_us = clock_mono_us();
