@@ -1,10 +1,10 @@
 // Every example of the papers does what the paper says, typed by a reader with one terminal.
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
-import { folder, program } from './lib/daemon.mjs'
+import { cli, folder, program } from './lib/daemon.mjs'
 import { Shell, complaintOf, examplesOf, isLike, isLikeJson, runExample } from './lib/examples.mjs'
 
 const pages = ['README.md', 'ARCHITECTURE.md', ...readdirSync('docs').filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
@@ -56,3 +56,50 @@ for (const page of pages) {
     }
   })
 }
+
+const papers = [...pages, ...readdirSync('src').map((layer) => `src/${layer}/README.md`), ...readdirSync('docs/adr').map((name) => `docs/adr/${name}`)]
+const quoted = (page) => [...readFileSync(page, 'utf8').replace(/^```[^]*?^```/gm, '').matchAll(/`([^`\n]+)`/g)].map(([, text]) => text)
+
+test('every file that a paper names is there', () => {
+  const places = ['.', 'src', 'tests', 'tests/unit', 'docs', 'packaging']
+  const isPath = (text) => /^[a-z][\w/.-]*\.(c|h|mjs|yaml|conf|txt)$/.test(text) && !/[A-Z]/.test(text)
+  for (const page of papers)
+    for (const name of quoted(page).filter(isPath))
+      assert.ok([...places, dirname(page)].some((place) => existsSync(join(place, name))), `${page} names ${name}, which is not there`)
+})
+
+test('every test that a paper calls a proof is there', () => {
+  const source = readdirSync('tests/unit').filter((name) => name.endsWith('.c')).map((name) => readFileSync(`tests/unit/${name}`, 'utf8')).join('\n')
+  const tests = new Set([...source.matchAll(/TEST\(\s*(\w+),\s*(\w+)\s*\)/g)].map(([, subject, sentence]) => `${subject}: ${sentence}`))
+  let count = 0
+  for (const page of papers)
+    for (const name of quoted(page).filter((text) => /^\w+: \w+_\w+$/.test(text))) {
+      assert.ok(tests.has(name), `${page} names the test "${name}", which is not there`)
+      count++
+    }
+  assert.ok(count >= 14, 'two or more for each promise')
+})
+
+test('decisions are numbered one by one, and each says its number', () => {
+  const names = readdirSync('docs/adr').filter((name) => name !== 'README.md').sort()
+  names.forEach((name, at) => {
+    const number = String(at + 1).padStart(4, '0')
+    assert.match(name, new RegExp(`^${number}-[a-z0-9-]+\\.md$`))
+    const text = readFileSync(`docs/adr/${name}`, 'utf8')
+    assert.match(text, new RegExp(`^# ${number} \\S`))
+    assert.match(text, /^\*\*Question\.\*\*/m, `${name} asks nothing`)
+    assert.match(text, /^\*\*Choice\.\*\*/m, `${name} chooses nothing`)
+  })
+})
+
+test('the manual names every command and every key of the configuration', () => {
+  const plain = (page) => readFileSync(page, 'utf8').replace(/^\.(Cm|Ic|It|Nm|Fl|Ar|Op|Xo|Xc) */gm, '').replace(/ (Cm|Ic|Ar|Fl|Op) /g, ' ')
+  const commands = [...cli(['--help']).stdout.matchAll(/^ {2}([a-z]+(?: [a-z]+)?) /gm)].map(([, words]) => words)
+  assert.ok(commands.length > 15)
+  const manual = plain('man/posthouse.1')
+  for (const words of commands) assert.ok(manual.includes(words), `posthouse.1 does not tell of "${words}"`)
+  const keys = [...cli(['config', 'show']).stdout.matchAll(/^# (\w+) = /gm)].map(([, key]) => key)
+  assert.ok(keys.length > 8)
+  const conf = plain('man/posthouse.conf.5')
+  for (const key of keys) assert.match(conf, new RegExp(`\\b${key}\\b`), `posthouse.conf.5 does not tell of "${key}"`)
+})
