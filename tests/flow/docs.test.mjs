@@ -33,7 +33,7 @@ test('examples are cut out of a page with what they must print', () => {
 for (const page of pages) {
   const text = readFileSync(page, 'utf8')
   if (examplesOf(text).length === 0) continue
-  test(`the examples of ${page} do what it says`, async () => {
+  test(`the examples of ${page} do what it says`, async (t) => {
     const home = folder()
     mkdirSync(join(home, 'bin'))
     const ports = { 7420: await freePort(), 7430: await freePort() }
@@ -50,7 +50,8 @@ for (const page of pages) {
     })
     const mine = text.replace(/\b(?:127\.0\.0\.1|localhost):(7420|7430)\b/g, (all, port) => `127.0.0.1:${ports[port]}`)
     try {
-      for (const example of examplesOf(mine)) await runExample(shell, page, example)
+      for (const example of examplesOf(mine))
+        if (!(await runExample(shell, page, example))) t.diagnostic(`${page}:${example.line} needs a command that is not there`)
     } finally {
       await shell.end()
     }

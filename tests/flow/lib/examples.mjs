@@ -10,7 +10,8 @@
 //     { "messages": 3, "...": 0 }    a member "..." stands for all others, the value "..." for any
 //     ```
 //
-// Blocks of other languages (console, text, c ..) are not run.
+// A block that begins with "# needs php" is passed over where there is no such command. Blocks of other languages
+// (console, text, c ..) are not run.
 import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -131,13 +132,16 @@ export class Shell {
   }
 }
 
-// Runs one example; throws naming the line of the page when it prints something else.
+// Runs one example; throws naming the line of the page when it prints something else. False when a command it needs is
+// not there.
 export async function runExample(shell, page, example) {
+  const needs = example.command.match(/^# needs (\w+)$/m)
+  if (needs && (await shell.run(`command -v ${needs[1]} >/dev/null\n`)).status !== 0) return false
   const end = Date.now() + SOON_MS
   for (;;) {
     const result = await shell.run(example.command)
     const complaint = complaintOf(example, result)
-    if (!complaint) return
+    if (!complaint) return true
     if (!example.soon || Date.now() > end)
       throw new Error(`${page}:${example.line}: ${complaint}\n--- command\n${example.command}--- printed\n${result.printed}${shell.errors}`)
     await new Promise((resolve) => setTimeout(resolve, 200))
