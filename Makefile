@@ -90,6 +90,7 @@ $(B)/flags: FORCE
 
 $(B)/tests/%.o: CPPFLAGS += -Itests/unit -Itests/sim -Itests/kill
 $(B)/tests/unit/test_json_cjson: LDLIBS += -lcjson
+$(B)/tests/unit/test_notify: $(B)/src/main/notify.o
 $(UNIT): %: %.o $(LIBS)
 	$(LINK) -lcmocka
 $(SIM): %: %.o $(SIM_OBJS) $(LIBS)
