@@ -48,8 +48,8 @@ static void take_backfill(struct source *source, const struct lane_row *row)
         return;
     }
     lane_run_end(run);
-    run->window_begin_us = row->window_begin_us;
-    run->window_end_us = row->window_end_us;
+    run->window_begin_us = run->asked_begin_us = row->window_begin_us;
+    run->window_end_us = run->asked_end_us = row->window_end_us;
     run->position_us = row->position_us;
 }
 
@@ -70,6 +70,8 @@ struct source *source_new(const struct source_setup *setup, uint64_t seed)
             .lane = (enum lane)i,
             .window_begin_us = row->window_begin_us,
             .window_end_us = row->window_end_us,
+            .asked_begin_us = row->window_begin_us,
+            .asked_end_us = row->window_end_us,
             .position_us = row->position_us,
             .is_dirty = row->state != LANE_IDLE && row->state != LANE_RUNNING,
         };
@@ -208,6 +210,8 @@ void source_save_lane(struct source *source, const struct lane_run *run, int64_t
     save->window_begin_us = run->window_begin_us;
     save->window_end_us = run->window_end_us;
     save->position_us = run->position_us;
+    save->read_begin_us = run->asked_begin_us;
+    save->read_end_us = run->asked_end_us;
 
     bool is_source = source->wait_until_us > now_us && (save->state == LANE_WAITING || save->state == LANE_ERROR);
     const char *error = is_source ? source->wait_error : run->error;

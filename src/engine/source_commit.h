@@ -57,7 +57,7 @@ struct source_save {
     int64_t position_us;
     int64_t next_run_at_us;
     struct str last_error; /* not given: well */
-    int64_t read_begin_us; /* backfill: the window the page was read for */
+    int64_t read_begin_us; /* backfill: the window the row must still hold */
     int64_t read_end_us;
 };
 

@@ -112,8 +112,6 @@ void source_save_step(struct source *source, struct lane_run *run, struct segmen
                      kind == MARK_HOLE ? now_us : run->read_at_us);
     run->position_us = window_position(run, segment);
     run->is_dirty = false;
-    ret_save->read_begin_us = run->window_begin_us;
-    ret_save->read_end_us = run->window_end_us;
     source_save_lane(source, run, now_us, pending, ret_save);
     if (segment->is_last && is_only_segment(run, segment))
         save_end(source, run, now_us, ret_save);
@@ -171,6 +169,7 @@ static void end_window(struct source *source, struct lane_run *run, int64_t now_
     run->loops = 0;
     if (!run->is_end_saved) { /* two segments ended at once, and neither save could know */
         plan_next_run(source, run, now_us);
+        run->position_us = run->window_end_us;
         run->is_dirty = true;
     }
     if (run->lane == LANE_BACKFILL) {

@@ -16,6 +16,7 @@ struct lane_run {
     bool had_items;                         /* in this window */
     bool is_end_saved;                      /* a page's save already said that the window is done */
     int64_t window_begin_us, window_end_us; /* of the present or last window; STORE_NO_INSTANT: none */
+    int64_t asked_begin_us, asked_end_us;   /* backfill: the window as the row holds it, until it is done */
     int64_t opened_at_us;                   /* by our clock: the pause counts from here */
     int64_t read_at_us;                     /* by the earlier clock: t of SRC-3 */
     int64_t round_us;    /* recheck: what was due then is read before anything that became due later; 0 = no round */

@@ -213,8 +213,10 @@ static inline enum err writer_keep(const struct source_save *save)
         (save->notes[i].on ? world.codes_on : world.codes_off)[save->notes[i].code]++;
     coverage_apply(world.kept, &save->timing.plan, save->marks, save->mark_count);
     world.pages_kept += save->event_count > 0;
-    if (save->has_lane) {
-        struct lane_row *row = &world.lanes[save->lane];
+    struct lane_row *row = &world.lanes[save->lane];
+    bool is_cancelled = save->lane == LANE_BACKFILL &&
+                        (row->window_begin_us != save->read_begin_us || row->window_end_us != save->read_end_us);
+    if (save->has_lane && !is_cancelled) {
         row->state = (uint8_t)save->state;
         row->window_begin_us = save->window_begin_us;
         row->window_end_us = save->window_end_us;

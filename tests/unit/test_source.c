@@ -283,6 +283,21 @@ TEST(source, a_backfill_reads_as_asked_settles_at_once_and_is_done)
     world_done();
 }
 
+TEST(source, a_backfill_is_done_also_when_its_later_half_was_empty)
+{
+    world_begin(NOW0 - 30 * MIN);
+    add_many(800, NOW0 - 40 * DAY, NOW0 - 39 * DAY, true);
+    world.commit_us = 100 * 1000; /* both halves are read to their end before either is kept */
+    run_until(NOW0 + SEC);
+    start_backfill(NOW0 - 40 * DAY, NOW0 - 35 * DAY);
+    run_until(NOW0 + 60 * SEC);
+    YES(caught_up());
+    EQ(world.lanes[LANE_BACKFILL].window_begin_us, STORE_NO_INSTANT);
+    EQ(world.lanes[LANE_BACKFILL].state, LANE_IDLE);
+    EQ(world.lanes[LANE_BACKFILL].position_us, NOW0 - 35 * DAY);
+    world_done();
+}
+
 TEST(source, a_backfill_survives_a_crash)
 {
     world_begin(NOW0 - 30 * MIN);
@@ -305,12 +320,14 @@ TEST(source, a_cancelled_backfill_keeps_the_page_in_hand_and_stops)
     while (world.asked[LANE_BACKFILL] < 6)
         step(INT64_MAX - 1);
     world.lanes[LANE_BACKFILL].window_begin_us = world.lanes[LANE_BACKFILL].window_end_us = STORE_NO_INSTANT;
+    world.lanes[LANE_BACKFILL].state = LANE_IDLE;
     world_setup();
     int kept = world.pages_kept;
     source_reload(world.source, &world.setup, world.now_us);
     run_until(world.now_us + 10 * SEC);
     YES(world.pages_kept > kept);
     EQ(world.asked[LANE_BACKFILL], 6);
+    EQ(world.lanes[LANE_BACKFILL].window_begin_us, STORE_NO_INSTANT);
     EQ(world.lanes[LANE_BACKFILL].state, LANE_IDLE);
     world_done();
 }
