@@ -41,10 +41,16 @@ void check_claim(struct check *check, bool holds, const char *what, ...)
     report(check, line);
 }
 
+bool check_goes_on(struct check *check)
+{
+    return !check->pause || check->pause(check->data);
+}
+
 enum err check_run(struct op *op, struct check *check)
 {
     check->compared = check->differ = 0;
     TRY(check_totals(op, check));
-    TRY(check_details(op, check));
-    return check_links(op, check);
+    if (check_goes_on(check))
+        TRY(check_details(op, check));
+    return check_goes_on(check) ? check_links(op, check) : OK;
 }

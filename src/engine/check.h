@@ -25,6 +25,8 @@ struct check {
     void (*difference)(void *data, const char *line);
     /* How far: messages looked at of all; for a progress bar. May be NULL. */
     void (*progress)(void *data, uint64_t done, uint64_t all);
+    /* Called between two snapshots; false ends the check with what it has compared so far. May be NULL. */
+    bool (*pause)(void *data);
     void *data;
     int64_t compared; /* written: facts compared */
     int64_t differ;   /* written: facts that differ */

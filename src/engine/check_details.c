@@ -110,6 +110,8 @@ enum err check_details(struct op *op, struct check *check)
         err = store_read(op, check->store, details_read, &d);
         if (check->progress)
             check->progress(check->data, d.to - 1, newest);
+        if (!check_goes_on(check))
+            break;
     }
     arena_free(d.memory);
     return err;

@@ -120,7 +120,7 @@ enum err check_links(struct op *op, struct check *check)
     do {
         before = links.mailing_no;
         err = store_read(op, check->store, links_read, &links);
-    } while (err == OK && links.mailing_no != before);
+    } while (err == OK && links.mailing_no != before && check_goes_on(check));
     arena_free(links.memory);
     free(links.counts);
     return err;

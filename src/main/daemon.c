@@ -9,6 +9,7 @@
 #include "engine/status.h"
 #include "main/body.h"
 #include "main/declared.h"
+#include "main/keeper.h"
 #include "main/settings.h"
 #include "main/settle.h"
 #include "net/http_server.h"
@@ -33,6 +34,7 @@ struct daemon {
     struct http_client *client;
     struct cert_fetch *certs;
     struct poller *poller;
+    struct keeper *keeper;
     struct http_server *http;
     struct api api;
 };
@@ -220,6 +222,7 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
     api_open(&daemon->api, op->now_us);
     TRY(declare(op, daemon, daemon->conf));
     start_relay(daemon, dev);
+    TRY(keeper_start(op, daemon->store, &daemon->keeper));
     return open_http(op, daemon, config->listen_fd);
 }
 
@@ -299,6 +302,8 @@ void daemon_stop(struct daemon *daemon)
     if (daemon->http_loop)
         loop_stop(daemon->http_loop);
     stop_relay(daemon);
+    if (daemon->keeper)
+        keeper_stop(daemon->keeper);
     if (daemon->store)
         store_close(daemon->store);
     api_close(&daemon->api);

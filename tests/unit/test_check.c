@@ -76,6 +76,29 @@ TEST(check, names_a_counter_that_was_changed_by_hand_and_repairs_it)
     ledger_stop(&l);
 }
 
+/* Goes on for as often as it was told. */
+static bool few_pauses(void *data)
+{
+    int *left = data;
+    return --*left > 0;
+}
+
+TEST(check, pauses_between_snapshots_and_ends_when_told)
+{
+    struct ledger l;
+    int left = 100;
+    fill(&l);
+    struct check whole = { .store = l.fixture.store, .pause = few_pauses, .data = &left };
+    SUCCEEDS(&l.fixture.op, check_run(&l.fixture.op, &whole));
+    YES(left < 98); /* between the parts, and between the chunks of each */
+    left = 1;
+    struct check cut = { .store = l.fixture.store, .pause = few_pauses, .data = &left };
+    SUCCEEDS(&l.fixture.op, check_run(&l.fixture.op, &cut));
+    YES(cut.compared < whole.compared);
+    EQ(cut.differ, 0);
+    ledger_stop(&l);
+}
+
 static enum err tamper_member(struct op *op, struct tx *tx, void *arg)
 {
     (void)arg;

@@ -1,0 +1,52 @@
+#include "engine/keep.h"
+
+#include "base/log.h"
+#include "base/metric.h"
+#include "engine/check.h"
+#include "engine/park.h"
+#include "store/dedupe.h"
+#include "store/store_audit.h"
+#include "store/store_client_key.h"
+
+#define DAY_US INT64_C(86400000000)
+
+enum err keep_step(struct op *op, struct tx *tx, struct keep_result *ret)
+{
+    int32_t today = (int32_t)(op->now_us / DAY_US);
+    bool more_keys, more_audit;
+    int gone;
+    /* Parked reports before the keys of their days, so that they take their own keys with them. */
+    TRY(park_expire(op, tx, KEEP_ROWS, &gone));
+    TRY(store_dedupe_expire(op, tx, today - KEEP_DEDUPE_DAYS, KEEP_DEDUPE_ROWS, &more_keys));
+    TRY(store_client_key_expire(op, tx, today - CLIENT_KEY_DAYS));
+    TRY(store_audit_expire(op, tx, op_now_ms(op) - KEEP_AUDIT_DAYS * (DAY_US / 1000), KEEP_ROWS, &more_audit));
+    *ret = (struct keep_result){ .parked_gone = gone, .more = gone == KEEP_ROWS || more_keys || more_audit };
+    return OK;
+}
+
+static struct metric_cell *drift_counter(void)
+{
+    return METRIC_PLAIN(metric_counter("posthouse_counter_drift_total",
+                                       "Counters that differed from their rows when counted again.", "", METRIC_ONE));
+}
+
+void keep_declare(void)
+{
+    drift_counter();
+}
+
+static void tell_difference(void *data, const char *line)
+{
+    (void)data;
+    log_error("a counter differs from its rows", LOG_TEXT("difference", line));
+}
+
+enum err keep_recount(struct op *op, struct store *store, bool (*pause)(void *data), void *data, int64_t *ret_differ)
+{
+    struct check check = { .store = store, .difference = tell_difference, .pause = pause, .data = data };
+    enum err err = check_run(op, &check);
+    metric_add(drift_counter(), check.differ);
+    if (err == OK)
+        *ret_differ = check.differ;
+    return err;
+}

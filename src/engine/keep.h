@@ -1,0 +1,35 @@
+/*
+ * keep.h - what must go some day, taken away a little at a time.
+ *
+ *     reports that wait for a message nobody made     35 days, 1,000,000 per source (LED-14)
+ *     keys of events that can be read again           35 days after the event (SRC-13)
+ *     keys that make clients comparable               3 days (LED-24)
+ *     entries of the audit list                       400 days
+ *
+ * Answers under Idempotency-Keys and tokens of webhooks leave by themselves when
+ * new ones come. One step is one command of the writer and bounded in rows, so
+ * nobody notices it; whoever calls it comes again while there is more.
+ */
+#pragma once
+
+#include "store/tx.h"
+
+#define KEEP_ROWS        500 /* of each kind in one step */
+#define KEEP_DEDUPE_DAYS 35
+#define KEEP_DEDUPE_ROWS 50 /* of some hundred keys each */
+#define KEEP_AUDIT_DAYS  400
+
+struct keep_result {
+    int parked_gone; /* reports thrown away with their keys: worth a warning */
+    bool more;       /* come again soon */
+};
+
+/* One step by the op's clock. Errors are the store's. */
+enum err keep_step(struct op *op, struct tx *tx, struct keep_result *ret);
+
+/* Counts everything again (check.h) in the calling thread: each counter that differs is a bug, an error line in the log
+ * and one more in posthouse_counter_drift_total (LED-35). pause as in struct check. */
+enum err keep_recount(struct op *op, struct store *store, bool (*pause)(void *data), void *data, int64_t *ret_differ);
+
+/* Declares the metric, so that it shows 0 from the start. */
+void keep_declare(void);
