@@ -179,13 +179,13 @@ install: all install-files
 
 .PHONY: install-files version
 install-files:
-	for page in $(wildcard man/*.[1-8]); do install -D -m 0644 $$page $(SHARE)/man/man$$(echo $$page | tail -c 2)/$$(basename $$page) || exit 1; done
+	for page in man/*.[1-8]; do install -D -m 0644 $$page $(SHARE)/man/man$$(echo $$page | tail -c 2)/$$(basename $$page) || exit 1; done
 	install -D -m 0644 packaging/posthouse.service $(DESTDIR)$(PREFIX)/lib/systemd/system/posthouse.service
 	sed -i 's|@PREFIX@|$(PREFIX)|' $(DESTDIR)$(PREFIX)/lib/systemd/system/posthouse.service
-	$(if $(wildcard packaging/completions/posthouse.bash),install -D -m 0644 packaging/completions/posthouse.bash $(SHARE)/bash-completion/completions/posthouse)
-	$(if $(wildcard packaging/completions/_posthouse),install -D -m 0644 packaging/completions/_posthouse $(SHARE)/zsh/site-functions/_posthouse)
+	install -D -m 0644 packaging/completions/posthouse.bash $(SHARE)/bash-completion/completions/posthouse
+	install -D -m 0644 packaging/completions/_posthouse $(SHARE)/zsh/site-functions/_posthouse
 	[ -e $(DESTDIR)/etc/posthouse/posthouse.conf ] || install -D -m 0640 packaging/posthouse.conf $(DESTDIR)/etc/posthouse/posthouse.conf
-	$(if $(wildcard openapi.yaml),install -D -m 0644 openapi.yaml $(SHARE)/doc/posthouse/openapi.yaml)
+	install -D -m 0644 openapi.yaml $(SHARE)/doc/posthouse/openapi.yaml
 
 deb: all
 	@tools/deb $(VERSION) $(B)/posthouse

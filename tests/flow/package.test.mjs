@@ -18,12 +18,15 @@ function ownerOf(file) {
   return done.stdout.split(':')[0]
 }
 
-test('the Debian package holds program, unit and configuration', () => {
+test('the Debian package holds program, unit, pages, completion and configuration', () => {
   const files = run('dpkg-deb', '--contents', path)
   for (const file of [
     /^-rwxr-xr-x root\/root .* \.\/usr\/bin\/posthouse$/m,
     /^-rw-r--r-- root\/root .* \.\/usr\/lib\/systemd\/system\/posthouse\.service$/m,
     /^-rw-r--r-- root\/root .* \.\/etc\/posthouse\/posthouse\.conf$/m,
+    /^-rw-r--r-- root\/root .* \.\/usr\/share\/man\/man1\/posthouse\.1\.gz$/m,
+    /^-rw-r--r-- root\/root .* \.\/usr\/share\/bash-completion\/completions\/posthouse$/m,
+    /^-rw-r--r-- root\/root .* \.\/usr\/share\/doc\/posthouse\/openapi\.yaml$/m,
     /^-rw-r--r-- root\/root .* \.\/usr\/share\/doc\/posthouse\/copyright$/m,
   ])
     assert.match(files, file)
