@@ -42,6 +42,7 @@
     X(dedupe_family)                                                                                                   \
     X(tenant_family)                                                                                                   \
     X(cohort_family)                                                                                                   \
+    X(message_family)                                                                                                  \
     X(link_family)                                                                                                     \
     X(parked_family)                                                                                                   \
     X(client_key_family)                                                                                               \

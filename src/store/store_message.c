@@ -1,5 +1,8 @@
 #include "store/store_message.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/id.h"
 #include "store/db.h"
 #include "store/families.h"
@@ -53,6 +56,49 @@ SQL(message_list_mailing,
     " ORDER BY created_at_ms DESC, id DESC LIMIT ?3",
     NULL);
 
+/* Reports come several to a message and soon after its import, so who was asked for lately is remembered: a place for
+ * each hash, the newest wins. Only the writer's; forgotten whole when a group is rolled back. */
+#define CACHE_SLOTS 131072 /* a power of two; 3 MiB once used */
+
+struct recipient_slot {
+    uint64_t no; /* 0 = empty */
+    int64_t recipient_hash;
+    uint32_t mailing_no;
+};
+
+struct recipient_cache {
+    struct recipient_slot slots[CACHE_SLOTS];
+};
+
+static enum err cache_open(struct op *op, struct tx *tx, void **ret_state)
+{
+    (void)tx;
+    *ret_state = calloc(1, sizeof(struct recipient_cache)); /* pages never used cost nothing */
+    return *ret_state ? OK : fail(op, ERR_UNAVAILABLE, "no memory for the cache of recipients");
+}
+
+static void cache_drop(void *state)
+{
+    memset(state, 0, sizeof(struct recipient_cache));
+}
+
+const struct family message_family = { .name = "recipients", .open = cache_open, .close = free, .drop = cache_drop };
+
+/* NULL in a snapshot. */
+static struct recipient_slot *slot_of(struct tx *tx, uint32_t mailing_no, int64_t recipient_hash)
+{
+    if (!tx_may_write(tx))
+        return NULL;
+    struct recipient_cache *cache = tx_state(tx, &message_family);
+    return &cache->slots[((uint64_t)recipient_hash ^ mailing_no) & (CACHE_SLOTS - 1)];
+}
+
+static void remember(struct recipient_slot *slot, uint32_t mailing_no, int64_t recipient_hash, uint64_t no)
+{
+    if (slot && no)
+        *slot = (struct recipient_slot){ .no = no, .recipient_hash = recipient_hash, .mailing_no = mailing_no };
+}
+
 enum err store_message_put(struct op *op, struct tx *tx, const struct message_row *row)
 {
     struct stmt *stmt;
@@ -78,7 +124,10 @@ enum err store_message_put(struct op *op, struct tx *tx, const struct message_ro
     bind_int(stmt, 19, row->added_at_ms);
     bind_int_null(stmt, 20, row->sent_at_us, 0);
     bind_int(stmt, 21, row->local_day);
-    return stmt_done(op, stmt);
+    TRY(stmt_done(op, stmt));
+    if (row->mailing_no)
+        remember(slot_of(tx, row->mailing_no, row->recipient_hash), row->mailing_no, row->recipient_hash, row->no);
+    return OK;
 }
 
 uint64_t store_message_number(struct tx *tx)
@@ -172,11 +221,18 @@ enum err store_message_find_id(struct op *op, struct tx *tx, struct str id, uint
 enum err store_message_find_recipient(struct op *op, struct tx *tx, uint32_t mailing_no, int64_t recipient_hash,
                                       uint64_t *ret_no)
 {
+    struct recipient_slot *slot = slot_of(tx, mailing_no, recipient_hash);
+    if (slot && slot->no && slot->recipient_hash == recipient_hash && slot->mailing_no == mailing_no) {
+        *ret_no = slot->no;
+        return OK;
+    }
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, &message_by_recipient, &stmt));
     bind_int(stmt, 1, mailing_no);
     bind_int(stmt, 2, recipient_hash);
-    return one_number(op, stmt, ret_no);
+    TRY(one_number(op, stmt, ret_no));
+    remember(slot, mailing_no, recipient_hash, *ret_no);
+    return OK;
 }
 
 enum err store_message_find_provider(struct op *op, struct tx *tx, int64_t provider_hash, bool by_recipient,
