@@ -394,18 +394,27 @@ static struct segment *ready_segment(struct lane_run *run, int64_t now_us)
     return NULL;
 }
 
+/* A page of the lane is under way or being kept. */
+static bool is_busy(const struct lane_run *run)
+{
+    for (int k = 0; k < SOURCE_SEGMENTS; k++)
+        if (run->segments[k].is_open && (run->segments[k].asked || run->segments[k].saving))
+            return true;
+    return false;
+}
+
 static bool next_fetch(struct source *source, int64_t now_us, struct source_todo *todo)
 {
-    bool has_work[LANE_COUNT], is_ready[LANE_COUNT], is_any = false;
+    bool has_work[LANE_COUNT], is_ready[LANE_COUNT];
     if (source->flights >= SOURCE_FLIGHTS)
         return false;
     for (int i = 0; i < LANE_COUNT; i++) {
         struct lane_run *run = &source->lanes[i];
-        has_work[i] = run->is_open && !run->is_stopping && !is_waiting(source, run, now_us);
-        is_ready[i] = has_work[i] && ready_segment(run, now_us);
-        is_any |= is_ready[i];
+        bool is_free = run->is_open && !run->is_stopping && !is_waiting(source, run, now_us);
+        is_ready[i] = is_free && ready_segment(run, now_us);
+        has_work[i] = is_ready[i] || (is_free && is_busy(run)); /* one that waits for a retry stops nobody */
     }
-    todo->wants_page = is_any && source->is_held;
+    todo->wants_page = source->is_held && turns_next(&source->turns, has_work, is_ready) != LANE_COUNT;
     if (todo->wants_page)
         return false;
     enum lane lane = turns_take(&source->turns, has_work, is_ready);

@@ -23,18 +23,46 @@ static void turns_welcome(struct turns *turns, const bool has_work[LANE_COUNT])
     }
 }
 
-enum lane turns_take(struct turns *turns, const bool has_work[LANE_COUNT], const bool is_ready[LANE_COUNT])
+static bool is_live(int lane)
 {
-    turns_welcome(turns, has_work);
+    return lane == LANE_OPENS || lane == LANE_OTHERS;
+}
+
+/* Whether a live lane that has work stands before this one. */
+static bool is_behind_live(const struct turns *turns, const bool has_work[LANE_COUNT], int lane)
+{
+    for (int i = 0; i < LANE_COUNT; i++)
+        if (is_live(i) && has_work[i] && turns->pass[i] < turns->pass[lane])
+            return true;
+    return false;
+}
+
+static int lowest(const struct turns *turns, const bool among[LANE_COUNT])
+{
     int first = LANE_COUNT;
     for (int i = 0; i < LANE_COUNT; i++)
-        if (is_ready[i] && (first == LANE_COUNT || turns->pass[i] < turns->pass[first]))
+        if (among[i] && (first == LANE_COUNT || turns->pass[i] < turns->pass[first]))
             first = i;
-    if (first == LANE_COUNT)
-        return LANE_COUNT;
+    return first;
+}
 
+enum lane turns_next(struct turns *turns, const bool has_work[LANE_COUNT], const bool is_ready[LANE_COUNT])
+{
+    turns_welcome(turns, has_work);
+    bool may[LANE_COUNT];
+    for (int i = 0; i < LANE_COUNT; i++)
+        may[i] = is_ready[i] && (is_live(i) || !is_behind_live(turns, has_work, i));
+    return (enum lane)lowest(turns, may);
+}
+
+enum lane turns_take(struct turns *turns, const bool has_work[LANE_COUNT], const bool is_ready[LANE_COUNT])
+{
+    enum lane first = turns_next(turns, has_work, is_ready);
+    /* A turn that its owner could not use costs nothing: else the taker would starve later for having been quick. */
+    if (first == LANE_COUNT || turns->pass[lowest(turns, has_work)] < turns->pass[first])
+        return first;
     if (turns->level < turns->pass[first])
         turns->level = turns->pass[first];
     turns->pass[first] += turns_stride[first];
-    return (enum lane)first;
+    return first;
 }

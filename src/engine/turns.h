@@ -5,6 +5,10 @@
  * lowest goes first. With weights 6 : 3 : 2 : 1 and work for all, every 12
  * pages hold exactly 6, 3, 2 and 1 of them. A lane without work gives its
  * turns away and does not save them up.
+ *
+ * A lane may have work and still not be ready, because its own page is under
+ * way or being kept. The other live lane takes such a turn at no charge; a
+ * recheck or backfill does not, as it would slow the very page waited for.
  */
 #pragma once
 
@@ -18,7 +22,9 @@ struct turns {
 
 void turns_init(struct turns *turns);
 
-/* The lane whose turn it is among those with work, or LANE_COUNT when none has; counts the turn. `has_work` says who
- * has something left to read, `is_ready` who could ask for a page right now: a lane that only waits for its own page
- * keeps its place. */
+/* The lane whose turn it is, or LANE_COUNT when nobody may ask now. `has_work` says who has something left to read,
+ * `is_ready` who could ask for a page right now: a lane that only waits for its own page keeps its place. */
+enum lane turns_next(struct turns *turns, const bool has_work[LANE_COUNT], const bool is_ready[LANE_COUNT]);
+
+/* The same, and counts the turn. */
 enum lane turns_take(struct turns *turns, const bool has_work[LANE_COUNT], const bool is_ready[LANE_COUNT]);

@@ -54,8 +54,39 @@ TEST(turns, a_lane_that_waits_for_its_own_page_keeps_its_place)
     const bool only_opens[LANE_COUNT] = { true, false, false, false };
     for (int i = 0; i < 6; i++)
         EQ(turns_take(&turns, work, only_opens), LANE_OPENS);
-    for (int i = 0; i < 3; i++)
-        EQ(turns_take(&turns, work, work), LANE_OTHERS);
+    EQ(turns_take(&turns, work, work), LANE_OTHERS);
+}
+
+TEST(turns, a_live_lane_takes_a_turn_that_is_not_used_and_does_not_pay_for_it)
+{
+    struct turns turns;
+    int got[LANE_COUNT + 1];
+    turns_init(&turns);
+    const bool work[LANE_COUNT] = { true, true, false, false };
+    const bool only_others[LANE_COUNT] = { false, true, false, false };
+    EQ(turns_take(&turns, work, work), LANE_OPENS);
+    for (int i = 0; i < 100; i++)
+        EQ(turns_take(&turns, work, only_others), LANE_OTHERS);
+    count(&turns, work, 12, got);
+    YES(got[LANE_OTHERS] >= 3);
+}
+
+TEST(turns, recheck_and_backfill_wait_while_a_live_lane_waits_for_its_page)
+{
+    struct turns turns;
+    int pages = 0, behind = 0;
+    turns_init(&turns);
+    const bool spare[LANE_COUNT] = { false, false, true, true };
+    for (int i = 0; i < 1200; i++) { /* the live lanes are ready every other time */
+        enum lane next = turns_next(&turns, all, i % 2 ? all : spare);
+        enum lane lane = turns_take(&turns, all, i % 2 ? all : spare);
+        EQ(next, lane);
+        pages += lane != LANE_COUNT;
+        behind += lane == LANE_RECHECK || lane == LANE_BACKFILL;
+    }
+    YES(pages >= 600);
+    YES(behind * 12 >= 3 * pages - 12);
+    YES(behind * 12 <= 3 * pages + 12);
 }
 
 TEST(turns, nobody_ready_is_nobodys_turn)
