@@ -82,7 +82,7 @@ static bool is_touching(const struct interval *a, const struct interval *b)
 
 static bool is_equal(const struct interval *a, const struct interval *b)
 {
-    return a->passes == b->passes && a->looks == b->looks && a->tried == b->tried;
+    return a->passes == b->passes && a->looks == b->looks && a->tried == b->tried && a->again_us == b->again_us;
 }
 
 /* SRC-1: touching intervals with equal values are one. */
@@ -112,6 +112,7 @@ static void swallow_next(struct coverage *map, size_t i)
     a->passes = a->passes < b->passes ? a->passes : b->passes;
     a->looks = least(a->looks, b->looks);
     a->tried = least(a->tried, b->tried);
+    a->again_us = earlier(a->again_us, b->again_us);
     take_out(map, i + 1);
 }
 
@@ -130,11 +131,13 @@ static void hold_maximum(struct coverage *map)
     }
 }
 
-/* What became of a stretch: `give` changes the values of every piece of [begin, end), pieces never seen come as
+/* What becomes of a stretch: `give` changes the values of every piece of [begin, end), pieces never seen come as
  * zeros. */
 struct stroke {
-    void (*give)(struct interval *piece, uint8_t looks);
-    uint8_t looks;
+    void (*give)(struct interval *piece, const struct stroke *stroke);
+    const struct coverage_plan *plan;
+    int64_t at_us; /* when it was read or tried */
+    uint8_t looks; /* that are satisfied at this age */
 };
 
 static void paint(struct coverage *map, int64_t begin_us, int64_t end_us, struct stroke stroke)
@@ -151,7 +154,7 @@ static void paint(struct coverage *map, int64_t begin_us, int64_t end_us, struct
             int64_t until_us = i < map->count ? earlier(map->at[i].begin_us, end_us) : end_us;
             insert(map, i, (struct interval){ .begin_us = at_us, .end_us = until_us });
         }
-        stroke.give(&map->at[i], stroke.looks);
+        stroke.give(&map->at[i], &stroke);
         at_us = map->at[i].end_us;
     }
     join_equal(map);
@@ -160,55 +163,71 @@ static void paint(struct coverage *map, int64_t begin_us, int64_t end_us, struct
 
 /* SRC-3: cuts [begin, end) where the number of satisfied looks changes, newest piece first. An event at e satisfies a
  * look of delay d when e <= at - d. */
-static void paint_by_age(struct coverage *map, const struct coverage_plan *plan, int64_t begin_us, int64_t end_us,
-                         int64_t at_us, void (*give)(struct interval *piece, uint8_t looks))
+static void paint_by_age(struct coverage *map, int64_t begin_us, int64_t end_us, struct stroke stroke)
 {
+    const struct coverage_plan *plan = stroke.plan;
     for (int looks = 0; looks <= plan->count && begin_us < end_us; looks++) {
-        int64_t from_us = looks < plan->count ? later(begin_us, at_us - plan->delay_us[looks] + 1) : begin_us;
+        int64_t from_us = looks < plan->count ? later(begin_us, stroke.at_us - plan->delay_us[looks] + 1) : begin_us;
         if (from_us >= end_us)
             continue;
-        paint(map, from_us, end_us, (struct stroke){ give, (uint8_t)looks });
+        stroke.looks = (uint8_t)looks;
+        paint(map, from_us, end_us, stroke);
         end_us = from_us;
     }
 }
 
-static void give_reading(struct interval *piece, uint8_t looks)
+static void give_reading(struct interval *piece, const struct stroke *stroke)
 {
+    if (piece->passes == 0)
+        piece->tried = 0; /* counted tries at a hole, if anything */
+    piece->again_us = 0;
     if (piece->passes < UINT32_MAX)
         piece->passes++;
-    if (piece->looks < looks)
-        piece->looks = looks;
-    if (piece->tried < looks)
-        piece->tried = looks;
+    if (piece->looks < stroke->looks)
+        piece->looks = stroke->looks;
+    if (piece->tried < stroke->looks)
+        piece->tried = stroke->looks;
 }
 
 void coverage_read(struct coverage *map, const struct coverage_plan *plan, int64_t begin_us, int64_t end_us,
                    int64_t read_at_us)
 {
-    paint_by_age(map, plan, begin_us, end_us, read_at_us, give_reading);
+    paint_by_age(map, begin_us, end_us, (struct stroke){ give_reading, plan, read_at_us, 0 });
 }
 
-static void give_hole(struct interval *piece, uint8_t looks)
+static void give_hole(struct interval *piece, const struct stroke *stroke)
 {
-    if (piece->tried < looks)
-        piece->tried = looks;
+    const struct coverage_plan *plan = stroke->plan;
+    if (piece->passes > 0) {
+        if (piece->tried < stroke->looks)
+            piece->tried = stroke->looks;
+        return;
+    }
+    if (piece->tried < COVERAGE_TRIED_ALL - 1)
+        piece->tried++;
+    int look = piece->tried < plan->count ? piece->tried : plan->count - 1;
+    bool is_over = look == 0 || stroke->at_us - piece->begin_us > COVERAGE_HOLE_KEEP_US;
+    piece->again_us = is_over ? INT64_MAX : stroke->at_us + plan->delay_us[look];
 }
 
 void coverage_hole(struct coverage *map, const struct coverage_plan *plan, int64_t begin_us, int64_t end_us,
                    int64_t tried_at_us)
 {
-    paint_by_age(map, plan, begin_us, end_us, tried_at_us, give_hole);
+    paint_by_age(map, begin_us, end_us, (struct stroke){ give_hole, plan, tried_at_us, 0 });
 }
 
-static void give_gap(struct interval *piece, uint8_t looks)
+static void give_gap(struct interval *piece, const struct stroke *stroke)
 {
-    if (piece->passes == 0)
-        piece->tried = looks;
+    (void)stroke;
+    if (piece->passes > 0)
+        return;
+    piece->tried = COVERAGE_TRIED_ALL;
+    piece->again_us = INT64_MAX;
 }
 
 void coverage_gap(struct coverage *map, int64_t begin_us, int64_t end_us)
 {
-    paint(map, begin_us, end_us, (struct stroke){ give_gap, COVERAGE_TRIED_ALL });
+    paint(map, begin_us, end_us, (struct stroke){ give_gap, NULL, 0, 0 });
 }
 
 static void apply_mark(struct coverage *map, const struct coverage_plan *plan, const struct coverage_mark *mark)
@@ -276,6 +295,14 @@ bool coverage_has_read(const struct coverage *map, int64_t begin_us, int64_t end
     return true;
 }
 
+/* When a hole of either class is tried again; 0 when there is none. */
+static int64_t hole_again(const struct interval *x, const struct interval *y)
+{
+    if (x->passes == 0 && y->passes == 0)
+        return earlier(x->again_us, y->again_us);
+    return x->passes == 0 ? x->again_us : y->passes == 0 ? y->again_us : 0;
+}
+
 /* Walks the stretches that both maps hold, in order of time. */
 struct walk {
     const struct coverage *maps;
@@ -293,6 +320,7 @@ static bool walk_next(struct walk *walk, struct interval *ret)
             .passes = x->passes < y->passes ? x->passes : y->passes,
             .looks = least(x->looks, y->looks),
             .tried = least(x->tried, y->tried),
+            .again_us = hole_again(x, y),
         };
         walk->i[x->end_us <= y->end_us ? 0 : 1]++;
         if (both.begin_us < both.end_us) {
@@ -303,13 +331,23 @@ static bool walk_next(struct walk *walk, struct interval *ret)
     return false;
 }
 
-/* End of that part of a stretch whose next look is due; at or before its begin when nothing is. */
+/* When the next look at the first instant of a stretch is due; INT64_MAX when none is planned. */
+static int64_t due_at(const struct interval *stretch, const struct coverage_plan *plan)
+{
+    if (stretch->passes == 0)
+        return stretch->again_us;
+    return stretch->tried < plan->count ? stretch->begin_us + plan->delay_us[stretch->tried] : INT64_MAX;
+}
+
+/* End of that part of a stretch whose next look is due; at or before its begin when nothing is. A hole is due as a
+ * whole, other stretches instant by instant. */
 static int64_t due_end(const struct interval *stretch, const struct coverage_plan *plan, int64_t now_us,
                        int64_t until_us)
 {
-    if (stretch->tried >= plan->count)
+    if (due_at(stretch, plan) > now_us)
         return stretch->begin_us;
-    return earlier(earlier(stretch->end_us, until_us), now_us - plan->delay_us[stretch->tried]);
+    int64_t end_us = earlier(stretch->end_us, until_us);
+    return stretch->passes == 0 ? end_us : earlier(end_us, now_us - plan->delay_us[stretch->tried]);
 }
 
 bool coverage_due(const struct coverage maps[2], const struct coverage_plan *plan, int64_t now_us, int64_t until_us,
@@ -321,13 +359,18 @@ bool coverage_due(const struct coverage maps[2], const struct coverage_plan *pla
     bool found = false;
     while (walk_next(&walk, &stretch)) {
         int64_t end_us = due_end(&stretch, plan, now_us, until_us);
-        bool goes_on = found && stretch.begin_us == due.end_us && stretch.tried == due.look;
+        bool is_alike = due.is_hole ? stretch.passes == 0 : stretch.passes > 0 && stretch.tried == due.look;
+        bool goes_on = found && stretch.begin_us == due.end_us && is_alike;
         if (found && !goes_on)
             break;
         if (end_us <= stretch.begin_us)
             continue;
         if (!found)
-            due = (struct coverage_due){ .begin_us = stretch.begin_us, .look = stretch.tried };
+            due = (struct coverage_due){
+                .begin_us = stretch.begin_us,
+                .look = stretch.tried,
+                .is_hole = stretch.passes == 0,
+            };
         due.end_us = end_us;
         found = true;
     }
@@ -342,8 +385,7 @@ int64_t coverage_next_due(const struct coverage maps[2], const struct coverage_p
     struct interval stretch;
     int64_t due_us = INT64_MAX;
     while (walk_next(&walk, &stretch) && stretch.begin_us < until_us)
-        if (stretch.tried < plan->count)
-            due_us = earlier(due_us, stretch.begin_us + plan->delay_us[stretch.tried]);
+        due_us = earlier(due_us, due_at(&stretch, plan));
     return due_us;
 }
 

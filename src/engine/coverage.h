@@ -10,8 +10,9 @@
  * delays a stretch is looked at: live, then rechecks. A reading made at time t
  * satisfies for an event time e every look whose delay is at most t - e; that
  * is always the first few of the plan, so a number is enough to keep it. A
- * look may also be used up in vain (`tried`): a hole is unreadable, a gap lies
- * beyond what the provider keeps.
+ * look may also be used up in vain (`tried`). A stretch that was never read and
+ * cannot be is a hole, tried again by rechecks as long as a provider may keep
+ * it, or a gap that lies beyond that.
  *
  * No clock, no rows: instants come in, intervals come out. A map belongs to
  * one thread.
@@ -26,7 +27,8 @@
 
 #define COVERAGE_LOOKS_MAX     8
 #define COVERAGE_INTERVALS_MAX 2048
-#define COVERAGE_TRIED_ALL     255 /* `tried` of a gap: nobody will look again */
+#define COVERAGE_TRIED_ALL     255                    /* `tried` of a gap: nobody will look again */
+#define COVERAGE_HOLE_KEEP_US  INT64_C(2592000000000) /* 30 d: older holes are not tried again */
 
 /* Delays of the planned looks, rising; usually the first is the live one (the margin). */
 struct coverage_plan {
@@ -50,8 +52,9 @@ void coverage_load(struct coverage *map, const struct interval *intervals, size_
 void coverage_read(struct coverage *map, const struct coverage_plan *plan, int64_t begin_us, int64_t end_us,
                    int64_t read_at_us);
 
-/* [begin, end) could not be read at tried_at_us (SRC-18): what was never read becomes a hole with passes 0, and the
- * looks that were due are used up. */
+/* [begin, end) could not be read at tried_at_us (SRC-18): what was never read becomes a hole with passes 0, to be tried
+ * again after the delays of the rechecks, the last of them over and over; elsewhere the looks that were due are used
+ * up. */
 void coverage_hole(struct coverage *map, const struct coverage_plan *plan, int64_t begin_us, int64_t end_us,
                    int64_t tried_at_us);
 
@@ -87,7 +90,8 @@ bool coverage_has_read(const struct coverage *map, int64_t begin_us, int64_t end
 struct coverage_due {
     int64_t begin_us;
     int64_t end_us;
-    int look; /* number of the look in the plan, from 1 */
+    int look;     /* number of the look in the plan, from 0 */
+    bool is_hole; /* never read: a spot that was unreadable, and nothing around it */
 };
 
 /* The oldest stretch, over both classes, whose next look is due at now_us; it ends before until_us. */

@@ -40,6 +40,14 @@ void segment_open(struct segment *segment, const struct segment_form *form, int6
     };
 }
 
+void segment_open_hole(struct segment *segment, const struct segment_form *form, int64_t begin_us, int64_t end_us)
+{
+    segment_open(segment, form, begin_us, end_us);
+    segment->phase = SEGMENT_AT_HOLE;
+    segment->hole_begin_us = begin_us;
+    segment->hole_end_us = end_us;
+}
+
 void segment_close(struct segment *segment)
 {
     forget_token(segment);
@@ -74,7 +82,8 @@ struct segment_request segment_ask(struct segment *segment, uint64_t ticket)
 {
     segment->asked = ticket;
     if (segment->phase == SEGMENT_PROBING)
-        return (struct segment_request){ segment->probe_begin_us, segment->probe_us, { NULL, 0 }, 1 };
+        return (
+            struct segment_request){ segment->probe_begin_us, segment->probe_us, { NULL, 0 }, segment->probe_limit };
     if (segment->is_fresh) {
         segment->is_fresh = false;
         segment->chain_begin_us = segment->position_us;
@@ -137,9 +146,14 @@ static void next_probe(struct segment *segment, const struct segment_form *form)
     segment->probe_us = segment->probe_begin_us + middle * form->grain_us;
 }
 
-/* The next item behind the position spoils every page it is in. First: does it lie within the position's own grain? */
-static void start_probing(struct segment *segment, const struct segment_form *form)
+/*
+ * What spoils the page is among its items, so a page of the same size that begins behind the position and ends before
+ * the spot is good, and one that ends behind it is not. First: does the spot lie within the position's own grain? Pages
+ * that are too large are another matter: there single items are asked for, and the next one is to blame.
+ */
+static void start_probing(struct segment *segment, const struct segment_form *form, bool is_too_large)
 {
+    segment->probe_limit = is_too_large ? 1 : form->limit;
     segment->stop_us = segment->end_us;
     segment->probe_begin_us = floor_to(segment->position_us, form->grain_us) + form->grain_us;
     if (segment->probe_begin_us >= segment->end_us) {
@@ -179,7 +193,7 @@ void segment_unreadable(struct segment *segment, const struct segment_form *form
         return;
     }
 
-    bool is_whole = segment->phase == SEGMENT_PLAIN && segment->limit == form->limit && !segment->holes;
+    bool is_whole = segment->phase == SEGMENT_PLAIN && segment->limit == form->limit && !segment->is_suspect;
     int most = is_whole ? SEGMENT_TRIES : SEGMENT_TRIES_SMALL;
     segment->tries++;
     if (!is_too_large && segment->tries < most) {
@@ -191,12 +205,13 @@ void segment_unreadable(struct segment *segment, const struct segment_form *form
         return;
     }
     segment->tries = 0;
+    segment->is_suspect = true;
     if (segment->limit > 1) {
         segment->limit /= 2;
         start_chain(segment);
         return;
     }
-    start_probing(segment, form);
+    start_probing(segment, form, is_too_large);
 }
 
 /* ------------------------------------------------------------------------------------------------------ good pages */
@@ -222,10 +237,12 @@ static void take_token(struct segment *segment, struct str next)
     segment->token_n = next.n;
 }
 
-/* A reduced limit grows back when pages are good again. */
-static void grow_limit(struct segment *segment, const struct segment_form *form)
+/* A reduced limit grows back when pages are good again: what spoiled a page lies within three of half its size, not
+ * counting those that only repeat the instant of the position. */
+static void grow_limit(struct segment *segment, const struct segment_form *form, bool moved)
 {
-    if (segment->limit >= form->limit || ++segment->good_pages < SEGMENT_GOOD_PAGES)
+    segment->good_pages += moved;
+    if (segment->limit >= form->limit || segment->good_pages < SEGMENT_GOOD_PAGES)
         return;
     segment->good_pages = 0;
     segment->limit = segment->limit * 2 < form->limit ? segment->limit * 2 : form->limit;
@@ -268,6 +285,8 @@ enum segment_word segment_page(struct segment *segment, const struct segment_for
     bool moved = position_us > segment->position_us;
     if (moved)
         segment->holes = 0;
+    if (moved && segment->limit == form->limit && segment->phase == SEGMENT_PLAIN)
+        segment->is_suspect = false;
     bool loops = is_loop(segment, page, moved) || (!str_given(page->next) && !moved);
     segment->pages++;
     segment->split_us = choose_split(segment, form, page->item_n, position_us);
@@ -275,7 +294,10 @@ enum segment_word segment_page(struct segment *segment, const struct segment_for
         start_chain(segment);
     else
         take_token(segment, page->next);
-    grow_limit(segment, form);
+    if (segment->limit < form->limit && segment->still_pages >= SEGMENT_CREEPING)
+        start_probing(segment, form, false); /* many items at one instant: smaller pages only creep */
+    else
+        grow_limit(segment, form, moved);
     return loops ? SEGMENT_LOOP : SEGMENT_KEEP;
 }
 

@@ -11,8 +11,8 @@
  *
  * A page that cannot be read (SRC-18) is asked for again, five times; then with
  * half the limit, down to one item, each twice. Then the place of the item that
- * spoils it is looked for: probes for one item behind the position fail as soon
- * as their end lies behind it. Everything in front of the spot is read, the
+ * spoils it is looked for: probes of the stretch behind the position fail as
+ * soon as their end lies behind it. Everything in front of the spot is read, the
  * spot itself tried once more, and only then left as a hole.
  *
  *   PLAIN --unreadable--> PLAIN, smaller --limit 1--> PROBING --found--> BEFORE_HOLE --> AT_HOLE --> PLAIN behind it
@@ -28,7 +28,8 @@
 #define SEGMENT_TRIES_SMALL 2     /* of each halving */
 #define SEGMENT_SAME_PAGES  3     /* SRC-19 */
 #define SEGMENT_STILL_PAGES 10000 /* pages of one chain that do not get on in time */
-#define SEGMENT_GOOD_PAGES  3     /* after so many good pages a reduced limit doubles */
+#define SEGMENT_GOOD_PAGES  4     /* after so many good pages a reduced limit doubles */
+#define SEGMENT_CREEPING    4     /* small pages at one instant, before the spot is looked for by time */
 #define SEGMENT_HOLES_SMALL 8     /* of one grain each; more in a row double */
 
 /* What is the same for every segment of a source. */
@@ -62,7 +63,9 @@ struct segment {
     int good_pages;                   /* in a row at a reduced limit */
     int64_t probe_begin_us, probe_us; /* PROBING: [begin, end) of the probe */
     int64_t low_us, high_us;          /* the spot lies in [low, high) */
-    int holes;                        /* marked in a row, with no good item between them */
+    int probe_limit;
+    bool is_suspect; /* a page was unreadable, and no whole one has been read since: five retries were enough */
+    int holes;       /* marked in a row, with no good item between them */
     int64_t hole_begin_us, hole_end_us;
 
     int64_t retry_at_us; /* not before this */
@@ -76,6 +79,9 @@ struct segment {
 };
 
 void segment_open(struct segment *segment, const struct segment_form *form, int64_t begin_us, int64_t end_us);
+
+/* The same for a spot known to be unreadable: it is tried twice, then left as the hole it is. */
+void segment_open_hole(struct segment *segment, const struct segment_form *form, int64_t begin_us, int64_t end_us);
 
 /* Frees the token. Answers and saves under way find the segment closed. */
 void segment_close(struct segment *segment);

@@ -12,11 +12,6 @@
 static void take_setup(struct source *source, const struct source_setup *setup)
 {
     const struct source_row *row = &setup->row;
-    free(source->id);
-    source->id = strndup(row->id.p, row->id.n);
-    if (!source->id)
-        abort();
-    source->no = row->no;
     source->tenant_no = row->tenant_no;
     source->is_logs = str_eq(row->api, S("logs"));
     source->form = (struct segment_form){
@@ -62,6 +57,10 @@ struct source *source_new(const struct source_setup *setup, uint64_t seed)
     turns_init(&source->turns);
     for (int i = 0; i < CLASS_COUNT; i++)
         coverage_init(&source->maps[i]);
+    source->no = setup->row.no;
+    source->id = strndup(setup->row.id.p, setup->row.id.n); /* stays where it is: saves on their way point at it */
+    if (!source->id)
+        abort();
     take_setup(source, setup);
     take_maps(source, setup);
     for (int i = 0; i < LANE_COUNT; i++) {
@@ -291,13 +290,23 @@ static void stay_idle(struct source *source, struct lane_run *run, int64_t now_u
     run->is_dirty = true;
 }
 
+/* A recheck meets the holes of the map one by one (coverage_due), so it need not look for them again. */
+static bool is_hole(const struct source *source, const struct lane_run *run, int64_t begin_us, int64_t end_us)
+{
+    return run->lane == LANE_RECHECK && !(coverage_has_read(&source->maps[CLASS_OPENS], begin_us, end_us) &&
+                                          coverage_has_read(&source->maps[CLASS_OTHERS], begin_us, end_us));
+}
+
 static void open_window(struct source *source, struct lane_run *run, int64_t begin_us, int64_t end_us, int64_t now_us)
 {
     run->is_open = true;
     run->had_items = run->is_end_saved = false;
     run->opened_at_us = now_us;
     run->read_at_us = source_safe_now(source, now_us);
-    segment_open(&run->segments[0], &source->form, begin_us, end_us);
+    if (is_hole(source, run, begin_us, end_us))
+        segment_open_hole(&run->segments[0], &source->form, begin_us, end_us);
+    else
+        segment_open(&run->segments[0], &source->form, begin_us, end_us);
 }
 
 static void open_backfill(struct source *source, struct lane_run *run, int64_t now_us)

@@ -2,7 +2,6 @@
  * source_load.c - the rows that the machine of source.h is made from.
  */
 #include "engine/source.h"
-#include "store/store_tenant.h"
 
 enum err source_load(struct op *op, struct tx *tx, uint32_t source_no, struct source_setup *ret)
 {
@@ -13,5 +12,5 @@ enum err source_load(struct op *op, struct tx *tx, uint32_t source_no, struct so
     for (int i = 0; i < CLASS_COUNT; i++)
         TRY(store_coverage_get(op, tx, source_no, (unsigned)i, &ret->intervals[i], &ret->interval_count[i]));
     ret->epoch = ret->lanes[LANE_OPENS].lease_epoch;
-    return store_mailing_newest_sent(op, tx, ret->row.tenant_no, &ret->newest_sent_us);
+    return store_source_newest_mailing(op, tx, ret->row.tenant_no, &ret->newest_sent_us);
 }

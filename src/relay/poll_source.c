@@ -74,6 +74,7 @@ static void take_load(struct polled *source, struct load *load)
         log_error("source cannot be read", LOG_TEXT("source", source->id), LOG_TEXT("error", "too many tags"));
         return;
     }
+    source->is_polled = source_config_is_polled(&load->setup.row);
     struct poll_host *host = poll_host_get(&source->poller->hosts, source->account.base_url);
     if (source->host && source->host != host)
         poll_host_leave(source->host, &source->turn);
@@ -89,7 +90,6 @@ static void take_load(struct polled *source, struct load *load)
     else
         source->machine = source_new(&load->setup, random_u64());
     source_hold(source->machine, true);
-    source->is_polled = source_config_is_polled(&load->setup.row);
     polled_drive(source);
 }
 
@@ -431,8 +431,8 @@ static void drive_one(struct polled *source)
 /* A source's turn: one page. */
 static void take_turn(struct polled *source)
 {
-    struct source_todo todo;
-    source_hold(source->machine, false);
+    struct source_todo todo = { .step = SOURCE_WAIT };
+    source_hold(source->machine, !source->is_polled || source_is_fenced(source->machine));
     source_next(source->machine, loop_wall_us(source->poller->config.loop), &todo);
     source_hold(source->machine, true);
     if (todo.step == SOURCE_FETCH) {
@@ -451,7 +451,8 @@ static void host_pump(struct poller *poller, struct poll_host *host)
     while (!poller->is_stopping && (turn = poll_host_take(host, POLLER_HOST_MAX))) {
         struct polled *source = (struct polled *)turn;
         take_turn(source);
-        drive_one(source);
+        if (source->is_polled)
+            drive_one(source);
     }
 }
 
@@ -459,7 +460,10 @@ void polled_drive(struct polled *source)
 {
     if (source->poller->is_stopping || !source->machine || source_is_fenced(source->machine))
         return;
-    drive_one(source);
+    if (source->is_polled)
+        drive_one(source);
+    else
+        take_held(source); /* its key was taken away: what is under way is still kept */
     host_pump(source->poller, source->host);
 }
 

@@ -9,7 +9,6 @@
 #include "engine/source_signal.h"
 #include "relay/poller_parts.h"
 #include "relay/task_runner.h"
-#include "store/store_tenant.h"
 
 #define SWEEP_ARENA_BYTES (64u << 20)
 #define SWEEP_PAGE        1000
@@ -81,7 +80,7 @@ static enum err sweep_one(struct op *op, struct tx *tx, const struct source_row 
     }
     struct swept *swept = &sweep->sources[sweep->count++];
     *swept = (struct swept){ row->no, row->id, row->version, source_config_is_polled(row), STORE_NO_INSTANT };
-    return store_mailing_newest_sent(op, tx, row->tenant_no, &swept->newest_sent_us);
+    return store_source_newest_mailing(op, tx, row->tenant_no, &swept->newest_sent_us);
 }
 
 static enum err sweep_read(struct post *post)

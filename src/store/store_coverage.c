@@ -11,17 +11,19 @@ const struct schema_step coverage_step = {
     .name = "coverage of sources",
     .sqlite = "CREATE TABLE coverage(source_no INTEGER NOT NULL, class INTEGER NOT NULL, begin_us INTEGER NOT NULL,"
               " end_us INTEGER NOT NULL, passes INTEGER NOT NULL, looks INTEGER NOT NULL, tried INTEGER NOT NULL,"
+              " again_us INTEGER NOT NULL,"
               " PRIMARY KEY(source_no, class, begin_us)) WITHOUT ROWID;"
               "CREATE TABLE source_gap(source_no INTEGER NOT NULL, begin_us INTEGER NOT NULL,"
               " end_us INTEGER NOT NULL, at_us INTEGER NOT NULL, PRIMARY KEY(source_no, begin_us)) WITHOUT ROWID;",
 };
 
 SQL(coverage_all,
-    "SELECT begin_us, end_us, passes, looks, tried FROM coverage WHERE source_no = ?1 AND class = ?2 ORDER BY begin_us",
+    "SELECT begin_us, end_us, passes, looks, tried, again_us FROM coverage WHERE source_no = ?1 AND class = ?2 ORDER "
+    "BY begin_us",
     NULL);
 SQL(coverage_put,
-    "INSERT OR REPLACE INTO coverage(source_no, class, begin_us, end_us, passes, looks, tried)"
-    " VALUES(?1,?2,?3,?4,?5,?6,?7)",
+    "INSERT OR REPLACE INTO coverage(source_no, class, begin_us, end_us, passes, looks, tried, again_us)"
+    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
     NULL);
 SQL(coverage_delete, "DELETE FROM coverage WHERE source_no = ?1 AND class = ?2 AND begin_us = ?3", NULL);
 SQL(gap_put, "INSERT OR REPLACE INTO source_gap(source_no, begin_us, end_us, at_us) VALUES(?1,?2,?3,?4)", NULL);
@@ -59,6 +61,7 @@ enum err store_coverage_get(struct op *op, struct tx *tx, uint32_t source_no, un
             .passes = (uint32_t)col_int(stmt, 2),
             .looks = (uint8_t)col_int(stmt, 3),
             .tried = (uint8_t)col_int(stmt, 4),
+            .again_us = col_int(stmt, 5),
         };
     }
     *ret = rows;
@@ -78,6 +81,7 @@ static enum err interval_put(struct op *op, struct tx *tx, uint32_t source_no, u
     bind_int(stmt, 5, row->passes);
     bind_int(stmt, 6, row->looks);
     bind_int(stmt, 7, row->tried);
+    bind_int(stmt, 8, row->again_us);
     return stmt_done(op, stmt);
 }
 
@@ -94,7 +98,7 @@ static enum err interval_delete(struct op *op, struct tx *tx, uint32_t source_no
 static bool is_same(const struct interval *a, const struct interval *b)
 {
     return a->begin_us == b->begin_us && a->end_us == b->end_us && a->passes == b->passes && a->looks == b->looks &&
-           a->tried == b->tried;
+           a->tried == b->tried && a->again_us == b->again_us;
 }
 
 enum err store_coverage_put(struct op *op, struct tx *tx, uint32_t source_no, unsigned class,

@@ -7,6 +7,7 @@
 #include "store/db.h"
 #include "store/families.h"
 #include "store/seq.h"
+#include "store/store_tenant.h"
 #include "store/tally.h"
 
 const struct schema_step source_step = {
@@ -57,6 +58,11 @@ SQL(source_sent_of,
     NULL);
 SQL(source_sent_any, "SELECT no FROM mailing WHERE sent_at_us >= ?2 AND sent_at_us < ?3 ORDER BY sent_at_us DESC",
     NULL);
+
+/* Mailings nobody gave a sent_at: numbers grow with time, so the newest is the one with the largest. */
+SQL(source_unsent_of,
+    "SELECT created_at_ms FROM mailing WHERE tenant_no = ?1 AND sent_at_us IS NULL ORDER BY no DESC LIMIT 1", NULL);
+SQL(source_unsent_any, "SELECT created_at_ms FROM mailing WHERE sent_at_us IS NULL ORDER BY no DESC LIMIT 1", NULL);
 
 /* ---------------------------------------------------------------------------------------------------------- source */
 
@@ -275,6 +281,23 @@ enum err store_lane_put(struct op *op, struct tx *tx, const struct lane_row *row
     bind_int(stmt, 18, row->lease_until_us);
     bind_int(stmt, 19, row->source_no);
     return stmt_done(op, stmt);
+}
+
+enum err store_source_newest_mailing(struct op *op, struct tx *tx, uint32_t tenant_no, int64_t *ret_us)
+{
+    struct stmt *stmt;
+    bool found;
+    int64_t newest_us;
+    TRY(store_mailing_newest_sent(op, tx, tenant_no, &newest_us));
+    TRY(tx_stmt(op, tx, tenant_no ? &source_unsent_of : &source_unsent_any, &stmt));
+    if (tenant_no)
+        bind_int(stmt, 1, tenant_no);
+    TRY(stmt_row(op, stmt, &found));
+    if (found && col_int(stmt, 0) * 1000 > newest_us)
+        newest_us = col_int(stmt, 0) * 1000;
+    stmt_reset(stmt);
+    *ret_us = newest_us;
+    return OK;
 }
 
 enum err store_source_sent_count(struct op *op, struct tx *tx, uint32_t tenant_no, int64_t from_us, int64_t to_us,

@@ -93,9 +93,10 @@ enum err store_lane_put(struct op *op, struct tx *tx, const struct lane_row *row
 struct interval {
     int64_t begin_us;
     int64_t end_us;
-    uint32_t passes; /* complete readings; 0 = a hole or a gap */
-    uint8_t looks;   /* planned looks that a reading satisfied, counted from the live one (SRC-3) */
-    uint8_t tried;   /* planned looks that are used up, also in vain; never below looks */
+    uint32_t passes;  /* complete readings; 0 = a hole or a gap */
+    uint8_t looks;    /* planned looks that a reading satisfied, counted from the live one (SRC-3) */
+    uint8_t tried;    /* planned looks that are used up, also in vain; of a hole: tries so far */
+    int64_t again_us; /* of a hole: when it is tried again, INT64_MAX = never; else 0 */
 };
 
 /* The intervals of a class in order of time, in the op's arena. */
@@ -187,6 +188,10 @@ enum err store_hook_token_put(struct op *op, struct tx *tx, uint32_t source_no,
                               const uint8_t body_hash[STORE_BODY_HASH_BYTES], int64_t until_us, int64_t now_us);
 
 /* ---------------------------------------------------------------------------- figures of the ledger, for warnings */
+
+/* When the newest mailing of the tenant (0: of all) was sent, or made where nobody said when it is sent;
+ * STORE_NO_INSTANT without any. Decides the poll pause. */
+enum err store_source_newest_mailing(struct op *op, struct tx *tx, uint32_t tenant_no, int64_t *ret_us);
 
 /* Messages in mailings of the tenant (0: of all) sent within [from_us, to_us); counting stops at `enough`. */
 enum err store_source_sent_count(struct op *op, struct tx *tx, uint32_t tenant_no, int64_t from_us, int64_t to_us,

@@ -45,6 +45,7 @@ static struct world {
     int item_count;
     int64_t now_us, latency_us, commit_us;
     struct flying flying[FLYING_MAX];
+    int least_limit[LANE_COUNT];
     int asked[LANE_COUNT], asked_total, most_flights, pages_kept;
     int limits[400];
     int64_t date_behind_us; /* the provider's clock against ours; INT64_MIN: no Date header */
@@ -267,7 +268,8 @@ static inline void send_request(const struct source_request *request)
     f->asked_us = world.now_us;
     snprintf(f->token, sizeof f->token, "%.*s", STR(request->token));
     f->request.token = (struct str){ NULL, 0 };
-    world.asked[request->lane]++;
+    if (!world.asked[request->lane]++ || request->limit < world.least_limit[request->lane])
+        world.least_limit[request->lane] = request->limit;
     world.limits[world.asked_total % 400] = request->limit;
     world.asked_total++;
     world.last[request->lane] = *request;

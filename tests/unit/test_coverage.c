@@ -127,6 +127,35 @@ TEST(coverage, a_hole_in_a_stretch_already_read_keeps_its_passes)
     coverage_done(&map);
 }
 
+TEST(coverage, a_hole_is_tried_again_after_each_recheck_delay_and_then_daily_for_a_month)
+{
+    static const int64_t day = INT64_C(86400000000), half_hour = INT64_C(1800000000);
+    static const struct coverage_plan real = { 3, { 60000000, 1800000000, 86400000000 } };
+    struct coverage maps[2] = { fresh(), fresh() };
+    for (int i = 0; i < 2; i++)
+        coverage_read(&maps[i], &real, 0, 10 * day, 11 * day);
+    coverage_hole(&maps[0], &real, 10 * day, 10 * day + 1000, 11 * day); /* found long after every look was due */
+    coverage_read(&maps[1], &real, 10 * day, 10 * day + 1000, 11 * day);
+
+    struct coverage_due due;
+    int64_t now = 11 * day, expected = now + half_hour;
+    for (int tries = 0; tries < 29; tries++) {
+        EQ(coverage_next_due(maps, &real, 11 * day), expected);
+        NO(coverage_due(maps, &real, expected - 1, 11 * day, &due));
+        YES(coverage_due(maps, &real, expected, 11 * day, &due));
+        YES(due.is_hole);
+        EQ(due.begin_us, 10 * day);
+        EQ(due.end_us, 10 * day + 1000);
+        now = expected;
+        coverage_hole(&maps[0], &real, due.begin_us, due.end_us, now);
+        expected = now + day;
+    }
+    coverage_hole(&maps[0], &real, due.begin_us, due.end_us, expected);
+    EQ(coverage_next_due(maps, &real, 11 * day), INT64_MAX);
+    coverage_done(&maps[0]);
+    coverage_done(&maps[1]);
+}
+
 TEST(coverage, a_gap_is_never_due_and_never_settled)
 {
     struct coverage maps[2] = { fresh(), fresh() };
@@ -248,6 +277,7 @@ TEST(coverage, too_many_intervals_cost_precision_but_claim_nothing_unread)
 struct second {
     bool known;
     int passes, looks, tried;
+    int64_t again;
 };
 
 static int looks_at(const struct coverage_plan *p, int64_t e, int64_t t)
@@ -258,6 +288,16 @@ static int looks_at(const struct coverage_plan *p, int64_t e, int64_t t)
     return n;
 }
 
+static void model_hole(struct second *s, const struct coverage_plan *p, int64_t t, int looks)
+{
+    if (s->passes) {
+        s->tried = looks > s->tried ? looks : s->tried;
+        return;
+    }
+    s->tried = s->tried < COVERAGE_TRIED_ALL - 1 ? s->tried + 1 : s->tried;
+    s->again = t + p->delay_us[s->tried < p->count ? s->tried : p->count - 1];
+}
+
 static void model(struct second seconds[SPAN], const struct coverage_plan *p, int kind, int64_t begin, int64_t end,
                   int64_t t)
 {
@@ -266,13 +306,17 @@ static void model(struct second seconds[SPAN], const struct coverage_plan *p, in
         int looks = looks_at(p, e, t);
         s->known = true;
         if (kind == 0) {
-            s->passes++;
-            s->looks = looks > s->looks ? looks : s->looks;
-        }
-        if (kind == 2)
-            s->tried = s->passes ? s->tried : COVERAGE_TRIED_ALL;
-        else
+            s->tried = s->passes ? s->tried : 0;
             s->tried = looks > s->tried ? looks : s->tried;
+            s->looks = looks > s->looks ? looks : s->looks;
+            s->passes++;
+            s->again = 0;
+        } else if (kind == 1) {
+            model_hole(s, p, t, looks);
+        } else if (!s->passes) {
+            s->tried = COVERAGE_TRIED_ALL;
+            s->again = INT64_MAX;
+        }
     }
 }
 
@@ -289,12 +333,30 @@ static void agrees(const struct coverage *map, const struct second seconds[SPAN]
         EQ(map->at[i].passes, seconds[e].passes);
         EQ(map->at[i].looks, seconds[e].looks);
         EQ(map->at[i].tried, seconds[e].tried);
+        EQ(map->at[i].again_us, seconds[e].again);
     }
     for (size_t k = 1; k < map->count; k++) {
         const struct interval *a = &map->at[k - 1], *b = &map->at[k];
         YES(a->begin_us < a->end_us && a->end_us <= b->begin_us);
-        NO(a->end_us == b->begin_us && a->passes == b->passes && a->looks == b->looks && a->tried == b->tried);
+        NO(a->end_us == b->begin_us && a->passes == b->passes && a->looks == b->looks && a->tried == b->tried &&
+           a->again_us == b->again_us);
     }
+}
+
+/* When the next look at a second is due; INT64_MAX when none is planned. */
+static int64_t due_of(const struct second *a, const struct second *b, const struct coverage_plan *p, int64_t e)
+{
+    int tried = a->tried < b->tried ? a->tried : b->tried;
+    int64_t again = INT64_MAX;
+    if (!a->known || !b->known)
+        return INT64_MAX;
+    if (a->passes && b->passes)
+        return tried < p->count ? e + p->delay_us[tried] : INT64_MAX;
+    if (!a->passes)
+        again = a->again;
+    if (!b->passes && b->again < again)
+        again = b->again;
+    return again;
 }
 
 static void agrees_on_due(const struct coverage maps[2], struct second seconds[2][SPAN], const struct coverage_plan *p,
@@ -303,13 +365,11 @@ static void agrees_on_due(const struct coverage maps[2], struct second seconds[2
     int64_t first = -1, next = INT64_MAX;
     for (int64_t e = 0; e < until; e++) {
         const struct second *a = &seconds[0][e], *b = &seconds[1][e];
-        int tried = a->tried < b->tried ? a->tried : b->tried;
-        if (!a->known || !b->known || tried >= p->count)
-            continue;
-        if (first < 0 && e < now - p->delay_us[tried])
+        int64_t due = due_of(a, b, p, e);
+        bool is_hole = !a->passes || !b->passes;
+        if (first < 0 && (is_hole ? due <= now : due < now) && due != INT64_MAX)
             first = e;
-        if (e + p->delay_us[tried] < next)
-            next = e + p->delay_us[tried];
+        next = due < next ? due : next;
     }
     struct coverage_due due = { .begin_us = -1 };
     EQ(coverage_due(maps, p, now, until, &due), first >= 0);

@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/instant.h"
 #include "engine/simulate_render.h"
 #include "engine/simulate_truth.h"
 #include "engine/source_signal.h"
@@ -238,15 +239,14 @@ static void ask_start(void *data)
     http_fetch(ask->client, &ask->fetch);
 }
 
-/* Asks the provider to misbehave. */
-static void fault(const char *json)
+static void ask_provider(const char *method, const char *json)
 {
     char url[96];
     snprintf(url, sizeof url, "%s/sim/faults", lab.base);
     struct ask ask = { .client = lab.client };
     pthread_mutex_init(&ask.lock, NULL);
     pthread_cond_init(&ask.is_done, NULL);
-    ask.fetch = (struct fetch){ .method = S("POST"), .url = str_of(url), .body = str_of(json), .done = asked };
+    ask.fetch = (struct fetch){ .method = str_of(method), .url = str_of(url), .body = str_of(json), .done = asked };
     ask.fetch.data = &ask;
     ask.fetch.headers[0] = (struct http_header){ S("Content-Type"), S("application/json") };
     ask.fetch.header_count = 1;
@@ -258,6 +258,12 @@ static void fault(const char *json)
     EQ(ask.fetch.err, OK);
     YES(ask.fetch.status < 300);
     fetch_free(&ask.fetch);
+}
+
+/* Asks the provider to misbehave. */
+static void fault(const char *json)
+{
+    ask_provider("POST", json);
 }
 
 static bool is_waiting(void)
@@ -360,5 +366,31 @@ TEST(poller, tries_again_at_once_when_the_key_was_mended)
     put_source();
     YES(eventually(figures_are_true));
     NO(shows("\"credentials_refused\""));
+    lab_close_all();
+}
+
+static bool has_hole(void)
+{
+    return shows("\"code\":\"unread_gap\"") && lab.stats.figure[MAILING_DELIVERED] > RECIPIENTS / 2;
+}
+
+static bool has_healed(void)
+{
+    return figures_are_true() && !shows("\"code\":\"unread_gap\"");
+}
+
+TEST(poller, reads_around_a_page_that_is_cut_and_closes_the_hole_when_the_provider_heals)
+{
+    lab_open_with("events");
+    struct sim_event events[SIM_EVENTS_MAX];
+    char at[INSTANT_TEXT_BYTES], json[128];
+    NE(sim_events(stand_in_model(lab.provider), 5, events), 0);
+    snprintf(json, sizeof json, "{\"status\":\"poison\",\"at\":\"%.*s\",\"count\":1000}",
+             STR(instant_text(events[0].at_us, 6, at)));
+    fault(json);
+    poller_begin();
+    YES(eventually(has_hole));
+    ask_provider("DELETE", "");
+    YES(eventually(has_healed));
     lab_close_all();
 }

@@ -165,9 +165,10 @@ TEST(source, a_hole_is_tried_again_by_each_recheck_and_closes_when_the_provider_
     EQ(world.holes, 1);
     NO(coverage_has_read(&world.kept[CLASS_OPENS], poison->at_us, poison->at_us + 1));
     run_until(NOW0 + 40 * MIN);
-    YES(world.holes >= 2); /* the recheck after half an hour met it again */
+    YES(world.holes >= 2);                    /* the recheck after half an hour met it again ... */
+    EQ(world.least_limit[LANE_RECHECK], 300); /* ... and did not have to look for it */
     poison->is_poison = false;
-    run_until(NOW0 + 24 * HOUR + 20 * MIN);
+    run_until(NOW0 + 25 * HOUR);
     EQ(poison->seen, 1);
     YES(coverage_has_read(&world.kept[CLASS_OPENS], poison->at_us, poison->at_us + 1));
     world_done();
@@ -201,5 +202,20 @@ TEST(source, a_whole_unreadable_stretch_does_not_stop_what_lies_behind_it)
     run_until(NOW0 + 10 * MIN);
     EQ(world.holes, 3);
     EQ(behind->seen, 1);
+    world_done();
+}
+
+TEST(source, a_poisoned_item_among_hundreds_of_one_instant_costs_that_millisecond_only)
+{
+    world_begin(NOW0 - 30 * MIN);
+    for (int i = 0; i < 900; i++)
+        add(NOW0 - 20 * MIN, true);
+    add_many(500, NOW0 - 19 * MIN, NOW0 - 18 * MIN, true);
+    world.items[620].is_poison = true;
+    run_until(NOW0 + 3 * MIN);
+    EQ(world.holes, 1);
+    YES(world.asked[LANE_OPENS] < 100);
+    EQ(world.items[1399].seen, 1);
+    EQ(world.items[0].seen > 0, true);
     world_done();
 }

@@ -140,7 +140,8 @@ static size_t random_list(struct rng *rng, struct interval list[12])
                                      .end_us = at + rng_between(rng, 1, 5),
                                      .passes = (uint32_t)rng_below(rng, 3),
                                      .looks = (uint8_t)rng_below(rng, 3),
-                                     .tried = (uint8_t)rng_below(rng, 3) };
+                                     .tried = (uint8_t)rng_below(rng, 3),
+                                     .again_us = (int64_t)rng_below(rng, 2) };
         at = list[n].end_us;
     }
     return rng_below(rng, n + 1);
@@ -164,6 +165,7 @@ TEST(store_source, writes_only_what_changed_and_ends_with_the_new_intervals)
             EQ(c.got[i].passes, c.now[i].passes);
             EQ(c.got[i].looks, c.now[i].looks);
             EQ(c.got[i].tried, c.now[i].tried);
+            EQ(c.got[i].again_us, c.now[i].again_us);
         }
     }
     fixture_end(&f);
