@@ -570,7 +570,7 @@ static void make_stage(uint64_t seed)
     };
     SIM_OK(&op, sim_open(&op, &config, &stage.sim));
     stage.last_visible_us = START_US;
-    sim_became_visible(stage.sim, SIM_TYPES_ALL, INT64_MIN, INT64_MAX, latest, NULL);
+    sim_became_visible(stage.sim, SIM_TYPES_ALL, START_US - 24 * HOUR, START_US + 240 * HOUR, latest, NULL);
     stage.trouble = rng_chance(&stage.rng, 0.3) ? 0 : rng_unit(&stage.rng) * 0.3;
     stage.hooks = rng_chance(&stage.rng, 0.5) ? 0 : rng_unit(&stage.rng);
 }
