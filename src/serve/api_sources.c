@@ -17,6 +17,7 @@
 #include "serve/api.h"
 #include "serve/call.h"
 #include "serve/cursor.h"
+#include "store/store_audit.h"
 
 struct source_call {
     struct call call;
@@ -63,6 +64,12 @@ static enum err find_source(struct op *op, struct call *call, struct source_row 
     return call_may_see(op, call, ret->tenant_no);
 }
 
+/* Who changed what, for the audit list. */
+static enum err note(struct op *op, const struct call *call, struct str action)
+{
+    return store_audit_add(op, call->post.tx, call_who(call), action, call_param(call, 0), (struct str){ 0 });
+}
+
 /* A source of somebody else is not there for this token, so it cannot be replaced either. */
 static enum err may_replace(struct op *op, struct call *call)
 {
@@ -84,6 +91,7 @@ static enum err sources_put_commit(struct post *post)
     TRY(call_may_make_tenant(&post->op, &c->call, c->tenant));
     TRY(may_replace(&post->op, &c->call));
     TRY(source_put(&post->op, post->tx, &row, c->tenant, &is_new));
+    TRY(note(&post->op, &c->call, is_new ? S("source.create") : S("source.change")));
     call_restart(&c->call);
     return source_status_write(&post->op, post->tx, &row, &c->call.json);
 }
@@ -202,6 +210,7 @@ static enum err sources_backfill_commit(struct post *post)
     struct source_call *c = (struct source_call *)post;
     struct source_row row;
     TRY(find_and_start(&post->op, c, &row));
+    TRY(note(&post->op, &c->call, S("source.backfill")));
     call_restart(&c->call);
     c->call.status = 202;
     return source_status_write(&post->op, post->tx, &row, &c->call.json);
@@ -239,7 +248,8 @@ static enum err sources_backfill_stop_commit(struct post *post)
     struct source_row row;
     TRY(find_source(&post->op, call, &row));
     call->status = 204;
-    return source_backfill_stop(&post->op, post->tx, row.id);
+    TRY(source_backfill_stop(&post->op, post->tx, row.id));
+    return note(&post->op, call, S("source.cancel"));
 }
 
 void sources_backfill_stop(struct http_request *request)

@@ -160,3 +160,18 @@ test('tokens and their making are in the audit list', async () => {
     [['dev', 'token.revoke', id, null], ['dev', 'token.create', id, 'for reports']])
   await daemon.stop()
 })
+
+test('changes of sources are in the audit list, with the token that made them', async () => {
+  const daemon = await startDaemon()
+  const made = (await daemon.post('/v1/tokens', { name: 'n', scopes: ['write'] })).body
+  const as = { token: made.token }
+  const source = { type: 'mailgun', domain: 'mg.x.org', api_key: 'k', base_url: 'http://127.0.0.1:1' }
+  for (let i = 0; i < 2; i++) assert.equal((await daemon.put('/v1/sources/mg', source, as)).status, 200)
+  const window = { begin: new Date(Date.now() - 90e6).toISOString(), end: new Date(Date.now() - 86e6).toISOString() }
+  assert.equal((await daemon.post('/v1/sources/mg/backfill', window, as)).status, 202)
+  assert.equal((await daemon.delete('/v1/sources/mg/backfill', as)).status, 204)
+  const items = (await daemon.list('/v1/audit')).filter((e) => e.subject === 'mg')
+  assert.deepEqual(items.map((e) => e.action), ['source.cancel', 'source.backfill', 'source.change', 'source.create'])
+  for (const item of items) assert.equal(item.who, made.id)
+  await daemon.stop()
+})

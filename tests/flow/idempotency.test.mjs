@@ -84,3 +84,16 @@ test('a token is never stored, so its Idempotency-Key means nothing', async () =
   assert.notEqual((await one).body.token, (await two).body.token)
   await daemon.stop()
 })
+
+test('a backfill asked for again with its Idempotency-Key is not a second one', async () => {
+  const daemon = await startDaemon()
+  await daemon.put('/v1/sources/mg', { type: 'mailgun', domain: 'mg.x.org', api_key: 'k', base_url: 'http://127.0.0.1:1' })
+  const window = { begin: new Date(Date.now() - 90e6).toISOString(), end: new Date(Date.now() - 86e6).toISOString() }
+  const ask = (headers) => daemon.post('/v1/sources/mg/backfill', window, headers)
+  const first = await ask(key('k'))
+  const again = await ask(key('k'))
+  assert.deepEqual([first.status, again.status, (await ask()).status], [202, 202, 409])
+  assert.equal(again.text, first.text)
+  assert.equal(again.headers.get('idempotency-replayed'), 'true')
+  await daemon.stop()
+})

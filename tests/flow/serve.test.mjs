@@ -178,6 +178,19 @@ test('a listening socket may be handed over by a service manager', async () => {
   assert.equal(await ended, 0)
 })
 
+test('a connection above the maximum is answered 503', async () => {
+  const daemon = await startDaemon({ config: '[server]\nconnections = 2\n' })
+  const [host, port] = daemon.http.split(':')
+  const open = () => new Promise((done) => {
+    const socket = net.connect(Number(port), host, () => socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n'))
+    socket.once('data', (data) => done({ socket, status: Number(String(data).split(' ')[1]) }))
+  })
+  const all = [await open(), await open(), await open()]
+  assert.deepEqual(all.map((one) => one.status), [200, 200, 503])
+  for (const { socket } of all) socket.destroy()
+  assert.equal(await daemon.stop(), 0)
+})
+
 test('a full disk is told at start', { skip: process.getuid() !== 0 && 'needs root for a tmpfs' }, (t) => {
   const data = folder()
   if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', data]).status !== 0) return t.skip('no tmpfs here')
