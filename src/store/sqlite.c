@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "store/core.h"
+#include "store/wal_file.h"
 
 #define STMT_SLOTS 1024 /* a power of two above the number of statements in the program */
 
@@ -90,10 +91,13 @@ static enum err conn_fail(struct op *op, struct conn *conn, int rc, const char *
 
 /* --- opening --- */
 
+static const char *writer_layer; /* see wal_file.h */
+
 static void sqlite_setup(void)
 {
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* a lock for each allocation, for a figure nobody reads */
     sqlite3_initialize();
+    writer_layer = wal_file_layer();
 }
 
 /* Counts pages for writer.c, which checkpoints after the group was answered. */
@@ -152,7 +156,7 @@ enum err conn_open(struct op *op, struct store *store, const char *path, enum co
     conn->role = role;
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     flags |= role == CONN_WRITER ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
-    int rc = sqlite3_open_v2(path ? path : ":memory:", &conn->db, flags, NULL);
+    int rc = sqlite3_open_v2(path ? path : ":memory:", &conn->db, flags, role == CONN_WRITER ? writer_layer : NULL);
     enum err err = rc == SQLITE_OK ? conn_ready(op, conn) : conn_fail(op, conn, rc, path ? path : "memory");
     if (err != OK) {
         conn_close(conn);
