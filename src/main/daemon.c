@@ -60,10 +60,11 @@ static enum err read_lists(struct op *op, const struct conf *conf, struct agent_
     return err;
 }
 
-/* Private networks that a PUT of a source may point into. */
+/* Private networks that sources may point into; with --dev all of them. */
 static enum err read_reachable(struct op *op, const struct conf *conf, struct cidr_list **ret)
 {
-    if (cidr_list_new(op, conf_text(conf, "sources", "allow"), ret) == OK)
+    bool dev = conf_bool(conf, "server", "dev");
+    if (cidr_list_new(op, dev ? S("0.0.0.0/0, ::/0") : conf_text(conf, "sources", "allow"), ret) == OK)
         return OK;
     char sentence[OP_ERROR_BYTES_MAX];
     memcpy(sentence, op->error, sizeof sentence);
@@ -159,7 +160,11 @@ static enum err declare(struct op *op, struct daemon *daemon, const struct conf 
 static void start_relay(struct daemon *daemon, bool dev)
 {
     daemon->relay_loop = loop_start("relay");
-    struct http_client_config client = { .allow_loopback = dev, .user_agent = "posthouse/" POSTHOUSE_VERSION };
+    struct http_client_config client = {
+        .allow = daemon->reachable,
+        .allow_loopback = dev,
+        .user_agent = "posthouse/" POSTHOUSE_VERSION,
+    };
     daemon->client = http_client_open(daemon->relay_loop, &client);
     daemon->certs = cert_fetch_start(daemon->relay_loop, daemon->client);
     struct poller_config poller = {

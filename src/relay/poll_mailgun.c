@@ -19,6 +19,7 @@ static void fill(const struct poll_account *account, struct str method, struct f
         .user = S("api"),
         .password = account->api_key,
         .response_bytes_max = PROVIDER_PAGE_BYTES_MAX,
+        .public_only = true, /* whatever the name of the source resolves to today */
         .headers = { { S("Accept"), S("application/json") } },
         .header_count = 1,
     };

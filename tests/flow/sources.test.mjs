@@ -1,5 +1,6 @@
 // Sources through the API: what may be put, what is shown, who may see it, and reading back on demand.
-import { test } from 'node:test'
+import { createServer } from 'node:http'
+import { after, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { startDaemon, until } from './lib/daemon.mjs'
 import { startSimulator } from './lib/simulator.mjs'
@@ -114,6 +115,27 @@ test('a source may not point into a private network', async () => {
   // This machine is the operator's own ([sources] allow), and names are looked at when they are called.
   for (const url of ['https://192.0.43.8', 'http://127.0.0.1:8025', 'https://api.example'])
     assert.equal((await daemon.put('/v1/sources/s', { ...mg, base_url: url })).status, 200, url)
+})
+
+test('a name that leads into a private network is not called, and no key travels there', async () => {
+  const asked = []
+  const inside = createServer((request, response) => (asked.push(request.headers), response.end('{"items":[]}')))
+  await new Promise((done) => inside.listen(0, '127.0.0.1', done))
+  after(() => inside.close())
+  const daemon = await start()
+  daemon.token = JSON.parse((await daemon.cli(['token', 'create', 'all', '--scope', 'read,write,admin', '--json'])).stdout).token
+  await daemon.stop()
+  daemon.options.dev = false
+  const error = async () => (await daemon.get('/v1/sources/s')).body?.lanes?.find(({ last_error }) => last_error)?.last_error
+  const source = { ...mg, base_url: `http://localhost:${inside.address().port}`, api_key: 'k' }
+
+  daemon.configure('[sources]\nallow = 192.0.2.0/24\n')
+  await daemon.start()
+  assert.equal((await daemon.put('/v1/sources/s', source)).status, 422)
+  // A name with a dot in front of the same address is no literal one: it is refused when it is called.
+  assert.equal((await daemon.put('/v1/sources/s', { ...source, base_url: source.base_url.replace('localhost', 'localhost.') })).status, 200)
+  await until(error)
+  assert.deepEqual(asked, [])
 })
 
 test('a token of a tenant sees and changes its own sources only', async () => {
