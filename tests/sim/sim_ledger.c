@@ -358,8 +358,11 @@ static void move_clock(struct machine *machine)
     machine->now_us = machine->now_us < least_us ? least_us : machine->now_us;
 }
 
+/* A webhook that was kept but not answered is a repeat the next time and does not say what it left. */
 static bool is_later(const struct change *change)
 {
+    if (change->kind == CHANGE_HOOK && change->outcome == HOOK_REPEAT)
+        return true;
     return (change->kind == CHANGE_PAGE || change->kind == CHANGE_HOOK) && change->result.left_count > 0;
 }
 
