@@ -22,6 +22,7 @@ struct intake {
     } reasons[REASONS_MAX];
     int reason_count;
     int64_t malformed_left; /* malformed items still to come, to keep only the newest */
+    bool is_hook;           /* posted, not polled */
 };
 
 static void intake_reason(struct intake *intake, const char *reason)
@@ -45,29 +46,48 @@ static enum err intake_malformed(struct op *op, struct tx *tx, struct intake *in
     intake_reason(intake, reason);
     if (--intake->malformed_left >= STORE_SAMPLES_MAX)
         return OK;
-    struct str raw = str_clip(event->raw, STORE_SAMPLE_BYTES);
-    char *masked;
-    size_t room = MASK_BYTES_MAX(raw.n);
-    TRY(op_alloc(op, room, &masked));
-    size_t n = mask_into(raw, masked, room);
-    struct sample_row row = {
-        .at_us = op->now_us,
-        .reason = str_of(reason),
-        .raw = str_clip((struct str){ masked, n }, STORE_SAMPLE_BYTES),
-    };
+    struct sample_row row = { .at_us = op->now_us, .reason = str_of(reason) };
+    if (str_given(event->raw)) {
+        row.raw = mask_text(op->arena, str_clip(event->raw, STORE_SAMPLE_BYTES));
+        row.raw = str_clip(row.raw, STORE_SAMPLE_BYTES);
+    }
     return store_sample_add(op, tx, intake->source_no, &row);
+}
+
+/* SRC-16: what is dated in the future will be read when its time has come. A source that is not polled will not say it
+ * again: its word is taken now, as of now. */
+static enum err intake_future(struct op *op, struct tx *tx, struct intake *intake, struct provider_event *event,
+                              bool *ret_left)
+{
+    struct source_row row;
+    *ret_left = true;
+    if (!intake->is_hook)
+        return OK;
+    TRY(store_source_get_no(op, tx, intake->source_no, &row));
+    *ret_left = source_config_is_polled(&row);
+    event->at_us = op->now_us;
+    return OK;
 }
 
 static enum err intake_event(struct op *op, struct tx *tx, struct intake *intake, const struct provider_event *event,
                              struct source_result *result)
 {
     enum event_result word;
+    struct provider_event now;
+    bool is_left = false;
+    if (event->kind != EVENT_MALFORMED && event->at_us > op->now_us + SOURCE_FUTURE_US) {
+        now = *event;
+        TRY(intake_future(op, tx, intake, &now, &is_left));
+        event = &now;
+        result->future_count++;
+    }
+    if (is_left) {
+        result->left_count++;
+        return OK;
+    }
     if (event->kind == EVENT_MALFORMED) {
         word = RESULT_MALFORMED;
         TRY(intake_malformed(op, tx, intake, event));
-    } else if (event->at_us > op->now_us + SOURCE_FUTURE_US) {
-        result->left_count++; /* SRC-16: it will be read when its time has come */
-        return OK;
     } else if (event->kind == EVENT_UNHANDLED) {
         word = RESULT_UNHANDLED;
     } else {
@@ -126,12 +146,11 @@ static enum err note_warning(struct op *op, struct tx *tx, uint32_t source_no, c
     return store_warning_put(op, tx, source_no, &row);
 }
 
-static enum err note_future(struct op *op, struct tx *tx, uint32_t source_no, int64_t left_count)
+static enum err note_future(struct op *op, struct tx *tx, uint32_t source_no, int64_t future_count)
 {
-    if (left_count == 0)
+    if (future_count == 0)
         return OK;
-    struct warning_note note = { WARN_CLOCK_SKEW, true, left_count,
-                                 S("events are dated in the future; left for later") };
+    struct warning_note note = { WARN_CLOCK_SKEW, true, future_count, S("events are dated in the future") };
     return note_warning(op, tx, source_no, &note);
 }
 
@@ -231,7 +250,7 @@ enum err source_commit(struct op *op, struct tx *tx, const struct source_save *s
     TRY(save_coverage(op, tx, save, &row));
     for (int i = 0; i < save->note_count; i++)
         TRY(note_warning(op, tx, save->source_no, &save->notes[i]));
-    TRY(note_future(op, tx, save->source_no, result.left_count));
+    TRY(note_future(op, tx, save->source_no, result.future_count));
 
     count_into(&row, &result);
     result.is_stopped = is_cancelled(save, &row);
@@ -337,12 +356,12 @@ enum err source_hook_commit(struct op *op, struct tx *tx, const struct source_ho
     TRY(take_token(op, tx, save, &outcome));
     struct source_result result = { .last_event_us = STORE_NO_INSTANT };
     if (outcome == HOOK_TAKEN) {
-        struct intake intake = { .source_no = save->source_no,
-                                 .tenant_no = save->tenant_no,
-                                 .source_id = save->source_id };
+        struct intake intake = {
+            .source_no = save->source_no, .tenant_no = save->tenant_no, .source_id = save->source_id, .is_hook = true
+        };
         struct lane_row row;
         TRY(intake_run(op, tx, &intake, save->events, save->event_count, &result));
-        TRY(note_future(op, tx, save->source_no, result.left_count));
+        TRY(note_future(op, tx, save->source_no, result.future_count));
         TRY(store_lane_get_one(op, tx, save->source_no, LANE_HOOK, &row));
         count_into(&row, &result);
         TRY(store_lane_put(op, tx, &row));

@@ -63,7 +63,8 @@ struct source_save {
 
 struct source_result {
     int64_t count[RESULT_COUNT]; /* every item in exactly one, but those left for later */
-    int64_t left_count;          /* dated in the future: not taken */
+    int64_t left_count;          /* dated in the future and left for later */
+    int64_t future_count;        /* these, and those taken as of now because there is no later */
     int64_t last_event_us;       /* STORE_NO_INSTANT: none */
     bool is_stopped;             /* backfill: it was cancelled meanwhile; what the page held is kept */
 };

@@ -161,7 +161,7 @@ TEST(source_commit, an_item_of_the_future_is_left_for_later_and_warned_about)
                                              lab_open(&lab, "b@x.org", lab.op->now_us + 59 * SECOND, "e2") };
     page(events, 2);
     SUCCEEDS(lab.op, lab_commit(&lab));
-    EQ(lab.result.left_count, 1);
+    EQ(lab.result.future_count, 1);
     EQ(lab.result.count[RESULT_APPLIED], 1);
     YES(lab_shows(&lab, "\"clock_skew\""));
     lab.op->now_us += 2 * MINUTE;
@@ -260,6 +260,24 @@ TEST(source_commit, a_replayed_token_changes_nothing_and_with_another_body_is_re
     EQ(lab.outcome, HOOK_TAKEN);
     NO(lab_shows(&lab, "\"hook_refused\""));
     lab_stop(&lab);
+}
+
+TEST(source_commit, a_webhook_dated_in_the_future_waits_for_polling_or_counts_from_now)
+{
+    const char *bodies[] = { LAB_MAILGUN, "{\"type\":\"postmark\",\"signing_key\":\"u:p\"}" };
+    for (int i = 0; i < 2; i++) {
+        lab_start_with(&lab, bodies[i]);
+        const struct provider_event events[] = { lab_open(&lab, "a@x.org", lab.op->now_us + HOUR, "e1") };
+        lab.hook.events = events;
+        lab.hook.event_count = 1;
+        SUCCEEDS(lab.op, lab_hook(&lab));
+        EQ(lab.result.future_count, 1);
+        EQ(lab.result.count[RESULT_APPLIED], i);
+        EQ(figure(&lab.ledger, MAILING_OPENED), i);
+        YES(stats_of(&lab.ledger).last_event_at_us <= lab.op->now_us);
+        YES(lab_shows(&lab, "\"clock_skew\""));
+        lab_stop(&lab);
+    }
 }
 
 /* -------------------------------------------------------------------------------------------------------- backfill */
