@@ -216,7 +216,8 @@ static void answer_page(struct stand_in *stand_in, struct http_request *request,
     struct buf buf = door_buf(request, ask->limit * ITEM_BYTES_GUESS + 4096);
     size_t items = 0, count = 0;
     put_times(ask, &buf);
-    bool bad_page = fault_write_items(stand_in, ask->query.types, ask->query.begin_us, &buf, &items);
+    int64_t middle_us = ask->query.begin_us / 2 + ask->query.end_us / 2; /* its begin may be rounded outward */
+    bool bad_page = fault_write_items(stand_in, ask->query.types, middle_us, &buf, &items);
     if (!bad_page && !ask->elsewhere)
         items = count = sim_page(stand_in->sim, &ask->query, stand_in_now_us(stand_in), stand_in->page, ask->limit);
     for (size_t i = 0; i < count; i++) {

@@ -9,8 +9,11 @@ const bad = { 'late-share': 0.05, 'late-by': '24h', 'duplicate-share': 0.05, 'ga
 
 // Most of a test is waiting for the next look, so several wait together.
 describe('figures', { concurrency: 4 }, () => {
-  for (const api of ['events', 'logs'])
-    test(`every figure is the true one (${api})`, async () => {
+  for (const [api, title] of [
+    ['events', 'every figure is the true one through the Events API'],
+    ['logs', 'every figure is the true one through the Logs API'],
+  ])
+    test(title, async () => {
       const reading = await startReading({ sim: { recipients: 4000, ...bad }, source: { api } })
       await reading.settled()
       await reading.checked()
