@@ -238,13 +238,6 @@ test('the simulator refuses options without sense', () => {
 
 const page = readFileSync('docs/simulator.md', 'utf8')
 
-test('the example of docs/simulator.md starts a simulator', async () => {
-  const [, example] = page.match(/^ {4}posthouse simulate mailgun (.*?)\n\n/ms)
-  const options = Object.fromEntries([...example.replace(/\\\n/g, ' ').matchAll(/--(\S+) +(\S+)/g)].map((m) => [m[1], m[2]]))
-  const sim = await startSimulator({ ...options, truth: join(folder(), options.truth) })
-  assert.equal((await sim.truth()).recipients, Number(options.recipients))
-})
-
 test('docs/simulator.md names every option and every fault', async () => {
   const help = cli(['simulate', 'mailgun', '--help']).stdout
   for (const [, option] of help.matchAll(/^ +(--[a-z-]+) /gm))
