@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "store/core.h"
-#include "store/wal_file.h"
+#include "store/sqlite_wal.h"
 
 #define STMT_SLOTS 1024 /* a power of two above the number of statements in the program */
 
@@ -91,7 +91,7 @@ static enum err conn_fail(struct op *op, struct conn *conn, int rc, const char *
 
 /* --- opening --- */
 
-static const char *writer_layer; /* see wal_file.h */
+static const char *writer_layer; /* see sqlite_wal.h */
 
 static void sqlite_setup(void)
 {

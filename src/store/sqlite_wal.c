@@ -1,4 +1,4 @@
-#include "store/wal_file.h"
+#include "store/sqlite_wal.h"
 
 #include <sqlite3.h>
 #include <stdint.h>

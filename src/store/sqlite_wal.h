@@ -1,5 +1,5 @@
 /*
- * wal_file.h - the write-ahead log is written in large pieces.
+ * sqlite_wal.h - the write-ahead log is written in large pieces.
  *
  * SQLite writes each page of a commit by two system calls, 24 bytes and 4,096.
  * Here they are collected and written together before the sync that makes the
