@@ -295,7 +295,7 @@ int cli_fail(const struct cli *cli, enum cli_exit code, const char *format, ...)
     if (code == CLI_USAGE)
         fprintf(stderr, "Try 'posthouse %s%s%s --help'.\n", cli->command->noun, cli->command->verb ? " " : "",
                 cli->command->verb ? cli->command->verb : "");
-    return code;
+    return (int)code;
 }
 
 int cli_fail_op(const struct cli *cli)
