@@ -62,7 +62,6 @@ struct block {
     bool stored;                        /* the table has its row */
     bool owed;                          /* its newest committed bytes stand in the log, not in its row */
     bool logged;                        /* this transaction put it into the log */
-    uint8_t *undo;                      /* of an owed block changed in this transaction: its bytes before */
     uint64_t changed[CHANGED_MAX / 64]; /* records changed in this transaction, a bit each */
     bool recent;                        /* used since the clock hand passed */
     _Alignas(8) uint8_t data[BLOCK_BYTES];
@@ -85,6 +84,7 @@ struct blocks {
     int64_t log_seq_kept, log_bytes_kept; /* as the newest commit left it */
     bool whole;                           /* rows were erased: this transaction settles whatever it costs */
     bool settled;                         /* this transaction wrote every owed block */
+    bool reload;                          /* a rollback took owed blocks from RAM: read the log before the next use */
     struct buf row;
 };
 
@@ -152,8 +152,6 @@ static enum err read_row(struct op *op, struct tx *tx, enum block_kind kind, uin
 static void blocks_close(void *state)
 {
     struct blocks *blocks = state;
-    for (size_t i = 0; i < blocks->count; i++)
-        free(blocks->all[i]->undo);
     for (size_t i = 0; i < blocks->count; i += SLAB_BLOCKS)
         free(blocks->all[i]); /* the first of each slab */
     free(blocks->all);
@@ -223,11 +221,48 @@ static enum err block_load(struct op *op, struct tx *tx, struct blocks *blocks, 
     return OK;
 }
 
+static void *record_in(uint8_t *data, enum block_kind kind, uint64_t no)
+{
+    return data + no % kinds[kind].per_block * kinds[kind].record_bytes;
+}
+
+struct reload {
+    struct tx *tx;
+    struct blocks *blocks;
+};
+
+static enum err entry_reload(struct op *op, uint64_t key, const void *record, void *arg)
+{
+    const struct reload *reload = arg;
+    enum block_kind kind = (enum block_kind)(key >> 56);
+    uint64_t no = key & (UINT64_MAX >> 8);
+    uint64_t block_key = key_of(kind, no / kinds[kind].per_block);
+    struct block *block = block_find(reload->blocks, block_key);
+    if (!block)
+        TRY(block_load(op, reload->tx, reload->blocks, kind, no / kinds[kind].per_block, &block));
+    reload->blocks->owed_count += !block->owed;
+    block->owed = true;
+    memcpy(record_in(block->data, kind, no), record, kinds[kind].record_bytes);
+    return OK;
+}
+
+/* After a start or a rollback the newest bytes of some blocks stand in the log only: they are owed again. Nothing was
+ * changed yet in this transaction. */
+static enum err blocks_reload(struct op *op, struct tx *tx, struct blocks *blocks)
+{
+    struct reload reload = { tx, blocks };
+    TRY(block_log_each(op, tx, 0, entry_reload, &reload, &blocks->log_seq, &blocks->log_bytes));
+    blocks->reload = false;
+    return OK;
+}
+
 static enum err block_in_ram(struct op *op, struct tx *tx, enum block_kind kind, uint64_t block_no,
                              struct block **ret_block)
 {
     struct blocks *blocks = tx_state(tx, &block_family);
     uint64_t key = key_of(kind, block_no);
+    if (blocks->reload)
+        TRY(blocks_reload(op, tx, blocks));
     struct block *block = blocks->last[kind];
     if (!block || block->key != key) {
         block = block_find(blocks, key);
@@ -240,41 +275,24 @@ static enum err block_in_ram(struct op *op, struct tx *tx, enum block_kind kind,
     return OK;
 }
 
-/* The first change of an owed block in a transaction keeps its bytes: its row could not give them back. */
-static void block_keep_undo(struct block *block)
-{
-    block->undo = malloc(BLOCK_BYTES);
-    if (!block->undo)
-        abort();
-    memcpy(block->undo, block->data, BLOCK_BYTES);
-}
-
 static void block_touch(struct tx *tx, struct blocks *blocks, struct block *block)
 {
     tx_wrote(tx);
     block->dirty = true;
     if (block->in_touched)
         return;
-    if (block->owed && !block->undo)
-        block_keep_undo(block);
     block->in_touched = true;
     block->touched = blocks->touched;
     blocks->touched = block;
     blocks->touched_count++;
 }
 
-/* Touches the block for one record of it. Called before the record changes, or after by store_block_dirty: then the
- * undo of an owed block was kept when the record was handed out. */
+/* Touches the block for one record of it. */
 static void record_touch(struct tx *tx, struct blocks *blocks, struct block *block, enum block_kind kind, uint64_t no)
 {
     uint64_t at = no % kinds[kind].per_block;
     block->changed[at / 64] |= UINT64_C(1) << at % 64;
     block_touch(tx, blocks, block);
-}
-
-static void *record_in(uint8_t *data, enum block_kind kind, uint64_t no)
-{
-    return data + no % kinds[kind].per_block * kinds[kind].record_bytes;
 }
 
 /* --- snapshots --- */
@@ -334,8 +352,6 @@ static enum err record_get(struct op *op, struct tx *tx, enum block_kind kind, u
     }
     struct block *block;
     TRY(block_in_ram(op, tx, kind, no / kinds[kind].per_block, &block));
-    if (block->owed && !block->undo && !block->in_touched)
-        block_keep_undo(block);
     if (edit)
         record_touch(tx, tx_state(tx, &block_family), block, kind, no);
     *ret_record = record_in(block->data, kind, no);
@@ -429,6 +445,8 @@ enum err store_block_delete(struct op *op, struct tx *tx, enum block_kind kind, 
     struct blocks *blocks = tx_state(tx, &block_family);
     if (from_no >= to_no)
         return OK;
+    if (blocks->reload)
+        TRY(blocks_reload(op, tx, blocks));
     TRY(blocks_settle(op, tx, blocks)); /* no entry of the log may outlive the rows it belongs to */
     blocks->whole = true;
     uint64_t first = (from_no + per - 1) / per, end = to_no / per; /* whole blocks */
@@ -467,38 +485,49 @@ static enum err block_write(struct op *op, struct tx *tx, struct block *block)
     return OK;
 }
 
-/* Every block that satisfies `want`, in key order, in blocks->order. */
-static size_t blocks_collect(struct blocks *blocks, bool (*want)(const struct block *block))
+static void order_fit(struct blocks *blocks, size_t n)
 {
-    size_t n = 0;
-    if (blocks->used > blocks->order_room) {
-        blocks->order_room = 2 * blocks->used;
-        blocks->order = realloc(blocks->order, blocks->order_room * sizeof(struct block *));
-        if (!blocks->order)
-            abort();
-    }
-    for (size_t i = 0; i < blocks->count; i++)
-        if (blocks->all[i]->key != UINT64_MAX && want(blocks->all[i]))
-            blocks->order[n++] = blocks->all[i];
+    if (n <= blocks->order_room)
+        return;
+    blocks->order_room = 2 * n;
+    blocks->order = realloc(blocks->order, blocks->order_room * sizeof(struct block *));
+    if (!blocks->order)
+        abort();
+}
+
+static size_t order_sort(struct blocks *blocks, size_t n)
+{
     if (n > 1)
         qsort(blocks->order, n, sizeof(struct block *), by_key);
     return n;
 }
 
-static bool is_dirty(const struct block *block)
+/* The blocks changed in this transaction, in key order, in blocks->order. */
+static size_t collect_dirty(struct blocks *blocks)
 {
-    return block->dirty;
+    size_t n = 0;
+    order_fit(blocks, blocks->touched_count);
+    for (struct block *block = blocks->touched; block; block = block->touched)
+        if (block->dirty)
+            blocks->order[n++] = block;
+    return order_sort(blocks, n);
 }
 
-static bool is_behind(const struct block *block)
+/* The blocks whose rows are behind, in key order. Looks at every block in RAM, so it is for settling only. */
+static size_t collect_behind(struct blocks *blocks)
 {
-    return block->dirty || block->owed;
+    size_t n = 0;
+    order_fit(blocks, blocks->used);
+    for (size_t i = 0; i < blocks->count; i++)
+        if (blocks->all[i]->key != UINT64_MAX && (blocks->all[i]->dirty || blocks->all[i]->owed))
+            blocks->order[n++] = blocks->all[i];
+    return order_sort(blocks, n);
 }
 
 /* Writes every block whose row is behind and gives up the log. */
 static enum err blocks_settle(struct op *op, struct tx *tx, struct blocks *blocks)
 {
-    size_t n = blocks_collect(blocks, is_behind);
+    size_t n = collect_behind(blocks);
     for (size_t i = 0; i < n; i++)
         TRY(block_write(op, tx, blocks->order[i]));
     if (blocks->log_bytes > 0)
@@ -545,7 +574,7 @@ static enum err blocks_flush(struct op *op, struct tx *tx, void *state)
     struct blocks *blocks = state;
     if (!blocks->touched)
         return OK;
-    size_t n = blocks_collect(blocks, is_dirty);
+    size_t n = collect_dirty(blocks);
     bool much = n + blocks->owed_count > OWED_MAX || blocks->log_bytes > BLOCK_LOG_BYTES_MAX;
     return much || blocks->whole ? blocks_settle(op, tx, blocks) : blocks_log(op, tx, blocks, n);
 }
@@ -574,19 +603,9 @@ static enum err blocks_trim(struct op *op, struct tx *tx, void *state)
     return OK;
 }
 
-/* Handed out and not changed after all, or changed and now durable: the bytes before are of no use any more. */
-static void undos_free(struct blocks *blocks)
-{
-    for (size_t i = 0; i < blocks->count && blocks->owed_count > 0; i++) {
-        free(blocks->all[i]->undo);
-        blocks->all[i]->undo = NULL;
-    }
-}
-
 static void blocks_kept(void *state)
 {
     struct blocks *blocks = state;
-    undos_free(blocks);
     if (blocks->settled) {
         for (size_t i = 0; i < blocks->count; i++)
             blocks->all[i]->owed = false;
@@ -606,52 +625,21 @@ static void blocks_kept(void *state)
     blocks_shrink(blocks);
 }
 
-/* An owed block gets the bytes back that the log still holds; the others are read again from their rows. */
-static void block_drop(struct blocks *blocks, struct block *block)
-{
-    block->in_touched = block->dirty = block->logged = false;
-    memset(block->changed, 0, sizeof block->changed);
-    if (!block->owed) {
-        block_forget(blocks, block);
-        return;
-    }
-    assert(block->undo);
-    memcpy(block->data, block->undo, BLOCK_BYTES);
-    block->stored = true;
-}
-
 static void blocks_drop(void *state)
 {
     struct blocks *blocks = state;
     while (blocks->touched) {
         struct block *block = blocks->touched;
         blocks->touched = block->touched;
-        block_drop(blocks, block);
+        block->in_touched = false;
+        blocks->reload |= block->owed; /* its row would not give the newest bytes back */
+        blocks->owed_count -= block->owed;
+        block_forget(blocks, block);
     }
-    undos_free(blocks);
     blocks->touched_count = 0;
     blocks->settled = blocks->whole = false;
     blocks->log_seq = blocks->log_seq_kept;
     blocks->log_bytes = blocks->log_bytes_kept;
-}
-
-/* A start finds the newest bytes of some blocks in the log only: they are owed again. */
-static enum err entry_reload(struct op *op, uint64_t key, const void *record, void *arg)
-{
-    const struct reload {
-        struct tx *tx;
-        struct blocks *blocks;
-    } *reload = arg;
-    enum block_kind kind = (enum block_kind)(key >> 56);
-    uint64_t no = key & (UINT64_MAX >> 8);
-    uint64_t block_key = key_of(kind, no / kinds[kind].per_block);
-    struct block *block = block_find(reload->blocks, block_key);
-    if (!block)
-        TRY(block_load(op, reload->tx, reload->blocks, kind, no / kinds[kind].per_block, &block));
-    reload->blocks->owed_count += !block->owed;
-    block->owed = true;
-    memcpy(record_in(block->data, kind, no), record, kinds[kind].record_bytes);
-    return OK;
 }
 
 static enum err blocks_open(struct op *op, struct tx *tx, void **ret_state)
@@ -660,15 +648,13 @@ static enum err blocks_open(struct op *op, struct tx *tx, void **ret_state)
     if (!blocks)
         abort();
     buf_init(&blocks->row, SIZE_MAX / 2);
-    struct {
-        struct tx *tx;
-        struct blocks *blocks;
-    } reload = { tx, blocks };
-    enum err err = block_log_each(op, tx, 0, entry_reload, &reload, &blocks->log_seq, &blocks->log_bytes);
+    enum err err = blocks_reload(op, tx, blocks);
     if (err != OK) {
         blocks_close(blocks);
         return err;
     }
+    if (blocks->log_seq == 0)
+        blocks->log_seq = op->now_us; /* above all numbers of the run before, which a reader beside us may remember */
     blocks->log_seq_kept = blocks->log_seq;
     blocks->log_bytes_kept = blocks->log_bytes;
     *ret_state = blocks;
