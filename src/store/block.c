@@ -6,6 +6,7 @@
 
 #include "store/block_log.h"
 #include "store/core.h"
+#include "store/seq.h"
 
 #define CACHE_BLOCKS 4096 /* kept between commands: 16 MiB */
 #define TOUCHED_MAX  8192 /* changed ones after which a group is committed: 32 MiB */
@@ -80,11 +81,11 @@ struct blocks {
     struct block **order;            /* scratch of the flush */
     size_t order_room;
     size_t owed_count;
-    int64_t log_seq, log_bytes;           /* of the log as this transaction leaves it */
-    int64_t log_seq_kept, log_bytes_kept; /* as the newest commit left it */
-    bool whole;                           /* rows were erased: this transaction settles whatever it costs */
-    bool settled;                         /* this transaction wrote every owed block */
-    bool reload;                          /* a rollback took owed blocks from RAM: read the log before the next use */
+    int64_t log_bytes;      /* of the log as this transaction leaves it */
+    int64_t log_bytes_kept; /* as the newest commit left it */
+    bool whole;             /* rows were erased: this transaction settles whatever it costs */
+    bool settled;           /* this transaction wrote every owed block */
+    bool reload;            /* a rollback took owed blocks from RAM: read the log before the next use */
     struct buf row;
 };
 
@@ -251,7 +252,8 @@ static enum err entry_reload(struct op *op, uint64_t key, const void *record, vo
 static enum err blocks_reload(struct op *op, struct tx *tx, struct blocks *blocks)
 {
     struct reload reload = { tx, blocks };
-    TRY(block_log_each(op, tx, 0, entry_reload, &reload, &blocks->log_seq, &blocks->log_bytes));
+    int64_t newest;
+    TRY(block_log_each(op, tx, 0, entry_reload, &reload, &newest, &blocks->log_bytes));
     blocks->reload = false;
     return OK;
 }
@@ -566,7 +568,7 @@ static enum err blocks_log(struct op *op, struct tx *tx, struct blocks *blocks, 
     if (blocks->row.n == 0)
         return OK;
     blocks->log_bytes += (int64_t)blocks->row.n;
-    return block_log_append(op, tx, ++blocks->log_seq, buf_str(&blocks->row));
+    return block_log_append(op, tx, (int64_t)store_seq_next(tx, SEQ_BLOCK_LOG), buf_str(&blocks->row));
 }
 
 static enum err blocks_flush(struct op *op, struct tx *tx, void *state)
@@ -620,7 +622,6 @@ static void blocks_kept(void *state)
     blocks->touched = NULL;
     blocks->touched_count = 0;
     blocks->settled = blocks->whole = false;
-    blocks->log_seq_kept = blocks->log_seq;
     blocks->log_bytes_kept = blocks->log_bytes;
     blocks_shrink(blocks);
 }
@@ -638,7 +639,6 @@ static void blocks_drop(void *state)
     }
     blocks->touched_count = 0;
     blocks->settled = blocks->whole = false;
-    blocks->log_seq = blocks->log_seq_kept;
     blocks->log_bytes = blocks->log_bytes_kept;
 }
 
@@ -653,9 +653,6 @@ static enum err blocks_open(struct op *op, struct tx *tx, void **ret_state)
         blocks_close(blocks);
         return err;
     }
-    if (blocks->log_seq == 0)
-        blocks->log_seq = op->now_us; /* above all numbers of the run before, which a reader beside us may remember */
-    blocks->log_seq_kept = blocks->log_seq;
     blocks->log_bytes_kept = blocks->log_bytes;
     *ret_state = blocks;
     return OK;

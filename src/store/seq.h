@@ -27,7 +27,8 @@ enum seq {
     SEQ_SOURCE,
     SEQ_IDEMPOTENCY,
     SEQ_SUPPRESSION,
-    SEQS_MAX = 64 /* the row has room for so many; numbers above are never renumbered, only appended */
+    SEQ_BLOCK_LOG, /* never reused: a reader beside a restarted daemon knows rows of the log by it */
+    SEQS_MAX = 64  /* the row has room for so many; numbers above are never renumbered, only appended */
 };
 
 /* The next number; only in the writer's transaction. */

@@ -144,6 +144,33 @@ TEST(block, works_on_more_blocks_than_fit_in_ram)
     fixture_end(&f);
 }
 
+static enum err delete_far_away(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    return store_block_delete(op, tx, BLOCK_MESSAGE_ENGAGEMENT, 1000000, 1000001); /* settles what the log holds */
+}
+
+TEST(block, is_read_anew_by_whoever_stayed_while_the_writer_was_restarted)
+{
+    fixture_start_file(&f);
+    put(1, 10);
+    put(1, 11); /* its block has a row already, so this stands in the log */
+    struct store *beside;
+    struct store_config config = { .directory = f.directory, .read_only = true };
+    struct one one = { 1, 0 };
+    SUCCEEDS(&f.op, store_open(&f.op, &config, &beside));
+    SUCCEEDS(&f.op, store_read(&f.op, beside, get_opened, &one));
+    EQ(one.opened_at_us, 11);
+
+    WRITES(&f, delete_far_away, NULL);
+    fixture_reopen(&f);
+    put(1, 12); /* the first entry of a new log: its number must not be one the reader knows */
+    SUCCEEDS(&f.op, store_read(&f.op, beside, get_opened, &one));
+    EQ(one.opened_at_us, 12);
+    store_close(beside);
+    fixture_end(&f);
+}
+
 struct sum {
     uint64_t records, first, last;
     int64_t sum;
