@@ -9,7 +9,6 @@
  * (synchronous=FULL) before the next group begins.
  */
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -267,14 +266,6 @@ static void member_decimal(struct json_writer *w, const char *name, double value
     json_put_decimal(w, (int64_t)(value * unit + 0.5), places);
 }
 
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place)
-{
-    (void)info;
-    (void)kind;
-    (void)place;
-    return remove(path);
-}
-
 static enum err run_all(struct bench *b, int64_t messages, int64_t recipients)
 {
     double apply_rate = 0, sync = sync_ms(b->directory);
@@ -315,20 +306,20 @@ static int bench_events_run(struct cli *cli)
         !cli_int(cli, "recipients", 0, SIM_RECIPIENTS_MAX, &recipients))
         return CLI_USAGE;
     struct bench *b = calloc(1, sizeof *b);
-    const char *base = getenv("TMPDIR");
     if (!b)
         abort();
     b->cli = cli;
     b->op = &cli->op;
     b->events = malloc(GROUP_EVENTS * sizeof *b->events);
     b->group_us = malloc(GROUPS_MAX * sizeof *b->group_us);
-    snprintf(b->directory, sizeof b->directory, "%s/posthouse-bench-XXXXXX", base ? base : "/tmp");
+    if (!b->events || !b->group_us)
+        abort();
     log_setup(LOG_LEVEL_ERROR, LOG_FORM_LOGFMT);
-    if (!b->events || !b->group_us || !mkdtemp(b->directory))
-        /* cppcheck-suppress memleak ; the program ends here */
-        return cli_fail(cli, CLI_REFUSED, "cannot make a temporary directory like %s", b->directory);
-    enum err err = run_all(b, messages, recipients);
-    nftw(b->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    enum err err = rig_directory(b->op, "posthouse-bench", b->directory, sizeof b->directory);
+    if (err == OK) {
+        err = run_all(b, messages, recipients);
+        rig_remove(b->directory);
+    }
     free(b->events);
     free(b->group_us);
     free(b);

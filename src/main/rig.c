@@ -91,15 +91,32 @@ static enum err make_mailing(struct rig *rig)
     return rig_call(rig, "PUT", "/v1/mailings/" RIG_MAILING, body, NULL);
 }
 
+enum err rig_directory(struct op *op, const char *stem, char *ret_directory, size_t room)
+{
+    const char *base = getenv("TMPDIR");
+    snprintf(ret_directory, room, "%s/%s-XXXXXX", base ? base : "/tmp", stem);
+    return mkdtemp(ret_directory) ? OK : fail(op, ERR_IO, "cannot make a temporary directory like %s", ret_directory);
+}
+
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place)
+{
+    (void)info;
+    (void)kind;
+    (void)place;
+    return remove(path);
+}
+
+void rig_remove(const char *directory)
+{
+    nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 static enum err start_all(struct rig *rig)
 {
     if (rig->config.directory) {
         snprintf(rig->directory, sizeof rig->directory, "%s", rig->config.directory);
     } else {
-        const char *base = getenv("TMPDIR");
-        snprintf(rig->directory, sizeof rig->directory, "%s/posthouse-XXXXXX", base ? base : "/tmp");
-        if (!mkdtemp(rig->directory))
-            return fail(rig->op, ERR_IO, "cannot make a temporary directory like %s", rig->directory);
+        TRY(rig_directory(rig->op, "posthouse", rig->directory, sizeof rig->directory));
         rig->temporary = true;
     }
     TRY(start_provider(rig));
@@ -193,14 +210,6 @@ void rig_stop_daemon(struct rig *rig)
     rig->daemon = NULL;
 }
 
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place)
-{
-    (void)info;
-    (void)kind;
-    (void)place;
-    return remove(path);
-}
-
 void rig_stop(struct rig *rig)
 {
     rig_stop_daemon(rig);
@@ -211,7 +220,7 @@ void rig_stop(struct rig *rig)
     rig->provider = NULL;
     rig->stand_in = NULL;
     if (rig->temporary)
-        nftw(rig->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+        rig_remove(rig->directory);
     rig->temporary = false;
 }
 

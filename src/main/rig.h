@@ -58,5 +58,10 @@ void rig_stop_daemon(struct rig *rig);
 /* Stops what runs and removes a temporary directory. */
 void rig_stop(struct rig *rig);
 
+/* A new directory under TMPDIR, else /tmp, named after the stem; its path in ret_directory. ERR_IO when it cannot be
+ * made. rig_remove takes it away with all it holds. */
+enum err rig_directory(struct op *op, const char *stem, char *ret_directory, size_t room);
+void rig_remove(const char *directory);
+
 /* The most memory this process ever held, bytes. */
 int64_t rig_peak_bytes(void);
