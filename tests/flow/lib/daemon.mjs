@@ -65,7 +65,8 @@ export function cliAsync(args, { env = {}, input, cwd } = {}) {
 }
 
 export class Daemon {
-  // options: dev (true), args, env, config (text of a file), data (directory), token, http, wrap (command in front)
+  // options: dev (true), args, env, config (text of a file), data (directory), database (URL in place of data: postgres.mjs),
+  // token, http, wrap (command in front)
   constructor(options = {}) {
     this.options = { dev: true, args: [], env: {}, http: '127.0.0.1:0', worker: '127.0.0.1:0', wrap: [], ...options }
     this.folder = folder()
@@ -83,11 +84,11 @@ export class Daemon {
   }
 
   arguments() {
-    const { dev, args, http, worker } = this.options
+    const { dev, args, http, worker, database } = this.options
     return [
       'serve',
       ...(this.config ? ['--config', this.config] : []),
-      ...['--data', this.data],
+      ...(database ? ['--database', database] : ['--data', this.data]),
       ...(http ? ['--http', http] : []),
       ...(worker ? ['--worker', worker] : []),
       ...(dev ? ['--dev'] : []),

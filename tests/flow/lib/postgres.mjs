@@ -1,0 +1,185 @@
+// A PostgreSQL of its own for a test file: a directory that goes away, loopback only, ended by its process id.
+//
+//   import { postgres, skip } from './lib/postgres.mjs'
+//
+//   test('...', { skip }, async () => {                 // skip: false, or why there is none here
+//     const server = await postgres()                   // started once for the file
+//     const url = await server.database()               // an empty database: postgres://posthouse@127.0.0.1:NNNN/t_1
+//     const daemon = await startDaemon({ database: url })
+//     const rows = await server.query(url, 'SELECT 1')  // [['1']], as text
+//     await server.crash()                              // every connection breaks; server.start() brings it back
+//   })
+//
+// With POSTHOUSE_TEST_DATABASE=postgres://.. the tests use that server: it is neither started nor ended here, its user
+// must be one that may make databases, and those made are dropped at the end.
+//
+// PostgreSQL refuses to run as root; then it runs as user postgres, or nobody.
+import { execFileSync, spawn } from 'node:child_process'
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after } from 'node:test'
+
+const START_MS = 60_000
+const ROOTS = ['/usr/lib/postgresql']
+const given = process.env.POSTHOUSE_TEST_DATABASE
+
+// The directory of initdb and postgres: the newest of Debian's, or what PATH has.
+function findPrograms() {
+  const versions = ROOTS.filter(existsSync).flatMap((root) => readdirSync(root).map((name) => ({ root, name })))
+  versions.sort((a, b) => Number(b.name) - Number(a.name))
+  const folders = [...versions.map(({ root, name }) => join(root, name, 'bin')), ...(process.env.PATH ?? '').split(':')]
+  return folders.find((folder) => existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'postgres')))
+}
+
+// { uid, gid } to run it as, or undefined when we are nobody's root.
+function findUser() {
+  if (process.getuid() !== 0) return {}
+  for (const name of ['postgres', 'nobody'])
+    try {
+      const ask = (flag) => Number(execFileSync('id', [flag, name], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }))
+      return { uid: ask('-u'), gid: ask('-g') }
+    } catch {} // there is no such user
+  return undefined
+}
+
+const programs = findPrograms()
+const user = findUser()
+
+// For node:test: false, or the reason why these tests cannot run here.
+export const skip = given
+  ? false
+  : !programs
+    ? 'no PostgreSQL on this machine (package postgresql)'
+    : !user && 'PostgreSQL refuses to run as root, and there is no user postgres or nobody'
+
+const servers = new Set()
+after(async () => {
+  for (const server of servers) await server.end()
+})
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.on('error', reject)
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = probe.address()
+      probe.close(() => resolve(port))
+    })
+  })
+}
+
+class Server {
+  made = []
+
+  // Of the server itself, to make databases with.
+  get admin() {
+    return given ?? `postgres://posthouse@127.0.0.1:${this.port}/postgres`
+  }
+
+  // Makes the directory, once. What a power cut would lose is not asked of these tests, so nothing is synced.
+  make() {
+    this.folder = mkdtempSync(join(tmpdir(), 'posthouse-postgres-'))
+    if (user.uid !== undefined) chownSync(this.folder, user.uid, user.gid)
+    this.data = join(this.folder, 'data')
+    const args = ['-D', this.data, '-U', 'posthouse', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
+    execFileSync(join(programs, 'initdb'), args, { ...user, cwd: this.folder, stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env.PATH } })
+  }
+
+  // settings: what postgres itself is told, as { max_connections: 20 }; kept for the next start.
+  async start(settings = this.settings ?? {}) {
+    if (given) return this
+    this.settings = settings
+    if (!this.folder) this.make()
+    this.port ??= await freePort()
+    const all = {
+      listen_addresses: '127.0.0.1',
+      port: this.port,
+      unix_socket_directories: this.folder,
+      max_connections: 200,
+      shared_buffers: '64MB',
+      fsync: 'off',
+      ...settings,
+    }
+    const args = ['-D', this.data, ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
+    this.log = ''
+    this.child = spawn(join(programs, 'postgres'), args, { ...user, cwd: this.folder, stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env.PATH } })
+    this.ended = new Promise((resolve) => this.child.on('close', resolve))
+    this.child.stderr.setEncoding('utf8').on('data', (text) => (this.log = (this.log + text).slice(-(1 << 20))))
+    await this.ready()
+    return this
+  }
+
+  // "ready to accept connections" is the last line of a start.
+  async ready() {
+    const end = Date.now() + START_MS
+    while (!/database system is ready to accept connections/.test(this.log)) {
+      if (this.child.exitCode !== null || Date.now() > end) throw new Error(`PostgreSQL did not start\n${this.log}`)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+
+  // Tells the postmaster, and waits until it is gone. SIGINT: connections are closed and everything is written;
+  // SIGQUIT: as a crash, what comes next is a recovery.
+  async signal(name) {
+    if (given || !this.child || this.child.exitCode !== null || this.child.signalCode !== null) return
+    process.kill(this.child.pid, name)
+    await this.ended
+  }
+  stop() {
+    return this.signal('SIGINT')
+  }
+  crash() {
+    return this.signal('SIGQUIT')
+  }
+
+  // Runs a text, one or several statements; the rows of the last, values as text.
+  async query(url, text) {
+    const args = ['-X', '-q', '-A', '-t', '-F', '\u001f', '-R', '\u001e', '-v', 'ON_ERROR_STOP=1', url, '-c', text]
+    const psql = programs ? join(programs, 'psql') : 'psql'
+    return new Promise((resolve, reject) => {
+      const child = spawn(psql, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH } })
+      let [out, err] = ['', '']
+      child.stdout.setEncoding('utf8').on('data', (piece) => (out += piece))
+      child.stderr.setEncoding('utf8').on('data', (piece) => (err += piece))
+      child.on('error', reject)
+      child.on('close', (code) => {
+        if (code !== 0) return reject(new Error(`psql ended with ${code}: ${err}`))
+        const text = out.replace(/[\n\u001e]$/, '')
+        resolve(text === '' ? [] : text.split('\u001e').map((row) => row.split('\u001f')))
+      })
+    })
+  }
+
+  // An empty database of its own, and its URL.
+  async database() {
+    const name = `t_${process.pid}_${this.made.length + 1}`
+    await this.query(this.admin, `CREATE DATABASE ${name}`)
+    this.made.push(name)
+    const url = new URL(this.admin)
+    url.pathname = `/${name}`
+    return url.href
+  }
+
+  async end() {
+    servers.delete(this)
+    if (given) for (const name of this.made) await this.query(this.admin, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+    await this.stop()
+    if (this.folder) rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+// Another server, for a test that ends it or wants settings of its own. Not with POSTHOUSE_TEST_DATABASE.
+export async function startPostgres(settings) {
+  const server = new Server()
+  servers.add(server)
+  return server.start(settings)
+}
+
+// The server of this file, started when first asked for.
+let shared
+export function postgres() {
+  shared ??= startPostgres()
+  return shared
+}
