@@ -1,0 +1,46 @@
+/*
+ * jobs.h - the job machine: what the engine keeps in RAM beside the rows.
+ *
+ * The rows are the truth. In RAM stand only what can be read from them again:
+ * windows over `ready` (lanes), slots and leases, rates, counters, sessions;
+ * and the fetches that wait. Everything belongs to the writer's thread. When a
+ * group is rolled back the RAM is thrown away and read again before the next
+ * command, which is rare and needs no undoing of single steps.
+ *
+ * One machine per store. Commands find it by their tx (jobs_of).
+ */
+#pragma once
+
+#include "base/op.h"
+#include "store/tx.h"
+
+struct jobs;
+
+struct jobs_config {
+    struct store *store;
+    /* Told on the writer's thread when jobs_tick should run earlier than it said: the ticker's ear. May be NULL. */
+    void (*wake)(void *data);
+    void *data;
+    bool keep_suspects; /* tests: sessions never become suspect by themselves */
+};
+
+/* Before anything is posted. Reads the queues, the leases and the sessions; no scan of what waits. */
+enum err jobs_open(struct op *op, const struct jobs_config *config, struct jobs **ret_jobs);
+
+/* After the writer has stopped, before store_close: fetches still held come home empty. */
+void jobs_close(struct jobs *jobs);
+
+/* The machine of the tx's store; only in the writer. */
+struct jobs *jobs_of(struct tx *tx);
+
+/*
+ * What time brings: due timers, leases over, lost sessions, waits over, rates that allow again, sweeps. Does at most
+ * one slice of each; *ret_next_us is how long until the next call is useful (0 = at once).
+ */
+enum err jobs_tick(struct op *op, struct tx *tx, int64_t *ret_next_us);
+
+/* STOP-1: from now on no fetch gets a job, held ones come home. In the writer. */
+enum err jobs_stop_leasing(struct op *op, struct tx *tx);
+
+/* Engine time of the transaction. */
+int64_t jobs_now_us(struct tx *tx);
