@@ -1,13 +1,14 @@
 /*
  * core.h - the inside of the store, shared by store.c, group.c, writer.c,
- * readers.c, schema.c and sqlite.c; families see db.h only.
+ * readers.c, schema.c, conn.c and the engines; families see db.h only.
  *
  *     store.c    opens, owns everything, the calls for tools
  *     group.c    many commands, one transaction
  *     writer.c   the thread that runs groups, probes and checkpoints
  *     readers.c  the threads that run snapshots
  *     schema.c   the list of steps and families
- *     sqlite.c   one connection: statements, errors, transactions
+ *     conn.c     one connection of either engine: what both do alike
+ *     sqlite.c   the engine for one machine: statements, errors, transactions
  */
 #pragma once
 
@@ -26,11 +27,84 @@
 #define WRITER_CACHE_BYTES (16LL * 1024 * 1024)
 #define READER_CACHE_BYTES (4LL * 1024 * 1024)
 
-struct conn;
+struct engine;
 struct writer;
 struct readers;
 
+#define STMT_SLOTS 1024 /* a power of two above the number of statements in the program */
+
 enum conn_role { CONN_WRITER, CONN_READER };
+
+/* One connection; each engine's own struct begins with it. */
+struct conn {
+    const struct engine *engine;
+    struct store *store;
+    enum conn_role role;
+    struct tx *tx;                  /* under way, NULL between */
+    uint64_t snapshot;              /* counts transactions */
+    struct stmt *slots[STMT_SLOTS]; /* by address of their sql */
+    int used;
+    struct stmt *active; /* holding rows, newest first */
+    struct block_view *view;
+};
+
+/* One statement prepared on one connection; each engine's own struct begins with it. */
+struct stmt {
+    struct conn *conn;
+    const struct sql *sql;
+    struct stmt *next_active;
+    bool active;  /* stands on a row */
+    bool reads;   /* changes nothing */
+    bool stepped; /* since the newest reset */
+    int64_t changes;
+};
+
+/* What an engine can do. conn.c calls it and keeps what is common: the cache of statements, who stands on a row, the
+ * faults of the simulation. An engine that fails in a way that spoils the transaction says so with conn_broke. */
+struct engine {
+    const char *name;      /* "sqlite", as spoken of in logs */
+    const char *scan_word; /* in a plan that reads a whole table */
+    bool shared;           /* other nodes write too */
+    enum err (*open)(struct op *op, struct store *store, const char *path, enum conn_role role, struct conn **ret_conn);
+    void (*close)(struct conn *conn); /* after its statements */
+    enum err (*exec)(struct op *op, struct conn *conn, const char *text);
+    enum err (*get_int)(struct op *op, struct conn *conn, const char *text, int64_t *ret_value);
+    enum err (*version)(struct op *op, struct conn *conn, int64_t *ret_steps);
+    enum err (*step)(struct op *op, struct conn *conn, const struct schema_step *step, int no);
+    enum err (*begin)(struct op *op, struct tx *tx);
+    enum err (*commit)(struct op *op, struct tx *tx);
+    void (*rollback)(struct tx *tx);
+    uint64_t (*changes)(const struct conn *conn);
+    int64_t (*wal_pages)(const struct conn *conn);
+    enum err (*checkpoint)(struct op *op, struct conn *conn, bool truncate);
+    enum err (*plan)(struct op *op, struct conn *conn, const char *text, struct str *ret_plan);
+
+    enum err (*stmt_new)(struct op *op, struct conn *conn, const struct sql *sql, struct stmt **ret_stmt);
+    void (*stmt_free)(struct stmt *stmt);
+    void (*clear)(struct stmt *stmt); /* forgets an error of the binds of before */
+    enum err (*step_row)(struct op *op, struct stmt *stmt, bool *ret_has_row);
+    enum err (*done)(struct op *op, struct stmt *stmt); /* sets changes */
+    enum err (*later)(struct op *op, struct stmt *stmt);
+    void (*reset)(struct stmt *stmt); /* only when stepped */
+
+    void (*bind_int)(struct stmt *stmt, int i, int64_t value);
+    void (*bind_real)(struct stmt *stmt, int i, double value);
+    void (*bind_str)(struct stmt *stmt, int i, struct str value);
+    void (*bind_blob)(struct stmt *stmt, int i, struct str value);
+    void (*bind_null)(struct stmt *stmt, int i);
+    void (*bind_ints)(struct stmt *stmt, int i, const int64_t *values, size_t n);
+    void (*bind_reals)(struct stmt *stmt, int i, const double *values, size_t n);
+    void (*bind_strs)(struct stmt *stmt, int i, const struct str *values, size_t n);
+    void (*bind_blobs)(struct stmt *stmt, int i, const struct str *values, size_t n);
+
+    int64_t (*col_int)(struct stmt *stmt, int i);
+    double (*col_real)(struct stmt *stmt, int i);
+    bool (*col_is_null)(struct stmt *stmt, int i);
+    struct str (*col_str)(struct stmt *stmt, int i);
+    struct str (*col_blob)(struct stmt *stmt, int i);
+};
+
+extern const struct engine sqlite_engine;
 
 struct tx {
     struct store *store;
@@ -39,14 +113,18 @@ struct tx {
     bool broken;                     /* the engine failed: nothing of this transaction can be kept */
     bool full;                       /* RAM holds enough: commit after this command */
     bool arena_full;                 /* a column did not fit into the command's arena: its result must not stand */
+    bool foreign;                    /* others have written since this store's last group */
+    bool again;                      /* broken, but surely not stored: another connection may do better */
+    struct str seqs_newest, seqs;    /* see tx_seqs */
     uint64_t wrote;                  /* marks of changes that stand in RAM */
     char reason[OP_ERROR_BYTES_MAX]; /* sentence of what broke it */
 };
 
 struct store {
     struct store_config config; /* directory points to an own copy */
-    char *path;                 /* of the database file; NULL = in memory */
-    int lock_fd;                /* -1 without */
+    const struct engine *engine;
+    char *path;  /* of the database file; NULL = in memory, or on a server */
+    int lock_fd; /* -1 without */
     uint8_t hash_key[16];
     struct conn *conn;   /* the writer's */
     struct conn *reader; /* of store_read */
@@ -100,9 +178,15 @@ int64_t conn_wal_pages(const struct conn *conn);
 /* Moves the WAL into the file; only for the writer's connection. `truncate`: and empties it if no reader needs it. */
 enum err conn_checkpoint(struct op *op, struct conn *conn, bool truncate);
 
+/* Notes in the transaction under way, if any, that the engine failed and nothing of it can be kept. */
+void conn_broke(struct conn *conn, const struct op *op);
+
 /* Where block.c keeps what this connection read; freed with it. */
 struct block_view **conn_block_view(struct conn *conn);
 void block_view_free(struct block_view *view);
+
+/* The steps of the schema the database has had. */
+enum err conn_version(struct op *op, struct conn *conn, int64_t *ret_steps);
 
 /* The plan of a statement as one line. */
 enum err conn_plan(struct op *op, struct conn *conn, const char *text, struct str *ret_plan);

@@ -22,7 +22,16 @@
  * rows by primary key or index, unless it is declared with SQL_SCAN.
  *
  * Errors: what the disk or engine cannot do is ERR_UNAVAILABLE and spoils the
- * whole transaction; a broken constraint is ERR_CONFLICT and spoils nothing.
+ * whole transaction; a broken constraint is ERR_CONFLICT and spoils nothing -
+ * on PostgreSQL only for a statement that says so (SQL_MAY_CONFLICT); better is
+ * ON CONFLICT DO NOTHING and a look at stmt_changes.
+ *
+ * One text serves both engines when it can; PostgreSQL gets ?1 as $1. There
+ * every integer is bigint, BLOB is bytea, TEXT is text COLLATE "C", REAL is
+ * double precision; a parameter has the type of the bind_ call that sets it.
+ * Beside a text of its own, PostgreSQL has three ways to spend fewer round
+ * trips: stmt_later, arrays as parameters (many rows by one statement), and
+ * SQL_WALK (slices instead of all rows at once).
  */
 #pragma once
 
@@ -31,19 +40,35 @@
 struct sql {
     const char *name;
     const char *sqlite;
-    const char *postgres; /* NULL until the family is carried over */
-    bool scan;            /* reads a whole table on purpose: tiny tables, check, migrations */
+    const char *postgres; /* NULL: the text of SQLite serves both */
+    unsigned marks;
 };
 
-#define SQL_ENTRY(name_, sqlite_, postgres_, scan_)                                                                    \
-    static const struct sql name_ = { #name_, sqlite_, postgres_, scan_ };                                             \
+enum sql_mark {
+    SQL_SCANS = 1,     /* reads a whole table on purpose: tiny tables, check, migrations */
+    SQL_WALKS = 2,     /* returns more rows than memory should hold at once */
+    SQL_CONFLICTS = 4, /* may break a constraint, and the caller lives on with ERR_CONFLICT */
+    SQL_POSTGRES = 8   /* there is no text for SQLite */
+};
+
+#define SQL_MARKED(name_, sqlite_, postgres_, marks_)                                                                  \
+    static const struct sql name_ = { #name_, sqlite_, postgres_, marks_ };                                            \
     static const struct sql *const name_##_listed __attribute__((section("store_sql"), used)) = &name_
 
-/* SQL(name, sqlite text, postgres text or NULL): one statement, found in the list of all. */
-#define SQL(name_, sqlite_, postgres_) SQL_ENTRY(name_, sqlite_, postgres_, false)
+/* SQL(name, sqlite text, postgres text or NULL when it is the same): one statement, found in the list of all. */
+#define SQL(name_, sqlite_, postgres_) SQL_MARKED(name_, sqlite_, postgres_, 0)
 
 /* The same for a statement that may scan its table. */
-#define SQL_SCAN(name_, sqlite_, postgres_) SQL_ENTRY(name_, sqlite_, postgres_, true)
+#define SQL_SCAN(name_, sqlite_, postgres_) SQL_MARKED(name_, sqlite_, postgres_, SQL_SCANS)
+
+/* The same for a query without a limit: PostgreSQL reads it in slices by a cursor. A walk left early is reset. */
+#define SQL_WALK(name_, sqlite_, postgres_) SQL_MARKED(name_, sqlite_, postgres_, SQL_WALKS)
+
+/* The same for a change whose ERR_CONFLICT is an answer, not a defect: PostgreSQL runs it inside a savepoint. */
+#define SQL_MAY_CONFLICT(name_, sqlite_, postgres_) SQL_MARKED(name_, sqlite_, postgres_, SQL_CONFLICTS)
+
+/* A statement that only PostgreSQL has: batches, node rows. */
+#define SQL_ONLY_POSTGRES(name_, postgres_) SQL_MARKED(name_, NULL, postgres_, SQL_POSTGRES)
 
 struct stmt;
 
@@ -60,11 +85,23 @@ void bind_str(struct stmt *stmt, int i, struct str value);
 void bind_blob(struct stmt *stmt, int i, const void *bytes, size_t n);
 void bind_null(struct stmt *stmt, int i);
 
+/* PostgreSQL only: an array as parameter, for `unnest(?1, ?2)` and `= ANY (?1)`: bigint[], double precision[], text[]
+ * and bytea[]. A str that is not given becomes NULL. The values are copied before the call returns. */
+void bind_ints(struct stmt *stmt, int i, const int64_t *values, size_t n);
+void bind_reals(struct stmt *stmt, int i, const double *values, size_t n);
+void bind_strs(struct stmt *stmt, int i, const struct str *values, size_t n);
+void bind_blobs(struct stmt *stmt, int i, const struct str *values, size_t n);
+
 /* Steps to the next row. Without one the statement is reset. */
 enum err stmt_row(struct op *op, struct stmt *stmt, bool *ret_has_row);
 
 /* Runs a change to its end and resets it. */
 enum err stmt_done(struct op *op, struct stmt *stmt);
+
+/* Runs a change of which nobody asks for the outcome, and resets it; stmt_changes is not known. PostgreSQL sends it
+ * with the next statement that waits or with COMMIT, so an error is reported there (naming this statement) and spoils
+ * the group; the same as stmt_done on SQLite. The values bound may be given up when it returns. */
+enum err stmt_later(struct op *op, struct stmt *stmt);
 
 /* Leaves a query before its last row. Forgotten resets are made up for when the tx ends. */
 void stmt_reset(struct stmt *stmt);
@@ -90,8 +127,21 @@ void tx_wrote(struct tx *tx);
 /* Says that RAM holds as much of this transaction as it may: the group is committed after the command under way. */
 void tx_full(struct tx *tx);
 
+/* True on PostgreSQL: other nodes write too, and a round trip costs more than a row. For texts that differ in their
+ * parameters (arrays), prefetches, and state in RAM that must not outlive the turn. */
+bool tx_is_shared(const struct tx *tx);
+
+/* PostgreSQL: the numbers of seq.c travel in the row every group leaves (group_log). In a writing transaction: where
+ * the newest group of any node left them, { NULL, 0 } before the first; stands until the transaction ends. */
+struct str tx_seqs(const struct tx *tx);
+
+/* What this group's row says of them; borrowed until the transaction ends. The flush of seq.c, the last family, calls
+ * it in every group. */
+void tx_seqs_put(struct tx *tx, struct str seqs);
+
 /* One step of the schema: its number is its place in the list of schema.c. A released step is never edited and never
- * moves; a change is a new step at the end. The text may hold several statements. */
+ * moves; a change is a new step at the end. The text may hold several statements; on PostgreSQL they run with
+ * search_path = posthouse, where the tables are made. */
 struct schema_step {
     const char *name; /* "blocks" */
     const char *sqlite;
@@ -109,6 +159,11 @@ struct family {
                                                                    maximum, or tx_full */
     void (*kept)(void *state);                                    /* the group is durable */
     void (*drop)(void *state);                                    /* the group was rolled back */
+    /* PostgreSQL: other nodes (or an earlier life of this one) have committed groups since this store's last. Called
+     * when this store's turn begins, before its first command, nothing pending; makes what is kept in RAM equal to what
+     * the transaction sees, or forgets it. NULL: drop, and nothing else - right for a family that keeps nothing but
+     * what a group has pending. */
+    enum err (*foreign)(struct op *op, struct tx *tx, void *state);
 };
 
 /* The RAM state of a family of this store. In a snapshot of a reader thread it belongs to the writer: do not touch. */

@@ -65,6 +65,21 @@ static void families_end(struct store *store, bool kept)
     }
 }
 
+/* Others have written since: what RAM says may be old. */
+static enum err families_foreign(struct op *op, struct tx *tx)
+{
+    for (int i = 0; store_families[i]; i++) {
+        const struct family *family = store_families[i];
+        if (!is_open(tx->store, i))
+            continue;
+        if (family->foreign)
+            TRY(family->foreign(op, tx, tx->store->state[i]));
+        else if (family->drop)
+            family->drop(tx->store->state[i]);
+    }
+    return OK;
+}
+
 /* --- one transaction --- */
 
 static uint64_t tx_mark(const struct tx *tx)
@@ -150,6 +165,8 @@ static enum end group_once(struct store *store, struct op *op, struct post **pos
         return end;
     }
 
+    if (tx.foreign && families_foreign(op, &tx) != OK)
+        end = END_LOST;
     uint64_t before = tx_mark(&tx);
     int64_t start_us = clock_mono_us();
     int ran = 0;

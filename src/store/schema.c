@@ -60,27 +60,18 @@ const struct family *const store_families[] = { FAMILIES(ADDRESS) NULL };
 
 static enum err step_run(struct op *op, struct conn *conn, const struct schema_step *step, int no)
 {
-    char version[64];
-    snprintf(version, sizeof version, "PRAGMA user_version = %d", no);
-    TRY(conn_exec(op, conn, "BEGIN IMMEDIATE"));
-    enum err err = conn_exec(op, conn, step->sqlite);
-    if (err == OK)
-        err = conn_exec(op, conn, version);
-    if (err == OK)
-        err = conn_exec(op, conn, "COMMIT");
+    enum err err = conn->engine->step(op, conn, step, no);
     if (err == OK)
         return OK;
     char reason[OP_ERROR_BYTES_MAX];
     snprintf(reason, sizeof reason, "%s", op->error);
-    struct op aside = { .arena = op->arena };
-    conn_exec(&aside, conn, "ROLLBACK"); /* fails when the error has rolled back by itself */
     return fail(op, err, "schema step %d (%s): %s", no, step->name, reason);
 }
 
 enum err schema_migrate(struct op *op, struct conn *conn, int upto)
 {
     int64_t done;
-    TRY(conn_int(op, conn, "PRAGMA user_version", &done));
+    TRY(conn_version(op, conn, &done));
     int known = 0;
     while (schema_steps[known])
         known++;

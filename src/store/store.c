@@ -140,7 +140,7 @@ static enum err check_version(struct op *op, struct store *store)
 {
     int64_t done;
     int known = 0;
-    TRY(conn_int(op, store->conn, "PRAGMA user_version", &done));
+    TRY(conn_version(op, store->conn, &done));
     while (schema_steps[known])
         known++;
     if (done != known)
@@ -217,6 +217,7 @@ static struct store *store_new(const struct store_config *config)
     if (!store)
         abort();
     store->config = *config;
+    store->engine = &sqlite_engine;
     store->lock_fd = -1;
     if (config->readers <= 0)
         store->config.readers = 2;
@@ -475,6 +476,23 @@ bool tx_may_write(const struct tx *tx)
     return tx->writing;
 }
 
+bool tx_is_shared(const struct tx *tx)
+{
+    return tx->store->engine->shared;
+}
+
+struct str tx_seqs(const struct tx *tx)
+{
+    assert(tx->writing);
+    return tx->seqs_newest;
+}
+
+void tx_seqs_put(struct tx *tx, struct str seqs)
+{
+    assert(tx->writing);
+    tx->seqs = seqs;
+}
+
 void tx_wrote(struct tx *tx)
 {
     assert(tx->writing);
@@ -522,11 +540,13 @@ enum err store_plan_of(struct op *op, struct store *store, const char *sql, stru
 
 enum err store_plan(struct op *op, struct store *store, struct str *ret_scans)
 {
-    struct str scans = S("");
+    struct str scans = S(""), scan_word = str_of(store->engine->scan_word);
     for (const struct sql *const *entry = __start_store_sql; entry < __stop_store_sql; entry++) {
         struct str plan;
+        if ((*entry)->marks & SQL_POSTGRES)
+            continue;
         TRY(conn_plan(op, store->conn, (*entry)->sqlite, &plan));
-        if ((*entry)->scan || str_search(plan, S("SCAN")) == plan.n)
+        if ((*entry)->marks & SQL_SCANS || str_search(plan, scan_word) == plan.n)
             continue;
         scans = arena_fmt(op->arena, "%.*s%s: %.*s\n", STR(scans), (*entry)->name, STR(plan));
     }

@@ -134,7 +134,7 @@ TEST(store, names_a_directory_it_cannot_make)
 /* A file as a program with `steps` schema steps would have left it. */
 static void make_older_file(int steps)
 {
-    struct store older = { .config = { .cache_bytes = 1 << 20 } };
+    struct store older = { .engine = &sqlite_engine, .config = { .cache_bytes = 1 << 20 } };
     struct conn *conn;
     char path[128];
     fixture_directory(&f);

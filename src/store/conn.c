@@ -1,0 +1,360 @@
+/*
+ * conn.c - one connection of either engine: the cache of its statements, who
+ * stands on a row, the faults of the simulation. What differs is in the
+ * engine's table.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/core.h"
+
+/* --- errors --- */
+
+void conn_broke(struct conn *conn, const struct op *op)
+{
+    struct tx *tx = conn->tx;
+    if (!tx || tx->broken)
+        return;
+    tx->broken = true;
+    snprintf(tx->reason, sizeof tx->reason, "%s", op->error);
+}
+
+/* What the simulation wants to happen at this point, as the engine would report it. */
+static enum err conn_fault(struct op *op, struct conn *conn, enum store_point point, const char *what,
+                           bool *ret_then_die)
+{
+    *ret_then_die = false;
+    if (!conn->store->config.faults)
+        return OK;
+    switch (store_ask(conn->store, point)) {
+    case STORE_NO_FAULT:
+        return OK;
+    case STORE_CRASH_AFTER:
+        *ret_then_die = true;
+        return OK;
+    case STORE_FAIL_FULL:
+        fail(op, ERR_UNAVAILABLE, "%s: the disk is full (simulated)", what);
+        break;
+    case STORE_FAIL_IO:
+    case STORE_CRASH_BEFORE:
+        fail(op, ERR_UNAVAILABLE, "%s: the disk reports an error (simulated)", what);
+        break;
+    }
+    op->retry_after_s = RETRY_AFTER_S;
+    conn_broke(conn, op);
+    return ERR_UNAVAILABLE;
+}
+
+/* --- the connection --- */
+
+enum err conn_open(struct op *op, struct store *store, const char *path, enum conn_role role, struct conn **ret_conn)
+{
+    return store->engine->open(op, store, path, role, ret_conn);
+}
+
+void conn_close(struct conn *conn)
+{
+    if (!conn)
+        return;
+    for (size_t i = 0; i < STMT_SLOTS; i++)
+        if (conn->slots[i])
+            conn->engine->stmt_free(conn->slots[i]);
+    block_view_free(conn->view);
+    conn->engine->close(conn);
+}
+
+enum err conn_exec(struct op *op, struct conn *conn, const char *text)
+{
+    return conn->engine->exec(op, conn, text);
+}
+
+enum err conn_int(struct op *op, struct conn *conn, const char *text, int64_t *ret_value)
+{
+    return conn->engine->get_int(op, conn, text, ret_value);
+}
+
+enum err conn_version(struct op *op, struct conn *conn, int64_t *ret_steps)
+{
+    return conn->engine->version(op, conn, ret_steps);
+}
+
+uint64_t conn_changes(const struct conn *conn)
+{
+    return conn->engine->changes(conn);
+}
+
+uint64_t conn_snapshot(const struct conn *conn)
+{
+    return conn->snapshot;
+}
+
+int64_t conn_wal_pages(const struct conn *conn)
+{
+    return conn->engine->wal_pages(conn);
+}
+
+enum err conn_checkpoint(struct op *op, struct conn *conn, bool truncate)
+{
+    return conn->engine->checkpoint(op, conn, truncate);
+}
+
+struct block_view **conn_block_view(struct conn *conn)
+{
+    return &conn->view;
+}
+
+enum err conn_plan(struct op *op, struct conn *conn, const char *text, struct str *ret_plan)
+{
+    return conn->engine->plan(op, conn, text, ret_plan);
+}
+
+/* --- transactions --- */
+
+static void reset_all(struct conn *conn)
+{
+    while (conn->active)
+        stmt_reset(conn->active);
+}
+
+enum err conn_begin(struct op *op, struct tx *tx)
+{
+    struct conn *conn = tx->conn;
+    assert(!conn->tx);
+    if (store_is_dead(conn->store))
+        return fail(op, ERR_UNAVAILABLE, "the simulated process is dead");
+    conn->tx = tx;
+    conn->snapshot++;
+    enum err err = conn->engine->begin(op, tx);
+    if (err != OK)
+        conn->tx = NULL;
+    return err;
+}
+
+enum err conn_commit(struct op *op, struct tx *tx)
+{
+    struct conn *conn = tx->conn;
+    assert(conn->tx == tx && !tx->broken);
+    reset_all(conn); /* an open query would keep its snapshot beyond the commit */
+    bool then_die = false;
+    enum err err = tx->writing ? conn_fault(op, conn, STORE_AT_COMMIT, "commit", &then_die) : OK;
+    if (err == OK)
+        err = conn->engine->commit(op, tx);
+    if (err != OK) {
+        conn_rollback(tx);
+        return err;
+    }
+    conn->tx = NULL;
+    return then_die ? fail(op, ERR_UNAVAILABLE, "simulated crash after the commit") : OK;
+}
+
+void conn_rollback(struct tx *tx)
+{
+    struct conn *conn = tx->conn;
+    assert(conn->tx == tx);
+    reset_all(conn);
+    conn->engine->rollback(tx);
+    conn->tx = NULL;
+}
+
+/* --- statements --- */
+
+static size_t slot_of(const struct conn *conn, const struct sql *sql)
+{
+    size_t i = ((uintptr_t)sql >> 4) * 0x9E3779B97F4A7C15u >> 32;
+    for (i &= STMT_SLOTS - 1; conn->slots[i] && conn->slots[i]->sql != sql; i = (i + 1) & (STMT_SLOTS - 1))
+        continue;
+    return i;
+}
+
+static enum err stmt_new(struct op *op, struct conn *conn, const struct sql *sql, struct stmt **slot)
+{
+    struct stmt *stmt;
+    assert(conn->used < STMT_SLOTS * 3 / 4);
+    TRY(conn->engine->stmt_new(op, conn, sql, &stmt));
+    stmt->conn = conn;
+    stmt->sql = sql;
+    *slot = stmt;
+    conn->used++;
+    return OK;
+}
+
+enum err tx_stmt(struct op *op, struct tx *tx, const struct sql *sql, struct stmt **ret_stmt)
+{
+    struct conn *conn = tx->conn;
+    assert(conn->tx == tx);
+    struct stmt **slot = &conn->slots[slot_of(conn, sql)];
+    if (!*slot)
+        TRY(stmt_new(op, conn, sql, slot));
+    stmt_reset(*slot);
+    conn->engine->clear(*slot);
+    *ret_stmt = *slot;
+    return OK;
+}
+
+static void stmt_activate(struct stmt *stmt)
+{
+    if (stmt->active)
+        return;
+    stmt->active = true;
+    stmt->next_active = stmt->conn->active;
+    stmt->conn->active = stmt;
+}
+
+void stmt_reset(struct stmt *stmt)
+{
+    if (stmt->active) {
+        struct stmt **link = &stmt->conn->active;
+        while (*link != stmt)
+            link = &(*link)->next_active;
+        *link = stmt->next_active;
+        stmt->active = false;
+    }
+    if (stmt->stepped)
+        stmt->conn->engine->reset(stmt);
+    stmt->stepped = false;
+}
+
+/* The simulation's say before a change begins. */
+static enum err stmt_begin(struct op *op, struct stmt *stmt)
+{
+    bool then_die;
+    if (!stmt->reads && !stmt->stepped)
+        TRY(conn_fault(op, stmt->conn, STORE_AT_STATEMENT, stmt->sql->name, &then_die));
+    stmt->stepped = true;
+    return OK;
+}
+
+enum err stmt_row(struct op *op, struct stmt *stmt, bool *ret_has_row)
+{
+    bool found = false;
+    enum err err = stmt_begin(op, stmt);
+    if (err == OK)
+        err = stmt->conn->engine->step_row(op, stmt, &found);
+    if (found)
+        stmt_activate(stmt);
+    else
+        stmt_reset(stmt);
+    if (err == OK)
+        *ret_has_row = found;
+    return err;
+}
+
+enum err stmt_done(struct op *op, struct stmt *stmt)
+{
+    enum err err = stmt_begin(op, stmt);
+    if (err == OK)
+        err = stmt->conn->engine->done(op, stmt);
+    stmt_reset(stmt);
+    return err;
+}
+
+enum err stmt_later(struct op *op, struct stmt *stmt)
+{
+    enum err err = stmt_begin(op, stmt);
+    if (err == OK)
+        err = stmt->conn->engine->later(op, stmt);
+    stmt_reset(stmt);
+    return err;
+}
+
+int64_t stmt_changes(const struct stmt *stmt)
+{
+    return stmt->changes;
+}
+
+/* --- parameters --- */
+
+void bind_int(struct stmt *stmt, int i, int64_t value)
+{
+    stmt->conn->engine->bind_int(stmt, i, value);
+}
+
+void bind_int_null(struct stmt *stmt, int i, int64_t value, int64_t null)
+{
+    if (value == null)
+        bind_null(stmt, i);
+    else
+        bind_int(stmt, i, value);
+}
+
+void bind_real(struct stmt *stmt, int i, double value)
+{
+    stmt->conn->engine->bind_real(stmt, i, value);
+}
+
+void bind_str(struct stmt *stmt, int i, struct str value)
+{
+    stmt->conn->engine->bind_str(stmt, i, value);
+}
+
+void bind_blob(struct stmt *stmt, int i, const void *bytes, size_t n)
+{
+    stmt->conn->engine->bind_blob(stmt, i, (struct str){ bytes ? bytes : "", n });
+}
+
+void bind_null(struct stmt *stmt, int i)
+{
+    stmt->conn->engine->bind_null(stmt, i);
+}
+
+void bind_ints(struct stmt *stmt, int i, const int64_t *values, size_t n)
+{
+    stmt->conn->engine->bind_ints(stmt, i, values, n);
+}
+
+void bind_reals(struct stmt *stmt, int i, const double *values, size_t n)
+{
+    stmt->conn->engine->bind_reals(stmt, i, values, n);
+}
+
+void bind_strs(struct stmt *stmt, int i, const struct str *values, size_t n)
+{
+    stmt->conn->engine->bind_strs(stmt, i, values, n);
+}
+
+void bind_blobs(struct stmt *stmt, int i, const struct str *values, size_t n)
+{
+    stmt->conn->engine->bind_blobs(stmt, i, values, n);
+}
+
+/* --- columns --- */
+
+int64_t col_int(struct stmt *stmt, int i)
+{
+    return stmt->conn->engine->col_int(stmt, i);
+}
+
+double col_real(struct stmt *stmt, int i)
+{
+    return stmt->conn->engine->col_real(stmt, i);
+}
+
+bool col_is_null(struct stmt *stmt, int i)
+{
+    return stmt->conn->engine->col_is_null(stmt, i);
+}
+
+int64_t col_int_null(struct stmt *stmt, int i, int64_t null)
+{
+    return col_is_null(stmt, i) ? null : col_int(stmt, i);
+}
+
+struct str col_str_borrowed(struct stmt *stmt, int i)
+{
+    return stmt->conn->engine->col_str(stmt, i);
+}
+
+struct str col_blob_borrowed(struct stmt *stmt, int i)
+{
+    return stmt->conn->engine->col_blob(stmt, i);
+}
+
+struct str col_str(struct op *op, struct stmt *stmt, int i)
+{
+    struct str text = col_str_borrowed(stmt, i);
+    struct str copy = arena_str(op->arena, text);
+    if (text.p && !copy.p)
+        stmt->conn->tx->arena_full = true;
+    return copy;
+}
