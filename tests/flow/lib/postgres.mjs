@@ -47,12 +47,11 @@ function findUser() {
 const programs = findPrograms()
 const user = findUser()
 
-// For node:test: false, or the reason why these tests cannot run here.
-export const skip = given
-  ? false
-  : !programs
-    ? 'no PostgreSQL on this machine (package postgresql)'
-    : !user && 'PostgreSQL refuses to run as root, and there is no user postgres or nobody'
+// For node:test: false, or the reason why these tests cannot run here; skipOwn for those that start servers of their own.
+export const skipOwn = !programs
+  ? 'no PostgreSQL on this machine (package postgresql)'
+  : !user && 'PostgreSQL refuses to run as root, and there is no user postgres or nobody'
+export const skip = given ? false : skipOwn
 
 const servers = new Set()
 after(async () => {
@@ -73,23 +72,35 @@ function freePort() {
 class Server {
   made = []
 
-  // Of the server itself, to make databases with.
-  get admin() {
-    return given ?? `postgres://posthouse@127.0.0.1:${this.port}/postgres`
+  // given: the URL of a server that runs already
+  constructor(given) {
+    this.given = given
   }
 
-  // Makes the directory, once. What a power cut would lose is not asked of these tests, so nothing is synced.
-  make() {
+  // Of the server itself, to make databases with.
+  get admin() {
+    return this.given ?? this.url('postgres')
+  }
+  url(database) {
+    return `postgres://posthouse@127.0.0.1:${this.port}/${database}`
+  }
+
+  run(program, args) {
+    execFileSync(join(programs, program), args, { ...user, cwd: this.folder, stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env.PATH } })
+  }
+
+  // Makes the directory, once. What a power cut would lose is not asked of these tests, so nothing is synced here.
+  make(fill = (server) => server.run('initdb', ['-D', server.data, '-U', 'posthouse', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'])) {
     this.folder = mkdtempSync(join(tmpdir(), 'posthouse-postgres-'))
     if (user.uid !== undefined) chownSync(this.folder, user.uid, user.gid)
     this.data = join(this.folder, 'data')
-    const args = ['-D', this.data, '-U', 'posthouse', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
-    execFileSync(join(programs, 'initdb'), args, { ...user, cwd: this.folder, stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env.PATH } })
+    fill(this)
+    return this
   }
 
   // settings: what postgres itself is told, as { max_connections: 20 }; kept for the next start.
   async start(settings = this.settings ?? {}) {
-    if (given) return this
+    if (this.given) return this
     this.settings = settings
     if (!this.folder) this.make()
     this.port ??= await freePort()
@@ -111,10 +122,10 @@ class Server {
     return this
   }
 
-  // "ready to accept connections" is the last line of a start.
+  // "ready to accept connections" is the last line of a start, "read-only connections" that of a standby.
   async ready() {
     const end = Date.now() + START_MS
-    while (!/database system is ready to accept connections/.test(this.log)) {
+    while (!/database system is ready to accept (read-only )?connections/.test(this.log)) {
       if (this.child.exitCode !== null || Date.now() > end) throw new Error(`PostgreSQL did not start\n${this.log}`)
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
@@ -123,7 +134,7 @@ class Server {
   // Tells the postmaster, and waits until it is gone. SIGINT: connections are closed and everything is written;
   // SIGQUIT: as a crash, what comes next is a recovery.
   async signal(name) {
-    if (given || !this.child || this.child.exitCode !== null || this.child.signalCode !== null) return
+    if (this.given || !this.child || this.child.exitCode !== null || this.child.signalCode !== null) return
     process.kill(this.child.pid, name)
     await this.ended
   }
@@ -132,6 +143,10 @@ class Server {
   }
   crash() {
     return this.signal('SIGQUIT')
+  }
+  // SIGKILL to the postmaster alone: what it had started finds out by itself and ends; start() waits for that.
+  kill() {
+    return this.signal('SIGKILL')
   }
 
   // Runs a text, one or several statements; the rows of the last, values as text.
@@ -164,22 +179,65 @@ class Server {
 
   async end() {
     servers.delete(this)
-    if (given) for (const name of this.made) await this.query(this.admin, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+    if (this.given) for (const name of this.made) await this.query(this.admin, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
     await this.stop()
     if (this.folder) rmSync(this.folder, { recursive: true, force: true })
   }
 }
 
-// Another server, for a test that ends it or wants settings of its own. Not with POSTHOUSE_TEST_DATABASE.
+// Another server, for a test that ends it or wants settings of its own; its own also with POSTHOUSE_TEST_DATABASE.
 export async function startPostgres(settings) {
-  const server = new Server()
+  return start(new Server(), settings)
+}
+
+function start(server, settings) {
   servers.add(server)
   return server.start(settings)
+}
+
+// A primary and its synchronous standby: what the primary has committed is on both.
+class Pair {
+  constructor(primary, standby) {
+    Object.assign(this, { primary, standby })
+  }
+
+  // An empty database; the URL names both servers.
+  async database() {
+    const { pathname } = new URL(await this.primary.database())
+    return `postgres://posthouse@127.0.0.1:${this.primary.port},127.0.0.1:${this.standby.port}${pathname}`
+  }
+
+  // The standby takes writes from now on.
+  async promote() {
+    const [[promoted]] = await this.standby.query(this.standby.admin, 'SELECT pg_promote(true, 60)')
+    if (promoted !== 't') throw new Error('the standby was not promoted')
+  }
+
+  async end() {
+    await this.standby.end()
+    await this.primary.end()
+  }
+}
+
+export async function startPair(settings) {
+  const primary = await startPostgres(settings)
+  const from = ['-h', '127.0.0.1', '-p', String(primary.port), '-U', 'posthouse']
+  const standby = new Server().make((server) => server.run('pg_basebackup', [...from, '-D', server.data, '-X', 'stream', '-c', 'fast', '-R', '--no-sync']))
+  await start(standby, settings)
+  await primary.query(primary.admin, "ALTER SYSTEM SET synchronous_standby_names = '*'")
+  await primary.query(primary.admin, 'SELECT pg_reload_conf()')
+  const state = () => primary.query(primary.admin, 'SELECT sync_state FROM pg_stat_replication')
+  const end = Date.now() + START_MS
+  while ((await state())[0]?.[0] !== 'sync') {
+    if (Date.now() > end) throw new Error(`the standby does not follow\n${standby.log}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  return new Pair(primary, standby)
 }
 
 // The server of this file, started when first asked for.
 let shared
 export function postgres() {
-  shared ??= startPostgres()
+  shared ??= start(new Server(given))
   return shared
 }
