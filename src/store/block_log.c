@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "store/db.h"
+#include "store/postgres_table.h"
 
 extern const struct schema_step block_log_step;
 const struct schema_step block_log_step = {
     "block log",
     "CREATE TABLE block_log (seq INTEGER PRIMARY KEY, data BLOB NOT NULL);",
-    NULL,
+    "CREATE TABLE block_log (seq bigint PRIMARY KEY, data bytea NOT NULL)" PG_PASSES_LARGE
+    ";" PG_EXTERNAL("block_log", "data"),
 };
 
 SQL(log_append, "INSERT INTO block_log (seq, data) VALUES (?1, ?2)", NULL);

@@ -48,7 +48,8 @@ enum sql_mark {
     SQL_SCANS = 1,     /* reads a whole table on purpose: tiny tables, check, migrations */
     SQL_WALKS = 2,     /* returns more rows than memory should hold at once */
     SQL_CONFLICTS = 4, /* may break a constraint, and the caller lives on with ERR_CONFLICT */
-    SQL_POSTGRES = 8   /* there is no text for SQLite */
+    SQL_POSTGRES = 8,  /* there is no text for SQLite */
+    SQL_SQLITE = 16    /* there is no text for PostgreSQL */
 };
 
 #define SQL_MARKED(name_, sqlite_, postgres_, marks_)                                                                  \
@@ -69,6 +70,9 @@ enum sql_mark {
 
 /* A statement that only PostgreSQL has: batches, node rows. */
 #define SQL_ONLY_POSTGRES(name_, postgres_) SQL_MARKED(name_, NULL, postgres_, SQL_POSTGRES)
+
+/* A statement that only SQLite has. */
+#define SQL_ONLY_SQLITE(name_, sqlite_) SQL_MARKED(name_, sqlite_, NULL, SQL_SQLITE)
 
 struct stmt;
 

@@ -6,6 +6,7 @@
 
 #include "store/db.h"
 #include "store/dedupe_run.h"
+#include "store/postgres_table.h"
 #include "store/seq.h"
 
 #define SLOTS_MIN      256
@@ -21,7 +22,11 @@ const struct schema_step dedupe_step = {
     "CREATE TABLE dedupe_run (no INTEGER PRIMARY KEY, day INTEGER NOT NULL, state INTEGER NOT NULL,"
     " keys INTEGER NOT NULL, buckets INTEGER NOT NULL, bloom BLOB);"
     "CREATE TABLE dedupe_bucket (no INTEGER PRIMARY KEY, keys BLOB NOT NULL);",
-    NULL,
+    "CREATE TABLE dedupe_log (no bigint PRIMARY KEY, keys bytea NOT NULL)" PG_PASSES_LARGE ";"
+    "CREATE TABLE dedupe_run (no bigint PRIMARY KEY, day bigint NOT NULL, state bigint NOT NULL,"
+    " keys bigint NOT NULL, buckets bigint NOT NULL, bloom bytea)" PG_PASSES_LARGE ";"
+    "CREATE TABLE dedupe_bucket (no bigint PRIMARY KEY, keys bytea NOT NULL)" PG_PASSES
+    ";" PG_EXTERNAL("dedupe_log", "keys") PG_EXTERNAL("dedupe_run", "bloom") PG_PLAIN("dedupe_bucket", "keys"),
 };
 
 SQL_SCAN(log_all, "SELECT keys FROM dedupe_log ORDER BY no", NULL);

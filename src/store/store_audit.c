@@ -3,13 +3,15 @@
 #include <assert.h>
 
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/seq.h"
 
 const struct schema_step audit_step = {
     "audit",
     "CREATE TABLE audit (no INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,"
     " subject TEXT NOT NULL, detail TEXT);",
-    NULL,
+    "CREATE TABLE audit (no bigint PRIMARY KEY, at_ms bigint NOT NULL, who " PG_TEXT " NOT NULL,"
+    " action " PG_TEXT " NOT NULL, subject " PG_TEXT " NOT NULL, detail " PG_TEXT ")" PG_GROWS ";",
 };
 
 SQL(audit_insert, "INSERT INTO audit (no, at_ms, who, action, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)", NULL);

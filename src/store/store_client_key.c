@@ -6,10 +6,12 @@
 #include "base/random.h"
 #include "store/db.h"
 #include "store/families.h"
+#include "store/postgres_table.h"
 
 const struct schema_step client_key_step = {
     .name = "client keys",
     .sqlite = "CREATE TABLE client_key(day INTEGER PRIMARY KEY, key BLOB NOT NULL);",
+    .postgres = "CREATE TABLE client_key(day bigint PRIMARY KEY, key bytea NOT NULL);",
 };
 
 SQL(client_key_get, "SELECT key FROM client_key WHERE day = ?1", NULL);

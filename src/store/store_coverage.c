@@ -5,6 +5,7 @@
 
 #include "store/db.h"
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/store_source.h"
 
 const struct schema_step coverage_step = {
@@ -15,6 +16,12 @@ const struct schema_step coverage_step = {
               " PRIMARY KEY(source_no, class, begin_us)) WITHOUT ROWID;"
               "CREATE TABLE source_gap(source_no INTEGER NOT NULL, begin_us INTEGER NOT NULL,"
               " end_us INTEGER NOT NULL, at_us INTEGER NOT NULL, PRIMARY KEY(source_no, begin_us)) WITHOUT ROWID;",
+    .postgres = "CREATE TABLE coverage(source_no bigint NOT NULL, class bigint NOT NULL,"
+                " begin_us bigint NOT NULL, end_us bigint NOT NULL, passes bigint NOT NULL,"
+                " looks bigint NOT NULL, tried bigint NOT NULL, again_us bigint NOT NULL, PRIMARY KEY(source_no,"
+                " class, begin_us))" PG_CHANGES ";"
+                "CREATE TABLE source_gap(source_no bigint NOT NULL, begin_us bigint NOT NULL,"
+                " end_us bigint NOT NULL, at_us bigint NOT NULL, PRIMARY KEY(source_no, begin_us));",
 };
 
 SQL(coverage_all,
@@ -22,11 +29,15 @@ SQL(coverage_all,
     "BY begin_us",
     NULL);
 SQL(coverage_put,
-    "INSERT OR REPLACE INTO coverage(source_no, class, begin_us, end_us, passes, looks, tried, again_us)"
-    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
+    "INSERT INTO coverage(source_no, class, begin_us, end_us, passes, looks, tried, again_us)"
+    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT(source_no, class, begin_us) DO UPDATE SET end_us = excluded.end_us,"
+    " passes = excluded.passes, looks = excluded.looks, tried = excluded.tried, again_us = excluded.again_us",
     NULL);
 SQL(coverage_delete, "DELETE FROM coverage WHERE source_no = ?1 AND class = ?2 AND begin_us = ?3", NULL);
-SQL(gap_put, "INSERT OR REPLACE INTO source_gap(source_no, begin_us, end_us, at_us) VALUES(?1,?2,?3,?4)", NULL);
+SQL(gap_put,
+    "INSERT INTO source_gap(source_no, begin_us, end_us, at_us) VALUES(?1,?2,?3,?4)"
+    " ON CONFLICT(source_no, begin_us) DO UPDATE SET end_us = excluded.end_us, at_us = excluded.at_us",
+    NULL);
 SQL(gap_all, "SELECT begin_us, end_us, at_us FROM source_gap WHERE source_no = ?1 ORDER BY begin_us", NULL);
 SQL(gap_trim,
     "DELETE FROM source_gap WHERE source_no = ?1 AND begin_us <= (SELECT begin_us FROM source_gap WHERE source_no = ?1"

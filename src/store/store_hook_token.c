@@ -5,6 +5,7 @@
 
 #include "store/db.h"
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/store_source.h"
 
 const struct schema_step hook_token_step = {
@@ -12,10 +13,15 @@ const struct schema_step hook_token_step = {
     .sqlite = "CREATE TABLE hook_token(source_no INTEGER NOT NULL, token BLOB NOT NULL, body_hash BLOB NOT NULL,"
               " until_us INTEGER NOT NULL, PRIMARY KEY(source_no, token)) WITHOUT ROWID;"
               "CREATE INDEX hook_token_until ON hook_token(until_us);",
+    .postgres = "CREATE TABLE hook_token(source_no bigint NOT NULL, token bytea NOT NULL,"
+                " body_hash bytea NOT NULL, until_us bigint NOT NULL, PRIMARY KEY(source_no, token))" PG_PASSES ";"
+                "CREATE INDEX hook_token_until ON hook_token(until_us);",
 };
 
 SQL(hook_token_get, "SELECT body_hash FROM hook_token WHERE source_no = ?1 AND token = ?2", NULL);
-SQL(hook_token_put, "INSERT OR REPLACE INTO hook_token(source_no, token, body_hash, until_us) VALUES(?1,?2,?3,?4)",
+SQL(hook_token_put,
+    "INSERT INTO hook_token(source_no, token, body_hash, until_us) VALUES(?1,?2,?3,?4)"
+    " ON CONFLICT(source_no, token) DO UPDATE SET body_hash = excluded.body_hash, until_us = excluded.until_us",
     NULL);
 SQL(hook_token_old, "SELECT source_no, token FROM hook_token WHERE until_us < ?1 ORDER BY until_us LIMIT 1", NULL);
 SQL(hook_token_delete, "DELETE FROM hook_token WHERE source_no = ?1 AND token = ?2", NULL);

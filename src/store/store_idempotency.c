@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/seq.h"
 
 #define SWEEP_ROWS 4 /* expired answers taken away with each new one */
@@ -12,7 +13,10 @@ const struct schema_step idempotency_step = {
     "CREATE TABLE idempotency (no INTEGER PRIMARY KEY, key BLOB NOT NULL, at_ms INTEGER NOT NULL, route TEXT NOT NULL,"
     " request_hash INTEGER NOT NULL, status INTEGER NOT NULL, body BLOB NOT NULL);"
     "CREATE UNIQUE INDEX idempotency_key ON idempotency (key);",
-    NULL,
+    "CREATE TABLE idempotency (no bigint PRIMARY KEY, key bytea NOT NULL, at_ms bigint NOT NULL,"
+    " route " PG_TEXT
+    " NOT NULL, request_hash bigint NOT NULL, status bigint NOT NULL, body bytea NOT NULL)" PG_PASSES_LARGE ";"
+    "CREATE UNIQUE INDEX idempotency_key ON idempotency (key);",
 };
 
 SQL(answer_get, "SELECT no, at_ms, route, request_hash, status, body FROM idempotency WHERE key = ?1", NULL);

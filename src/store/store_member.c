@@ -2,6 +2,7 @@
 
 #include "store/db.h"
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/seq.h"
 
 const struct schema_step member_step = {
@@ -11,11 +12,17 @@ const struct schema_step member_step = {
               "CREATE UNIQUE INDEX member_id ON member(id, tenant_no);"
               "CREATE TABLE member_address(member_no INTEGER NOT NULL, address_hash INTEGER NOT NULL,"
               " PRIMARY KEY(member_no, address_hash)) WITHOUT ROWID;",
+    .postgres = "CREATE TABLE member(no bigint PRIMARY KEY, tenant_no bigint NOT NULL, id " PG_TEXT " NOT NULL,"
+                " address_hash bigint NOT NULL)" PG_GROWS ";"
+                "CREATE UNIQUE INDEX member_id ON member(id, tenant_no);"
+                "CREATE TABLE member_address(member_no bigint NOT NULL, address_hash bigint NOT NULL,"
+                " PRIMARY KEY(member_no, address_hash))" PG_GROWS ";",
 };
 
 SQL(member_by_id, "SELECT no, address_hash FROM member WHERE id = ?1 AND tenant_no = ?2", NULL);
 SQL(member_insert, "INSERT INTO member(no, tenant_no, id, address_hash) VALUES(?1,?2,?3,?4)", NULL);
-SQL(member_address_add, "INSERT OR IGNORE INTO member_address(member_no, address_hash) VALUES(?1,?2)", NULL);
+SQL(member_address_add, "INSERT INTO member_address(member_no, address_hash) VALUES(?1,?2) ON CONFLICT DO NOTHING",
+    NULL);
 SQL(member_address_list, "SELECT address_hash FROM member_address WHERE member_no = ?1 LIMIT ?2", NULL);
 SQL(member_tenants, "SELECT tenant_no FROM member WHERE id = ?1 LIMIT 2", NULL);
 

@@ -6,6 +6,7 @@
 #include "base/id.h"
 #include "store/db.h"
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/seq.h"
 
 const struct schema_step message_step = {
@@ -23,6 +24,20 @@ const struct schema_step message_step = {
               " WHERE provider_hash IS NOT NULL;"
               "CREATE INDEX message_created ON message(created_at_ms, id);"
               "CREATE INDEX message_mailing ON message(mailing_no, created_at_ms, id) WHERE mailing_no > 0;",
+    .postgres =
+        "CREATE TABLE message(no bigint PRIMARY KEY, id " PG_TEXT " NOT NULL, given bigint NOT NULL,"
+        " tenant_no bigint NOT NULL, mailing_no bigint NOT NULL, member_no bigint NOT NULL,"
+        " channel bigint NOT NULL, key bigint NOT NULL, first_status bigint NOT NULL,"
+        " imported bigint NOT NULL, recipient " PG_TEXT ", recipient_hash bigint NOT NULL, provider " PG_TEXT ","
+        " provider_message_id " PG_TEXT ", provider_hash bigint, template " PG_TEXT ", reference " PG_TEXT ","
+        " created_at_ms bigint NOT NULL, added_at_ms bigint NOT NULL, sent_at_us bigint,"
+        " local_day bigint NOT NULL)" PG_GROWS ";"
+        "CREATE UNIQUE INDEX message_id ON message(id) WHERE given = 1;"
+        "CREATE INDEX message_recipient ON message(mailing_no, recipient_hash) WHERE mailing_no > 0;"
+        "CREATE INDEX message_provider ON message(provider_hash,"
+        " recipient_hash) WHERE provider_hash IS NOT NULL;"
+        "CREATE INDEX message_created ON message(created_at_ms, id);"
+        "CREATE INDEX message_mailing ON message(mailing_no, created_at_ms, id) WHERE mailing_no > 0;",
 };
 
 #define MESSAGE_COLUMNS                                                                                                \
@@ -49,12 +64,15 @@ SQL(message_fill,
 SQL(message_list,
     "SELECT " MESSAGE_COLUMNS " FROM message INDEXED BY message_created"
     " WHERE (created_at_ms, id) < (?1, ?2) ORDER BY created_at_ms DESC, id DESC LIMIT ?3",
-    NULL);
+    "SELECT " MESSAGE_COLUMNS
+    " FROM message WHERE (created_at_ms, id) < (?1, ?2) ORDER BY created_at_ms DESC, id DESC LIMIT ?3");
 SQL(message_list_mailing,
     "SELECT " MESSAGE_COLUMNS " FROM message INDEXED BY message_mailing"
     " WHERE mailing_no = ?4 AND mailing_no > 0 AND (created_at_ms, id) < (?1, ?2)"
     " ORDER BY created_at_ms DESC, id DESC LIMIT ?3",
-    NULL);
+    "SELECT " MESSAGE_COLUMNS
+    " FROM message WHERE mailing_no = ?4 AND mailing_no > 0 AND (created_at_ms, id) < (?1, ?2)"
+    " ORDER BY created_at_ms DESC, id DESC LIMIT ?3");
 
 /* Reports come several to a message and soon after its import, so who was asked for lately is remembered: a place for
  * each hash, the newest wins. Only the writer's; forgotten whole when a group is rolled back. */

@@ -6,6 +6,7 @@
 
 #include "store/db.h"
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/seq.h"
 #include "store/store_tenant.h"
 #include "store/tally.h"
@@ -24,6 +25,20 @@ const struct schema_step source_step = {
         " count1 INTEGER NOT NULL, count2 INTEGER NOT NULL, count3 INTEGER NOT NULL, count4 INTEGER NOT NULL,"
         " count5 INTEGER NOT NULL, lease_node TEXT, lease_epoch INTEGER NOT NULL, lease_until_us INTEGER NOT NULL,"
         " PRIMARY KEY(source_no, lane)) WITHOUT ROWID;",
+    .postgres = "CREATE TABLE source(no bigint PRIMARY KEY, id " PG_TEXT " NOT NULL, type " PG_TEXT
+                " NOT NULL, api " PG_TEXT ","
+                " base_url " PG_TEXT ", domain " PG_TEXT ", api_key " PG_TEXT ", signing_key " PG_TEXT ", tags " PG_TEXT
+                ", topics " PG_TEXT ","
+                " hook_url " PG_TEXT ", timing " PG_TEXT ", hook_tolerance " PG_TEXT ", tenant_no bigint NOT NULL,"
+                " noprune bigint NOT NULL, created_at_us bigint NOT NULL, first_begin_us bigint,"
+                " version bigint NOT NULL);"
+                "CREATE UNIQUE INDEX source_id ON source(id);"
+                "CREATE TABLE lane(source_no bigint NOT NULL, lane bigint NOT NULL, state bigint NOT NULL,"
+                " window_begin_us bigint, window_end_us bigint, position_us bigint, next_run_at_us bigint,"
+                " last_event_at_us bigint, behind_since_us bigint, last_error " PG_TEXT ", count0 bigint NOT NULL,"
+                " count1 bigint NOT NULL, count2 bigint NOT NULL, count3 bigint NOT NULL, count4 bigint NOT NULL,"
+                " count5 bigint NOT NULL, lease_node " PG_TEXT ", lease_epoch bigint NOT NULL,"
+                " lease_until_us bigint NOT NULL, PRIMARY KEY(source_no, lane))" PG_CHANGES ";",
 };
 
 #define SOURCE_COLUMNS                                                                                                 \
@@ -33,12 +48,12 @@ SQL(source_by_id, "SELECT " SOURCE_COLUMNS " FROM source WHERE id = ?1", NULL);
 SQL(source_by_no, "SELECT " SOURCE_COLUMNS " FROM source WHERE no = ?1", NULL);
 SQL(source_after, "SELECT " SOURCE_COLUMNS " FROM source WHERE id > ?1 ORDER BY id LIMIT ?2", NULL);
 SQL(source_insert,
-    "INSERT INTO source(" SOURCE_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
+    "INSERT INTO source(" SOURCE_COLUMNS ") VALUES(?1,?16,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?17,?18,?15)",
     NULL);
 SQL(source_update,
-    "UPDATE source SET type = ?3, api = ?4, base_url = ?5, domain = ?6, api_key = ?7, signing_key = ?8, tags = ?9,"
-    " topics = ?10, hook_url = ?11, timing = ?12, hook_tolerance = ?13, tenant_no = ?14, noprune = ?15,"
-    " version = ?18 WHERE no = ?1",
+    "UPDATE source SET type = ?2, api = ?3, base_url = ?4, domain = ?5, api_key = ?6, signing_key = ?7, tags = ?8,"
+    " topics = ?9, hook_url = ?10, timing = ?11, hook_tolerance = ?12, tenant_no = ?13, noprune = ?14,"
+    " version = ?15 WHERE no = ?1",
     NULL);
 SQL(source_begin, "UPDATE source SET first_begin_us = ?2 WHERE no = ?1", NULL);
 SQL(source_touch, "UPDATE source SET version = version + 1 WHERE no = ?1", NULL);
@@ -49,14 +64,21 @@ SQL(source_touch, "UPDATE source SET version = version + 1 WHERE no = ?1", NULL)
 SQL(lane_all, "SELECT " LANE_COLUMNS " FROM lane WHERE source_no = ?1 ORDER BY lane", NULL);
 SQL(lane_one, "SELECT " LANE_COLUMNS " FROM lane WHERE source_no = ?1 AND lane = ?2", NULL);
 SQL(lane_put,
-    "INSERT OR REPLACE INTO lane(" LANE_COLUMNS ")"
-    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)",
+    "INSERT INTO lane(" LANE_COLUMNS ")"
+    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)"
+    " ON CONFLICT(source_no, lane) DO UPDATE SET state = excluded.state, window_begin_us = excluded.window_begin_us,"
+    " window_end_us = excluded.window_end_us, position_us = excluded.position_us,"
+    " next_run_at_us = excluded.next_run_at_us, last_event_at_us = excluded.last_event_at_us,"
+    " behind_since_us = excluded.behind_since_us, last_error = excluded.last_error, count0 = excluded.count0,"
+    " count1 = excluded.count1, count2 = excluded.count2, count3 = excluded.count3, count4 = excluded.count4,"
+    " count5 = excluded.count5, lease_node = excluded.lease_node, lease_epoch = excluded.lease_epoch,"
+    " lease_until_us = excluded.lease_until_us",
     NULL);
 
 SQL(source_sent_of,
-    "SELECT no FROM mailing WHERE tenant_no = ?1 AND sent_at_us >= ?2 AND sent_at_us < ?3 ORDER BY sent_at_us DESC",
+    "SELECT no FROM mailing WHERE tenant_no = ?3 AND sent_at_us >= ?1 AND sent_at_us < ?2 ORDER BY sent_at_us DESC",
     NULL);
-SQL(source_sent_any, "SELECT no FROM mailing WHERE sent_at_us >= ?2 AND sent_at_us < ?3 ORDER BY sent_at_us DESC",
+SQL(source_sent_any, "SELECT no FROM mailing WHERE sent_at_us >= ?1 AND sent_at_us < ?2 ORDER BY sent_at_us DESC",
     NULL);
 
 /* Mailings nobody gave a sent_at: numbers grow with time, so the newest is the one with the largest. */
@@ -127,24 +149,24 @@ enum err store_source_put(struct op *op, struct tx *tx, struct source_row *row)
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, is_new ? &source_insert : &source_update, &stmt));
     bind_int(stmt, 1, row->no);
-    bind_str(stmt, 3, row->type);
-    bind_str(stmt, 4, row->api);
-    bind_str(stmt, 5, row->base_url);
-    bind_str(stmt, 6, row->domain);
-    bind_str(stmt, 7, row->api_key);
-    bind_str(stmt, 8, row->signing_key);
-    bind_str(stmt, 9, row->tags);
-    bind_str(stmt, 10, row->topics);
-    bind_str(stmt, 11, row->hook_url);
-    bind_str(stmt, 12, row->timing);
-    bind_str(stmt, 13, row->hook_tolerance);
-    bind_int(stmt, 14, row->tenant_no);
-    bind_int(stmt, 15, row->noprune);
-    bind_int(stmt, 18, (int64_t)row->version);
+    bind_str(stmt, 2, row->type);
+    bind_str(stmt, 3, row->api);
+    bind_str(stmt, 4, row->base_url);
+    bind_str(stmt, 5, row->domain);
+    bind_str(stmt, 6, row->api_key);
+    bind_str(stmt, 7, row->signing_key);
+    bind_str(stmt, 8, row->tags);
+    bind_str(stmt, 9, row->topics);
+    bind_str(stmt, 10, row->hook_url);
+    bind_str(stmt, 11, row->timing);
+    bind_str(stmt, 12, row->hook_tolerance);
+    bind_int(stmt, 13, row->tenant_no);
+    bind_int(stmt, 14, row->noprune);
+    bind_int(stmt, 15, (int64_t)row->version);
     if (is_new) {
-        bind_str(stmt, 2, row->id);
-        bind_int(stmt, 16, row->created_at_us);
-        bind_int_null(stmt, 17, row->first_begin_us, STORE_NO_INSTANT);
+        bind_str(stmt, 16, row->id);
+        bind_int(stmt, 17, row->created_at_us);
+        bind_int_null(stmt, 18, row->first_begin_us, STORE_NO_INSTANT);
     }
     return stmt_done(op, stmt);
 }
@@ -306,9 +328,10 @@ enum err store_source_sent_count(struct op *op, struct tx *tx, uint32_t tenant_n
     struct stmt *stmt;
     int64_t count = 0;
     TRY(tx_stmt(op, tx, tenant_no ? &source_sent_of : &source_sent_any, &stmt));
-    bind_int(stmt, 1, tenant_no);
-    bind_int(stmt, 2, from_us);
-    bind_int(stmt, 3, to_us);
+    bind_int(stmt, 1, from_us);
+    bind_int(stmt, 2, to_us);
+    if (tenant_no)
+        bind_int(stmt, 3, tenant_no);
     for (bool found = true; count < enough;) {
         struct mailing_stats stats;
         TRY(stmt_row(op, stmt, &found));

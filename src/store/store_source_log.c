@@ -6,6 +6,7 @@
 
 #include "store/db.h"
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/store_source.h"
 
 const struct schema_step source_log_step = {
@@ -19,20 +20,32 @@ const struct schema_step source_log_step = {
         " PRIMARY KEY(source_no, reason)) WITHOUT ROWID;"
         "CREATE TABLE source_sample(source_no INTEGER NOT NULL, seq INTEGER NOT NULL, at_us INTEGER NOT NULL,"
         " reason TEXT NOT NULL, raw TEXT, PRIMARY KEY(source_no, seq)) WITHOUT ROWID;",
+    .postgres = "CREATE TABLE source_warning(source_no bigint NOT NULL, code bigint NOT NULL,"
+                " since_us bigint NOT NULL, seen_us bigint NOT NULL, number bigint NOT NULL, detail " PG_TEXT ","
+                " PRIMARY KEY(source_no, code))" PG_CHANGES ";"
+                "CREATE TABLE source_ring(source_no bigint PRIMARY KEY, ring bytea NOT NULL)" PG_CHANGES ";"
+                "CREATE TABLE source_reason(source_no bigint NOT NULL, reason " PG_TEXT " NOT NULL,"
+                " count bigint NOT NULL, PRIMARY KEY(source_no, reason))" PG_CHANGES ";"
+                "CREATE TABLE source_sample(source_no bigint NOT NULL, seq bigint NOT NULL,"
+                " at_us bigint NOT NULL, reason " PG_TEXT " NOT NULL, raw " PG_TEXT
+                ", PRIMARY KEY(source_no, seq))" PG_PASSES ";",
 };
 
 SQL(warning_all,
     "SELECT code, since_us, seen_us, number, detail FROM source_warning WHERE source_no = ?1 ORDER BY code", NULL);
 SQL(warning_put,
-    "INSERT OR REPLACE INTO source_warning(source_no, code, since_us, seen_us, number, detail)"
-    " VALUES(?1,?2,?3,?4,?5,?6)",
+    "INSERT INTO source_warning(source_no, code, since_us, seen_us, number, detail) VALUES(?1,?2,?3,?4,?5,?6)"
+    " ON CONFLICT(source_no, code) DO UPDATE SET since_us = excluded.since_us, seen_us = excluded.seen_us,"
+    " number = excluded.number, detail = excluded.detail",
     NULL);
 SQL(warning_delete, "DELETE FROM source_warning WHERE source_no = ?1 AND code = ?2", NULL);
 SQL(ring_get, "SELECT ring FROM source_ring WHERE source_no = ?1", NULL);
-SQL(ring_put, "INSERT OR REPLACE INTO source_ring(source_no, ring) VALUES(?1,?2)", NULL);
+SQL(ring_put,
+    "INSERT INTO source_ring(source_no, ring) VALUES(?1,?2) ON CONFLICT(source_no) DO UPDATE SET ring = excluded.ring",
+    NULL);
 SQL(reason_add,
     "INSERT INTO source_reason(source_no, reason, count) VALUES(?1,?2,?3)"
-    " ON CONFLICT(source_no, reason) DO UPDATE SET count = count + ?3",
+    " ON CONFLICT(source_no, reason) DO UPDATE SET count = source_reason.count + excluded.count",
     NULL);
 SQL(reason_all, "SELECT reason, count FROM source_reason WHERE source_no = ?1 ORDER BY reason LIMIT ?2", NULL);
 SQL(sample_newest, "SELECT max(seq) FROM source_sample WHERE source_no = ?1", NULL);

@@ -2,6 +2,7 @@
 
 #include "store/db.h"
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/seq.h"
 
 const struct schema_step suppression_step = {
@@ -11,6 +12,12 @@ const struct schema_step suppression_step = {
               " since_us INTEGER NOT NULL, last_at_us INTEGER NOT NULL, message_no INTEGER, source TEXT);"
               "CREATE UNIQUE INDEX suppression_one ON suppression(address_hash, tenant_no, reason, scope);"
               "CREATE INDEX suppression_tenant ON suppression(tenant_no, no);",
+    .postgres = "CREATE TABLE suppression(no bigint PRIMARY KEY, tenant_no bigint NOT NULL,"
+                " address_hash bigint NOT NULL, address " PG_TEXT " NOT NULL, reason bigint NOT NULL,"
+                " scope " PG_TEXT " NOT NULL, since_us bigint NOT NULL, last_at_us bigint NOT NULL, message_no bigint,"
+                " source " PG_TEXT ")" PG_GROWS ";"
+                "CREATE UNIQUE INDEX suppression_one ON suppression(address_hash, tenant_no, reason, scope);"
+                "CREATE INDEX suppression_tenant ON suppression(tenant_no, no);",
 };
 
 #define SUPPRESSION_COLUMNS                                                                                            \
@@ -19,9 +26,9 @@ SQL(suppression_one_get,
     "SELECT " SUPPRESSION_COLUMNS
     " FROM suppression WHERE address_hash = ?1 AND tenant_no = ?2 AND reason = ?3 AND scope = ?4",
     NULL);
-SQL(suppression_insert, "INSERT INTO suppression(" SUPPRESSION_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+SQL(suppression_insert, "INSERT INTO suppression(" SUPPRESSION_COLUMNS ") VALUES(?1,?4,?5,?6,?7,?8,?2,?3,?9,?10)",
     NULL);
-SQL(suppression_update, "UPDATE suppression SET since_us = ?7, last_at_us = ?8 WHERE no = ?1", NULL);
+SQL(suppression_update, "UPDATE suppression SET since_us = ?2, last_at_us = ?3 WHERE no = ?1", NULL);
 SQL(suppression_delete, "DELETE FROM suppression WHERE no = ?1", NULL);
 SQL(suppression_list, "SELECT " SUPPRESSION_COLUMNS " FROM suppression WHERE no > ?1 ORDER BY no LIMIT ?2", NULL);
 SQL(suppression_list_tenant,
@@ -73,14 +80,14 @@ enum err store_suppression_put(struct op *op, struct tx *tx, struct suppression 
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, is_new ? &suppression_insert : &suppression_update, &stmt));
     bind_int(stmt, 1, (int64_t)row->no);
-    bind_int(stmt, 7, row->since_us);
-    bind_int(stmt, 8, row->last_at_us);
+    bind_int(stmt, 2, row->since_us);
+    bind_int(stmt, 3, row->last_at_us);
     if (is_new) {
-        bind_int(stmt, 2, row->tenant_no);
-        bind_int(stmt, 3, row->address_hash);
-        bind_str(stmt, 4, row->address);
-        bind_int(stmt, 5, row->reason);
-        bind_str(stmt, 6, row->scope);
+        bind_int(stmt, 4, row->tenant_no);
+        bind_int(stmt, 5, row->address_hash);
+        bind_str(stmt, 6, row->address);
+        bind_int(stmt, 7, row->reason);
+        bind_str(stmt, 8, row->scope);
         bind_int_null(stmt, 9, (int64_t)row->message_no, 0);
         bind_str(stmt, 10, row->source);
     }

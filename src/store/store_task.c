@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/seq.h"
 
 const struct schema_step task_step = {
@@ -10,7 +11,10 @@ const struct schema_step task_step = {
     "CREATE TABLE task (no INTEGER PRIMARY KEY, kind TEXT NOT NULL, payload TEXT NOT NULL, due_at_ms INTEGER NOT NULL,"
     " created_at_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, last_error TEXT);"
     "CREATE INDEX task_due ON task (due_at_ms, no);",
-    NULL,
+    "CREATE TABLE task (no bigint PRIMARY KEY, kind " PG_TEXT " NOT NULL, payload " PG_TEXT " NOT NULL,"
+    " due_at_ms bigint NOT NULL, created_at_ms bigint NOT NULL, attempts bigint NOT NULL,"
+    " last_error " PG_TEXT ")" PG_PASSES_LARGE ";"
+    "CREATE INDEX task_due ON task (due_at_ms, no);",
 };
 
 SQL(task_insert,

@@ -5,6 +5,7 @@
 
 #include "store/db.h"
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/seq.h"
 
 const struct schema_step tenant_step = {
@@ -21,23 +22,38 @@ const struct schema_step tenant_step = {
               "CREATE UNIQUE INDEX mailing_id ON mailing(id);"
               "CREATE INDEX mailing_sent ON mailing(tenant_no, sent_at_us);"
               "CREATE INDEX mailing_sent_any ON mailing(sent_at_us);",
+    .postgres = "CREATE TABLE tenant(no bigint PRIMARY KEY, id " PG_TEXT " NOT NULL, timezone " PG_TEXT " NOT NULL,"
+                " retention " PG_TEXT ", contacts " PG_TEXT ", link_hosts " PG_TEXT ", created_at_ms bigint NOT NULL,"
+                " zone_since_ms bigint NOT NULL);"
+                "CREATE UNIQUE INDEX tenant_id ON tenant(id);"
+                "CREATE TABLE tenant_zone(tenant_no bigint NOT NULL, at_ms bigint NOT NULL,"
+                " timezone " PG_TEXT " NOT NULL, PRIMARY KEY(tenant_no, at_ms));"
+                "CREATE TABLE mailing(no bigint PRIMARY KEY, tenant_no bigint NOT NULL, id " PG_TEXT " NOT NULL,"
+                " subject " PG_TEXT ", sent_at_us bigint, track_opens bigint NOT NULL, track_clicks bigint NOT NULL,"
+                " created_at_ms bigint NOT NULL)" PG_CHANGES ";"
+                "CREATE UNIQUE INDEX mailing_id ON mailing(id);"
+                "CREATE INDEX mailing_sent ON mailing(tenant_no, sent_at_us);"
+                "CREATE INDEX mailing_sent_any ON mailing(sent_at_us);",
 };
 
 #define TENANT_COLUMNS "no, id, timezone, retention, contacts, link_hosts, created_at_ms, zone_since_ms"
 SQL(tenant_by_id, "SELECT " TENANT_COLUMNS " FROM tenant WHERE id = ?1", NULL);
 SQL(tenant_by_no, "SELECT " TENANT_COLUMNS " FROM tenant WHERE no = ?1", NULL);
-SQL(tenant_insert, "INSERT INTO tenant(" TENANT_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8)", NULL);
+SQL(tenant_insert, "INSERT INTO tenant(" TENANT_COLUMNS ") VALUES(?1,?7,?2,?3,?4,?5,?8,?6)", NULL);
 SQL(tenant_update,
-    "UPDATE tenant SET timezone = ?3, retention = ?4, contacts = ?5, link_hosts = ?6, zone_since_ms = ?8 WHERE no = ?1",
+    "UPDATE tenant SET timezone = ?2, retention = ?3, contacts = ?4, link_hosts = ?5, zone_since_ms = ?6 WHERE no = ?1",
     NULL);
-SQL(tenant_zone_note, "INSERT OR REPLACE INTO tenant_zone(tenant_no, at_ms, timezone) VALUES(?1,?2,?3)", NULL);
+SQL(tenant_zone_note,
+    "INSERT INTO tenant_zone(tenant_no, at_ms, timezone) VALUES(?1,?2,?3)"
+    " ON CONFLICT(tenant_no, at_ms) DO UPDATE SET timezone = excluded.timezone",
+    NULL);
 
 #define MAILING_COLUMNS "no, tenant_no, id, subject, sent_at_us, track_opens, track_clicks, created_at_ms"
 SQL(mailing_by_id, "SELECT " MAILING_COLUMNS " FROM mailing WHERE id = ?1", NULL);
 SQL(mailing_by_no, "SELECT " MAILING_COLUMNS " FROM mailing WHERE no = ?1", NULL);
-SQL(mailing_insert, "INSERT INTO mailing(" MAILING_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8)", NULL);
+SQL(mailing_insert, "INSERT INTO mailing(" MAILING_COLUMNS ") VALUES(?1,?6,?7,?2,?3,?4,?5,?8)", NULL);
 SQL(mailing_update,
-    "UPDATE mailing SET subject = ?4, sent_at_us = ?5, track_opens = ?6, track_clicks = ?7 WHERE no = ?1", NULL);
+    "UPDATE mailing SET subject = ?2, sent_at_us = ?3, track_opens = ?4, track_clicks = ?5 WHERE no = ?1", NULL);
 SQL(mailing_used, "SELECT 1 FROM message WHERE mailing_no = ?1 AND mailing_no > 0 LIMIT 1", NULL);
 SQL(mailing_oldest, "SELECT min(sent_at_us) FROM mailing WHERE tenant_no = ?1 AND sent_at_us >= ?2", NULL);
 SQL(mailing_oldest_any, "SELECT min(sent_at_us) FROM mailing WHERE sent_at_us >= ?1", NULL);
@@ -136,14 +152,14 @@ enum err store_tenant_put(struct op *op, struct tx *tx, struct tenant *tenant)
     TRY(tx_stmt(op, tx, is_new ? &tenant_insert : &tenant_update, &stmt));
     bind_int(stmt, 1, tenant->no);
     if (is_new) {
-        bind_str(stmt, 2, tenant->id);
-        bind_int(stmt, 7, tenant->created_at_ms);
+        bind_str(stmt, 7, tenant->id);
+        bind_int(stmt, 8, tenant->created_at_ms);
     }
-    bind_str(stmt, 3, tenant->timezone);
-    bind_str(stmt, 4, tenant->retention);
-    bind_str(stmt, 5, tenant->contacts);
-    bind_str(stmt, 6, tenant->link_hosts);
-    bind_int(stmt, 8, tenant->zone_since_ms);
+    bind_str(stmt, 2, tenant->timezone);
+    bind_str(stmt, 3, tenant->retention);
+    bind_str(stmt, 4, tenant->contacts);
+    bind_str(stmt, 5, tenant->link_hosts);
+    bind_int(stmt, 6, tenant->zone_since_ms);
     cache_of(tx)->zones[tenant->no % CACHE_SLOTS].no = 0;
     return stmt_done(op, stmt);
 }
@@ -227,14 +243,14 @@ enum err store_mailing_put(struct op *op, struct tx *tx, struct mailing *mailing
     TRY(tx_stmt(op, tx, is_new ? &mailing_insert : &mailing_update, &stmt));
     bind_int(stmt, 1, mailing->no);
     if (is_new) {
-        bind_int(stmt, 2, mailing->tenant_no);
-        bind_str(stmt, 3, mailing->id);
+        bind_int(stmt, 6, mailing->tenant_no);
+        bind_str(stmt, 7, mailing->id);
         bind_int(stmt, 8, mailing->created_at_ms);
     }
-    bind_str(stmt, 4, mailing->subject);
-    bind_int_null(stmt, 5, mailing->sent_at_us, INT64_MIN);
-    bind_int(stmt, 6, mailing->track_opens);
-    bind_int(stmt, 7, mailing->track_clicks);
+    bind_str(stmt, 2, mailing->subject);
+    bind_int_null(stmt, 3, mailing->sent_at_us, INT64_MIN);
+    bind_int(stmt, 4, mailing->track_opens);
+    bind_int(stmt, 5, mailing->track_clicks);
     cache_of(tx)->briefs[mailing->no % CACHE_SLOTS].no = 0;
     return stmt_done(op, stmt);
 }

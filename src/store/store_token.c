@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/seq.h"
 
 const struct schema_step token_step = {
@@ -13,12 +14,18 @@ const struct schema_step token_step = {
     "CREATE UNIQUE INDEX token_id ON token (id);"
     "CREATE UNIQUE INDEX token_sha256 ON token (sha256);"
     "CREATE INDEX token_in_force ON token (no) WHERE revoked_at_ms IS NULL;",
-    NULL,
+    "CREATE TABLE token (no bigint PRIMARY KEY, id " PG_TEXT " NOT NULL, name " PG_TEXT " NOT NULL,"
+    " sha256 bytea NOT NULL, scopes bigint NOT NULL, tenant " PG_TEXT ", queues " PG_TEXT ","
+    " created_at_ms bigint NOT NULL, revoked_at_ms bigint);"
+    "CREATE UNIQUE INDEX token_id ON token (id);"
+    "CREATE UNIQUE INDEX token_sha256 ON token (sha256);"
+    "CREATE INDEX token_in_force ON token (no) WHERE revoked_at_ms IS NULL;",
 };
 
 #define TOKEN_COLUMNS "no, id, name, sha256, scopes, tenant, queues, created_at_ms, revoked_at_ms"
 
-SQL(token_insert, "INSERT INTO token (" TOKEN_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL)", NULL);
+SQL(token_insert,
+    "INSERT INTO token (" TOKEN_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL) ON CONFLICT DO NOTHING", NULL);
 SQL(token_by_hash, "SELECT " TOKEN_COLUMNS " FROM token WHERE sha256 = ?1 AND revoked_at_ms IS NULL", NULL);
 SQL(token_by_id, "SELECT no FROM token WHERE id = ?1", NULL);
 SQL(token_end, "UPDATE token SET revoked_at_ms = ?2 WHERE no = ?1 AND revoked_at_ms IS NULL", NULL);
@@ -41,6 +48,8 @@ enum err store_token_add(struct op *op, struct tx *tx, struct token *token)
     bind_str(stmt, 7, token->queues);
     bind_int(stmt, 8, op_now_ms(op));
     TRY(stmt_done(op, stmt));
+    if (stmt_changes(stmt) == 0)
+        return fail(op, ERR_CONFLICT, "there is a token %.*s already", STR(token->id));
     token->no = no;
     token->created_at_ms = op_now_ms(op);
     token->revoked_at_ms = 0;

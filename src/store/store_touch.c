@@ -2,6 +2,7 @@
 
 #include "store/db.h"
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/seq.h"
 
 const struct schema_step log_step = {
@@ -11,6 +12,12 @@ const struct schema_step log_step = {
               "CREATE TABLE touch(seq INTEGER PRIMARY KEY, message_no INTEGER NOT NULL, prev INTEGER NOT NULL,"
               " at_us INTEGER NOT NULL, kind INTEGER NOT NULL, link_no INTEGER NOT NULL, bits INTEGER NOT NULL,"
               " client INTEGER NOT NULL);",
+    .postgres = "CREATE TABLE history(seq bigint PRIMARY KEY, message_no bigint NOT NULL, prev bigint NOT NULL,"
+                " at_ms bigint NOT NULL, from_status bigint NOT NULL, to_status bigint NOT NULL,"
+                " cause " PG_TEXT " NOT NULL)" PG_GROWS ";"
+                "CREATE TABLE touch(seq bigint PRIMARY KEY, message_no bigint NOT NULL, prev bigint NOT NULL,"
+                " at_us bigint NOT NULL, kind bigint NOT NULL, link_no bigint NOT NULL, bits bigint NOT NULL,"
+                " client bigint NOT NULL)" PG_GROWS ";",
 };
 
 SQL(history_insert,
