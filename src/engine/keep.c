@@ -7,20 +7,23 @@
 #include "store/dedupe.h"
 #include "store/store_audit.h"
 #include "store/store_client_key.h"
+#include "store/store_delta.h"
 
 #define DAY_US INT64_C(86400000000)
 
 enum err keep_step(struct op *op, struct tx *tx, struct keep_result *ret)
 {
     int32_t today = (int32_t)(op->now_us / DAY_US);
-    bool more_keys, more_audit;
+    bool more_keys, more_audit, more_deltas;
     int gone;
     /* Parked reports before the keys of their days, so that they take their own keys with them. */
     TRY(park_expire(op, tx, KEEP_ROWS, &gone));
     TRY(store_dedupe_expire(op, tx, today - KEEP_DEDUPE_DAYS, KEEP_DEDUPE_ROWS, &more_keys));
     TRY(store_client_key_expire(op, tx, today - CLIENT_KEY_DAYS));
     TRY(store_audit_expire(op, tx, op_now_ms(op) - KEEP_AUDIT_DAYS * (DAY_US / 1000), KEEP_ROWS, &more_audit));
-    *ret = (struct keep_result){ .parked_gone = gone, .more = gone == KEEP_ROWS || more_keys || more_audit };
+    TRY(store_delta_fold(op, tx, STORE_FOLD_ROWS, &more_deltas));
+    *ret = (struct keep_result){ .parked_gone = gone,
+                                 .more = gone == KEEP_ROWS || more_keys || more_audit || more_deltas };
     return OK;
 }
 

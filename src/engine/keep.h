@@ -5,6 +5,7 @@
  *     keys of events that can be read again           35 days after the event (SRC-13)
  *     keys that make clients comparable               3 days (LED-24)
  *     entries of the audit list                       400 days
+ *     what counters moved by, into the counters       a minute, where the store keeps it apart (LED-18)
  *
  * Answers under Idempotency-Keys and tokens of webhooks leave by themselves when
  * new ones come. One step is one command of the writer and bounded in rows, so

@@ -152,7 +152,9 @@ static enum err meet_ref(struct op *op, struct tx *tx, const struct message_row 
 
 enum err park_meet(struct op *op, struct tx *tx, const struct message_row *row, struct str mailing_id)
 {
-    if (store_parked_is_empty(tx))
+    bool empty;
+    TRY(store_parked_is_empty(op, tx, &empty));
+    if (empty)
         return OK;
     TRY(meet_ref(op, tx, row, name_ref_message(tx, row->id)));
     if (str_given(mailing_id))

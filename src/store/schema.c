@@ -33,7 +33,8 @@
     X(source_step)                                                                                                     \
     X(coverage_step)                                                                                                   \
     X(source_log_step)                                                                                                 \
-    X(hook_token_step)
+    X(hook_token_step)                                                                                                 \
+    X(delta_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \
@@ -46,6 +47,7 @@
     X(link_family)                                                                                                     \
     X(parked_family)                                                                                                   \
     X(client_key_family)                                                                                               \
+    X(delta_family)                                                                                                    \
     X(seq_family)
 
 #define DECLARE_STEP(name)   extern const struct schema_step name;

@@ -14,11 +14,11 @@ const struct schema_step seq_step = {
     "seq",
     "CREATE TABLE seq (no INTEGER PRIMARY KEY, newest BLOB NOT NULL);"
     "INSERT INTO seq (no, newest) VALUES (1, zeroblob(512));",
-    NULL,
+    "", /* they travel in the row every group leaves */
 };
 
-SQL(seq_get, "SELECT newest FROM seq WHERE no = 1", NULL);
-SQL(seq_put, "UPDATE seq SET newest = ?1 WHERE no = 1", NULL);
+SQL_ONLY_SQLITE(seq_get, "SELECT newest FROM seq WHERE no = 1");
+SQL_ONLY_SQLITE(seq_put, "UPDATE seq SET newest = ?1 WHERE no = 1");
 
 struct seqs {
     uint64_t newest[SEQS_MAX]; /* little-endian in the row, as in memory */
@@ -26,30 +26,54 @@ struct seqs {
     bool changed;
 };
 
-static enum err seq_open(struct op *op, struct tx *tx, void **ret_state)
+/* Takes the newest numbers from bytes; none at all before the first group of a database. */
+static enum err seqs_take(struct op *op, struct seqs *seqs, struct str bytes)
+{
+    if (bytes.n != sizeof seqs->newest)
+        return fail(op, ERR_IO, "the row of sequences is damaged");
+    memcpy(seqs->newest, bytes.p, bytes.n);
+    memcpy(seqs->durable, bytes.p, bytes.n);
+    return OK;
+}
+
+static enum err seqs_read(struct op *op, struct tx *tx, struct seqs *seqs)
 {
     struct stmt *stmt;
     bool found;
+    if (tx_is_shared(tx))
+        return str_given(tx_seqs(tx)) ? seqs_take(op, seqs, tx_seqs(tx)) : OK;
     TRY(tx_stmt(op, tx, &seq_get, &stmt));
     TRY(stmt_row(op, stmt, &found));
-    struct str row = found ? col_blob_borrowed(stmt, 0) : (struct str){ NULL, 0 };
-    if (row.n != sizeof(uint64_t) * SEQS_MAX)
-        return fail(op, ERR_IO, "the row of sequences is damaged");
+    enum err err = seqs_take(op, seqs, found ? col_blob_borrowed(stmt, 0) : (struct str){ NULL, 0 });
+    stmt_reset(stmt);
+    return err;
+}
+
+static enum err seq_open(struct op *op, struct tx *tx, void **ret_state)
+{
     struct seqs *seqs = calloc(1, sizeof *seqs);
     if (!seqs)
         abort();
-    memcpy(seqs->newest, row.p, row.n);
-    memcpy(seqs->durable, row.p, row.n);
-    stmt_reset(stmt);
-    *ret_state = seqs;
-    return OK;
+    enum err err = seqs_read(op, tx, seqs);
+    if (err != OK)
+        free(seqs);
+    else
+        *ret_state = seqs;
+    return err;
+}
+
+static enum err seq_foreign(struct op *op, struct tx *tx, void *state)
+{
+    return seqs_read(op, tx, state);
 }
 
 static enum err seq_flush(struct op *op, struct tx *tx, void *state)
 {
     struct seqs *seqs = state;
     struct stmt *stmt;
-    if (!seqs->changed)
+    if (tx_is_shared(tx))
+        tx_seqs_put(tx, (struct str){ (const char *)seqs->newest, sizeof seqs->newest });
+    if (tx_is_shared(tx) || !seqs->changed)
         return OK;
     TRY(tx_stmt(op, tx, &seq_put, &stmt));
     bind_blob(stmt, 1, seqs->newest, sizeof seqs->newest);
@@ -79,6 +103,7 @@ const struct family seq_family = {
     .flush = seq_flush,
     .kept = seq_kept,
     .drop = seq_drop,
+    .foreign = seq_foreign,
 };
 
 uint64_t store_seq_take(struct tx *tx, enum seq seq, uint64_t n)

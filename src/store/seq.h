@@ -3,7 +3,8 @@
  *
  * Each sequence starts at 1 and is never reused, also after its newest rows
  * were deleted: the next number is a row written with every group that took
- * one. A group that is rolled back gives its numbers back.
+ * one. A group that is rolled back gives its numbers back. Where several nodes
+ * write, they take turns, and the numbers travel in the row every group leaves.
  */
 #pragma once
 
@@ -28,6 +29,7 @@ enum seq {
     SEQ_IDEMPOTENCY,
     SEQ_SUPPRESSION,
     SEQ_BLOCK_LOG, /* never reused: a reader beside a restarted daemon knows rows of the log by it */
+    SEQ_DELTA,     /* changes of counters that wait to be folded: tally.c */
     SEQS_MAX = 64  /* the row has room for so many; numbers above are never renumbered, only appended */
 };
 

@@ -3,8 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/db.h"
+#include "store/delta.h"
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/seq.h"
 
 const struct schema_step cohort_step = {
@@ -12,6 +13,9 @@ const struct schema_step cohort_step = {
     .sqlite = "CREATE TABLE cohort(no INTEGER PRIMARY KEY, tenant_no INTEGER NOT NULL, local_day INTEGER NOT NULL,"
               " channel INTEGER NOT NULL, key INTEGER NOT NULL, template TEXT NOT NULL);"
               "CREATE UNIQUE INDEX cohort_values ON cohort(tenant_no, local_day, channel, key, template);",
+    .postgres = "CREATE TABLE cohort(no bigint PRIMARY KEY, tenant_no bigint NOT NULL, local_day bigint NOT NULL,"
+                " channel bigint NOT NULL, key bigint NOT NULL, template " PG_TEXT " NOT NULL)" PG_GROWS ";"
+                "CREATE UNIQUE INDEX cohort_values ON cohort(tenant_no, local_day, channel, key, template);",
 };
 
 SQL(cohort_find,
@@ -21,17 +25,26 @@ SQL(cohort_by_no, "SELECT tenant_no, local_day, channel, key, template FROM coho
 SQL(cohort_insert, "INSERT INTO cohort(no, tenant_no, local_day, channel, key, template) VALUES(?6,?1,?2,?3,?4,?5)",
     NULL);
 /* The words of channel, key and status order as the API lists them. */
+#define CHANNEL_WORD "CASE c.channel WHEN 1 THEN 'email' WHEN 2 THEN 'sms' ELSE 'letter' END"
+#define KEY_WORD     "CASE c.key WHEN 1 THEN 'normal' WHEN 2 THEN 'team' ELSE 'test' END"
+#define STATUS_WORD                                                                                                    \
+    "CASE f.status WHEN 1 THEN 'created' WHEN 2 THEN 'sending' WHEN 3 THEN 'pending' WHEN 4 THEN 'sent'"               \
+    " WHEN 5 THEN 'delivered' WHEN 6 THEN 'temporary-failure' WHEN 7 THEN 'permanent-failure'"                         \
+    " WHEN 8 THEN 'technical-failure' WHEN 9 THEN 'cancelled' WHEN 10 THEN 'returned-letter'"                          \
+    " WHEN 11 THEN 'pending-virus-check' WHEN 12 THEN 'virus-scan-failed' ELSE 'validation-failed' END"
 SQL(fact_list,
     "SELECT c.no, c.local_day, c.channel, c.key, c.template, f.status, f.count"
     " FROM cohort c JOIN fact f ON f.cohort_no = c.no"
-    " WHERE c.tenant_no = ?1 AND c.local_day BETWEEN ?2 AND ?3 AND (?4 = 0 OR c.channel = ?4) AND f.count > 0"
-    " ORDER BY c.local_day, CASE c.channel WHEN 1 THEN 'email' WHEN 2 THEN 'sms' ELSE 'letter' END,"
-    " CASE c.key WHEN 1 THEN 'normal' WHEN 2 THEN 'team' ELSE 'test' END, c.template,"
-    " CASE f.status WHEN 1 THEN 'created' WHEN 2 THEN 'sending' WHEN 3 THEN 'pending' WHEN 4 THEN 'sent'"
-    " WHEN 5 THEN 'delivered' WHEN 6 THEN 'temporary-failure' WHEN 7 THEN 'permanent-failure'"
-    " WHEN 8 THEN 'technical-failure' WHEN 9 THEN 'cancelled' WHEN 10 THEN 'returned-letter'"
-    " WHEN 11 THEN 'pending-virus-check' WHEN 12 THEN 'virus-scan-failed' ELSE 'validation-failed' END",
-    NULL);
+    " WHERE c.tenant_no = ?1 AND c.local_day BETWEEN ?2 AND ?3 AND (c.channel = ?4 OR ?4 = 0) AND f.count > 0"
+    " ORDER BY c.local_day, " CHANNEL_WORD ", " KEY_WORD ", c.template, " STATUS_WORD,
+    "SELECT c.no, c.local_day, c.channel, c.key, c.template, f.status, f.count"
+    " FROM cohort c CROSS JOIN LATERAL (SELECT p.status, sum(p.count)::bigint AS count"
+    "  FROM (SELECT status, count FROM fact WHERE cohort_no = c.no UNION ALL"
+    "   SELECT status, count FROM fact_delta WHERE cohort_no = c.no AND no > " DELTA_FOLDED ") AS p"
+    "  GROUP BY p.status) AS f"
+    " WHERE c.tenant_no = ?1 AND c.local_day BETWEEN ?2 AND ?3 AND (c.channel = ?4 OR ?4 = 0) AND f.count > 0"
+    " ORDER BY c.local_day, " CHANNEL_WORD " COLLATE \"C\", " KEY_WORD " COLLATE \"C\", c.template, " STATUS_WORD
+    " COLLATE \"C\"");
 
 #define CACHE_SLOTS 1024
 

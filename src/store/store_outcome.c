@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "base/siphash.h"
-#include "store/db.h"
+#include "store/delta.h"
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/seq.h"
 
 const struct schema_step outcome_step = {
@@ -21,11 +22,27 @@ const struct schema_step outcome_step = {
               " url_hash INTEGER NOT NULL, url TEXT NOT NULL, members INTEGER NOT NULL, clicks INTEGER NOT NULL);"
               "CREATE INDEX mailing_link_url ON mailing_link(mailing_no, url_hash);"
               "CREATE INDEX mailing_link_list ON mailing_link(mailing_no, no);",
+    .postgres = "CREATE TABLE failure(message_no bigint PRIMARY KEY, mailing_no bigint NOT NULL,"
+                " severity bigint NOT NULL, code bigint, enhanced " PG_TEXT ", text " PG_TEXT ", at_us bigint NOT NULL,"
+                " event_id " PG_TEXT " NOT NULL)" PG_GROWS ";"
+                "CREATE INDEX failure_mailing ON failure(mailing_no, message_no);"
+                "CREATE INDEX failure_severity ON failure(mailing_no, severity, message_no);"
+                "CREATE TABLE message_word(message_no bigint PRIMARY KEY, complained_at_us bigint,"
+                " unsubscribed_at_us bigint)" PG_GROWS ";"
+                "CREATE TABLE mailing_link(no bigint PRIMARY KEY, mailing_no bigint NOT NULL,"
+                " url_hash bigint NOT NULL, url " PG_TEXT
+                " NOT NULL, members bigint NOT NULL, clicks bigint NOT NULL)" PG_CHANGES ";"
+                "CREATE INDEX mailing_link_url ON mailing_link(mailing_no, url_hash);"
+                "CREATE INDEX mailing_link_list ON mailing_link(mailing_no, no);",
 };
 
 #define FAILURE_COLUMNS "message_no, mailing_no, severity, code, enhanced, text, at_us, event_id"
 SQL(failure_by_message, "SELECT " FAILURE_COLUMNS " FROM failure WHERE message_no = ?1", NULL);
-SQL(failure_put, "INSERT OR REPLACE INTO failure(" FAILURE_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8)", NULL);
+SQL(failure_put,
+    "INSERT INTO failure(" FAILURE_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT(message_no) DO UPDATE SET"
+    " mailing_no = excluded.mailing_no, severity = excluded.severity, code = excluded.code,"
+    " enhanced = excluded.enhanced, text = excluded.text, at_us = excluded.at_us, event_id = excluded.event_id",
+    NULL);
 SQL(failure_list,
     "SELECT " FAILURE_COLUMNS " FROM failure WHERE mailing_no = ?1 AND message_no > ?2 ORDER BY message_no LIMIT ?3",
     NULL);
@@ -34,14 +51,21 @@ SQL(failure_list_severity,
     " FROM failure WHERE mailing_no = ?1 AND severity = ?4 AND message_no > ?2 ORDER BY message_no LIMIT ?3",
     NULL);
 SQL(word_by_message, "SELECT complained_at_us, unsubscribed_at_us FROM message_word WHERE message_no = ?1", NULL);
-SQL(word_put, "INSERT OR REPLACE INTO message_word(message_no, complained_at_us, unsubscribed_at_us) VALUES(?1,?2,?3)",
+SQL(word_put,
+    "INSERT INTO message_word(message_no, complained_at_us, unsubscribed_at_us) VALUES(?1,?2,?3)"
+    " ON CONFLICT(message_no) DO UPDATE SET complained_at_us = excluded.complained_at_us,"
+    " unsubscribed_at_us = excluded.unsubscribed_at_us",
     NULL);
 SQL(link_by_url, "SELECT no, url FROM mailing_link WHERE mailing_no = ?1 AND url_hash = ?2", NULL);
 SQL(link_insert, "INSERT INTO mailing_link(no, mailing_no, url_hash, url, members, clicks) VALUES(?1,?2,?3,?4,0,0)",
     NULL);
-SQL(link_count, "UPDATE mailing_link SET members = members + ?2, clicks = clicks + ?3 WHERE no = ?1", NULL);
+SQL_ONLY_SQLITE(link_count, "UPDATE mailing_link SET members = members + ?2, clicks = clicks + ?3 WHERE no = ?1");
 SQL(link_list,
-    "SELECT no, url, members, clicks FROM mailing_link WHERE mailing_no = ?1 AND no > ?2 ORDER BY no LIMIT ?3", NULL);
+    "SELECT no, url, members, clicks FROM mailing_link WHERE mailing_no = ?1 AND no > ?2 ORDER BY no LIMIT ?3",
+    "SELECT l.no, l.url, l.members + coalesce(d.members, 0), l.clicks + coalesce(d.clicks, 0) FROM mailing_link l"
+    " CROSS JOIN LATERAL (SELECT sum(members)::bigint AS members, sum(clicks)::bigint AS clicks"
+    "  FROM mailing_link_delta WHERE link_no = l.no AND no > " DELTA_FOLDED ") AS d"
+    " WHERE l.mailing_no = ?1 AND l.no > ?2 ORDER BY l.no LIMIT ?3");
 
 static struct failure_row failure_columns(struct op *op, struct stmt *stmt)
 {
@@ -166,17 +190,28 @@ static void cache_drop(void *state)
     memset(state, 0, sizeof(struct link_cache));
 }
 
+static enum err count_write(struct op *op, struct tx *tx, uint32_t link_no, int64_t members, int64_t clicks)
+{
+    struct stmt *stmt;
+    if (tx_is_shared(tx)) {
+        struct rows *rows = delta_begin(tx, DELTA_LINK);
+        rows_int(rows, link_no);
+        rows_int(rows, members);
+        rows_int(rows, clicks);
+        return OK;
+    }
+    TRY(tx_stmt(op, tx, &link_count, &stmt));
+    bind_int(stmt, 1, link_no);
+    bind_int(stmt, 2, members);
+    bind_int(stmt, 3, clicks);
+    return stmt_done(op, stmt);
+}
+
 static enum err counts_flush(struct op *op, struct tx *tx, void *state)
 {
     struct link_cache *cache = state;
-    for (size_t i = 0; i < cache->pending_count; i++) {
-        struct stmt *stmt;
-        TRY(tx_stmt(op, tx, &link_count, &stmt));
-        bind_int(stmt, 1, cache->pending[i].no);
-        bind_int(stmt, 2, cache->pending[i].members);
-        bind_int(stmt, 3, cache->pending[i].clicks);
-        TRY(stmt_done(op, stmt));
-    }
+    for (size_t i = 0; i < cache->pending_count; i++)
+        TRY(count_write(op, tx, cache->pending[i].no, cache->pending[i].members, cache->pending[i].clicks));
     cache->pending_count = 0;
     return OK;
 }

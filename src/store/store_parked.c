@@ -3,8 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/db.h"
+#include "store/delta.h"
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/seq.h"
 
 const struct schema_step parked_step = {
@@ -16,6 +17,12 @@ const struct schema_step parked_step = {
               "CREATE TABLE parked_ref(ref INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(ref, seq))"
               " WITHOUT ROWID;"
               "CREATE INDEX parked_ref_seq ON parked_ref(seq);",
+    .postgres = "CREATE TABLE parked(seq bigint PRIMARY KEY, source_no bigint NOT NULL,"
+                " tenant_no bigint NOT NULL, at_us bigint NOT NULL, parked_at_ms bigint NOT NULL,"
+                " day bigint NOT NULL, key0 bigint NOT NULL, key1 bigint NOT NULL, event bytea NOT NULL)" PG_GROWS ";"
+                "CREATE INDEX parked_source ON parked(source_no, seq);"
+                "CREATE TABLE parked_ref(ref bigint NOT NULL, seq bigint NOT NULL, PRIMARY KEY(ref, seq))" PG_GROWS ";"
+                "CREATE INDEX parked_ref_seq ON parked_ref(seq);",
 };
 
 #define PARKED_COLUMNS "p.seq, p.source_no, p.tenant_no, p.at_us, p.parked_at_ms, p.day, p.key0, p.key1, p.event"
@@ -23,7 +30,7 @@ SQL(parked_insert,
     "INSERT INTO parked(seq, source_no, tenant_no, at_us, parked_at_ms, day, key0, key1, event)"
     " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
     NULL);
-SQL(parked_ref_insert, "INSERT OR IGNORE INTO parked_ref(ref, seq) VALUES(?1,?2)", NULL);
+SQL(parked_ref_insert, "INSERT INTO parked_ref(ref, seq) VALUES(?1,?2) ON CONFLICT DO NOTHING", NULL);
 SQL(parked_by_ref,
     "SELECT " PARKED_COLUMNS " FROM parked_ref r JOIN parked p ON p.seq = r.seq WHERE r.ref = ?1"
     " ORDER BY p.at_us, p.seq",
@@ -31,7 +38,9 @@ SQL(parked_by_ref,
 SQL(parked_source_of, "SELECT source_no FROM parked WHERE seq = ?1", NULL);
 SQL(parked_delete, "DELETE FROM parked WHERE seq = ?1", NULL);
 SQL(parked_ref_delete, "DELETE FROM parked_ref WHERE seq = ?1", NULL);
-SQL_SCAN(parked_counts, "SELECT source_no, count(*) FROM parked GROUP BY source_no", NULL);
+SQL_SCAN(parked_counts, "SELECT source_no, count(*) FROM parked GROUP BY source_no",
+         "SELECT source_no, sum(count)::bigint FROM (SELECT source_no, count FROM parked_count UNION ALL"
+         " SELECT source_no, count FROM parked_count_delta WHERE no > " DELTA_FOLDED ") AS parts GROUP BY source_no");
 /* Numbers grow with time: only the first ones can be old, and no more than the limit are looked at. */
 SQL_SCAN(parked_old,
          "SELECT " PARKED_COLUMNS " FROM parked p WHERE p.seq IN (SELECT seq FROM parked ORDER BY seq LIMIT ?2)"
@@ -40,37 +49,63 @@ SQL_SCAN(parked_old,
 SQL(parked_old_of_source, "SELECT " PARKED_COLUMNS " FROM parked p WHERE p.source_no = ?1 ORDER BY p.seq LIMIT ?2",
     NULL);
 
-/* How many each source has parked, so that an empty table costs an import nothing. Counted at open, kept exact. */
+/* How many each source has parked, so that an empty table costs an import nothing. Counted at open, kept exact; where
+ * other nodes write too, a counter like any other (delta.h). */
 #define SOURCES_MAX 4096
 
 struct parked_counts {
     int64_t all, all_kept;
     int64_t of_source[SOURCES_MAX], of_source_kept[SOURCES_MAX];
     bool moved;
+    bool stale; /* another node may have moved them */
 };
+
+static enum err counts_read(struct op *op, struct tx *tx, struct parked_counts *counts)
+{
+    struct stmt *stmt;
+    memset(counts, 0, sizeof *counts);
+    TRY(tx_stmt(op, tx, &parked_counts, &stmt));
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            break;
+        counts->of_source[col_int(stmt, 0) % SOURCES_MAX] += col_int(stmt, 1);
+        counts->all += col_int(stmt, 1);
+    }
+    counts->all_kept = counts->all;
+    memcpy(counts->of_source_kept, counts->of_source, sizeof counts->of_source);
+    return OK;
+}
 
 static enum err counts_open(struct op *op, struct tx *tx, void **ret_state)
 {
     struct parked_counts *counts = calloc(1, sizeof *counts);
     if (!counts)
         return fail(op, ERR_UNAVAILABLE, "no memory for the counts of parked events");
-    struct stmt *stmt;
-    enum err err = tx_stmt(op, tx, &parked_counts, &stmt);
-    bool found = true;
-    while (err == OK && found) {
-        err = stmt_row(op, stmt, &found);
-        if (err == OK && found) {
-            counts->of_source[col_int(stmt, 0) % SOURCES_MAX] += col_int(stmt, 1);
-            counts->all += col_int(stmt, 1);
-        }
-    }
-    counts->all_kept = counts->all;
-    memcpy(counts->of_source_kept, counts->of_source, sizeof counts->of_source);
+    enum err err = counts_read(op, tx, counts);
     if (err != OK)
         free(counts);
     else
         *ret_state = counts;
     return err;
+}
+
+static enum err counts_flush(struct op *op, struct tx *tx, void *state)
+{
+    struct parked_counts *counts = state;
+    (void)op;
+    if (!counts->moved || !tx_is_shared(tx))
+        return OK;
+    for (int64_t i = 0; i < SOURCES_MAX; i++) {
+        int64_t delta = counts->of_source[i] - counts->of_source_kept[i];
+        if (delta == 0)
+            continue;
+        struct rows *rows = delta_begin(tx, DELTA_PARKED);
+        rows_int(rows, i);
+        rows_int(rows, delta);
+    }
+    return OK;
 }
 
 static void counts_keep(void *state)
@@ -91,28 +126,56 @@ static void counts_drop(void *state)
     memcpy(counts->of_source, counts->of_source_kept, sizeof counts->of_source);
 }
 
+static enum err counts_foreign(struct op *op, struct tx *tx, void *state)
+{
+    struct parked_counts *counts = state;
+    (void)op;
+    (void)tx;
+    counts->stale = true;
+    return OK;
+}
+
 const struct family parked_family = {
-    .name = "parked events", .open = counts_open, .close = free, .kept = counts_keep, .drop = counts_drop
+    .name = "parked events",
+    .open = counts_open,
+    .close = free,
+    .flush = counts_flush,
+    .kept = counts_keep,
+    .drop = counts_drop,
+    .foreign = counts_foreign,
 };
 
-static void counts_add(struct tx *tx, uint32_t source_no, int delta)
+static enum err counts_of(struct op *op, struct tx *tx, struct parked_counts **ret_counts)
 {
     struct parked_counts *counts = tx_state(tx, &parked_family);
+    if (counts->stale)
+        TRY(counts_read(op, tx, counts));
+    *ret_counts = counts;
+    return OK;
+}
+
+static enum err counts_add(struct op *op, struct tx *tx, uint32_t source_no, int delta)
+{
+    struct parked_counts *counts;
+    TRY(counts_of(op, tx, &counts));
     counts->all += delta;
     counts->of_source[source_no % SOURCES_MAX] += delta;
     counts->moved = true;
+    return OK;
 }
 
-bool store_parked_is_empty(struct tx *tx)
+enum err store_parked_is_empty(struct op *op, struct tx *tx, bool *ret_empty)
 {
-    struct parked_counts *counts = tx_state(tx, &parked_family);
-    return counts->all == 0;
+    struct parked_counts *counts;
+    TRY(counts_of(op, tx, &counts));
+    *ret_empty = counts->all == 0;
+    return OK;
 }
 
 enum err store_parked_count(struct op *op, struct tx *tx, uint32_t source_no, int64_t *ret_count)
 {
-    (void)op;
-    struct parked_counts *counts = tx_state(tx, &parked_family);
+    struct parked_counts *counts;
+    TRY(counts_of(op, tx, &counts));
     *ret_count = counts->of_source[source_no % SOURCES_MAX];
     return OK;
 }
@@ -138,8 +201,7 @@ enum err store_parked_add(struct op *op, struct tx *tx, struct parked *parked, c
         bind_int(stmt, 2, (int64_t)parked->seq);
         TRY(stmt_done(op, stmt));
     }
-    counts_add(tx, parked->source_no, 1);
-    return OK;
+    return counts_add(op, tx, parked->source_no, 1);
 }
 
 static enum err parked_columns(struct op *op, struct stmt *stmt, struct parked *ret)
@@ -210,15 +272,15 @@ enum err store_parked_delete(struct op *op, struct tx *tx, uint64_t seq)
     TRY(tx_stmt(op, tx, &parked_ref_delete, &stmt));
     bind_int(stmt, 1, (int64_t)seq);
     TRY(stmt_done(op, stmt));
-    counts_add(tx, source_no, -1);
-    return OK;
+    return counts_add(op, tx, source_no, -1);
 }
 
 enum err store_parked_oldest(struct op *op, struct tx *tx, int64_t before_ms, int max, struct parked **ret,
                              size_t *ret_count)
 {
     struct stmt *stmt;
-    struct parked_counts *counts = tx_state(tx, &parked_family);
+    struct parked_counts *counts;
+    TRY(counts_of(op, tx, &counts));
     for (uint32_t i = 0; i < SOURCES_MAX; i++) {
         int64_t over = counts->of_source[i] - PARKED_PER_SOURCE_MAX;
         if (over <= 0)

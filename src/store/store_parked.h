@@ -24,7 +24,7 @@ struct parked {
 };
 
 /* True when nothing is parked at all: spares every import line its look-ups. Kept in RAM, exact. */
-bool store_parked_is_empty(struct tx *tx);
+enum err store_parked_is_empty(struct op *op, struct tx *tx, bool *ret_empty);
 
 enum err store_parked_add(struct op *op, struct tx *tx, struct parked *parked, const int64_t refs[], int ref_count);
 

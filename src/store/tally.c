@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "store/db.h"
+#include "store/delta.h"
+#include "store/postgres_table.h"
 
 extern const struct schema_step tally_step;
 extern const struct family tally_family;
@@ -24,32 +26,48 @@ const struct schema_step tally_step = {
     " first_event_at_us INTEGER NOT NULL DEFAULT 0, last_event_at_us INTEGER NOT NULL DEFAULT 0);"
     "CREATE TABLE fact (cohort_no INTEGER NOT NULL, status INTEGER NOT NULL, count INTEGER NOT NULL,"
     " PRIMARY KEY (cohort_no, status)) WITHOUT ROWID;",
-    NULL,
+    "CREATE TABLE mailing_stats ("
+    " mailing_no bigint PRIMARY KEY,"
+    " messages bigint NOT NULL DEFAULT 0, delivered bigint NOT NULL DEFAULT 0,"
+    " failed_permanent bigint NOT NULL DEFAULT 0, failed_temporary bigint NOT NULL DEFAULT 0,"
+    " opened bigint NOT NULL DEFAULT 0, clicked bigint NOT NULL DEFAULT 0,"
+    " opened_human bigint NOT NULL DEFAULT 0, clicked_human bigint NOT NULL DEFAULT 0,"
+    " opened_machine bigint NOT NULL DEFAULT 0, clicked_machine bigint NOT NULL DEFAULT 0,"
+    " complained bigint NOT NULL DEFAULT 0, unsubscribed bigint NOT NULL DEFAULT 0,"
+    " first_event_at_us bigint NOT NULL DEFAULT 0, last_event_at_us bigint NOT NULL DEFAULT 0)" PG_CHANGES ";"
+    "CREATE TABLE fact (cohort_no bigint NOT NULL, status bigint NOT NULL, count bigint NOT NULL,"
+    " PRIMARY KEY (cohort_no, status))" PG_CHANGES ";",
 };
 
 #define STATS_COLUMNS                                                                                                  \
     "messages, delivered, failed_permanent, failed_temporary, opened, clicked, opened_human, clicked_human, "          \
     "opened_machine, clicked_machine, complained, unsubscribed, first_event_at_us, last_event_at_us"
 
-SQL(stats_get, "SELECT " STATS_COLUMNS " FROM mailing_stats WHERE mailing_no = ?1", NULL);
-SQL(stats_put,
-    "INSERT INTO mailing_stats (mailing_no, " STATS_COLUMNS ")"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
-    " ON CONFLICT (mailing_no) DO UPDATE SET"
-    " messages = messages + ?2, delivered = delivered + ?3, failed_permanent = failed_permanent + ?4,"
-    " failed_temporary = failed_temporary + ?5, opened = opened + ?6, clicked = clicked + ?7,"
-    " opened_human = opened_human + ?8, clicked_human = clicked_human + ?9,"
-    " opened_machine = opened_machine + ?10, clicked_machine = clicked_machine + ?11,"
-    " complained = complained + ?12, unsubscribed = unsubscribed + ?13,"
-    " first_event_at_us = CASE WHEN ?14 = 0 THEN first_event_at_us"
-    "  WHEN first_event_at_us = 0 THEN ?14 ELSE min(first_event_at_us, ?14) END,"
-    " last_event_at_us = max(last_event_at_us, ?15)",
-    NULL);
-SQL(fact_get, "SELECT count FROM fact WHERE cohort_no = ?1 AND status = ?2", NULL);
-SQL(fact_put,
-    "INSERT INTO fact (cohort_no, status, count) VALUES (?1, ?2, ?3)"
-    " ON CONFLICT (cohort_no, status) DO UPDATE SET count = count + ?3",
-    NULL);
+/* What stands in the row, and what still waits to be folded into it. */
+SQL(stats_get, "SELECT " STATS_COLUMNS " FROM mailing_stats WHERE mailing_no = ?1",
+    "SELECT sum(messages)::bigint, sum(delivered)::bigint, sum(failed_permanent)::bigint,"
+    " sum(failed_temporary)::bigint, sum(opened)::bigint, sum(clicked)::bigint, sum(opened_human)::bigint,"
+    " sum(clicked_human)::bigint, sum(opened_machine)::bigint, sum(clicked_machine)::bigint,"
+    " sum(complained)::bigint, sum(unsubscribed)::bigint, min(nullif(first_event_at_us, 0)), max(last_event_at_us)"
+    " FROM (SELECT " STATS_COLUMNS " FROM mailing_stats WHERE mailing_no = ?1 UNION ALL SELECT " STATS_COLUMNS
+    " FROM mailing_stats_delta WHERE mailing_no = ?1 AND no > " DELTA_FOLDED ") AS parts");
+SQL_ONLY_SQLITE(stats_put,
+                "INSERT INTO mailing_stats (mailing_no, " STATS_COLUMNS ")"
+                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+                " ON CONFLICT (mailing_no) DO UPDATE SET"
+                " messages = messages + ?2, delivered = delivered + ?3, failed_permanent = failed_permanent + ?4,"
+                " failed_temporary = failed_temporary + ?5, opened = opened + ?6, clicked = clicked + ?7,"
+                " opened_human = opened_human + ?8, clicked_human = clicked_human + ?9,"
+                " opened_machine = opened_machine + ?10, clicked_machine = clicked_machine + ?11,"
+                " complained = complained + ?12, unsubscribed = unsubscribed + ?13,"
+                " first_event_at_us = CASE WHEN ?14 = 0 THEN first_event_at_us"
+                "  WHEN first_event_at_us = 0 THEN ?14 ELSE min(first_event_at_us, ?14) END,"
+                " last_event_at_us = max(last_event_at_us, ?15)");
+SQL(fact_get, "SELECT count FROM fact WHERE cohort_no = ?1 AND status = ?2",
+    "SELECT sum(count)::bigint FROM (SELECT count FROM fact WHERE cohort_no = ?1 AND status = ?2 UNION ALL"
+    " SELECT count FROM fact_delta WHERE cohort_no = ?1 AND status = ?2 AND no > " DELTA_FOLDED ") AS parts");
+SQL_ONLY_SQLITE(fact_put, "INSERT INTO fact (cohort_no, status, count) VALUES (?1, ?2, ?3)"
+                          " ON CONFLICT (cohort_no, status) DO UPDATE SET count = count + ?3");
 
 /* --- deltas by key --- */
 
@@ -216,9 +234,45 @@ static enum err fact_write(struct op *op, struct tx *tx, const struct fact_delta
     return stmt_done(op, stmt);
 }
 
+/* On PostgreSQL what changed is added as rows of its own (LED-18). */
+static void mailing_delta_add(struct tx *tx, const struct mailing_delta *delta)
+{
+    struct rows *rows = delta_begin(tx, DELTA_STATS);
+    rows_int(rows, (int64_t)delta->mailing_no);
+    for (int i = 0; i < MAILING_FIGURES; i++)
+        rows_int(rows, delta->figure[i]);
+    rows_int(rows, delta->first_us);
+    rows_int(rows, delta->last_us);
+}
+
+static void fact_delta_add(struct tx *tx, const struct fact_delta *delta)
+{
+    if (delta->messages == 0)
+        return;
+    struct rows *rows = delta_begin(tx, DELTA_FACT);
+    rows_int(rows, (int64_t)(delta->no >> 8));
+    rows_int(rows, (int64_t)(delta->no & 255));
+    rows_int(rows, delta->messages);
+}
+
+static enum err deltas_add(struct tx *tx, struct tally *tally)
+{
+    const struct mailing_delta *mailings = (const struct mailing_delta *)(const void *)tally->mailings.entries;
+    const struct fact_delta *facts = (const struct fact_delta *)(const void *)tally->facts.entries;
+    size_t n = deltas_sort(&tally->mailings);
+    for (size_t i = 0; i < n; i++)
+        mailing_delta_add(tx, &mailings[i]);
+    n = deltas_sort(&tally->facts);
+    for (size_t i = 0; i < n; i++)
+        fact_delta_add(tx, &facts[i]);
+    return OK;
+}
+
 static enum err tally_flush(struct op *op, struct tx *tx, void *state)
 {
     struct tally *tally = state;
+    if (tx_is_shared(tx))
+        return deltas_add(tx, tally);
     const struct mailing_delta *mailings = (const struct mailing_delta *)(const void *)tally->mailings.entries;
     const struct fact_delta *facts = (const struct fact_delta *)(const void *)tally->facts.entries;
     size_t n = deltas_sort(&tally->mailings);
