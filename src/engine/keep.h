@@ -6,6 +6,7 @@
  *     keys that make clients comparable               3 days (LED-24)
  *     entries of the audit list                       400 days
  *     what counters moved by, into the counters       a minute, where the store keeps it apart (LED-18)
+ *     what a transaction said and could not be done   35 days (TX-2)
  *
  * Answers under Idempotency-Keys and tokens of webhooks leave by themselves when
  * new ones come. One step is one command of the writer and bounded in rows, so
@@ -19,6 +20,7 @@
 #define KEEP_DEDUPE_DAYS 35
 #define KEEP_DEDUPE_ROWS 50 /* of some hundred keys each */
 #define KEEP_AUDIT_DAYS  400
+#define KEEP_INBOX_DAYS  35
 
 struct keep_result {
     int parked_gone; /* reports thrown away with their keys: worth a warning */

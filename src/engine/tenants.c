@@ -116,6 +116,14 @@ enum err tenant_store(struct op *op, struct tx *tx, struct str id, const struct 
     return OK;
 }
 
+const struct json_field mailing_put_fields[MAILING_PUT_FIELDS] = {
+    { "tenant", JSON_FIELD_STR, offsetof(struct mailing_put, tenant), 128, JSON_REQUIRED, 1, 0 },
+    { "subject", JSON_FIELD_STR, offsetof(struct mailing_put, subject), 1000, JSON_NULLABLE, 0, 0 },
+    { "sent_at", JSON_FIELD_STR, offsetof(struct mailing_put, sent_at), 40, JSON_NULLABLE, 1, 0 },
+    { "track_opens", JSON_FIELD_BOOL, offsetof(struct mailing_put, track_opens), 0, 0, 0, 0 },
+    { "track_clicks", JSON_FIELD_BOOL, offsetof(struct mailing_put, track_clicks), 0, 0, 0, 0 },
+};
+
 static enum err mailing_may_change(struct op *op, struct tx *tx, const struct mailing *stands,
                                    const struct tenant *tenant, const struct mailing_put *put)
 {

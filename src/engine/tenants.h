@@ -43,6 +43,10 @@ struct mailing_put {
     bool track_clicks;
 };
 
+/* What a client may write of it; track_opens and track_clicks are true unless said otherwise. */
+#define MAILING_PUT_FIELDS 5
+extern const struct json_field mailing_put_fields[MAILING_PUT_FIELDS];
+
 /* Creates or replaces the mailing. ERR_INVALID: unknown tenant or bad sent_at; ERR_CONFLICT: another tenant, or
  * track_opens changed although it has messages. */
 enum err mailing_store(struct op *op, struct tx *tx, struct str id, const struct mailing_put *put,

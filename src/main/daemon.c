@@ -9,6 +9,7 @@
 #include "engine/status.h"
 #include "main/body.h"
 #include "main/declared.h"
+#include "main/inbox_taker.h"
 #include "main/keeper.h"
 #include "main/settings.h"
 #include "main/settle.h"
@@ -35,6 +36,7 @@ struct daemon {
     struct cert_fetch *certs;
     struct poller *poller;
     struct keeper *keeper;
+    struct inbox_taker *inbox_taker;
     struct http_server *http;
     struct api api;
 };
@@ -228,6 +230,7 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
     TRY(declare(op, daemon, daemon->conf));
     start_relay(daemon, dev);
     TRY(keeper_start(op, daemon->store, &daemon->keeper));
+    TRY(inbox_taker_start(op, daemon->store, &daemon->inbox_taker));
     return open_http(op, daemon, config->listen_fd);
 }
 
@@ -307,6 +310,8 @@ void daemon_stop(struct daemon *daemon)
     if (daemon->http_loop)
         loop_stop(daemon->http_loop);
     stop_relay(daemon);
+    if (daemon->inbox_taker)
+        inbox_taker_stop(daemon->inbox_taker);
     if (daemon->keeper)
         keeper_stop(daemon->keeper);
     if (daemon->store)

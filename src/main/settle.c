@@ -31,9 +31,9 @@ static void settle_home(struct post *post)
     sem_post(&settle->done);
 }
 
-enum err settle(struct op *op, enum err (*fn)(struct op *op, struct tx *tx, void *arg), void *arg)
+static enum err settle_by(const struct hop *route, struct op *op,
+                          enum err (*fn)(struct op *op, struct tx *tx, void *arg), void *arg)
 {
-    static const struct hop route[] = { { settle_run, THREAD_WRITER }, { settle_keep, THREAD_CALLER }, { 0 } };
     struct settle settle = { .fn = fn, .arg = arg };
     settle.post.op = *op;
     settle.post.hop = route;
@@ -45,4 +45,16 @@ enum err settle(struct op *op, enum err (*fn)(struct op *op, struct tx *tx, void
     sem_destroy(&settle.done);
     *op = settle.post.op;
     return settle.err;
+}
+
+enum err settle(struct op *op, enum err (*fn)(struct op *op, struct tx *tx, void *arg), void *arg)
+{
+    static const struct hop route[] = { { settle_run, THREAD_WRITER }, { settle_keep, THREAD_CALLER }, { 0 } };
+    return settle_by(route, op, fn, arg);
+}
+
+enum err settle_read(struct op *op, enum err (*fn)(struct op *op, struct tx *tx, void *arg), void *arg)
+{
+    static const struct hop route[] = { { settle_run, THREAD_READER }, { settle_keep, THREAD_CALLER }, { 0 } };
+    return settle_by(route, op, fn, arg);
 }

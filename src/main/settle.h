@@ -1,7 +1,7 @@
 /*
- * settle.h - runs one command in the writer and waits for it: for start and reload.
+ * settle.h - runs one command in the writer, or one read, and waits for it: for start, reload and housekeeping.
  *
- * The main thread has no loop; everybody else sends posts and goes on.
+ * Threads of this folder have no loop; everybody else sends posts and goes on.
  */
 #pragma once
 
@@ -9,3 +9,6 @@
 
 /* Runs fn in the writer's next transaction and returns when it is durable. The store must run its threads. */
 enum err settle(struct op *op, enum err (*fn)(struct op *op, struct tx *tx, void *arg), void *arg);
+
+/* The same over a snapshot, in the reader pool. */
+enum err settle_read(struct op *op, enum err (*fn)(struct op *op, struct tx *tx, void *arg), void *arg);

@@ -19,14 +19,6 @@ struct mailing_call {
     int severity;
 };
 
-static const struct json_field mailing_fields[] = {
-    { "tenant", JSON_FIELD_STR, offsetof(struct mailing_put, tenant), 128, JSON_REQUIRED, 1, 0 },
-    { "subject", JSON_FIELD_STR, offsetof(struct mailing_put, subject), 1000, JSON_NULLABLE, 0, 0 },
-    { "sent_at", JSON_FIELD_STR, offsetof(struct mailing_put, sent_at), 40, JSON_NULLABLE, 1, 0 },
-    { "track_opens", JSON_FIELD_BOOL, offsetof(struct mailing_put, track_opens), 0, 0, 0, 0 },
-    { "track_clicks", JSON_FIELD_BOOL, offsetof(struct mailing_put, track_clicks), 0, 0, 0, 0 },
-};
-
 static enum err find_mailing(struct op *op, struct call *call, struct mailing *ret)
 {
     TRY(store_mailing_get(op, call->post.tx, call_param(call, 0), ret));
@@ -87,7 +79,7 @@ void mailing_put(struct http_request *request)
         return;
     c->put.track_opens = c->put.track_clicks = true;
     if (call_id(&c->call) &&
-        call_body(&c->call, mailing_fields, sizeof mailing_fields / sizeof *mailing_fields, &c->put, NULL))
+        call_body(&c->call, mailing_put_fields, MAILING_PUT_FIELDS, &c->put, NULL))
         call_send(&c->call, route);
 }
 

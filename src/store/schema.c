@@ -34,7 +34,8 @@
     X(coverage_step)                                                                                                   \
     X(source_log_step)                                                                                                 \
     X(hook_token_step)                                                                                                 \
-    X(delta_step)
+    X(delta_step)                                                                                                      \
+    X(inbox_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \

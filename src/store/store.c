@@ -448,6 +448,11 @@ bool store_is_dead(const struct store *store)
     return atomic_load(&store->dead);
 }
 
+bool store_is_shared(const struct store *store)
+{
+    return store->engine->shared;
+}
+
 enum store_fault store_ask(struct store *store, enum store_point point)
 {
     enum store_fault fault = store->config.faults->ask(store->config.faults->data, point);

@@ -94,6 +94,9 @@ const uint8_t *store_hash_key(const struct store *store);
 const uint8_t *tx_hash_key(const struct tx *tx);
 struct store *tx_store(struct tx *tx);
 
+/* True when others may write to the store too: applications by SQL, other nodes. */
+bool store_is_shared(const struct store *store);
+
 /* True in the writer's transaction, false in a snapshot. */
 bool tx_may_write(const struct tx *tx);
 

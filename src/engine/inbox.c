@@ -1,0 +1,119 @@
+#include "engine/inbox.h"
+
+#include <assert.h>
+
+#include "engine/import.h"
+#include "engine/tenants.h"
+#include "store/store_inbox.h"
+
+/* What the row itself is to blame for; everything else is the store's. */
+static bool is_refusal(enum err err)
+{
+    return err == ERR_MALFORMED || err == ERR_INVALID || err == ERR_NOT_FOUND || err == ERR_CONFLICT;
+}
+
+static enum err refuse(struct op *op, struct tx *tx, const struct inbox_row *row, struct str reason,
+                       struct inbox_result *result)
+{
+    result->refused++;
+    return store_inbox_refuse(op, tx, row, reason);
+}
+
+static enum err apply_mailing(struct op *op, struct tx *tx, const struct inbox_row *row, struct inbox_result *result)
+{
+    struct mailing_put put = { .track_opens = true, .track_clicks = true };
+    struct mailing mailing;
+    enum err err = json_read_body(op, row->body, mailing_put_fields, MAILING_PUT_FIELDS, &put, NULL, NULL);
+    if (err == OK)
+        err = mailing_store(op, tx, row->subject, &put, &mailing);
+    if (is_refusal(err))
+        return refuse(op, tx, row, arena_str(op->arena, str_of(op->error)), result);
+    TRY(err);
+    result->applied++;
+    result->mailings++;
+    return OK;
+}
+
+static void read_line(struct op *op, const struct inbox_row *row, struct import_line *line)
+{
+    struct json_line text = { .number = row->no, .text = row->body, .too_long = row->body.n > JSON_LINE_BYTES_MAX };
+    import_line_parse(op, IMPORT_MAILING, &text, line);
+    if (line->created_at_us == INT64_MIN)
+        line->created_at_us = row->at_us; /* it came into being when it was said, not when it was taken */
+}
+
+/* Rows of one mailing, as one chunk of an import. */
+static enum err apply_messages(struct op *op, struct tx *tx, const struct inbox_row *rows, size_t count,
+                               struct inbox_result *result)
+{
+    struct import_chunk chunk = { .kind = IMPORT_MAILING, .mailing = rows[0].subject, .count = count };
+    TRY(op_alloc(op, count * sizeof *chunk.lines, &chunk.lines));
+    for (size_t i = 0; i < count; i++)
+        read_line(op, &rows[i], &chunk.lines[i]);
+    enum err err = import_apply(op, tx, &chunk);
+    if (err != OK && err != ERR_NOT_FOUND)
+        return err;
+    struct str no_mailing = err == OK ? (struct str){ 0 } : arena_str(op->arena, str_of(op->error));
+    for (size_t i = 0; i < count; i++) {
+        const struct import_line *line = &chunk.lines[i];
+        if (err != OK || line->rejected || line->refused)
+            TRY(refuse(op, tx, &rows[i], err != OK ? no_mailing : str_of(line->detail), result));
+    }
+    if (err == OK) {
+        result->applied += chunk.accepted;
+        result->duplicates += chunk.duplicates;
+    }
+    return OK;
+}
+
+/* How many of the rows belong together: lines of one mailing that follow each other. */
+static size_t run_of(const struct inbox_row *rows, size_t count)
+{
+    size_t n = 1;
+    while (n < count && rows[0].kind == INBOX_MESSAGE && rows[n].kind == INBOX_MESSAGE &&
+           str_eq(rows[n].subject, rows[0].subject))
+        n++;
+    return n;
+}
+
+static void note_oldest(const struct inbox_row *rows, size_t count, struct inbox_result *result)
+{
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].at_us < result->oldest_us)
+            result->oldest_us = rows[i].at_us;
+}
+
+enum err inbox_apply(struct op *op, struct tx *tx, size_t max_rows, struct inbox_result *ret)
+{
+    assert(max_rows > 0 && max_rows <= INBOX_CHUNK_ROWS);
+    struct inbox_result result = { .oldest_us = INT64_MAX };
+    struct inbox_row *rows;
+    size_t count;
+    TRY(store_inbox_take(op, tx, max_rows, &rows, &count));
+    note_oldest(rows, count, &result);
+    for (size_t i = 0, n; i < count; i += n) {
+        n = run_of(rows + i, count - i);
+        if (rows[i].kind == INBOX_MAILING)
+            TRY(apply_mailing(op, tx, &rows[i], &result));
+        else if (rows[i].kind == INBOX_MESSAGE)
+            TRY(apply_messages(op, tx, rows + i, n, &result));
+        else
+            TRY(refuse(op, tx, &rows[i], S("this posthouse does not know what it is"), &result));
+    }
+    result.more = count == max_rows;
+    *ret = result;
+    return OK;
+}
+
+enum err inbox_skip(struct op *op, struct tx *tx, struct str reason, struct inbox_result *ret)
+{
+    struct inbox_row *rows;
+    size_t count;
+    *ret = (struct inbox_result){ .oldest_us = INT64_MAX };
+    TRY(store_inbox_take(op, tx, 1, &rows, &count));
+    if (count == 0)
+        return OK;
+    note_oldest(rows, count, ret);
+    ret->more = true;
+    return refuse(op, tx, &rows[0], reason, ret);
+}

@@ -1,0 +1,31 @@
+/*
+ * inbox.h - what applications said inside their own transactions becomes mailings and messages.
+ *
+ * A row means the same as the request to the API that it stands for, and goes
+ * through the same functions: mailing_store, import_line_parse, import_apply.
+ * The SQL functions have checked it already; what is still wrong with it (its
+ * id is taken, its mailing was refused) costs the row alone: it is kept with
+ * its reason and counted. Rows and what they become are one transaction, so a
+ * node may die anywhere (TX-2).
+ */
+#pragma once
+
+#include "store/tx.h"
+
+#define INBOX_CHUNK_ROWS 1000
+
+struct inbox_result {
+    int64_t applied;
+    int64_t duplicates; /* recipients the mailing had already */
+    int64_t refused;
+    int64_t mailings;  /* of the applied */
+    int64_t oldest_us; /* when the oldest of them was said; INT64_MAX without any */
+    bool more;         /* there may be more */
+};
+
+/* Takes at most max_rows (1 .. INBOX_CHUNK_ROWS) and applies them. Repeatable. Errors are the store's: then nothing was
+ * taken. */
+enum err inbox_apply(struct op *op, struct tx *tx, size_t max_rows, struct inbox_result *ret);
+
+/* Refuses the first row without applying it: for one that no chunk gets past. */
+enum err inbox_skip(struct op *op, struct tx *tx, struct str reason, struct inbox_result *ret);

@@ -1,0 +1,27 @@
+/*
+ * inbox_taker.h - looks for what applications said inside their transactions, and has it applied (inbox.h).
+ *
+ * Nothing tells a node that a transaction has committed: a NOTIFY would make
+ * every caller wait in one queue. So each node looks every 50 ms, which on an
+ * empty inbox is one short read, and rests ten times as long as a look took
+ * when looking becomes slow. Whoever comes first takes the rows; the others
+ * find nothing. What cannot be applied as a chunk is tried in halves, down to
+ * the one row that is to blame, which is refused.
+ *
+ * A thread of its own. On a store that nobody shares it takes what a move
+ * brought along and ends.
+ */
+#pragma once
+
+#include "store/tx.h"
+
+#define INBOX_LOOK_MS 50  /* visible 100 ms after the commit (TX-2) */
+#define INBOX_SICK_MS 500 /* while the store cannot write */
+
+struct inbox_taker;
+
+/* Starts the thread; the store outlives it. ERR_UNAVAILABLE when the system has none to give. */
+enum err inbox_taker_start(struct op *op, struct store *store, struct inbox_taker **ret_taker);
+
+/* Ends behind the chunk under way. */
+void inbox_taker_stop(struct inbox_taker *taker);

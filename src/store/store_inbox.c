@@ -1,0 +1,166 @@
+#include "store/store_inbox.h"
+
+#include <stdlib.h>
+
+#include "store/db.h"
+#include "store/families.h"
+
+/* The tables and functions of PostgreSQL, as they stand in inbox.sql. */
+__asm__(".pushsection .rodata\n"
+        ".global inbox_sql\n"
+        "inbox_sql: .incbin \"src/store/inbox.sql\"\n"
+        ".byte 0\n"
+        ".popsection\n");
+extern const char inbox_sql[];
+
+const struct schema_step inbox_step = {
+    .name = "inbox",
+    .sqlite = "CREATE TABLE inbox(no INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, at_us INTEGER NOT NULL,"
+              " subject TEXT NOT NULL, body TEXT NOT NULL);"
+              "CREATE TABLE inbox_refused(no INTEGER PRIMARY KEY, kind INTEGER NOT NULL, at_us INTEGER NOT NULL,"
+              " refused_at_us INTEGER NOT NULL, subject TEXT NOT NULL, body TEXT NOT NULL, reason TEXT NOT NULL);",
+    .postgres = inbox_sql,
+};
+
+SQL(inbox_first, "SELECT min(no) FROM inbox", NULL);
+SQL_SCAN(inbox_take,
+         "DELETE FROM inbox WHERE no IN (SELECT no FROM inbox ORDER BY no LIMIT ?1)"
+         " RETURNING no, kind, at_us, subject, body",
+         "DELETE FROM inbox WHERE no = ANY (ARRAY(SELECT no FROM inbox ORDER BY no LIMIT ?1 FOR UPDATE SKIP LOCKED))"
+         " RETURNING no, kind, at_us, subject, body");
+SQL(inbox_add, "INSERT INTO inbox(kind, at_us, subject, body) VALUES(?1, ?2, ?3, ?4)", NULL);
+SQL(refused_add,
+    "INSERT INTO inbox_refused(no, kind, at_us, refused_at_us, subject, body, reason) VALUES(?1, ?2, ?3, ?4, ?5, ?6, "
+    "?7)",
+    NULL);
+SQL(refused_after,
+    "SELECT no, kind, at_us, subject, body, reason FROM inbox_refused WHERE no > ?1 ORDER BY no LIMIT ?2", NULL);
+SQL_SCAN(refused_expire,
+         "DELETE FROM inbox_refused WHERE no IN (SELECT no FROM inbox_refused ORDER BY no LIMIT ?2)"
+         " AND refused_at_us < ?1",
+         NULL);
+SQL_ONLY_POSTGRES(inbox_shrink, "SELECT posthouse.inbox_shrink()::int::bigint");
+
+enum err store_inbox_waits(struct op *op, struct tx *tx, bool *ret_waits)
+{
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, &inbox_first, &stmt));
+    TRY(stmt_row(op, stmt, &found));
+    *ret_waits = found && !col_is_null(stmt, 0);
+    stmt_reset(stmt);
+    return OK;
+}
+
+static struct inbox_row row_of(struct op *op, struct stmt *stmt)
+{
+    return (struct inbox_row){ .no = col_int(stmt, 0),
+                               .kind = col_int(stmt, 1),
+                               .at_us = col_int(stmt, 2),
+                               .subject = col_str(op, stmt, 3),
+                               .body = col_str(op, stmt, 4) };
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const struct inbox_row *x = a, *y = b;
+    return (x->no > y->no) - (x->no < y->no);
+}
+
+enum err store_inbox_take(struct op *op, struct tx *tx, size_t max, struct inbox_row **ret_rows, size_t *ret_count)
+{
+    struct stmt *stmt;
+    struct inbox_row *rows;
+    size_t count = 0;
+    bool found;
+    TRY(op_alloc(op, max * sizeof *rows, &rows));
+    TRY(tx_stmt(op, tx, &inbox_take, &stmt));
+    bind_int(stmt, 1, (int64_t)max);
+    for (;;) {
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            break;
+        if (count == max) { /* LIMIT is kept by both engines */
+            stmt_reset(stmt);
+            return fail(op, ERR_BUG, "the inbox gave more rows than were asked for");
+        }
+        rows[count++] = row_of(op, stmt);
+    }
+    qsort(rows, count, sizeof *rows, by_number); /* rows that are removed come in any order */
+    *ret_rows = rows;
+    *ret_count = count;
+    return OK;
+}
+
+enum err store_inbox_add(struct op *op, struct tx *tx, const struct inbox_row *row)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &inbox_add, &stmt));
+    bind_int(stmt, 1, row->kind);
+    bind_int(stmt, 2, row->at_us);
+    bind_str(stmt, 3, row->subject);
+    bind_str(stmt, 4, row->body);
+    return stmt_done(op, stmt);
+}
+
+enum err store_inbox_refuse(struct op *op, struct tx *tx, const struct inbox_row *row, struct str reason)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &refused_add, &stmt));
+    bind_int(stmt, 1, row->no);
+    bind_int(stmt, 2, row->kind);
+    bind_int(stmt, 3, row->at_us);
+    bind_int(stmt, 4, op->now_us);
+    bind_str(stmt, 5, row->subject);
+    bind_str(stmt, 6, row->body);
+    bind_str(stmt, 7, reason);
+    return stmt_later(op, stmt);
+}
+
+enum err store_inbox_refused_each(struct op *op, struct tx *tx, int64_t after_no, size_t max,
+                                  enum err (*fn)(struct op *op, const struct inbox_row *row, struct str reason,
+                                                 void *arg),
+                                  void *arg)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &refused_after, &stmt));
+    bind_int(stmt, 1, after_no);
+    bind_int(stmt, 2, (int64_t)max);
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            return OK;
+        struct inbox_row row = row_of(op, stmt);
+        enum err err = fn(op, &row, col_str(op, stmt, 5), arg);
+        if (err != OK) {
+            stmt_reset(stmt);
+            return err;
+        }
+    }
+}
+
+enum err store_inbox_expire(struct op *op, struct tx *tx, int64_t before_us, size_t max, bool *ret_more)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &refused_expire, &stmt));
+    bind_int(stmt, 1, before_us);
+    bind_int(stmt, 2, (int64_t)max);
+    TRY(stmt_done(op, stmt));
+    *ret_more = stmt_changes(stmt) == (int64_t)max;
+    return OK;
+}
+
+enum err store_inbox_shrink(struct op *op, struct tx *tx)
+{
+    struct stmt *stmt;
+    bool found;
+    if (!tx_is_shared(tx))
+        return OK;
+    TRY(tx_stmt(op, tx, &inbox_shrink, &stmt));
+    TRY(stmt_row(op, stmt, &found));
+    if (found && col_int(stmt, 0))
+        tx_wrote(tx); /* a query to all appearances: without this the group would not be kept */
+    stmt_reset(stmt);
+    return OK;
+}
