@@ -79,6 +79,17 @@ enum err conn_version(struct op *op, struct conn *conn, int64_t *ret_steps)
     return conn->engine->version(op, conn, ret_steps);
 }
 
+enum err conn_know(struct op *op, struct tx *tx)
+{
+    return tx->conn->engine->know ? tx->conn->engine->know(op, tx) : OK;
+}
+
+void conn_pause(struct conn *conn)
+{
+    if (conn->engine->pause)
+        conn->engine->pause(conn);
+}
+
 uint64_t conn_changes(const struct conn *conn)
 {
     return conn->engine->changes(conn);

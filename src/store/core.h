@@ -9,6 +9,7 @@
  *     schema.c   the list of steps and families
  *     conn.c     one connection of either engine: what both do alike
  *     sqlite.c   the engine for one machine: statements, errors, transactions
+ *     postgres.h the engine for many nodes, in several files
  */
 #pragma once
 
@@ -71,9 +72,11 @@ struct engine {
     enum err (*get_int)(struct op *op, struct conn *conn, const char *text, int64_t *ret_value);
     enum err (*version)(struct op *op, struct conn *conn, int64_t *ret_steps);
     enum err (*step)(struct op *op, struct conn *conn, const struct schema_step *step, int no);
+    enum err (*know)(struct op *op, struct tx *tx); /* see conn_know */
     enum err (*begin)(struct op *op, struct tx *tx);
     enum err (*commit)(struct op *op, struct tx *tx);
     void (*rollback)(struct tx *tx);
+    void (*pause)(struct conn *conn); /* before a broken group is tried again */
     uint64_t (*changes)(const struct conn *conn);
     int64_t (*wal_pages)(const struct conn *conn);
     enum err (*checkpoint)(struct op *op, struct conn *conn, bool truncate);
@@ -104,7 +107,7 @@ struct engine {
     struct str (*col_blob)(struct stmt *stmt, int i);
 };
 
-extern const struct engine sqlite_engine;
+extern const struct engine sqlite_engine, postgres_engine;
 
 struct tx {
     struct store *store;
@@ -114,7 +117,9 @@ struct tx {
     bool full;                       /* RAM holds enough: commit after this command */
     bool arena_full;                 /* a column did not fit into the command's arena: its result must not stand */
     bool foreign;                    /* others have written since this store's last group */
-    bool again;                      /* broken, but surely not stored: another connection may do better */
+    bool anew;                       /* and what RAM knows cannot be made true from what they left */
+    bool again;                      /* broken, but surely not stored: a moment later it may do better */
+    bool spoilt;                     /* broken by one command's own fault */
     struct str seqs_newest, seqs;    /* see tx_seqs */
     uint64_t wrote;                  /* marks of changes that stand in RAM */
     char reason[OP_ERROR_BYTES_MAX]; /* sentence of what broke it */
@@ -135,6 +140,8 @@ struct store {
     struct post *waiting_read; /* without threads: posts for the readers, newest first */
     atomic_bool ready;
     atomic_bool dead;
+    atomic_bool stopping;
+    int64_t node, epoch; /* on PostgreSQL: who wrote a group */
     atomic_uint_fast64_t commits, commands, failures, reruns, commit_us, reads;
     atomic_int_fast64_t wal_bytes;
     int64_t group_pages; /* what large groups wrote lately; the writer's */
@@ -165,6 +172,12 @@ enum err conn_int(struct op *op, struct conn *conn, const char *text, int64_t *r
 enum err conn_begin(struct op *op, struct tx *tx);
 enum err conn_commit(struct op *op, struct tx *tx);
 void conn_rollback(struct tx *tx);
+
+/* Remembers that RAM is what this transaction sees: said when families have read it or brought it up to date. */
+enum err conn_know(struct op *op, struct tx *tx);
+
+/* Waits a little before a group that could not be stored is tried again. */
+void conn_pause(struct conn *conn);
 
 /* Rows changed since the connection was opened. */
 uint64_t conn_changes(const struct conn *conn);
@@ -205,6 +218,9 @@ void group_checkpoint(struct store *store, bool idle);
 
 /* A small commit that changes one row: does the disk take writes. */
 enum err group_probe(struct op *op, struct store *store);
+
+/* True once the store is being closed: nobody should wait for a database to come back. */
+bool store_is_stopping(const struct store *store);
 
 /* Skips the post's hop with this error; the caller sends it on. */
 void post_refuse(struct post *post, enum err err, const char *sentence, int64_t retry_after_s);

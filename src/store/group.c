@@ -14,15 +14,17 @@
 #include "base/clock.h"
 #include "store/core.h"
 
-#define GROUP_TIME_US  50000 /* after it, what still waits goes into the next group */
-#define IDLE_PAGES     64    /* of WAL that are worth a checkpoint when nobody waits */
-#define WAL_BIG_PAGES  16384 /* 64 MiB: only a truncating checkpoint gives the space back */
-#define LATE_FAILS_MAX 3     /* taken out of one group before the rest is run one by one */
+#define GROUP_TIME_US  50000    /* after it, what still waits goes into the next group */
+#define IDLE_PAGES     64       /* of WAL that are worth a checkpoint when nobody waits */
+#define WAL_BIG_PAGES  16384    /* 64 MiB: only a truncating checkpoint gives the space back */
+#define AGAIN_US       20000000 /* how long a group waits for the database to come back */
+#define LATE_FAILS_MAX 3        /* taken out of one group before the rest is run one by one */
 
 enum end {
     END_KEPT,
-    END_LATE, /* one command failed after a write */
-    END_LOST  /* the engine failed */
+    END_LATE,  /* one command failed after a write */
+    END_LOST,  /* the engine failed */
+    END_AGAIN, /* so it did, but nothing is stored and it may do better now */
 };
 
 void post_refuse(struct post *post, enum err err, const char *sentence, int64_t retry_after_s)
@@ -80,6 +82,27 @@ static enum err families_foreign(struct op *op, struct tx *tx)
     return OK;
 }
 
+/* What RAM was built on is gone: everything is read again, as at a start. */
+static enum err families_anew(struct op *op, struct tx *tx)
+{
+    for (int i = 0; store_families[i]; i++) {
+        void *state = NULL;
+        if (!store_families[i]->open || !tx->store->state[i])
+            continue;
+        TRY(store_families[i]->open(op, tx, &state));
+        if (store_families[i]->close)
+            store_families[i]->close(tx->store->state[i]);
+        tx->store->state[i] = state;
+    }
+    return OK;
+}
+
+static enum err families_refresh(struct op *op, struct tx *tx)
+{
+    TRY(tx->anew ? families_anew(op, tx) : families_foreign(op, tx));
+    return conn_know(op, tx);
+}
+
 /* --- one transaction --- */
 
 static uint64_t tx_mark(const struct tx *tx)
@@ -99,7 +122,7 @@ static enum end group_lost(struct tx *tx, struct op *op)
         snprintf(tx->reason, sizeof tx->reason, "%s", op->error);
     atomic_store(&tx->store->ready, false);
     atomic_fetch_add(&tx->store->failures, 1);
-    return END_LOST;
+    return tx->again ? END_AGAIN : END_LOST;
 }
 
 /* Remembers how many pages a group of these days writes, and how long the WAL is. */
@@ -150,6 +173,8 @@ static bool command_run(struct tx *tx, struct post *post)
     post->tx = NULL;
     if (tx->arena_full && post->err == OK)
         post->err = fail(&post->op, ERR_TOO_LARGE, "the operation needs more memory than it may have");
+    if (tx->spoilt && post->err == OK)
+        post->err = fail(&post->op, ERR_BUG, "%s", tx->reason);
     return post->err == OK || tx_mark(tx) == before;
 }
 
@@ -165,7 +190,7 @@ static enum end group_once(struct store *store, struct op *op, struct post **pos
         return end;
     }
 
-    if (tx.foreign && families_foreign(op, &tx) != OK)
+    if (tx.foreign && families_refresh(op, &tx) != OK)
         end = END_LOST;
     uint64_t before = tx_mark(&tx);
     int64_t start_us = clock_mono_us();
@@ -173,9 +198,9 @@ static enum end group_once(struct store *store, struct op *op, struct post **pos
     while (end == END_KEPT && ran < *n) {
         bool alone = command_run(&tx, posts[ran]);
         op->now_us = posts[ran++]->op.now_us;
-        if (tx.broken || (alone && families_trim(op, &tx) != OK))
+        if (tx.broken ? !tx.spoilt : alone && families_trim(op, &tx) != OK)
             end = END_LOST;
-        else if (!alone)
+        else if (!alone || tx.broken)
             end = END_LATE;
         else if (ran < *n && (tx.full || clock_mono_us() - start_us > GROUP_TIME_US))
             *n = ran;
@@ -188,7 +213,7 @@ static enum end group_once(struct store *store, struct op *op, struct post **pos
         if (end == END_LOST)
             end = group_lost(&tx, op);
     }
-    if (end == END_LOST)
+    if (end == END_LOST || end == END_AGAIN)
         memcpy(ret_reason, tx.reason, sizeof tx.reason);
     return end;
 }
@@ -223,6 +248,25 @@ static void move_back(struct post **posts, const struct hop **hops, int n, int l
     hops[n - 1] = hop;
 }
 
+/* Runs them until the engine keeps or refuses them. While a database is being replaced by another that takes a while;
+ * but when it was gone before, nobody is kept waiting. Not END_AGAIN. */
+static enum end group_persist(struct store *store, struct op *op, struct post **posts, const struct hop *const *hops,
+                              int *n, int *ret_late, char ret_reason[OP_ERROR_BYTES_MAX])
+{
+    int64_t end_us = clock_mono_us() + (store_is_ready(store) ? AGAIN_US : 0);
+    int all = *n;
+    for (;;) {
+        enum end end = group_once(store, op, posts, n, ret_late, ret_reason);
+        if (end != END_AGAIN)
+            return end;
+        if (clock_mono_us() >= end_us || store_is_stopping(store))
+            return END_LOST;
+        *n = all;
+        rewind_all(posts, hops, all);
+        conn_pause(store->conn);
+    }
+}
+
 /* Runs each in a transaction of its own; a late failure is then its result. */
 static void run_alone(struct store *store, struct op *op, struct post **posts, const struct hop **hops, int n)
 {
@@ -230,7 +274,7 @@ static void run_alone(struct store *store, struct op *op, struct post **posts, c
         int one = 1, late;
         char reason[OP_ERROR_BYTES_MAX];
         rewind_all(posts + i, hops + i, 1);
-        if (group_once(store, op, posts + i, &one, &late, reason) == END_LOST)
+        if (group_persist(store, op, posts + i, hops + i, &one, &late, reason) == END_LOST)
             refuse_all(posts + i, hops + i, 1, reason);
     }
 }
@@ -246,7 +290,7 @@ int group_run(struct store *store, struct op *op, struct post **posts, int n)
     char reason[OP_ERROR_BYTES_MAX];
     while (together > 0) {
         int late = 0, ran = together;
-        enum end end = group_once(store, op, posts, &ran, &late, reason);
+        enum end end = group_persist(store, op, posts, hops, &ran, &late, reason);
         if (end == END_LOST)
             refuse_all(posts, hops, together, reason);
         if (end != END_LATE) {
@@ -288,7 +332,8 @@ void group_checkpoint(struct store *store, bool idle)
     metric_observe(store->checkpoint_times, clock_mono_us() - start_us);
 }
 
-SQL(probe, "UPDATE meta SET value = value + 1 WHERE name = 'probe'", NULL);
+SQL(probe, "UPDATE meta SET value = value + 1 WHERE name = 'probe'",
+    "UPDATE meta SET number = number + 1 WHERE name = 'probe'");
 
 static enum err probe_run(struct post *post)
 {

@@ -13,15 +13,20 @@
 #include "base/random.h"
 #include "store/core.h"
 
+#define STATEMENT_TIMEOUT_MS 10000
+#define IDLE_TIMEOUT_MS      5000
+
 const struct schema_step meta_step = {
     "meta",
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "INSERT INTO meta (name, value) VALUES ('probe', 0);",
-    NULL,
+    "CREATE TABLE meta (name text COLLATE \"C\" PRIMARY KEY, value bytea, number bigint);"
+    "INSERT INTO meta (name, number) VALUES ('probe', 0);",
 };
 
 SQL(meta_get, "SELECT value FROM meta WHERE name = ?1", NULL);
 SQL(meta_put, "INSERT INTO meta (name, value) VALUES (?1, ?2)", NULL);
+SQL(meta_count, "INSERT INTO meta (name, value) VALUES (?1, ?2)", "INSERT INTO meta (name, number) VALUES (?1, ?2)");
 
 /* --- the directory --- */
 
@@ -82,20 +87,6 @@ static enum err store_make_file(struct op *op, struct store *store)
 
 /* --- opening --- */
 
-static enum err key_make(struct op *op, struct tx *tx, void *arg)
-{
-    struct store *store = arg;
-    struct stmt *stmt;
-    random_bytes(store->hash_key, sizeof store->hash_key);
-    TRY(tx_stmt(op, tx, &meta_put, &stmt));
-    bind_str(stmt, 1, S("hash_key"));
-    bind_blob(stmt, 2, store->hash_key, sizeof store->hash_key);
-    TRY(stmt_done(op, stmt));
-    bind_str(stmt, 1, S("created_at_ms"));
-    bind_int(stmt, 2, op_now_ms(op));
-    return stmt_done(op, stmt);
-}
-
 static enum err key_read(struct op *op, struct tx *tx, void *arg)
 {
     struct store *store = arg;
@@ -114,9 +105,27 @@ static enum err key_read(struct op *op, struct tx *tx, void *arg)
     return OK;
 }
 
+static enum err key_make(struct op *op, struct tx *tx, void *arg)
+{
+    struct store *store = arg;
+    struct stmt *stmt;
+    if (key_read(op, tx, arg) == OK)
+        return OK; /* another node was faster */
+    random_bytes(store->hash_key, sizeof store->hash_key);
+    TRY(tx_stmt(op, tx, &meta_put, &stmt));
+    bind_str(stmt, 1, S("hash_key"));
+    bind_blob(stmt, 2, store->hash_key, sizeof store->hash_key);
+    TRY(stmt_done(op, stmt));
+    TRY(tx_stmt(op, tx, &meta_count, &stmt));
+    bind_str(stmt, 1, S("created_at_ms"));
+    bind_int(stmt, 2, op_now_ms(op));
+    return stmt_done(op, stmt);
+}
+
 static enum err families_open(struct op *op, struct tx *tx, void *arg)
 {
     struct store *store = arg;
+    TRY(conn_know(op, tx));
     for (int i = 0; store_families[i]; i++) {
         assert(i < FAMILIES_MAX);
         if (store_families[i]->open)
@@ -211,22 +220,42 @@ static void store_declare_metrics(struct store *store)
                                       metric_latency_bounds, METRIC_LATENCY_BOUNDS_COUNT));
 }
 
+static const char *text_copy(const char *text)
+{
+    char *copy = text ? strdup(text) : NULL;
+    if (text && !copy)
+        abort();
+    return copy;
+}
+
+static void text_free(const char *text)
+{
+    free((void *)(uintptr_t)text);
+}
+
 static struct store *store_new(const struct store_config *config)
 {
     struct store *store = calloc(1, sizeof *store);
     if (!store)
         abort();
     store->config = *config;
-    store->engine = &sqlite_engine;
+    store->engine = config->url ? &postgres_engine : &sqlite_engine;
+    store->node = (int64_t)(random_u64() >> 1);
+    store->epoch = 1;
     store->lock_fd = -1;
     if (config->readers <= 0)
         store->config.readers = 2;
     if (config->cache_bytes <= 0)
         store->config.cache_bytes = WRITER_CACHE_BYTES;
-    if (config->directory) {
-        store->config.directory = strdup(config->directory);
+    if (config->statement_timeout_ms <= 0)
+        store->config.statement_timeout_ms = STATEMENT_TIMEOUT_MS;
+    if (config->idle_timeout_ms <= 0)
+        store->config.idle_timeout_ms = IDLE_TIMEOUT_MS;
+    store->config.url = text_copy(config->url);
+    store->config.replica = text_copy(config->replica);
+    store->config.directory = config->url ? NULL : text_copy(config->directory);
+    if (store->config.directory)
         store->path = path_join(config->directory, "posthouse.db");
-    }
     pthread_mutex_init(&store->reader_lock, NULL);
     atomic_store(&store->ready, true);
     store_declare_metrics(store);
@@ -235,11 +264,9 @@ static struct store *store_new(const struct store_config *config)
 
 enum err store_open(struct op *op, const struct store_config *config, struct store **ret_store)
 {
-    if (config->url)
-        return fail(op, ERR_INVALID, "this build knows SQLite only: give a data directory");
     if (config->readers > READERS_MAX)
         return fail(op, ERR_INVALID, "at most %d reader threads", READERS_MAX);
-    assert(config->directory || !(config->threads || config->read_only));
+    assert(config->url || config->directory || !(config->threads || config->read_only));
     struct store *store = store_new(config);
     enum err err = store_open_parts(op, store);
     if (err != OK) {
@@ -259,10 +286,10 @@ static void store_last_checkpoint(struct store *store)
     conn_checkpoint(&op, store->conn, true);
 }
 
-/* The connection of store_read, opened when first used; in memory there is only the writer's. */
+/* The connection of store_read, opened when first used; in memory of SQLite there is only the writer's. */
 static enum err reader_conn(struct op *op, struct store *store, struct conn **ret_conn)
 {
-    if (store->config.read_only || !store->path) {
+    if (store->config.read_only || (!store->path && !store->engine->shared)) {
         *ret_conn = store->conn;
         return OK;
     }
@@ -303,6 +330,7 @@ static void store_drain(struct store *store)
 {
     if (!store->writer)
         return;
+    atomic_store(&store->stopping, true);
     if (store->readers)
         readers_stop(store->readers);
     writer_stop(store->writer);
@@ -327,10 +355,10 @@ void store_close(struct store *store)
     if (store->lock_fd >= 0)
         close(store->lock_fd);
     pthread_mutex_destroy(&store->reader_lock);
-    if (store->path) {
-        free(store->path);
-        free((void *)(uintptr_t)store->config.directory);
-    }
+    free(store->path);
+    text_free(store->config.directory);
+    text_free(store->config.url);
+    text_free(store->config.replica);
     free(store);
 }
 
@@ -443,6 +471,11 @@ bool store_is_ready(const struct store *store)
     return atomic_load(&store->ready);
 }
 
+bool store_is_stopping(const struct store *store)
+{
+    return atomic_load(&store->stopping);
+}
+
 bool store_is_dead(const struct store *store)
 {
     return atomic_load(&store->dead);
@@ -488,7 +521,6 @@ bool tx_is_shared(const struct tx *tx)
 
 struct str tx_seqs(const struct tx *tx)
 {
-    assert(tx->writing);
     return tx->seqs_newest;
 }
 
@@ -548,9 +580,10 @@ enum err store_plan(struct op *op, struct store *store, struct str *ret_scans)
     struct str scans = S(""), scan_word = str_of(store->engine->scan_word);
     for (const struct sql *const *entry = __start_store_sql; entry < __stop_store_sql; entry++) {
         struct str plan;
-        if ((*entry)->marks & SQL_POSTGRES)
-            continue;
-        TRY(conn_plan(op, store->conn, (*entry)->sqlite, &plan));
+        const char *text = store->engine->shared && (*entry)->postgres ? (*entry)->postgres : (*entry)->sqlite;
+        if (!text)
+            continue; /* the other engine's */
+        TRY(conn_plan(op, store->conn, text, &plan));
         if ((*entry)->marks & SQL_SCANS || str_search(plan, scan_word) == plan.n)
             continue;
         scans = arena_fmt(op->arena, "%.*s%s: %.*s\n", STR(scans), (*entry)->name, STR(plan));

@@ -47,12 +47,22 @@ struct store_faults {
     void *data;
 };
 
+enum store_prepare {
+    STORE_PREPARE_AUTO, /* named statements until the server does not know one: then a pooler stands between */
+    STORE_PREPARE_ON,
+    STORE_PREPARE_OFF
+};
+
 struct store_config {
     const char *directory; /* SQLite: the data directory; posthouse.db lies in it. NULL = in memory, for tests without
                               threads: store_read then sees the writer's connection */
     const char *url;       /* PostgreSQL; NULL = SQLite */
-    int readers;           /* connections and threads of the reader pool, 1..16; 0 = 2 */
-    int64_t cache_bytes;   /* page cache of the writer's connection; 0 = 16 MiB */
+    const char *replica;   /* another URL for what only reads; NULL = the same */
+    enum store_prepare prepare;
+    int64_t statement_timeout_ms; /* PostgreSQL: of one statement, waiting for the turn included; 0 = 10 s */
+    int64_t idle_timeout_ms;      /* after which the server ends the transaction of a node that froze in it; 0 = 5 s */
+    int readers;                  /* connections and threads of the reader pool, 1..16; 0 = 2 */
+    int64_t cache_bytes;          /* SQLite: page cache of the writer's connection; 0 = 16 MiB */
     bool threads;   /* false: no threads are started; tests and tools use store_write, store_read and store_turn */
     bool read_only; /* for `check` beside a running daemon: takes no lock, changes and checkpoints nothing */
     const struct store_faults *faults; /* sim: where to fail; NULL in life */
@@ -62,6 +72,9 @@ struct store_config {
  * ERR_IO with the reason otherwise. The store owns its threads until store_close. With `threads` it installs itself as
  * the end of THREAD_WRITER and THREAD_READER posts; without, posts wait until store_turn. */
 enum err store_open(struct op *op, const struct store_config *config, struct store **ret_store);
+
+/* A database URL as it may be shown: "postgres://host:port/name", no user, password or options. In the arena. */
+struct str store_url_text(struct arena *arena, const char *url);
 
 /* Runs what still waits, then stops the threads, checkpoints and closes. Nothing may be posted any more. */
 void store_close(struct store *store);

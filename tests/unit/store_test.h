@@ -1,5 +1,6 @@
 /*
- * store_test.h - a store to play with: in memory or in a directory of its own.
+ * store_test.h - a store to play with: in memory or in a directory of its own,
+ * or, with POSTHOUSE_TEST_DATABASE, in a PostgreSQL database of its own.
  *
  * The fixture keeps a fault plan: `fixture.fail_at` lets the n-th statement or
  * commit from now fail, as the simulation does.
@@ -13,9 +14,11 @@
 #include "store/db.h"
 #include "store/tx.h"
 #include "test.h"
+#include "test_database.h"
 
 struct fixture {
     char directory[64];
+    struct test_database database;
     struct arena *arena;
     struct op op;
     struct store *store;
@@ -52,6 +55,7 @@ static inline struct store_config fixture_config(struct fixture *fixture)
 {
     fixture->faults = (struct store_faults){ fixture_ask, fixture };
     return (struct store_config){ .directory = fixture->directory[0] ? fixture->directory : NULL,
+                                  .url = fixture->database.url[0] ? fixture->database.url : NULL,
                                   .faults = &fixture->faults };
 }
 
@@ -73,6 +77,7 @@ static inline void fixture_init(struct fixture *fixture)
     memset(fixture, 0, sizeof *fixture);
     fixture->arena = arena_new(64 << 20);
     op_init(&fixture->op, fixture->arena, 1700000000000000);
+    test_database_make(&fixture->database);
 }
 
 /* In memory. */
@@ -109,6 +114,7 @@ static inline void fixture_end(struct fixture *fixture)
         }
         rmdir(fixture->directory);
     }
+    test_database_drop(&fixture->database);
     arena_free(fixture->arena);
 }
 

@@ -1,0 +1,275 @@
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "store/postgres.h"
+
+#define KEEP_GROUPS 1000 /* rows of group_log that stay however old */
+#define CLEAR_EVERY 128  /* groups between two looks at old rows */
+#define CLEAR_SLICE 500
+
+extern const struct schema_step group_log_step;
+
+/* SQLite has no use for it: there nobody else writes. */
+const struct schema_step group_log_step = {
+    "group log",
+    "",
+    "CREATE TABLE group_log (no bigint PRIMARY KEY, node bigint NOT NULL, epoch bigint NOT NULL,"
+    " at timestamptz NOT NULL DEFAULT clock_timestamp(), seqs bytea NOT NULL);",
+};
+
+/* Not in the list of all statements: they have no plan worth looking at. */
+static const struct sql turn_begin = { "begin", NULL, "BEGIN ISOLATION LEVEL READ COMMITTED", 0 };
+static const struct sql view_begin = { "begin", NULL, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", 0 };
+static const struct sql turn_commit = { "commit", NULL, "COMMIT", 0 };
+static const struct sql turn_rollback = { "rollback", NULL, "ROLLBACK", 0 };
+static const struct sql turn_take = { "turn", NULL, "SELECT pg_advisory_xact_lock(" PG_TURN_KEY ")", 0 };
+static const struct sql settings = {
+    "settings",
+    NULL,
+    "SELECT set_config('search_path', 'posthouse', true), set_config('statement_timeout', ?1, true),"
+    " set_config('idle_in_transaction_session_timeout', ?2, true)",
+    0,
+};
+
+SQL_ONLY_POSTGRES(group_newest, "SELECT no, node, epoch, seqs FROM group_log ORDER BY no DESC LIMIT 1");
+SQL_ONLY_POSTGRES(group_is, "SELECT 1 FROM group_log WHERE no = ?1 AND node = ?2 AND epoch = ?3");
+SQL_ONLY_POSTGRES(group_add, "INSERT INTO group_log (no, node, epoch, seqs) VALUES (?1, ?2, ?3, ?4)");
+SQL_ONLY_POSTGRES(group_clear, "DELETE FROM group_log WHERE no IN (SELECT no FROM group_log WHERE no < ?1"
+                               " AND at < clock_timestamp() - interval '10 minutes' ORDER BY no LIMIT ?2)");
+
+/* --- beginning --- */
+
+static enum err settings_send(struct op *op, struct pg_conn *conn)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, conn->base.tx, &settings, &stmt));
+    pg_bind_str(stmt, 1, str_of(conn->limit_ms));
+    pg_bind_str(stmt, 2, str_of(conn->idle_ms));
+    return pg_send(op, conn, pg_stmt_of(stmt));
+}
+
+static enum err transaction_send(struct op *op, struct pg_conn *conn, const struct sql *begin)
+{
+    TRY(pg_send_text(op, conn, begin));
+    conn->begun = true;
+    return settings_send(op, conn);
+}
+
+/* Is this group in the log? Sends; the answer is a row or none. */
+static enum err group_is_send(struct op *op, struct pg_conn *conn, struct pg_group group, struct stmt **ret_stmt)
+{
+    TRY(tx_stmt(op, conn->base.tx, &group_is, ret_stmt));
+    pg_bind_int(*ret_stmt, 1, group.no);
+    pg_bind_int(*ret_stmt, 2, group.node);
+    pg_bind_int(*ret_stmt, 3, group.epoch);
+    return pg_send(op, conn, pg_stmt_of(*ret_stmt));
+}
+
+static enum err newest_read(struct op *op, struct tx *tx, struct stmt *stmt)
+{
+    struct pg_conn *conn = pg_of(tx->conn);
+    bool found = false;
+    conn->newest = (struct pg_group){ 0 };
+    tx->seqs_newest = (struct str){ NULL, 0 };
+    TRY(pg_step_row(op, stmt, &found));
+    if (!found)
+        return OK;
+    conn->newest = (struct pg_group){ pg_col_int(stmt, 0), pg_col_int(stmt, 1), pg_col_int(stmt, 2) };
+    struct str seqs = pg_col_blob(stmt, 3);
+    tx->seqs_newest = seqs.n ? seqs : (struct str){ NULL, 0 }; /* none: the group that made the hash key */
+    return OK;
+}
+
+static bool same_group(struct pg_group a, struct pg_group b)
+{
+    return a.no == b.no && a.node == b.node && a.epoch == b.epoch;
+}
+
+/* Compares the newest group with the newest that RAM knows of. When that one is gone, history was lost (a replica took
+ * over that had not seen it) or it is long ago: then nothing in RAM can be made true from what came since. */
+static enum err turn_compare(struct op *op, struct tx *tx)
+{
+    struct pg_conn *conn = pg_of(tx->conn);
+    bool there = conn->known.no == 0;
+    if (same_group(conn->newest, conn->known))
+        return OK;
+    if (!there && conn->newest.no > conn->known.no) {
+        struct stmt *stmt;
+        TRY(group_is_send(op, conn, conn->known, &stmt));
+        TRY(pg_drain(op, conn, pg_stmt_of(stmt)));
+        TRY(pg_step_row(op, stmt, &there));
+        pg_reset(stmt);
+    }
+    tx->foreign = true;
+    tx->anew = !there;
+    return OK;
+}
+
+enum err pg_know(struct op *op, struct tx *tx)
+{
+    struct pg_conn *conn = pg_of(tx->conn);
+    if (!tx->writing) {
+        struct stmt *stmt;
+        TRY(tx_stmt(op, tx, &group_newest, &stmt));
+        TRY(pg_send(op, conn, pg_stmt_of(stmt)));
+        TRY(pg_drain(op, conn, pg_stmt_of(stmt)));
+        TRY(newest_read(op, tx, stmt));
+    }
+    conn->known = conn->newest;
+    return OK;
+}
+
+/* One round trip: BEGIN, the limits, the turn, the newest group. The limits come first, so that waiting for the turn
+ * has an end; the newest group is a statement of its own behind the turn, because its snapshot must be. */
+static enum err turn_open(struct op *op, struct tx *tx)
+{
+    struct pg_conn *conn = pg_of(tx->conn);
+    struct stmt *newest;
+    TRY(transaction_send(op, conn, &turn_begin));
+    TRY(pg_send_text(op, conn, &turn_take));
+    TRY(tx_stmt(op, tx, &group_newest, &newest));
+    TRY(pg_send(op, conn, pg_stmt_of(newest)));
+    TRY(pg_drain(op, conn, pg_stmt_of(newest)));
+    TRY(newest_read(op, tx, newest));
+    return turn_compare(op, tx);
+}
+
+/* A link that was idle may have ended unnoticed: what it still has to say is looked at first. */
+static enum err link_ready(struct op *op, struct pg_conn *conn)
+{
+    struct op aside = { .arena = op->arena };
+    if (conn->link && conn->sent_count > 0)
+        pg_drain(&aside, conn, NULL); /* the end of the last transaction; nobody needs it */
+    if (conn->link && (conn->begun || pg_is_stale(conn)))
+        pg_disconnect(conn);
+    return conn->link ? OK : pg_connect(op, conn);
+}
+
+static enum err begin_once(struct op *op, struct tx *tx)
+{
+    struct pg_conn *conn = pg_of(tx->conn);
+    TRY(link_ready(op, conn));
+    tx->broken = tx->again = false; /* how the last transaction ended says nothing about this one */
+    tx->reason[0] = '\0';
+    enum err err = tx->writing ? turn_open(op, tx) : transaction_send(op, conn, &view_begin);
+    if (err != OK)
+        pg_rollback(tx);
+    return err;
+}
+
+enum err pg_begin(struct op *op, struct tx *tx)
+{
+    struct pg_conn *conn = pg_of(tx->conn);
+    bool had_link = conn->link;
+    enum err err = begin_once(op, tx);
+    if (err != OK && had_link && !conn->link)
+        err = begin_once(op, tx); /* an old link died under it, and nothing has been done yet */
+    return err;
+}
+
+/* --- ending --- */
+
+static enum err group_row_send(struct op *op, struct tx *tx, struct pg_group group)
+{
+    struct pg_conn *conn = pg_of(tx->conn);
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &group_add, &stmt));
+    pg_bind_int(stmt, 1, group.no);
+    pg_bind_int(stmt, 2, group.node);
+    pg_bind_int(stmt, 3, group.epoch);
+    pg_bind_blob(stmt, 4, tx->seqs.p ? tx->seqs : tx->seqs_newest.p ? tx->seqs_newest : S(""));
+    TRY(pg_send(op, conn, pg_stmt_of(stmt)));
+    if (group.no % CLEAR_EVERY != 0)
+        return OK;
+    TRY(tx_stmt(op, tx, &group_clear, &stmt));
+    pg_bind_int(stmt, 1, group.no - KEEP_GROUPS);
+    pg_bind_int(stmt, 2, CLEAR_SLICE);
+    return pg_send(op, conn, pg_stmt_of(stmt));
+}
+
+/* Asks the log. Whoever has the turn knows that the lost transaction has ended: it held the turn as long as it ran. */
+static enum err group_ask(struct op *op, struct tx *tx, struct pg_group group, bool *ret_stored)
+{
+    struct pg_conn *conn = pg_of(tx->conn);
+    struct stmt *stmt;
+    if (!conn->link)
+        TRY(pg_connect(op, conn));
+    TRY(transaction_send(op, conn, &turn_begin));
+    TRY(pg_send_text(op, conn, &turn_take));
+    TRY(group_is_send(op, conn, group, &stmt));
+    TRY(pg_drain(op, conn, pg_stmt_of(stmt)));
+    *ret_stored = false;
+    TRY(pg_step_row(op, stmt, ret_stored));
+    pg_reset(stmt);
+    pg_rollback(tx);
+    return OK;
+}
+
+/* COMMIT may have been sent, and the link broke before the answer. OK: it was stored. With tx->again: surely not. */
+static enum err group_prove(struct op *op, struct tx *tx, struct pg_group group)
+{
+    int64_t end_us = clock_mono_us() + PG_AGAIN_US;
+    bool stored = false;
+    enum err err;
+    do {
+        pg_pause(tx->conn);
+        tx->broken = tx->again = false;
+        tx->reason[0] = '\0';
+        err = group_ask(op, tx, group, &stored);
+    } while (err != OK && clock_mono_us() < end_us && !store_is_stopping(tx->store));
+    if (err == OK && stored)
+        return OK;
+    tx->again = err == OK;
+    op->retry_after_s = RETRY_AFTER_S;
+    return fail(op, ERR_UNAVAILABLE, "commit: the connection broke, and %s",
+                err == OK ? "nothing was stored" : "whether this was stored cannot be found out now");
+}
+
+/* A primary that gives up waiting for its synchronous standby commits with a warning: stored, but not as safely as an
+ * answer promises. RAM forgets the group and finds it again as that of another node. */
+static enum err commit_warned(struct op *op)
+{
+    op->retry_after_s = RETRY_AFTER_S;
+    return fail(op, ERR_UNAVAILABLE, "commit: stored, but no standby has confirmed it");
+}
+
+enum err pg_commit(struct op *op, struct tx *tx)
+{
+    struct pg_conn *conn = pg_of(tx->conn);
+    struct pg_group group = { conn->newest.no + 1, tx->store->node, tx->store->epoch };
+    assert(tx->writing);
+    TRY(group_row_send(op, tx, group));
+    conn->warned = false;
+    enum err err = pg_send_text(op, conn, &turn_commit);
+    if (err == OK)
+        err = pg_drain(op, conn, NULL);
+    if (err != OK && !conn->link)
+        err = group_prove(op, tx, group);
+    if (err != OK)
+        return err;
+    conn->begun = false;
+    if (conn->warned)
+        return commit_warned(op);
+    conn->known = group;
+    return OK;
+}
+
+/* Sent and not waited for: the server gives the turn on as soon as it reads it. */
+void pg_rollback(struct tx *tx)
+{
+    struct pg_conn *conn = pg_of(tx->conn);
+    struct op aside = { .arena = NULL };
+    bool broken = tx->broken;
+    if (!conn->link || !conn->begun)
+        return;
+    tx->broken = false; /* or it would not be sent */
+    enum err err = pg_send_text(&aside, conn, &turn_rollback);
+    if (err == OK)
+        err = pg_push(&aside, conn);
+    if (conn->link)
+        conn->begun = err != OK;
+    tx->broken = broken;
+}
