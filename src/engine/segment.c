@@ -54,6 +54,17 @@ void segment_close(struct segment *segment)
     *segment = (struct segment){ 0 };
 }
 
+void segment_clip(struct segment *segment, const struct segment_form *form, int64_t end_us)
+{
+    if (end_us < segment->position_us + form->grain_us)
+        end_us = segment->position_us + form->grain_us;
+    if (segment->end_us <= end_us)
+        return;
+    segment->end_us = end_us;
+    if (segment->stop_us > end_us)
+        segment->stop_us = end_us;
+}
+
 void segment_restart(struct segment *segment)
 {
     if (!segment->is_open)

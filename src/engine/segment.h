@@ -86,6 +86,9 @@ void segment_open_hole(struct segment *segment, const struct segment_form *form,
 /* Frees the token. Answers and saves under way find the segment closed. */
 void segment_close(struct segment *segment);
 
+/* Time from end_us on does not belong to it after all; a grain behind the position always does. */
+void segment_clip(struct segment *segment, const struct segment_form *form, int64_t end_us);
+
 /* Goes back to a fresh chain at the committed position; an answer under way will not be taken. */
 void segment_restart(struct segment *segment);
 

@@ -133,6 +133,38 @@ void source_news(struct source *source, int64_t newest_sent_us, int64_t now_us)
     }
 }
 
+static void move(int64_t *at_us, int64_t by_us)
+{
+    if (*at_us != 0 && *at_us != INT64_MAX && *at_us != STORE_NO_INSTANT)
+        *at_us += by_us;
+}
+
+void source_stepped(struct source *source, int64_t by_us)
+{
+    /* Without a Date header a clock that was set forward is believed: nobody could ever say that it is right. */
+    source->skew_us += by_us;
+    if (source->skew_us > 0 && !source->has_date)
+        source->skew_us = 0;
+    move(&source->save_retry_at_us, by_us);
+    move(&source->wait_until_us, by_us);
+    move(&source->skew_noted_at_us, by_us);
+    for (int i = 0; i < LANE_COUNT; i++) {
+        struct lane_run *run = &source->lanes[i];
+        move(&run->opened_at_us, by_us);
+        move(&run->next_run_at_us, by_us);
+        move(&run->retry_at_us, by_us);
+        move(&run->token_at_us, by_us);
+        for (int k = 0; k < SOURCE_SEGMENTS; k++)
+            move(&run->segments[k].retry_at_us, by_us);
+        run->is_dirty = true; /* the row says when it goes on */
+    }
+}
+
+int64_t source_now(const struct source *source, int64_t now_us)
+{
+    return source->skew_us < 0 ? source_safe_now(source, now_us) : now_us;
+}
+
 void source_hold(struct source *source, bool is_held)
 {
     source->is_held = is_held;
@@ -282,8 +314,8 @@ static void stay_idle(struct source *source, struct lane_run *run, int64_t now_u
     if (run->lane == LANE_RECHECK) {
         struct lane_view view = source_view(source, source_safe_now(source, now_us));
         int64_t due_us = coverage_next_due(source->maps, &source->timing.plan, lane_through(&view, LANE_RECHECK));
-        if (due_us != INT64_MAX && due_us > now_us)
-            from_us = due_us;
+        if (due_us != INT64_MAX && due_us + source->skew_us > now_us)
+            from_us = due_us + source->skew_us;
     }
     run->next_run_at_us = from_us + pause_us;
     run->opened_at_us = now_us;

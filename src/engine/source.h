@@ -64,6 +64,16 @@ void source_free(struct source *source);
 /* The rows changed (PUT, backfill): takes them over. Pages under way are still taken; what failed is tried at once. */
 void source_reload(struct source *source, const struct source_setup *setup, int64_t now_us);
 
+/*
+ * Our clock stepped by so much, as a monotonic clock tells: now_us of the next call is that much off what it would have
+ * been. What the machine waits for moves with it, neither earlier nor later, and reading goes on from where the clock
+ * was until the provider's Date header says who is right.
+ */
+void source_stepped(struct source *source, int64_t by_us);
+
+/* Now, for judging what an item is dated: our clock, or where it was before it stepped back. */
+int64_t source_now(const struct source *source, int64_t now_us);
+
 /* A mailing was sent: the pause may be shorter now. */
 void source_news(struct source *source, int64_t newest_sent_us, int64_t now_us);
 

@@ -23,6 +23,7 @@ struct intake {
     int reason_count;
     int64_t malformed_left; /* malformed items still to come, to keep only the newest */
     bool is_hook;           /* posted, not polled */
+    int64_t now_us;         /* what events are dated is held against this */
 };
 
 static void intake_reason(struct intake *intake, const char *reason)
@@ -75,7 +76,7 @@ static enum err intake_event(struct op *op, struct tx *tx, struct intake *intake
     enum event_result word;
     struct provider_event now;
     bool is_left = false;
-    if (event->kind != EVENT_MALFORMED && event->at_us > op->now_us + SOURCE_FUTURE_US) {
+    if (event->kind != EVENT_MALFORMED && event->at_us > intake->now_us + SOURCE_FUTURE_US) {
         now = *event;
         TRY(intake_future(op, tx, intake, &now, &is_left));
         event = &now;
@@ -244,7 +245,10 @@ enum err source_commit(struct op *op, struct tx *tx, const struct source_save *s
         return fail(op, ERR_CONFLICT, "source %.*s: the lease of lane %s lapsed", STR(save->source_id),
                     lane_name(save->lane));
 
-    struct intake intake = { .source_no = save->source_no, .tenant_no = save->tenant_no, .source_id = save->source_id };
+    struct intake intake = { .source_no = save->source_no,
+                             .tenant_no = save->tenant_no,
+                             .source_id = save->source_id,
+                             .now_us = save->dated_us ? save->dated_us : op->now_us };
     struct source_result result;
     TRY(intake_run(op, tx, &intake, save->events, save->event_count, &result));
     TRY(save_coverage(op, tx, save, &row));
@@ -356,9 +360,11 @@ enum err source_hook_commit(struct op *op, struct tx *tx, const struct source_ho
     TRY(take_token(op, tx, save, &outcome));
     struct source_result result = { .last_event_us = STORE_NO_INSTANT };
     if (outcome == HOOK_TAKEN) {
-        struct intake intake = {
-            .source_no = save->source_no, .tenant_no = save->tenant_no, .source_id = save->source_id, .is_hook = true
-        };
+        struct intake intake = { .source_no = save->source_no,
+                                 .tenant_no = save->tenant_no,
+                                 .source_id = save->source_id,
+                                 .is_hook = true,
+                                 .now_us = op->now_us };
         struct lane_row row;
         TRY(intake_run(op, tx, &intake, save->events, save->event_count, &result));
         TRY(note_future(op, tx, save->source_no, result.future_count));

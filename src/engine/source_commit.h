@@ -43,6 +43,7 @@ struct source_save {
 
     const struct provider_event *events; /* in the page's order */
     size_t event_count;
+    int64_t dated_us; /* now, for what events are dated (source_now); 0: the op's */
 
     struct coverage_mark marks[SOURCE_MARKS_MAX];
     int mark_count;

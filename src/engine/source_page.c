@@ -40,7 +40,9 @@ static void compare_clocks(struct source *source, int64_t asked_us, int64_t date
     if (date_us <= 0)
         return;
     int64_t ahead_us = asked_us - asked_us % 1000000 - date_us;
-    source->skew_us = ahead_us > 0 ? ahead_us : 0;
+    int64_t least_us = source->skew_us < 0 ? source->skew_us : 0; /* a step back counts while the provider agrees */
+    source->skew_us = ahead_us > least_us ? ahead_us : least_us;
+    source->has_date = true;
     int64_t apart_us = ahead_us < 0 ? -ahead_us : ahead_us;
     if (apart_us <= WARN_SKEW_US) {
         if (source->skew_noted != NOTED_OFF)
@@ -56,6 +58,26 @@ static void compare_clocks(struct source *source, int64_t asked_us, int64_t date
     source_note(source, WARN_CLOCK_SKEW, true, apart_us / 1000000, detail);
     source->skew_noted = NOTED_ON;
     source->skew_noted_at_us = now_us;
+}
+
+/* The window was opened by a clock that the provider has now corrected: it ends, and was read, that much earlier. */
+static void correct_window(struct source *source, struct lane_run *run)
+{
+    int64_t safe_us = source_safe_now(source, run->opened_at_us);
+    if (safe_us >= run->read_at_us)
+        return;
+    run->read_at_us = safe_us;
+    if (run->round_us > safe_us)
+        run->round_us = safe_us;
+    if (run->lane != LANE_OPENS && run->lane != LANE_OTHERS)
+        return;
+    for (int k = 0; k < SOURCE_SEGMENTS; k++)
+        if (run->segments[k].is_open)
+            segment_clip(&run->segments[k], &source->form, safe_us - source->timing.margin_us);
+    run->window_end_us = run->window_begin_us;
+    for (int k = 0; k < SOURCE_SEGMENTS; k++)
+        if (run->segments[k].is_open && run->segments[k].end_us > run->window_end_us)
+            run->window_end_us = run->segments[k].end_us;
 }
 
 static bool is_only_segment(const struct lane_run *run, const struct segment *segment)
@@ -110,6 +132,7 @@ void source_save_step(struct source *source, struct lane_run *run, struct segmen
     segment->saving = pending->ticket;
     source_save_mark(pending, ret_save, kind, lane_classes(run->lane), segment->position_us, segment->next_position_us,
                      kind == MARK_HOLE ? now_us : run->read_at_us);
+    ret_save->dated_us = source_now(source, now_us);
     run->position_us = window_position(run, segment);
     run->is_dirty = false;
     source_save_lane(source, run, now_us, pending, ret_save);
@@ -129,6 +152,7 @@ bool source_page(struct source *source, uint64_t ticket, const struct provider_p
         return false;
     assert(!segment->saving);
 
+    correct_window(source, run);
     enum segment_word word = segment_page(segment, &source->form, page);
     if (word == SEGMENT_NOTHING)
         return false;

@@ -82,7 +82,8 @@ struct source {
     enum fault_kind wait_fault;
     char wait_error[STORE_LANE_ERROR_MAX];
     int rate_fails;
-    int64_t skew_us; /* how far our clock runs ahead of the provider's (SRC-6) */
+    int64_t skew_us; /* how far our clock runs ahead of the earlier one (SRC-6); below 0: it stepped back by so much */
+    bool has_date;   /* the provider says what time it is */
     int64_t skew_noted_at_us;
     enum noted skew_noted, rate_noted, refused_noted;
     struct note notes[WARN_COUNT];
@@ -90,7 +91,7 @@ struct source {
     bool is_held;
 };
 
-/* The earlier of our clock and the provider's. */
+/* The earlier of our clock and the provider's; a step back within this run does not count. */
 static inline int64_t source_safe_now(const struct source *source, int64_t now_us)
 {
     return now_us - source->skew_us;

@@ -69,7 +69,7 @@ static void renew(struct timer *timer);
 static void take_load(struct polled *source, struct load *load)
 {
     struct loop *loop = source->poller->config.loop;
-    int64_t now_us = loop_wall_us(loop);
+    int64_t now_us = poller_now_us(source->poller);
     if (take_account(source, &load->post.op, &load->setup.row) != OK) {
         log_error("source cannot be read", LOG_TEXT("source", source->id), LOG_TEXT("error", "too many tags"));
         return;
@@ -252,7 +252,7 @@ static enum err trip_committed(struct post *post)
     uint64_t ticket = trip->save.ticket;
     struct source_result result = trip->result;
     trip_free(trip);
-    source_saved(source->machine, ticket, err, &result, loop_wall_us(source->poller->config.loop));
+    source_saved(source->machine, ticket, err, &result, poller_now_us(source->poller));
     if (source->poller->is_stopping)
         return OK;
     if (source_is_fenced(source->machine))
@@ -269,7 +269,7 @@ static const struct hop commit_route[] = {
 
 static void send_save(struct trip *trip)
 {
-    trip->post.op.now_us = loop_wall_us(trip->source->poller->config.loop);
+    trip->post.op.now_us = poller_now_us(trip->source->poller);
     trip->post.hop = commit_route;
     post_send(&trip->post);
 }
@@ -282,8 +282,8 @@ static struct source_fault trip_read(struct trip *trip)
     struct polled *source = trip->source;
     struct fetch *fetch = &trip->fetch;
     struct op *op = &trip->post.op;
-    int64_t now_us = loop_wall_us(source->poller->config.loop);
-    op->now_us = now_us;
+    int64_t now_us = poller_now_us(source->poller);
+    op->now_us = source_now(source->machine, now_us);
     if (fetch->err == ERR_TOO_LARGE)
         return source_fault_make(FAULT_TOO_LARGE, "%s", fetch->error);
     if (fetch->err != OK)
@@ -311,7 +311,7 @@ static struct source_fault trip_read(struct trip *trip)
 static void trip_take(struct trip *trip)
 {
     struct polled *source = trip->source;
-    int64_t now_us = loop_wall_us(source->poller->config.loop), date_us = 0;
+    int64_t now_us = poller_now_us(source->poller), date_us = 0;
     struct source_fault fault = trip_read(trip);
     if (fault.kind != FAULT_NONE) {
         source_failed(source->machine, trip->ticket, &fault, now_us);
@@ -375,7 +375,7 @@ static void send_fetch(struct polled *source, const struct source_request *reque
     trip->begin_us = request->begin_us;
     trip->end_us = request->end_us;
     trip->had_token = str_given(request->token);
-    trip->asked_us = loop_wall_us(poller->config.loop);
+    trip->asked_us = poller_now_us(poller);
     trip->host = source->host;
     if (poll_mailgun_page(&trip->post.op, &source->account, request, &trip->fetch) != OK) {
         struct source_fault fault = source_fault_make(FAULT_REFUSED, "%.200s", trip->post.op.error);
@@ -414,7 +414,7 @@ static void wake_at(struct polled *source, int64_t wake_us, int64_t now_us)
 static void drive_one(struct polled *source)
 {
     struct source_todo todo;
-    int64_t now_us = loop_wall_us(source->poller->config.loop);
+    int64_t now_us = poller_now_us(source->poller);
     take_held(source);
     for (;;) {
         source_next(source->machine, now_us, &todo);
@@ -433,7 +433,7 @@ static void take_turn(struct polled *source)
 {
     struct source_todo todo = { .step = SOURCE_WAIT };
     source_hold(source->machine, !source->is_polled || source_is_fenced(source->machine));
-    source_next(source->machine, loop_wall_us(source->poller->config.loop), &todo);
+    source_next(source->machine, poller_now_us(source->poller), &todo);
     source_hold(source->machine, true);
     if (todo.step == SOURCE_FETCH) {
         send_fetch(source, &todo.request);
@@ -454,6 +454,16 @@ static void host_pump(struct poller *poller, struct poll_host *host)
         if (source->is_polled)
             drive_one(source);
     }
+}
+
+void polled_stepped(struct polled *source, int64_t by_us)
+{
+    if (source->machine)
+        source_stepped(source->machine, by_us);
+    for (struct trip *trip = source->under_way; trip; trip = trip->next)
+        trip->asked_us += by_us;
+    for (struct trip *trip = source->held; trip; trip = trip->next)
+        trip->asked_us += by_us;
 }
 
 void polled_drive(struct polled *source)

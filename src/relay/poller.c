@@ -14,6 +14,25 @@
 #define SWEEP_PAGE        1000
 #define RING_MS           50 /* rings in quick succession are one sweep */
 
+/* ---------------------------------------------------------------------------------------------------------- clock */
+
+static int64_t wall_less_mono_us(struct poller *poller)
+{
+    return loop_wall_us(poller->config.loop) - loop_now_ms(poller->config.loop) * 1000;
+}
+
+int64_t poller_now_us(struct poller *poller)
+{
+    int64_t by_us = wall_less_mono_us(poller) - poller->wall_less_mono_us;
+    if (by_us > POLLER_STEP_US || by_us < -POLLER_STEP_US) {
+        poller->wall_less_mono_us += by_us;
+        log_warn("the clock stepped", LOG_INT("seconds", by_us / 1000000));
+        for (struct polled *source = poller->sources; source; source = source->next)
+            polled_stepped(source, by_us);
+    }
+    return loop_wall_us(poller->config.loop);
+}
+
 /* ----------------------------------------------------------------------------------------------------------- busy */
 
 void poller_busy(struct poller *poller)
@@ -37,7 +56,7 @@ void *poller_post_new(struct poller *poller, size_t bytes, size_t arena_bytes)
     struct arena *arena = arena_new(arena_bytes);
     struct post *post = arena_alloc(arena, bytes);
     assert(post); /* the arena is larger than any of our structs */
-    op_init(&post->op, arena, loop_wall_us(poller->config.loop));
+    op_init(&post->op, arena, poller_now_us(poller));
     loop_adopt(poller->config.loop, post);
     poller_busy(poller);
     return post;
@@ -123,7 +142,7 @@ static void sweep_source(struct poller *poller, const struct swept *swept)
         polled_load(source);
         return;
     }
-    source_news(source->machine, swept->newest_sent_us, loop_wall_us(poller->config.loop));
+    source_news(source->machine, swept->newest_sent_us, poller_now_us(poller));
     polled_drive(source);
 }
 
@@ -194,6 +213,7 @@ static void ring(void *context)
 static void begin(void *data)
 {
     struct poller *poller = data;
+    poller->wall_less_mono_us = wall_less_mono_us(poller);
     poller->sweep_timer.run = sweep_due;
     poller->tasks = task_runner_start(poller);
     sweep_start(poller);

@@ -20,6 +20,7 @@
 
 #define POLLER_HOST_MAX   4
 #define POLLER_SWEEP_MS   60000
+#define POLLER_STEP_US    5000000 /* a wall clock this far off the monotonic one has stepped */
 #define POLLER_RENEW_MS   20000
 #define POLLER_AGAIN_MS   1000        /* after the store could not answer */
 #define POLLER_LEASE_MS   20000       /* after another node held the lease */

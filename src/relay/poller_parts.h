@@ -22,8 +22,9 @@ struct poller {
     struct timer sweep_timer;
     struct errand ring; /* of source_signal */
     bool is_sweeping, is_rung, is_stopping;
-    atomic_bool is_ringing; /* the errand is on its way */
-    struct polled *watched; /* whose warnings are looked at next; NULL: the round is over */
+    atomic_bool is_ringing;    /* the errand is on its way */
+    int64_t wall_less_mono_us; /* what the wall clock shows more than the monotonic one; another value: it stepped */
+    struct polled *watched;    /* whose warnings are looked at next; NULL: the round is over */
     struct timer watch_timer;
     struct task_runner *tasks;
 
@@ -73,6 +74,9 @@ struct trip {
     struct source_result result;
 };
 
+/* The wall clock of the loop's turn. When it stepped against the monotonic one, every source is told first. */
+int64_t poller_now_us(struct poller *poller);
+
 /* Something is under way, or came to its end. */
 void poller_busy(struct poller *poller);
 void poller_idle(struct poller *poller);
@@ -86,6 +90,9 @@ struct polled *polled_new(struct poller *poller, uint32_t no, struct str id);
 
 /* A source begins or goes on: takes the lease when it has none, reads the rows, drives the machine. */
 void polled_load(struct polled *source);
+
+/* The wall clock stepped by so much: machine and requests under way are told. */
+void polled_stepped(struct polled *source, int64_t by_us);
 
 /* Asks the machine what to do until it waits. */
 void polled_drive(struct polled *source);

@@ -49,6 +49,7 @@ static struct world {
     int asked[LANE_COUNT], asked_total, most_flights, pages_kept;
     int limits[400];
     int64_t date_behind_us; /* the provider's clock against ours; INT64_MIN: no Date header */
+    int64_t off_us;         /* our clock against the world's */
 
     /* Faults on demand. */
     int refuse_count, refuse_status;
@@ -120,6 +121,21 @@ static inline struct item *add(int64_t at_us, bool is_open)
     struct item *item = &world.items[world.item_count++];
     *item = (struct item){ .at_us = at_us, .visible_us = at_us, .is_open = is_open };
     return item;
+}
+
+/* What our clock shows. */
+static inline int64_t ours(void)
+{
+    return world.now_us + world.off_us;
+}
+
+/* Our clock steps; the world goes on. */
+static inline void clock_steps(int64_t by_us)
+{
+    world.off_us += by_us;
+    for (int i = 0; i < FLYING_MAX; i++)
+        world.flying[i].asked_us += by_us;
+    source_stepped(world.source, by_us);
 }
 
 /* n events spread evenly over [begin, end). */
@@ -265,7 +281,7 @@ static inline void send_request(const struct source_request *request)
 {
     struct flying *f = fly(world.now_us + world.latency_us);
     f->request = *request;
-    f->asked_us = world.now_us;
+    f->asked_us = ours();
     snprintf(f->token, sizeof f->token, "%.*s", STR(request->token));
     f->request.token = (struct str){ NULL, 0 };
     if (!world.asked[request->lane]++ || request->limit < world.least_limit[request->lane])
@@ -282,7 +298,7 @@ static inline void land_save(struct flying *f)
     f->is_used = false;
     enum err err = writer_keep(&landed.save);
     struct source_result result = { .last_event_us = STORE_NO_INSTANT };
-    source_saved(world.source, landed.save.ticket, err, &result, world.now_us);
+    source_saved(world.source, landed.save.ticket, err, &result, ours());
     if (landed.save.event_count)
         free((void *)(uintptr_t)landed.save.events);
 }
@@ -304,13 +320,13 @@ static inline bool land_answer(struct flying *f)
             fault = source_fault_make(FAULT_UNREADABLE, "the page is no JSON");
     }
     if (fault.kind != FAULT_NONE) {
-        source_failed(world.source, landed.request.ticket, &fault, world.now_us);
+        source_failed(world.source, landed.request.ticket, &fault, ours());
         return true;
     }
-    int64_t date_us = world.date_behind_us == INT64_MIN ? 0 : landed.asked_us - world.date_behind_us;
+    int64_t date_us = world.date_behind_us == INT64_MIN ? 0 : landed.asked_us - world.off_us - world.date_behind_us;
     struct source_save save;
-    if (source_page(world.source, landed.request.ticket, &answer.page, landed.asked_us, date_us / SEC * SEC,
-                    world.now_us, &save))
+    if (source_page(world.source, landed.request.ticket, &answer.page, landed.asked_us, date_us / SEC * SEC, ours(),
+                    &save))
         send_save(&save);
     return true;
 }
@@ -320,9 +336,9 @@ static inline int64_t drive(void)
 {
     struct source_todo todo;
     for (int i = 0; i < 10000; i++) {
-        source_next(world.source, world.now_us, &todo);
+        source_next(world.source, ours(), &todo);
         if (todo.step == SOURCE_WAIT)
-            return todo.wake_us;
+            return todo.wake_us == INT64_MAX ? INT64_MAX : todo.wake_us - world.off_us;
         if (todo.step == SOURCE_SAVE)
             send_save(&todo.save);
         else

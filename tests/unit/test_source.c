@@ -257,6 +257,85 @@ TEST(source, a_clock_ahead_of_the_provider_declares_nothing_read_that_has_not_ha
     world_done();
 }
 
+static void an_hour_back(int64_t date_behind_us)
+{
+    world_begin(NOW0 - 30 * MIN);
+    world.date_behind_us = date_behind_us;
+    add_many(40, NOW0, NOW0 + 20 * MIN, true);
+    add_many(40, NOW0, NOW0 + 20 * MIN, false);
+    world_sort();
+    run_until(NOW0 + 5 * MIN);
+    clock_steps(-HOUR);
+    for (int i = 1; i <= 15; i++) {
+        run_until(NOW0 + 5 * MIN + i * MIN);
+        YES(through(CLASS_OPENS) >= world.now_us - 2 * MIN);
+        YES(through(CLASS_OTHERS) >= world.now_us - 2 * MIN);
+        YES(through(CLASS_OPENS) <= world.now_us - 59 * SEC);
+    }
+    world_done();
+}
+
+TEST(source, a_clock_that_steps_back_an_hour_rests_no_lane)
+{
+    an_hour_back(0);
+    an_hour_back(INT64_MIN);
+}
+
+TEST(source, a_clock_an_hour_ahead_that_is_set_right_rests_no_lane)
+{
+    world_begin(NOW0 - 30 * MIN);
+    world.date_behind_us = 0;
+    world.off_us = HOUR;
+    run_until(NOW0 + 5 * MIN);
+    YES(through(CLASS_OPENS) >= world.now_us - 2 * MIN);
+    YES(through(CLASS_OPENS) <= world.now_us - 59 * SEC);
+    EQ(world.codes_on[WARN_CLOCK_SKEW], 1);
+    clock_steps(-HOUR);
+    run_until(NOW0 + 7 * MIN);
+    YES(through(CLASS_OPENS) >= world.now_us - 2 * MIN);
+    YES(through(CLASS_OPENS) <= world.now_us - 59 * SEC);
+    EQ(world.codes_off[WARN_CLOCK_SKEW], 1);
+    world_done();
+}
+
+TEST(source, a_clock_that_steps_forward_reads_nothing_that_has_not_happened)
+{
+    world_begin(NOW0 - 30 * MIN);
+    world.date_behind_us = 0;
+    run_until(NOW0 + 5 * MIN);
+    clock_steps(HOUR);
+    for (int i = 1; i <= 5; i++) {
+        run_until(NOW0 + 5 * MIN + i * MIN);
+        YES(through(CLASS_OPENS) >= world.now_us - 2 * MIN);
+        YES(through(CLASS_OPENS) <= world.now_us - 59 * SEC);
+    }
+    world_done();
+}
+
+static void wait_of_two_minutes(int64_t by_us)
+{
+    world_begin(NOW0 - 30 * MIN);
+    world.date_behind_us = 0;
+    world.refuse_status = 429;
+    world.refuse_wait_us = 120 * SEC;
+    world.refuse_count = 2; /* both lanes ask at once */
+    run_until(NOW0 + 10 * SEC);
+    int asked = world.asked_total;
+    clock_steps(by_us);
+    run_until(NOW0 + 119 * SEC);
+    EQ(world.asked_total, asked);
+    run_until(NOW0 + 125 * SEC);
+    YES(world.asked_total > asked);
+    YES(through(CLASS_OPENS) >= NOW0 - MIN);
+    world_done();
+}
+
+TEST(source, a_rate_limit_lasts_as_long_as_asked_whatever_the_clock_does)
+{
+    wait_of_two_minutes(-HOUR);
+    wait_of_two_minutes(HOUR);
+}
+
 /* -------------------------------------------------------------------------------------------------------- backfill */
 
 static void start_backfill(int64_t begin_us, int64_t end_us)

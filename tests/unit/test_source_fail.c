@@ -141,7 +141,7 @@ TEST(source, a_poisoned_item_is_isolated_to_a_millisecond_within_about_forty_req
             asked = world.asked[LANE_OPENS];
         }
         EQ(world.holes, 1);
-        YES(asked <= 50);
+        YES(asked <= (which ? 40 : 50)); /* the first one lies ten minutes behind anything known */
         total += asked;
         run_until(world.now_us + 20 * SEC);
         YES(caught_up()); /* all but the poison */
@@ -154,7 +154,7 @@ TEST(source, a_poisoned_item_is_isolated_to_a_millisecond_within_about_forty_req
         EQ(world.codes_on[WARN_UNREAD_GAP], 1);
         world_done();
     }
-    YES(total / 24 <= 45);
+    YES(total / 24 <= 36);
 }
 
 TEST(source, a_hole_is_tried_again_by_each_recheck_and_closes_when_the_provider_heals)
