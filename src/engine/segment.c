@@ -125,8 +125,9 @@ static void found_hole(struct segment *segment, const struct segment_form *form,
     if (segment->hole_end_us > segment->end_us)
         segment->hole_end_us = segment->end_us;
     segment->limit = form->limit;
-    segment->tries = 0;
+    segment->narrow = 0;
     bool has_front = segment->hole_begin_us > segment->position_us;
+    segment->tries = has_front ? 0 : SEGMENT_TRIES_SMALL - 1; /* the probes have tried it */
     segment->phase = has_front ? SEGMENT_BEFORE_HOLE : SEGMENT_AT_HOLE;
     segment->stop_us = has_front ? segment->hole_begin_us : segment->hole_end_us;
     start_chain(segment);
@@ -152,8 +153,13 @@ static void next_probe(struct segment *segment, const struct segment_form *form)
         return;
     }
     int64_t least = near ? near : 1;
+    int64_t likely = 2 * segment->pace_us / form->grain_us;
     bool by_factors = far > 4 * least && far < INT64_C(1) << 31;
     int64_t middle = by_factors ? square_root(least * far) : near + (far - near) / 2;
+    if (likely > 0 && far > 2 * likely)
+        middle = likely > near ? likely : 2 * near;
+    else if (likely > 0)
+        middle = near + (far - near) / 2;
     segment->probe_us = segment->probe_begin_us + middle * form->grain_us;
 }
 
@@ -217,6 +223,7 @@ void segment_unreadable(struct segment *segment, const struct segment_form *form
     }
     segment->tries = 0;
     segment->is_suspect = true;
+    segment->narrow = segment->limit;
     if (segment->limit > 1) {
         segment->limit /= 2;
         start_chain(segment);
@@ -246,6 +253,20 @@ static void take_token(struct segment *segment, struct str next)
     memcpy(segment->token, next.p, next.n);
     segment->token[next.n] = '\0';
     segment->token_n = next.n;
+}
+
+/* What spoiled the larger page is not on this one: half of the rest is next. A new chain begins with the item of the
+ * position once more. True while the item is being narrowed down. */
+static bool narrow_down(struct segment *segment, size_t items, bool moved)
+{
+    int left = segment->narrow - (int)items, half = (left + 2) / 2;
+    segment->narrow = left > 0 ? left : 0;
+    if (segment->narrow && moved && half < segment->limit) {
+        segment->narrow = left + 1;
+        segment->limit = half;
+        start_chain(segment);
+    }
+    return segment->narrow > 0;
 }
 
 /* A reduced limit grows back when pages are good again: what spoiled a page lies within three of half its size, not
@@ -294,8 +315,10 @@ enum segment_word segment_page(struct segment *segment, const struct segment_for
     }
 
     bool moved = position_us > segment->position_us;
-    if (moved)
+    if (moved) {
         segment->holes = 0;
+        segment->pace_us = (position_us - segment->position_us) / (int64_t)page->item_n;
+    }
     if (moved && segment->limit == form->limit && segment->phase == SEGMENT_PLAIN)
         segment->is_suspect = false;
     bool loops = is_loop(segment, page, moved) || (!str_given(page->next) && !moved);
@@ -307,7 +330,7 @@ enum segment_word segment_page(struct segment *segment, const struct segment_for
         take_token(segment, page->next);
     if (segment->limit < form->limit && segment->still_pages >= SEGMENT_CREEPING)
         start_probing(segment, form, false); /* many items at one instant: smaller pages only creep */
-    else
+    else if (segment->limit == form->limit || !narrow_down(segment, page->item_n, moved))
         grow_limit(segment, form, moved);
     return loops ? SEGMENT_LOOP : SEGMENT_KEEP;
 }
@@ -329,7 +352,8 @@ bool segment_kept(struct segment *segment, const struct segment_form *form)
     segment->phase = was_before ? SEGMENT_AT_HOLE : SEGMENT_PLAIN;
     segment->stop_us = was_before ? segment->hole_end_us : segment->end_us;
     segment->limit = form->limit;
-    segment->tries = segment->good_pages = 0;
+    segment->tries = was_before ? SEGMENT_TRIES_SMALL - 1 : 0; /* the probes have tried it */
+    segment->good_pages = 0;
     segment->retry_at_us = 0;
     start_chain(segment);
     return true;

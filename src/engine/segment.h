@@ -10,10 +10,11 @@
  * time: what comes twice is recognised.
  *
  * A page that cannot be read (SRC-18) is asked for again, five times; then with
- * half the limit, down to one item, each twice. Then the place of the item that
- * spoils it is looked for: probes of the stretch behind the position fail as
- * soon as their end lies behind it. Everything in front of the spot is read, the
- * spot itself tried once more, and only then left as a hole.
+ * half the limit, down to one item, each twice. A smaller page that is good says
+ * that the spoiled item is among the rest, which is halved in its turn. Then the
+ * place of the item is looked for: probes of the stretch behind the position fail
+ * as soon as their end lies behind it. Everything in front of the spot is read,
+ * the spot itself tried once more, and only then left as a hole.
  *
  *   PLAIN --unreadable--> PLAIN, smaller --limit 1--> PROBING --found--> BEFORE_HOLE --> AT_HOLE --> PLAIN behind it
  *
@@ -61,6 +62,8 @@ struct segment {
     int limit;
     int tries;                        /* failed ones of the present request */
     int good_pages;                   /* in a row at a reduced limit */
+    int narrow;                       /* the spoiled item is one of so many behind the position; 0 = nobody knows */
+    int64_t pace_us;                  /* from item to item on the last good page; 0 = nobody knows */
     int64_t probe_begin_us, probe_us; /* PROBING: [begin, end) of the probe */
     int64_t low_us, high_us;          /* the spot lies in [low, high) */
     int probe_limit;
