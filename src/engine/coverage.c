@@ -104,6 +104,12 @@ static uint8_t least(uint8_t a, uint8_t b)
     return a < b ? a : b;
 }
 
+/* The earlier of two tries; 0 is none. */
+static int64_t sooner(int64_t a_us, int64_t b_us)
+{
+    return a_us == 0 ? b_us : b_us == 0 ? a_us : earlier(a_us, b_us);
+}
+
 /* The next interval is swallowed; what both claim is what the weaker one claims. */
 static void swallow_next(struct coverage *map, size_t i)
 {
@@ -112,7 +118,7 @@ static void swallow_next(struct coverage *map, size_t i)
     a->passes = a->passes < b->passes ? a->passes : b->passes;
     a->looks = least(a->looks, b->looks);
     a->tried = least(a->tried, b->tried);
-    a->again_us = earlier(a->again_us, b->again_us);
+    a->again_us = sooner(a->again_us, b->again_us);
     take_out(map, i + 1);
 }
 
@@ -198,12 +204,11 @@ void coverage_read(struct coverage *map, const struct coverage_plan *plan, int64
 static void give_hole(struct interval *piece, const struct stroke *stroke)
 {
     const struct coverage_plan *plan = stroke->plan;
-    if (piece->passes > 0) {
-        if (piece->tried < stroke->looks)
-            piece->tried = stroke->looks;
-        return;
-    }
-    if (piece->tried < COVERAGE_TRIED_ALL - 1)
+    if (piece->passes > 0 && piece->tried < stroke->looks)
+        piece->tried = stroke->looks;
+    if (piece->passes > 0 && (piece->tried < plan->count || piece->looks >= plan->count))
+        return; /* another look will come, or all were taken */
+    if (piece->passes == 0 && piece->tried < COVERAGE_TRIED_ALL - 1)
         piece->tried++;
     int look = piece->tried < plan->count ? piece->tried : plan->count - 1;
     bool is_over = look == 0 || stroke->at_us - piece->begin_us > COVERAGE_HOLE_KEEP_US;
@@ -295,12 +300,10 @@ bool coverage_has_read(const struct coverage *map, int64_t begin_us, int64_t end
     return true;
 }
 
-/* When a hole of either class is tried again; 0 when there is none. */
-static int64_t hole_again(const struct interval *x, const struct interval *y)
+bool coverage_is_hole(const struct coverage *map, int64_t begin_us)
 {
-    if (x->passes == 0 && y->passes == 0)
-        return earlier(x->again_us, y->again_us);
-    return x->passes == 0 ? x->again_us : y->passes == 0 ? y->again_us : 0;
+    size_t i = first_behind(map, begin_us);
+    return i < map->count && map->at[i].begin_us <= begin_us && map->at[i].again_us != 0;
 }
 
 /* Walks the stretches that both maps hold, in order of time. */
@@ -320,7 +323,7 @@ static bool walk_next(struct walk *walk, struct interval *ret)
             .passes = x->passes < y->passes ? x->passes : y->passes,
             .looks = least(x->looks, y->looks),
             .tried = least(x->tried, y->tried),
-            .again_us = hole_again(x, y),
+            .again_us = sooner(x->again_us, y->again_us),
         };
         walk->i[x->end_us <= y->end_us ? 0 : 1]++;
         if (both.begin_us < both.end_us) {
@@ -334,7 +337,7 @@ static bool walk_next(struct walk *walk, struct interval *ret)
 /* When the next look at the first instant of a stretch is due; INT64_MAX when none is planned. */
 static int64_t due_at(const struct interval *stretch, const struct coverage_plan *plan)
 {
-    if (stretch->passes == 0)
+    if (stretch->again_us)
         return stretch->again_us;
     return stretch->tried < plan->count ? stretch->begin_us + plan->delay_us[stretch->tried] : INT64_MAX;
 }
@@ -347,7 +350,7 @@ static int64_t due_end(const struct interval *stretch, const struct coverage_pla
     if (due_at(stretch, plan) > now_us)
         return stretch->begin_us;
     int64_t end_us = earlier(stretch->end_us, until_us);
-    return stretch->passes == 0 ? end_us : earlier(end_us, now_us - plan->delay_us[stretch->tried]);
+    return stretch->again_us ? end_us : earlier(end_us, now_us - plan->delay_us[stretch->tried]);
 }
 
 bool coverage_due(const struct coverage maps[2], const struct coverage_plan *plan, int64_t now_us, int64_t until_us,
@@ -359,7 +362,7 @@ bool coverage_due(const struct coverage maps[2], const struct coverage_plan *pla
     bool found = false;
     while (walk_next(&walk, &stretch)) {
         int64_t end_us = due_end(&stretch, plan, now_us, until_us);
-        bool is_alike = due.is_hole ? stretch.passes == 0 : stretch.passes > 0 && stretch.tried == due.look;
+        bool is_alike = due.is_hole ? stretch.again_us != 0 : !stretch.again_us && stretch.tried == due.look;
         bool goes_on = found && stretch.begin_us == due.end_us && is_alike;
         if (found && !goes_on)
             break;
@@ -369,7 +372,7 @@ bool coverage_due(const struct coverage maps[2], const struct coverage_plan *pla
             due = (struct coverage_due){
                 .begin_us = stretch.begin_us,
                 .look = stretch.tried,
-                .is_hole = stretch.passes == 0,
+                .is_hole = stretch.again_us != 0,
             };
         due.end_us = end_us;
         found = true;

@@ -11,8 +11,9 @@
  * satisfies for an event time e every look whose delay is at most t - e; that
  * is always the first few of the plan, so a number is enough to keep it. A
  * look may also be used up in vain (`tried`). A stretch that was never read and
- * cannot be is a hole, tried again by rechecks as long as a provider may keep
- * it, or a gap that lies beyond that.
+ * cannot be is a hole, and so is one whose last look was in vain: what came late
+ * may be there. Holes are tried again as long as a provider may keep them; a gap
+ * lies beyond that.
  *
  * No clock, no rows: instants come in, intervals come out. A map belongs to
  * one thread.
@@ -54,7 +55,7 @@ void coverage_read(struct coverage *map, const struct coverage_plan *plan, int64
 
 /* [begin, end) could not be read at tried_at_us (SRC-18): what was never read becomes a hole with passes 0, to be tried
  * again after the delays of the rechecks, the last of them over and over; elsewhere the looks that were due are used
- * up. */
+ * up, and the last one is tried again in the same way. */
 void coverage_hole(struct coverage *map, const struct coverage_plan *plan, int64_t begin_us, int64_t end_us,
                    int64_t tried_at_us);
 
@@ -86,12 +87,15 @@ bool coverage_unread(const struct coverage *map, int64_t from_us, int64_t until_
 /* Whether [begin, end) was read whole at least once, holes and gaps not counting. */
 bool coverage_has_read(const struct coverage *map, int64_t begin_us, int64_t end_us);
 
+/* Whether the stretch at begin_us is one that could not be read when it was last tried. */
+bool coverage_is_hole(const struct coverage *map, int64_t begin_us);
+
 /* A stretch whose next look is due in both classes. */
 struct coverage_due {
     int64_t begin_us;
     int64_t end_us;
     int look;     /* number of the look in the plan, from 0 */
-    bool is_hole; /* never read: a spot that was unreadable, and nothing around it */
+    bool is_hole; /* a spot that was unreadable, and nothing around it */
 };
 
 /* The oldest stretch, over both classes, whose next look is due at now_us; it ends before until_us. */

@@ -120,16 +120,34 @@ static int64_t hole_size(const struct segment *segment, const struct segment_for
 static void found_hole(struct segment *segment, const struct segment_form *form, int64_t begin_us, int64_t end_us)
 {
     int64_t size_us = hole_size(segment, form);
-    segment->hole_begin_us = begin_us > segment->position_us ? begin_us : segment->position_us;
+    int64_t from_us = begin_us;
+    if (begin_us >= segment->spot_begin_us && begin_us < segment->spot_end_us)
+        from_us = segment->spot_begin_us - form->grain_us; /* found before, but the provider's ends are rough */
+    segment->hole_begin_us = from_us > segment->position_us ? from_us : segment->position_us;
     segment->hole_end_us = size_us > end_us - begin_us ? begin_us + size_us : end_us;
     if (segment->hole_end_us > segment->end_us)
         segment->hole_end_us = segment->end_us;
+    segment->spot_begin_us = segment->hole_begin_us;
+    segment->spot_end_us = segment->hole_end_us;
     segment->limit = form->limit;
     segment->narrow = 0;
     bool has_front = segment->hole_begin_us > segment->position_us;
     segment->tries = has_front ? 0 : SEGMENT_TRIES_SMALL - 1; /* the probes have tried it */
     segment->phase = has_front ? SEGMENT_BEFORE_HOLE : SEGMENT_AT_HOLE;
     segment->stop_us = has_front ? segment->hole_begin_us : segment->hole_end_us;
+    start_chain(segment);
+}
+
+/* What lies before the spot cannot be read either, although the probes went well behind the position's own grain: it
+ * may hold another spot, and is tried alone. */
+static void doubt_position(struct segment *segment, const struct segment_form *form)
+{
+    int64_t end_us = floor_to(segment->position_us, form->grain_us) + form->grain_us;
+    segment->hole_end_us = end_us < segment->hole_begin_us ? end_us : segment->hole_begin_us;
+    segment->hole_begin_us = segment->position_us;
+    segment->phase = SEGMENT_AT_HOLE;
+    segment->stop_us = segment->hole_end_us;
+    segment->tries = 0;
     start_chain(segment);
 }
 
@@ -223,6 +241,10 @@ void segment_unreadable(struct segment *segment, const struct segment_form *form
     }
     segment->tries = 0;
     segment->is_suspect = true;
+    if (segment->phase == SEGMENT_BEFORE_HOLE && !is_too_large) {
+        doubt_position(segment, form);
+        return;
+    }
     segment->narrow = segment->limit;
     if (segment->limit > 1) {
         segment->limit /= 2;

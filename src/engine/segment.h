@@ -70,6 +70,7 @@ struct segment {
     bool is_suspect; /* a page was unreadable, and no whole one has been read since: five retries were enough */
     int holes;       /* marked in a row, with no good item between them */
     int64_t hole_begin_us, hole_end_us;
+    int64_t spot_begin_us, spot_end_us; /* as the probes found it last */
 
     int64_t retry_at_us; /* not before this */
     int64_t split_us;    /* to be split here once the page is kept; 0 = no */

@@ -323,10 +323,10 @@ static void stay_idle(struct source *source, struct lane_run *run, int64_t now_u
 }
 
 /* A recheck meets the holes of the map one by one (coverage_due), so it need not look for them again. */
-static bool is_hole(const struct source *source, const struct lane_run *run, int64_t begin_us, int64_t end_us)
+static bool is_hole(const struct source *source, const struct lane_run *run, int64_t begin_us)
 {
-    return run->lane == LANE_RECHECK && !(coverage_has_read(&source->maps[CLASS_OPENS], begin_us, end_us) &&
-                                          coverage_has_read(&source->maps[CLASS_OTHERS], begin_us, end_us));
+    return run->lane == LANE_RECHECK && (coverage_is_hole(&source->maps[CLASS_OPENS], begin_us) ||
+                                         coverage_is_hole(&source->maps[CLASS_OTHERS], begin_us));
 }
 
 static void open_window(struct source *source, struct lane_run *run, int64_t begin_us, int64_t end_us, int64_t now_us)
@@ -335,7 +335,7 @@ static void open_window(struct source *source, struct lane_run *run, int64_t beg
     run->had_items = run->is_end_saved = false;
     run->opened_at_us = now_us;
     run->read_at_us = source_safe_now(source, now_us);
-    if (is_hole(source, run, begin_us, end_us))
+    if (is_hole(source, run, begin_us))
         segment_open_hole(&run->segments[0], &source->form, begin_us, end_us);
     else
         segment_open(&run->segments[0], &source->form, begin_us, end_us);
@@ -346,6 +346,9 @@ static void open_backfill(struct source *source, struct lane_run *run, int64_t n
     run->next_run_at_us = INT64_MAX;
     if (run->window_begin_us == STORE_NO_INSTANT)
         return;
+    int64_t last_us = source_safe_now(source, now_us) - source->timing.margin_us;
+    if (run->window_end_us > last_us)
+        run->window_end_us = last_us; /* the row was written by a clock that ran ahead */
     if (run->position_us < run->window_begin_us)
         run->position_us = run->window_begin_us;
     if (run->position_us >= run->window_end_us) {

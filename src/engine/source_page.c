@@ -69,8 +69,8 @@ static void correct_window(struct source *source, struct lane_run *run)
     run->read_at_us = safe_us;
     if (run->round_us > safe_us)
         run->round_us = safe_us;
-    if (run->lane != LANE_OPENS && run->lane != LANE_OTHERS)
-        return;
+    if (run->lane == LANE_RECHECK)
+        return; /* its windows end long ago */
     for (int k = 0; k < SOURCE_SEGMENTS; k++)
         if (run->segments[k].is_open)
             segment_clip(&run->segments[k], &source->form, safe_us - source->timing.margin_us);

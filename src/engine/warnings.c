@@ -141,7 +141,8 @@ static void find_holes(struct finding *f)
     for (int i = 0; i < CLASS_COUNT; i++)
         for (size_t k = 0; k < f->facts->maps[i].count; k++) {
             const struct interval *at = &f->facts->maps[i].at[k];
-            if (at->passes || at->tried == COVERAGE_TRIED_ALL || at->end_us < f->op->now_us - WARN_KEEP_US)
+            if ((at->passes && !at->again_us) || at->tried == COVERAGE_TRIED_ALL ||
+                at->end_us < f->op->now_us - WARN_KEEP_US)
                 continue;
             count++;
             if (!newest || at->begin_us > newest->begin_us)

@@ -5,9 +5,11 @@
  * engine/simulate.h, whose pages go through the real parser, and against the
  * real store on a disk with a plan of faults. Events come late, doubled, out of
  * order and as garbage, some by webhook too; answers are refused, limited, cut
- * off or never come; the process dies at any step and goes on from its rows. In
- * the end everything that was ever visible is applied once, the coverage has no
- * hole and the image is that of a ledger which was simply told.
+ * off or never come; some pages cannot be read for hours; backfills are asked
+ * for and cancelled; the clock steps; the process dies at any step and goes on
+ * from its rows. In the end everything that was ever visible is applied once,
+ * the coverage has no hole and the image is that of a ledger which was simply
+ * told.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +35,9 @@
 #define STEPS_MAX    60000
 #define PEOPLE_MAX   60
 #define LAST_LOOK_US (3 * HOUR)
+#define POISONS_MAX  3
+#define HEAL_US      (50 * HOUR) /* a hole is tried again daily at last */
+#define OFF_MAX_US   (2 * HOUR)  /* of our clock; the day of the import stays what it is */
 
 #define SOURCE_BODY                                                                                                    \
     "{\"type\":\"mailgun\",\"domain\":\"mg.sim.example\",\"api_key\":\"k\",\"signing_key\":\"s\",\"tenant\":\"t\","    \
@@ -65,11 +70,22 @@ static struct stage {
     uint32_t source_no, tenant_no;
     uint64_t epoch;
     int64_t now_us, renew_us, last_visible_us;
-    int64_t hooked_us; /* webhooks were sent for what was visible until here */
-    double trouble;    /* share of answers that go wrong */
-    double hooks;      /* share of events that also come by webhook */
-    bool is_imported;
+    int64_t off_us;                 /* our clock against the world's */
+    int64_t hooked_us;              /* webhooks were sent for what was visible until here */
+    double trouble;                 /* share of answers that go wrong */
+    double hooks;                   /* share of events that also come by webhook */
+    double steps;                   /* chance, at each step of the world, that the clock does one too */
+    double backfills;               /* that a backfill is asked for or cancelled */
+    int64_t poison_us[POISONS_MAX]; /* pages that hold an item of this millisecond cannot be read */
+    int poison_count;
+    bool is_imported, is_lost, has_stepped;
 } stage;
+
+/* What our clock shows. */
+static int64_t ours(void)
+{
+    return stage.now_us + stage.off_us;
+}
 
 /* ------------------------------------------------------------------------------------------------------- the rows */
 
@@ -133,7 +149,9 @@ static enum err take_lease(struct op *op, struct tx *tx, struct command *command
 static enum err renew_lease(struct op *op, struct tx *tx, struct command *command)
 {
     (void)command;
-    return source_lease_renew(op, tx, stage.source_no, stage.epoch);
+    enum err err = source_lease_renew(op, tx, stage.source_no, stage.epoch);
+    stage.is_lost = err == ERR_CONFLICT; /* the clock was set forward */
+    return err == ERR_CONFLICT ? OK : err;
 }
 
 static enum err load(struct op *op, struct tx *tx, void *arg)
@@ -168,7 +186,7 @@ static void live(void)
         machine_run(&stage.machine, commands, 1);
         struct source_setup setup;
         arena_reset(stage.machine.arena);
-        stage.machine.op.now_us = stage.now_us;
+        stage.machine.op.now_us = ours();
         SIM_OK(&stage.machine.op, store_read(&stage.machine.op, stage.machine.store, load, &setup));
         stage.source = source_new(&setup, rng_next(&stage.rng));
         stage.renew_us = stage.now_us + SOURCE_RENEW_US;
@@ -187,6 +205,15 @@ static unsigned types_of(unsigned classes)
     return types;
 }
 
+static bool is_poisoned(const struct sim_event *events, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (int k = 0; k < stage.poison_count; k++)
+            if (events[i].at_us / 1000 == stage.poison_us[k] / 1000)
+                return true;
+    return false;
+}
+
 static void page_bytes(const struct flying *f, struct buf *buf)
 {
     static struct sim_event events[PAGE_MAX];
@@ -200,6 +227,10 @@ static void page_bytes(const struct flying *f, struct buf *buf)
         query.place.at_us = at_us;
     }
     size_t count = sim_page(stage.sim, &query, stage.now_us, events, (size_t)f->request.limit);
+    if (is_poisoned(events, count)) {
+        buf_add_str(buf, S("{\"items\":[{\"event\":\"deliv")); /* cut off */
+        return;
+    }
     buf_add_str(buf, S("{\"items\":["));
     for (size_t i = 0; i < count; i++) {
         if (i)
@@ -264,7 +295,7 @@ static void send_request(const struct source_request *request)
 {
     struct flying *f = fly(stage.now_us + rng_between(&stage.rng, 1000, 400000));
     f->request = *request;
-    f->asked_us = stage.now_us;
+    f->asked_us = ours();
     SIM_YES(request->token.n < sizeof f->token, "a page token is too long");
     snprintf(f->token, sizeof f->token, "%.*s", STR(request->token));
     f->request.token = (struct str){ NULL, 0 };
@@ -283,16 +314,22 @@ static void land_answer(struct flying *f)
     struct provider_source source = reader();
     f->is_used = false;
     if (fault.kind != FAULT_NONE) {
-        source_failed(stage.source, landed.request.ticket, &fault, stage.now_us);
+        source_failed(stage.source, landed.request.ticket, &fault, ours());
         return;
     }
-    op_init(&op, arena_new(16 << 20), stage.now_us);
+    op_init(&op, arena_new(16 << 20), source_now(stage.source, ours()));
     buf_init_arena(&buf, op.arena, 4 << 20);
     page_bytes(&landed, &buf);
-    SIM_OK(&op, provider_page_parse(&op, &source, PROVIDER_API_EVENTS, buf_str(&buf), landed.request.begin_us,
-                                    landed.request.end_us, &page));
+    if (provider_page_parse(&op, &source, PROVIDER_API_EVENTS, buf_str(&buf), landed.request.begin_us,
+                            landed.request.end_us, &page) != OK) {
+        SIM_YES(stage.poison_count, "a good page cannot be read: %s", op.error);
+        fault = source_fault_make(FAULT_UNREADABLE, "the page is cut off");
+        source_failed(stage.source, landed.request.ticket, &fault, ours());
+        arena_free(op.arena);
+        return;
+    }
     int64_t date_us = stage.now_us / SECOND * SECOND;
-    if (source_page(stage.source, landed.request.ticket, &page, landed.asked_us, date_us, stage.now_us, &save))
+    if (source_page(stage.source, landed.request.ticket, &page, landed.asked_us, date_us, ours(), &save))
         send_save(&save, op.arena);
     else
         arena_free(op.arena);
@@ -310,11 +347,14 @@ static void land_save(struct flying *f)
     bool is_answered = machine_try(&stage.machine, &k.command);
     if (is_answered && stage.source) { /* it may have died behind the answer */
         enum err err = k.command.post.err;
-        SIM_YES(err == OK || err == ERR_UNAVAILABLE, "a page was not kept: %s", k.command.post.op.error);
+        bool is_lapsed = err == ERR_CONFLICT && stage.has_stepped;
+        SIM_YES(err == OK || err == ERR_UNAVAILABLE || is_lapsed, "a page was not kept: %s", k.command.post.op.error);
         struct flying landed = *f;
         f->is_used = false;
-        source_saved(stage.source, landed.save.ticket, err, err == OK ? &k.result : NULL, stage.now_us);
+        source_saved(stage.source, landed.save.ticket, err, err == OK ? &k.result : NULL, ours());
         land(&landed);
+        if (source_is_fenced(stage.source))
+            die(NULL);
     }
     arena_free(k.command.post.op.arena);
 }
@@ -324,9 +364,9 @@ static int64_t drive(void)
 {
     struct source_todo todo;
     for (int i = 0; i < 1000; i++) {
-        source_next(stage.source, stage.now_us, &todo);
+        source_next(stage.source, ours(), &todo);
         if (todo.step == SOURCE_WAIT)
-            return todo.wake_us;
+            return todo.wake_us == INT64_MAX ? INT64_MAX : todo.wake_us - stage.off_us;
         if (todo.step == SOURCE_SAVE)
             send_save(&todo.save, NULL);
         else
@@ -376,7 +416,7 @@ static void visible_event(void *data, const struct sim_event *event)
         return;
     struct op op;
     struct hook_command hook = { .command.run = take_hook };
-    op_init(&op, arena_new(1 << 20), stage.now_us);
+    op_init(&op, arena_new(1 << 20), ours());
     SIM_OK(&op, sim_provider_event(&op, stage.sim, event, &hook.event));
     struct command *commands[] = { &hook.command };
     machine_run(&stage.machine, commands, 1);
@@ -398,12 +438,57 @@ static void renew(void)
     struct command *commands[] = { &command };
     machine_run(&stage.machine, commands, 1);
     stage.renew_us = stage.now_us + SOURCE_RENEW_US;
+    if (stage.is_lost)
+        die(NULL);
+    stage.is_lost = false;
+}
+
+static void clock_steps(int64_t to_off_us)
+{
+    int64_t by_us = to_off_us - stage.off_us;
+    stage.has_stepped |= by_us != 0;
+    stage.off_us = to_off_us;
+    stage.machine.now_us = ours();
+    for (int i = 0; i < FLYING_MAX; i++)
+        stage.flying[i].asked_us += by_us;
+    if (stage.source)
+        source_stepped(stage.source, by_us);
+}
+
+/* Refused while one is under way, and when the clock is so far back that there is nothing to read. */
+static enum err ask_backfill(struct op *op, struct tx *tx, struct command *command)
+{
+    (void)command;
+    int64_t begin_us = START_US - 2 * HOUR + rng_between(&stage.rng, 0, 4 * HOUR);
+    enum err err = source_backfill_start(op, tx, S("mg"), begin_us, begin_us + rng_between(&stage.rng, 1, 4 * HOUR));
+    return err == ERR_CONFLICT || err == ERR_INVALID ? OK : err;
+}
+
+static enum err cancel_backfill(struct op *op, struct tx *tx, struct command *command)
+{
+    (void)command;
+    return source_backfill_stop(op, tx, S("mg"));
+}
+
+/* As the daemon does: the row changes, then the machine hears of it. */
+static void backfill(void)
+{
+    struct command command = { .run = rng_chance(&stage.rng, 0.7) ? ask_backfill : cancel_backfill };
+    struct command *commands[] = { &command };
+    machine_run(&stage.machine, commands, 1);
+    if (!stage.source)
+        return;
+    struct source_setup setup;
+    arena_reset(stage.machine.arena);
+    SIM_OK(&stage.machine.op, store_read(&stage.machine.op, stage.machine.store, load, &setup));
+    setup.epoch = stage.epoch;
+    source_reload(stage.source, &setup, ours());
 }
 
 static void move_to(int64_t at_us)
 {
     stage.now_us = at_us > stage.now_us ? at_us : stage.now_us;
-    stage.machine.now_us = stage.now_us;
+    stage.machine.now_us = ours();
 }
 
 /* The next thing that is due. A process in a virtual world does not sleep long enough to lose its lease. */
@@ -436,6 +521,10 @@ static void run_until(int64_t until_us, int64_t import_us)
             import_now();
         if (stage.hooks > 0 && stage.now_us - stage.hooked_us > MINUTE)
             send_hooks();
+        if (rng_chance(&stage.rng, stage.steps))
+            clock_steps(rng_between(&stage.rng, -OFF_MAX_US, OFF_MAX_US));
+        if (rng_chance(&stage.rng, stage.backfills))
+            backfill();
         if (rng_chance(&stage.rng, 0.002))
             machine_kill(&stage.machine);
     }
@@ -498,6 +587,37 @@ static enum err read_verdict(struct op *op, struct tx *tx, void *arg)
     return source_load(op, tx, stage.source_no, &verdict->setup);
 }
 
+static bool has_holes(const struct verdict *verdict)
+{
+    struct coverage map;
+    bool found = false;
+    for (int class = 0; class < CLASS_COUNT; class ++) {
+        coverage_init(&map);
+        coverage_load(&map, verdict->setup.intervals[class], verdict->setup.interval_count[class]);
+        int64_t begin_us = verdict->setup.row.first_begin_us, through_us = coverage_through(&map, begin_us);
+        found |= !coverage_has_read(&map, begin_us, through_us);
+        for (size_t i = 0; i < map.count; i++)
+            found |= map.at[i].again_us != 0;
+        coverage_done(&map);
+    }
+    return found;
+}
+
+/* Holes are closed by the rechecks that come. */
+static void heal(void)
+{
+    struct op *op = &stage.machine.op;
+    struct verdict *verdict;
+    for (int64_t until_us = stage.now_us + HEAL_US; stage.now_us < until_us;) {
+        arena_reset(op->arena);
+        SIM_OK(op, op_alloc(op, sizeof *verdict, &verdict));
+        SIM_OK(op, store_read(op, stage.machine.store, read_verdict, verdict));
+        if (!has_holes(verdict))
+            return;
+        run_until(stage.now_us + HOUR, 0);
+    }
+}
+
 static void coverage_is_whole(const struct verdict *verdict)
 {
     for (int class = 0; class < CLASS_COUNT; class ++) {
@@ -547,6 +667,19 @@ static void latest(void *data, const struct sim_event *event)
         stage.last_visible_us = event->visible_at_us;
 }
 
+/* Some events whose pages cannot be read. */
+static void poison(void)
+{
+    struct sim_event events[SIM_EVENTS_MAX];
+    int wanted = rng_chance(&stage.rng, 0.7) ? 0 : (int)rng_between(&stage.rng, 1, POISONS_MAX);
+    while (stage.poison_count < wanted) {
+        size_t count = sim_events(stage.sim, (uint32_t)rng_below(&stage.rng, sim_recipients(stage.sim)), events);
+        if (count == 0)
+            return;
+        stage.poison_us[stage.poison_count++] = events[rng_below(&stage.rng, count)].at_us;
+    }
+}
+
 static void make_stage(uint64_t seed)
 {
     struct op op;
@@ -573,6 +706,9 @@ static void make_stage(uint64_t seed)
     sim_became_visible(stage.sim, SIM_TYPES_ALL, START_US - 24 * HOUR, START_US + 240 * HOUR, latest, NULL);
     stage.trouble = rng_chance(&stage.rng, 0.3) ? 0 : rng_unit(&stage.rng) * 0.3;
     stage.hooks = rng_chance(&stage.rng, 0.5) ? 0 : rng_unit(&stage.rng);
+    stage.steps = rng_chance(&stage.rng, 0.7) ? 0 : rng_unit(&stage.rng) * 0.01;
+    stage.backfills = rng_chance(&stage.rng, 0.7) ? 0 : rng_unit(&stage.rng) * 0.01;
+    poison();
 }
 
 static void one_seed(uint64_t seed)
@@ -591,9 +727,12 @@ static void one_seed(uint64_t seed)
     }
     run_until(stage.last_visible_us + LAST_LOOK_US / 2,
               START_US + (rng_chance(&stage.rng, 0.5) ? 0 : rng_between(&stage.rng, 0, HOUR)));
-    stage.trouble = 0;
+    stage.trouble = stage.steps = stage.backfills = 0;
+    stage.poison_count = 0;
+    clock_steps(0);
     machine_calm(machine);
     run_until(stage.last_visible_us + 2 * LAST_LOOK_US, 0);
+    heal();
     promises_hold(reference, events);
     die(NULL);
     machine_stop(machine);

@@ -56,7 +56,7 @@ static struct world {
     int64_t refuse_wait_us;
     int save_fails;
     enum err save_err;
-    bool same_token, same_page, is_dead;
+    bool same_token, same_page, is_dead, has_rough_ends;
     int codes_on[WARN_COUNT], codes_off[WARN_COUNT];
     int holes, gaps;
     struct source_request last[LANE_COUNT];
@@ -188,7 +188,7 @@ static inline void provider_answer(const struct source_request *request, const c
     int i = token[0] ? atoi(token) : first_at(begin_us);
     for (; i < world.item_count && answer->page.item_n < (size_t)request->limit; i++) {
         const struct item *item = &world.items[i];
-        if (item->at_us >= end_us)
+        if (item->at_us >= end_us + (world.has_rough_ends ? 1000 : 0))
             break;
         bool is_wanted = request->classes >> (item->is_open ? CLASS_OPENS : CLASS_OTHERS) & 1;
         if (!is_wanted || item->visible_us > world.now_us)

@@ -237,6 +237,36 @@ TEST(coverage, old_settled_history_merges_with_the_smaller_number_of_passes)
     coverage_done(&map);
 }
 
+TEST(coverage, a_last_look_in_vain_is_tried_again_until_it_succeeds)
+{
+    struct coverage maps[2] = { fresh(), fresh() };
+    struct coverage_due due;
+    const int64_t delay = plan.delay_us[plan.count - 1];
+    for (int i = 0; i < 2; i++)
+        coverage_read(&maps[i], &plan, 0, 100, 1800);
+    for (int i = 0; i < 2; i++)
+        coverage_hole(&maps[i], &plan, 40, 41, delay + 100);
+    NO(coverage_is_settled(&maps[0].at[1], &plan));
+    for (int i = 0; i < 2; i++) {
+        coverage_read(&maps[i], &plan, 0, 40, delay + 100);
+        coverage_read(&maps[i], &plan, 41, 100, delay + 100);
+    }
+    NO(coverage_due(maps, &plan, 2 * delay + 99, 100, &due));
+    EQ(coverage_next_due(maps, &plan, 100), 2 * delay + 100);
+    YES(coverage_due(maps, &plan, 2 * delay + 100, 100, &due));
+    EQ(due.begin_us, 40);
+    EQ(due.end_us, 41);
+    YES(due.is_hole);
+    YES(coverage_is_hole(&maps[0], 40));
+    NO(coverage_is_hole(&maps[0], 41));
+    for (int i = 0; i < 2; i++)
+        coverage_read(&maps[i], &plan, 40, 41, 2 * delay + 100);
+    YES(coverage_is_settled(&maps[0].at[0], &plan));
+    NO(coverage_due(maps, &plan, 9 * delay, 100, &due));
+    coverage_done(&maps[0]);
+    coverage_done(&maps[1]);
+}
+
 TEST(coverage, a_year_of_steady_reading_keeps_four_intervals_and_a_settled_past)
 {
     struct coverage maps[2] = { fresh(), fresh() };
@@ -292,6 +322,8 @@ static void model_hole(struct second *s, const struct coverage_plan *p, int64_t 
 {
     if (s->passes) {
         s->tried = looks > s->tried ? looks : s->tried;
+        if (s->tried >= p->count && s->looks < p->count)
+            s->again = t + p->delay_us[p->count - 1];
         return;
     }
     s->tried = s->tried < COVERAGE_TRIED_ALL - 1 ? s->tried + 1 : s->tried;
@@ -347,16 +379,13 @@ static void agrees(const struct coverage *map, const struct second seconds[SPAN]
 static int64_t due_of(const struct second *a, const struct second *b, const struct coverage_plan *p, int64_t e)
 {
     int tried = a->tried < b->tried ? a->tried : b->tried;
-    int64_t again = INT64_MAX;
     if (!a->known || !b->known)
         return INT64_MAX;
-    if (a->passes && b->passes)
-        return tried < p->count ? e + p->delay_us[tried] : INT64_MAX;
-    if (!a->passes)
-        again = a->again;
-    if (!b->passes && b->again < again)
-        again = b->again;
-    return again;
+    if (a->again && b->again)
+        return a->again < b->again ? a->again : b->again;
+    if (a->again || b->again)
+        return a->again ? a->again : b->again;
+    return tried < p->count ? e + p->delay_us[tried] : INT64_MAX;
 }
 
 static void agrees_on_due(const struct coverage maps[2], struct second seconds[2][SPAN], const struct coverage_plan *p,
@@ -366,7 +395,7 @@ static void agrees_on_due(const struct coverage maps[2], struct second seconds[2
     for (int64_t e = 0; e < until; e++) {
         const struct second *a = &seconds[0][e], *b = &seconds[1][e];
         int64_t due = due_of(a, b, p, e);
-        bool is_hole = !a->passes || !b->passes;
+        bool is_hole = a->again || b->again;
         if (first < 0 && (is_hole ? due <= now : due < now) && due != INT64_MAX)
             first = e;
         next = due < next ? due : next;

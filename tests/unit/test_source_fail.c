@@ -157,6 +157,42 @@ TEST(source, a_poisoned_item_is_isolated_to_a_millisecond_within_about_forty_req
     YES(total / 24 <= 36);
 }
 
+TEST(source, a_poisoned_item_is_got_over_also_where_the_provider_gives_more_than_was_asked_for)
+{
+    world_begin(NOW0 - 30 * MIN);
+    world.has_rough_ends = true;
+    struct item *poison = poisoned(600, NOW0 - 20 * MIN + 657, NOW0 - 19 * MIN, 100);
+    for (int i = 90; i < 110; i++)
+        world.items[i].at_us = poison->at_us + (i - 100) * 900;
+    run_until(NOW0 + 2 * MIN);
+    YES(world.holes >= 1 && world.holes <= 2);
+    YES(world.asked[LANE_OPENS] < 100);
+    int unseen = 0;
+    for (int i = 0; i < world.item_count; i++)
+        unseen += world.items[i].seen == 0;
+    YES(unseen <= 5); /* within the millisecond and the one before it */
+    world_done();
+}
+
+TEST(source, two_poisoned_items_are_two_holes_also_where_the_first_is_at_the_position)
+{
+    world_begin(NOW0 - 30 * MIN);
+    add_many(600, NOW0 - 20 * MIN, NOW0 - 19 * MIN, true);
+    world.items[0].is_poison = true;
+    world.items[1].at_us = world.items[0].at_us + 300;
+    world.items[200].is_poison = true;
+    world.setup.row.first_begin_us = world.items[0].at_us; /* the window begins with it */
+    crash();
+    run_until(NOW0 + 3 * MIN);
+    EQ(world.holes, 2);
+    YES(world.asked[LANE_OPENS] < 120);
+    int unseen = 0;
+    for (int i = 0; i < world.item_count; i++)
+        unseen += world.items[i].seen == 0;
+    EQ(unseen, 3); /* the two, and one of the first one's millisecond */
+    world_done();
+}
+
 TEST(source, a_hole_is_tried_again_by_each_recheck_and_closes_when_the_provider_heals)
 {
     world_begin(NOW0 - 30 * MIN);
