@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -30,6 +31,8 @@ static struct net_lab {
     struct lane_row lanes[STORE_LANES];
     struct str status;
     struct arena *reading;
+    struct store_faults faults;
+    atomic_bool is_full; /* the disk */
 } lab;
 
 #define RECIPIENTS 1500
@@ -98,6 +101,13 @@ static void poller_begin(void)
     lab.poller = poller_start(&config);
 }
 
+static enum store_fault ask_disk(void *data, enum store_point point)
+{
+    (void)data;
+    (void)point;
+    return atomic_load(&lab.is_full) ? STORE_FAIL_FULL : STORE_NO_FAULT;
+}
+
 static void lab_open_with(const char *api)
 {
     memset(&lab, 0, sizeof lab);
@@ -114,6 +124,8 @@ static void lab_open_with(const char *api)
     WRITES(&lab.fixture, import_all, NULL);
     store_close(lab.fixture.store);
     struct store_config config = fixture_config(&lab.fixture);
+    lab.faults = (struct store_faults){ ask_disk, NULL };
+    config.faults = &lab.faults;
     config.threads = true;
     SUCCEEDS(&lab.fixture.op, store_open(&lab.fixture.op, &config, &lab.fixture.store));
     lab.reading = arena_new(16 << 20);
@@ -215,6 +227,31 @@ TEST(poller, goes_on_where_it_stopped_at_once)
 }
 
 /* ---------------------------------------------------------------------------------------------------------- faults */
+
+static bool is_stuck(void)
+{
+    return !store_is_ready(lab.fixture.store);
+}
+
+static bool is_well(void)
+{
+    return store_is_ready(lab.fixture.store) && figures_are_true();
+}
+
+TEST(poller, gets_over_a_full_disk_by_itself)
+{
+    lab_open_with("events");
+    atomic_store(&lab.is_full, true); /* not even the lease can be written */
+    poller_begin();
+    YES(eventually(is_stuck));
+    atomic_store(&lab.is_full, false);
+    YES(eventually(has_begun));
+    atomic_store(&lab.is_full, true);
+    YES(eventually(is_stuck));
+    atomic_store(&lab.is_full, false);
+    YES(eventually(is_well));
+    lab_close_all();
+}
 
 struct ask {
     struct fetch fetch;
