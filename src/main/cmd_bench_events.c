@@ -2,10 +2,11 @@
  * cmd_bench_events.c - how fast reports become figures.
  *
  *     apply       parsed events in memory -> ledger, 3,000 a commit, every rule in force
+ *     served      the same through a daemon's writer, while a reader asks for figures over HTTP
  *     end_to_end  simulated provider -> HTTP -> JSON -> parser -> ledger, through a real daemon
  *
  * Apply works on a store of --messages messages in mailings of 100,000; its
- * events are the reports of the newest ones. Both commit durably
+ * events are the reports of the newest ones. All commit durably
  * (synchronous=FULL) before the next group begins.
  */
 #include <fcntl.h>
@@ -22,15 +23,18 @@
 #include "engine/simulate_render.h"
 #include "engine/simulate_truth.h"
 #include "engine/tenants.h"
+#include "main/bench_reader.h"
 #include "main/cli.h"
 #include "main/progress.h"
 #include "main/rig.h"
+#include "main/settle.h"
 #include "main/show.h"
 
 #define MAILING_SIZE     100000
 #define MESSAGES         1000000
 #define GROUP_EVENTS     3000
-#define CURRENT_MAILINGS 2 /* whose reports come in while apply is measured */
+#define CURRENT_MAILINGS 2        /* whose reports come in while apply is measured, and served */
+#define SERVED_SOURCE    "served" /* another one, so that no event is known from apply */
 #define GROUPS_MAX       10000
 #define MEMORY_BYTES     (64u << 20)
 #define END_RECIPIENTS   100000
@@ -44,6 +48,7 @@ struct bench {
     char directory[256];
     char mailing[32];
     struct sim *sim;
+    uint8_t hash_key[16];
     struct import_chunk chunk;
     struct import_line lines[IMPORT_CHUNK_LINES];
     struct provider_event *events;
@@ -51,6 +56,8 @@ struct bench {
     int64_t *group_us; /* of each commit */
     size_t groups;
     int64_t results[RESULT_COUNT];
+    struct str source;
+    bool is_served; /* a daemon runs over the store: its writer applies */
     struct progress progress;
 };
 
@@ -153,7 +160,7 @@ static enum err apply_group(struct op *op, struct tx *tx, void *arg)
     struct bench *b = arg;
     for (size_t i = 0; i < b->count; i++) {
         enum event_result result;
-        TRY(ledger_apply(op, tx, S(RIG_SOURCE), 1, 1, &b->events[i], &result));
+        TRY(ledger_apply(op, tx, b->source, 1, 1, &b->events[i], &result));
         b->results[result]++;
     }
     return OK;
@@ -172,17 +179,35 @@ static enum err apply_mailing(struct bench *b, int64_t n, int64_t *ret_us)
             return OK;
         for (b->count = 0; b->count < got; b->count++) {
             TRY(sim_provider_event(b->op, b->sim, &page[b->count], &b->events[b->count]));
-            provider_event_key(&b->events[b->count], store_hash_key(b->store), S(RIG_SOURCE));
+            provider_event_key(&b->events[b->count], b->hash_key, b->source);
         }
         query.place = sim_place_of(&page[got - 1]);
         query.from_place = true;
         int64_t began_us = clock_mono_us();
-        TRY(store_write(b->op, b->store, apply_group, b));
+        TRY(b->is_served ? settle(b->op, apply_group, b) : store_write(b->op, b->store, apply_group, b));
         int64_t took_us = clock_mono_us() - began_us;
         *ret_us += took_us;
-        if (b->groups < GROUPS_MAX)
+        if (b->groups < GROUPS_MAX && !b->is_served)
             b->group_us[b->groups++] = took_us;
     }
+}
+
+static double rate_of(const struct bench *b, int64_t took_us)
+{
+    int64_t applied = 0;
+    for (int i = 0; i < RESULT_COUNT; i++)
+        applied += b->results[i];
+    return took_us ? (double)applied * 1e6 / (double)took_us : 0;
+}
+
+/* The model goes, and the memory it was made in; the op has its former arena again. */
+static void close_model(struct bench *b, struct arena *outer)
+{
+    if (b->sim)
+        sim_close(b->sim);
+    b->sim = NULL;
+    arena_free(b->op->arena);
+    b->op->arena = outer;
 }
 
 static enum err bench_apply(struct bench *b, int64_t messages, double *ret_rate)
@@ -191,6 +216,8 @@ static enum err bench_apply(struct bench *b, int64_t messages, double *ret_rate)
     struct arena *outer = b->op->arena;
     int64_t took_us = 0, mailings = (messages + MAILING_SIZE - 1) / MAILING_SIZE;
     TRY(store_open(b->op, &config, &b->store));
+    memcpy(b->hash_key, store_hash_key(b->store), sizeof b->hash_key);
+    b->source = S(RIG_SOURCE);
     b->op->arena = arena_new(MEMORY_BYTES);
     progress_begin(&b->progress, "filling the store", mailings * MAILING_SIZE, false);
     enum err err = OK;
@@ -199,18 +226,71 @@ static enum err bench_apply(struct bench *b, int64_t messages, double *ret_rate)
     progress_end(&b->progress);
     for (int64_t n = mailings > CURRENT_MAILINGS ? mailings - CURRENT_MAILINGS : 0; n < mailings && err == OK; n++)
         err = apply_mailing(b, n, &took_us);
-    int64_t applied = 0;
-    for (int i = 0; i < RESULT_COUNT; i++)
-        applied += b->results[i];
-    *ret_rate = took_us ? (double)applied * 1e6 / (double)took_us : 0;
-    if (b->sim)
-        sim_close(b->sim);
-    b->sim = NULL;
-    arena_free(b->op->arena);
-    b->op->arena = outer;
+    *ret_rate = rate_of(b, took_us);
+    close_model(b, outer);
     store_close(b->store);
     return err;
 }
+
+/* ----------------------------------------------------------------------------------------------------------- served */
+
+struct served {
+    double rate;
+    double stats_p50_ms, stats_p99_ms, list_p99_ms;
+    int64_t reads;
+};
+
+static enum err apply_served(struct bench *b, int64_t mailings, struct served *ret)
+{
+    struct arena *outer = b->op->arena;
+    int64_t took_us = 0, first = mailings > 2 * CURRENT_MAILINGS ? mailings - 2 * CURRENT_MAILINGS : 0;
+    enum err err = OK;
+    b->op->arena = arena_new(MEMORY_BYTES);
+    for (int64_t n = first; n < mailings && n < first + CURRENT_MAILINGS && err == OK; n++)
+        err = apply_mailing(b, n, &took_us);
+    ret->rate = rate_of(b, took_us);
+    close_model(b, outer);
+    return err;
+}
+
+/* Reports keep coming at full rate; the reader looks at one of the mailings they are for. */
+static enum err read_while_applied(struct bench *b, struct rig *rig, int64_t mailings, struct served *ret)
+{
+    struct bench_reader reader;
+    char mailing[32];
+    snprintf(mailing, sizeof mailing, "mailing-%lld",
+             (long long)(mailings > 2 * CURRENT_MAILINGS ? mailings - 2 * CURRENT_MAILINGS : 0));
+    TRY(bench_reader_start(b->op, rig->api_url, mailing, &reader));
+    enum err err = apply_served(b, mailings, ret);
+    enum err read_err = bench_reader_stop(b->op, &reader);
+    ret->reads = (int64_t)(reader.stats.count + reader.lists.count);
+    ret->stats_p50_ms = percentile_ms(reader.stats.took_us, reader.stats.count, 0.5);
+    ret->stats_p99_ms = percentile_ms(reader.stats.took_us, reader.stats.count, 0.99);
+    ret->list_p99_ms = percentile_ms(reader.lists.took_us, reader.lists.count, 0.99);
+    bench_reader_free(&reader);
+    return err == OK ? read_err : err;
+}
+
+static enum err bench_served(struct bench *b, int64_t messages, struct served *ret)
+{
+    struct rig rig;
+    struct rig_config config = { .directory = b->directory,
+                                 .model = { .seed = 7,
+                                            .mailing = S(RIG_MAILING),
+                                            .recipients = 1,
+                                            .start_us = b->op->now_us,
+                                            .compress_milli = COMPRESS_MILLI } };
+    TRY(rig_start(b->op, &config, &rig));
+    b->is_served = true;
+    b->source = S(SERVED_SOURCE);
+    memset(b->results, 0, sizeof b->results);
+    enum err err = read_while_applied(b, &rig, (messages + MAILING_SIZE - 1) / MAILING_SIZE, ret);
+    b->is_served = false;
+    rig_stop(&rig);
+    return err;
+}
+
+/* ------------------------------------------------------------------------------------------------------- end to end */
 
 struct end_to_end {
     double rate;
@@ -269,10 +349,12 @@ static void member_decimal(struct json_writer *w, const char *name, double value
 static enum err run_all(struct bench *b, int64_t messages, int64_t recipients)
 {
     double apply_rate = 0, sync = sync_ms(b->directory);
+    struct served served = { 0 };
     struct end_to_end end = { 0 };
     int64_t began_us = clock_mono_us();
     TRY(bench_apply(b, messages, &apply_rate));
     int64_t apply_bytes = rig_peak_bytes();
+    TRY(bench_served(b, messages, &served));
     if (recipients > 0)
         TRY(bench_end_to_end(b, recipients, &end));
     struct buf buf;
@@ -291,6 +373,11 @@ static enum err run_all(struct bench *b, int64_t messages, int64_t recipients)
     member_decimal(&w, "sync_ms", sync, 3);
     json_member_int(&w, "messages", messages);
     json_member_int(&w, "events_per_commit", GROUP_EVENTS);
+    member_decimal(&w, "served_per_second", served.rate, 0);
+    json_member_int(&w, "reads", served.reads);
+    member_decimal(&w, "stats_p50_ms", served.stats_p50_ms, 3);
+    member_decimal(&w, "stats_p99_ms", served.stats_p99_ms, 3);
+    member_decimal(&w, "list_p99_ms", served.list_p99_ms, 3);
     member_decimal(&w, "end_to_end_per_second", end.rate, 0);
     json_member_int(&w, "end_to_end_events", end.events);
     member_decimal(&w, "end_to_end_seconds", end.seconds, 2);
@@ -339,7 +426,9 @@ const struct command cmd_bench_events = {
     .operands = "",
     .summary = "measures how many provider events a second become figures",
     .text = "Prints one line of JSON: rate_per_second is applied events a second, parsed ones in memory,\n"
-            "3,000 to a durable commit; end_to_end_per_second the same from a simulated provider over HTTP.\n",
+            "3,000 to a durable commit; end_to_end_per_second the same from a simulated provider over HTTP.\n"
+            "stats_p99_ms and list_p99_ms are what GET .../stats and a page of messages take over HTTP while a\n"
+            "daemon applies served_per_second.\n",
     .options = bench_events_options,
     .run = bench_events_run,
 };
