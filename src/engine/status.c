@@ -104,7 +104,7 @@ static bool word_of(const char *const *names, size_t count, struct str name, siz
     return false;
 }
 
-enum err status_configure(struct op *op, struct str move, struct str word)
+static enum err read_move(struct op *op, struct str move, struct str word, uint8_t **ret_at, uint8_t *ret_value)
 {
     struct str rest = move;
     struct str from_name = str_cut(&rest, '.');
@@ -118,7 +118,22 @@ enum err status_configure(struct op *op, struct str move, struct str word)
     if (!word_of(switch_names, sizeof switch_names / sizeof *switch_names, word, &value))
         return fail(op, ERR_INVALID, "[status] %.*s: '%.*s' is none of never, email, letter, always", STR(move),
                     STR(word));
-    status_override[from][to] = (uint8_t)(value + 1);
+    *ret_at = &status_override[from][to];
+    *ret_value = (uint8_t)(value + 1);
+    return OK;
+}
+
+enum err status_check(struct op *op, struct str move, struct str word)
+{
+    uint8_t *at, value;
+    return read_move(op, move, word, &at, &value);
+}
+
+enum err status_configure(struct op *op, struct str move, struct str word)
+{
+    uint8_t *at, value;
+    TRY(read_move(op, move, word, &at, &value));
+    *at = value;
     return OK;
 }
 

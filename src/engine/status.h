@@ -51,9 +51,12 @@ enum status_switch { SWITCH_NEVER, SWITCH_EMAIL, SWITCH_LETTER, SWITCH_ALWAYS };
 /* The answer of the table for a message of this channel. */
 enum status_answer status_may_move(enum status from, enum status to, enum channel channel);
 
-/* Narrows or reopens one move that the table knows ("delivered.permanent-failure" = "never"); once, before the store
- * opens. ERR_INVALID for a move outside the table or an unknown word, with a sentence naming it. */
+/* Narrows or reopens one move that the table knows ("delivered.permanent-failure" = "never"): before the store opens,
+ * later in the writer. ERR_INVALID for a move outside the table or an unknown word, with a sentence naming it. */
 enum err status_configure(struct op *op, struct str move, struct str word);
+
+/* The same without doing it. */
+enum err status_check(struct op *op, struct str move, struct str word);
 
 /* Back to the built-in table. */
 void status_configure_none(void);

@@ -3,14 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cidr.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "engine/source_signal.h"
 #include "engine/status.h"
-#include "main/body.h"
 #include "main/declared.h"
 #include "main/inbox_taker.h"
 #include "main/keeper.h"
+#include "main/lists.h"
 #include "main/settings.h"
 #include "main/settle.h"
 #include "net/http_server.h"
@@ -21,15 +21,13 @@
 #include "serve/metrics.h"
 #include "store/store_tenant.h"
 
-#define DAEMON_MEMORY_MAX  (64u << 20) /* texts that live as long as the daemon */
-#define NETWORKS_BYTES_MAX (8u << 20)
+#define DAEMON_MEMORY_MAX (64u << 20) /* texts that live as long as the daemon */
 
 struct daemon {
     struct op op; /* its arena: what lives as long as the daemon */
     const struct conf *conf;
     struct str database;
-    struct agent_list *agents;
-    struct cidr_list *networks, *reachable;
+    struct lists *lists;
     struct store *store;
     struct loop *http_loop, *relay_loop;
     struct http_client *client;
@@ -43,44 +41,13 @@ struct daemon {
 
 /* --- what the configuration names ------------------------------------------ */
 
-static enum err read_lists(struct op *op, const struct conf *conf, struct agent_list **ret_agents,
-                           struct cidr_list **ret_networks)
-{
-    struct str path = conf_text(conf, "classify", "scanners"), text = { 0 };
-    if (str_given(path))
-        TRY(read_whole(op, arena_str(op->arena, path).p, AGENT_LIST_BYTES_MAX, &text));
-    TRY(agent_list_new(op, text, ret_agents));
-    path = conf_text(conf, "classify", "networks");
-    text = S("");
-    enum err err = OK;
-    if (str_given(path))
-        err = read_whole(op, arena_str(op->arena, path).p, NETWORKS_BYTES_MAX, &text);
-    if (err == OK)
-        err = cidr_list_new(op, text, ret_networks);
-    if (err != OK)
-        agent_list_free(*ret_agents);
-    return err;
-}
-
-/* Private networks that sources may point into; with --dev all of them. */
-static enum err read_reachable(struct op *op, const struct conf *conf, struct cidr_list **ret)
-{
-    bool dev = conf_bool(conf, "server", "dev");
-    if (cidr_list_new(op, dev ? S("0.0.0.0/0, ::/0") : conf_text(conf, "sources", "allow"), ret) == OK)
-        return OK;
-    char sentence[OP_ERROR_BYTES_MAX];
-    memcpy(sentence, op->error, sizeof sentence);
-    return fail(op, ERR_INVALID, "[sources] allow: %s", sentence);
-}
-
-static enum err configure_status(struct op *op, const struct conf *conf)
+static enum err each_status(struct op *op, const struct conf *conf,
+                            enum err (*fn)(struct op *op, struct str move, struct str word))
 {
     const struct conf_value *values;
     size_t count = conf_values(conf, &values);
-    status_configure_none();
     for (size_t i = 0; i < count; i++)
-        if (strcmp(values[i].section->name, "status") == 0 &&
-            status_configure(op, values[i].word, values[i].text) != OK) {
+        if (strcmp(values[i].section->name, "status") == 0 && fn(op, values[i].word, values[i].text) != OK) {
             char sentence[OP_ERROR_BYTES_MAX];
             memcpy(sentence, op->error, sizeof sentence);
             return fail(op, ERR_INVALID, "[status] line %d: %s", values[i].line, sentence);
@@ -88,18 +55,20 @@ static enum err configure_status(struct op *op, const struct conf *conf)
     return OK;
 }
 
+static enum err configure_status(struct op *op, const struct conf *conf)
+{
+    status_configure_none();
+    return each_status(op, conf, status_configure);
+}
+
 enum err daemon_check(struct op *op, const struct conf *conf)
 {
-    struct agent_list *agents;
-    struct cidr_list *networks, *reachable;
+    struct lists *lists;
     TRY(settings_check(op, conf));
     TRY(declared_check(op, conf));
-    TRY(configure_status(op, conf));
-    TRY(read_reachable(op, conf, &reachable));
-    cidr_list_free(reachable);
-    TRY(read_lists(op, conf, &agents, &networks));
-    agent_list_free(agents);
-    cidr_list_free(networks);
+    TRY(each_status(op, conf, status_check));
+    TRY(lists_read(op, conf, conf_bool(conf, "server", "dev"), &lists));
+    lists_free(lists);
     return OK;
 }
 
@@ -163,7 +132,7 @@ static void start_relay(struct daemon *daemon, bool dev)
 {
     daemon->relay_loop = loop_start("relay");
     struct http_client_config client = {
-        .allow = daemon->reachable,
+        .allow = daemon->lists->reachable,
         .allow_loopback = dev,
         .user_agent = "posthouse/" POSTHOUSE_VERSION,
     };
@@ -174,8 +143,8 @@ static void start_relay(struct daemon *daemon, bool dev)
         .loop = daemon->relay_loop,
         .client = daemon->client,
         .node = "local", /* one process at a time holds a SQLite store */
-        .agents = daemon->agents,
-        .networks = daemon->networks,
+        .agents = daemon->lists->agents,
+        .networks = daemon->lists->networks,
     };
     daemon->poller = poller_start(&poller);
     daemon->api.config.certs = cert_fetch_certs(daemon->certs);
@@ -213,17 +182,16 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
 {
     bool dev = conf_bool(daemon->conf, "server", "dev");
     TRY(configure_status(op, daemon->conf));
-    TRY(read_lists(op, daemon->conf, &daemon->agents, &daemon->networks));
-    TRY(read_reachable(op, daemon->conf, &daemon->reachable));
+    TRY(lists_read(op, daemon->conf, dev, &daemon->lists));
     TRY(open_store(op, daemon));
     daemon->api.config = (struct api_config){
         .store = daemon->store,
         .tokens = tokens_new(),
         .database = daemon->database.p,
         .dev = dev,
-        .agents = daemon->agents,
-        .networks = daemon->networks,
-        .reachable = daemon->reachable,
+        .agents = daemon->lists->agents,
+        .networks = daemon->lists->networks,
+        .reachable = daemon->lists->reachable,
     };
     TRY(store_read(op, daemon->store, load_tokens, daemon));
     api_open(&daemon->api, op->now_us);
@@ -262,7 +230,7 @@ static bool same_value(const struct conf_value *a, const struct conf_value *b)
 /* Says which changed values wait for the next start. */
 static void tell_unchanged(const struct conf *before, const struct conf *now)
 {
-    static const char *const fixed[] = { "server", "database", "classify", "sources", NULL };
+    static const char *const fixed[] = { "server", "database", NULL };
     for (const struct conf_section *section = conf_schema(now); section->name; section++)
         for (const char *const *name = fixed; *name; name++) {
             if (strcmp(section->name, *name) != 0)
@@ -275,11 +243,39 @@ static void tell_unchanged(const struct conf *before, const struct conf *now)
         }
 }
 
+/* In the writer, the only thread that asks the table. */
+static enum err apply_status(struct op *op, struct tx *tx, void *arg)
+{
+    (void)tx;
+    return configure_status(op, ((struct applied *)arg)->conf);
+}
+
+static void show_lists(struct daemon *daemon, struct lists *lists)
+{
+    atomic_store(&daemon->api.config.agents, lists->agents);
+    atomic_store(&daemon->api.config.networks, lists->networks);
+    atomic_store(&daemon->api.config.reachable, lists->reachable);
+    http_client_allow(daemon->client, lists->reachable);
+    poller_lists(daemon->poller, lists->agents, lists->networks);
+    lists_replace(&daemon->lists, lists, clock_mono_us());
+}
+
 enum err daemon_reload(struct op *op, struct daemon *daemon, const struct conf *conf)
 {
+    struct applied applied = { daemon, conf };
+    struct lists *lists;
     TRY(settings_check(op, conf));
     TRY(declared_check(op, conf));
-    TRY(declare(op, daemon, conf));
+    TRY(each_status(op, conf, status_check));
+    TRY(lists_read(op, conf, daemon->api.config.dev, &lists));
+    enum err err = declare(op, daemon, conf);
+    if (err == OK)
+        err = settle(op, apply_status, &applied);
+    if (err != OK) {
+        lists_free(lists);
+        return err;
+    }
+    show_lists(daemon, lists);
     source_signal();
     tell_unchanged(daemon->conf, conf);
     daemon->conf = conf;
@@ -319,12 +315,7 @@ void daemon_stop(struct daemon *daemon)
     api_close(&daemon->api);
     if (daemon->api.config.tokens)
         tokens_free(daemon->api.config.tokens);
-    if (daemon->agents)
-        agent_list_free(daemon->agents);
-    if (daemon->networks)
-        cidr_list_free(daemon->networks);
-    if (daemon->reachable)
-        cidr_list_free(daemon->reachable);
+    lists_free(daemon->lists);
     arena_free(daemon->op.arena);
     free(daemon);
 }

@@ -538,6 +538,23 @@ struct http_client *http_client_open(struct loop *loop, const struct http_client
     return client;
 }
 
+struct allow {
+    struct http_client *client;
+    const struct cidr_list *list;
+};
+
+static void take_allow(void *data)
+{
+    const struct allow *allow = data;
+    allow->client->config.allow = allow->list;
+}
+
+void http_client_allow(struct http_client *client, const struct cidr_list *allow)
+{
+    struct allow taken = { client, allow };
+    loop_call(client->loop, take_allow, &taken);
+}
+
 static void client_end_if_done(struct http_client *client)
 {
     if (!client->closed || client->sockets || client->first || client->multi)

@@ -77,6 +77,10 @@ struct fetch {
 /* Any thread but the loop's. */
 struct http_client *http_client_open(struct loop *loop, const struct http_client_config *config);
 
+/* Another list of internal networks that may be reached; the former one is not read any more when this returns. Any
+ * thread but the loop's. */
+void http_client_allow(struct http_client *client, const struct cidr_list *allow);
+
 /* Cancels what is under way (their done is called) and frees the client. Any thread but the loop's. */
 void http_client_close(struct http_client *client);
 

@@ -234,6 +234,25 @@ struct poller *poller_start(const struct poller_config *config)
     return poller;
 }
 
+struct shown {
+    struct poller *poller;
+    const struct agent_list *agents;
+    const struct cidr_list *networks;
+};
+
+static void show(void *data)
+{
+    const struct shown *shown = data;
+    shown->poller->config.agents = shown->agents;
+    shown->poller->config.networks = shown->networks;
+}
+
+void poller_lists(struct poller *poller, const struct agent_list *agents, const struct cidr_list *networks)
+{
+    struct shown shown = { poller, agents, networks };
+    loop_call(poller->config.loop, show, &shown);
+}
+
 static void end(void *data)
 {
     struct poller *poller = data;

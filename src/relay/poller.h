@@ -40,5 +40,8 @@ struct poller_config {
 /* Starts reading. Everything the config names outlives the poller. */
 struct poller *poller_start(const struct poller_config *config);
 
+/* Other lists; the former ones are not read any more when this returns. Any thread but the loop's. */
+void poller_lists(struct poller *poller, const struct agent_list *agents, const struct cidr_list *networks);
+
 /* Asks for no further page, lets the pages in hand be committed, gives the leases back, and frees the poller. */
 void poller_stop(struct poller *poller);

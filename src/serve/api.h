@@ -25,11 +25,11 @@ struct api_config {
     struct tokens *tokens;
     bool dev;             /* no token needed on loopback, signatures without key accepted */
     const char *database; /* "sqlite:/var/lib/posthouse", for the overview */
-    /* Webhooks and sources; each may be NULL. */
-    struct sns_certs *certs;           /* certificates of SNS; NULL: only those given as signing_key are believed */
-    const struct agent_list *agents;   /* known scanners */
-    const struct cidr_list *networks;  /* networks of machines */
-    const struct cidr_list *reachable; /* private networks that sources may point into */
+    /* Webhooks and sources; each may be NULL. A reload shows new lists and keeps the former ones for a while. */
+    struct sns_certs *certs; /* certificates of SNS; NULL: only those given as signing_key are believed */
+    _Atomic(const struct agent_list *) agents;   /* known scanners */
+    _Atomic(const struct cidr_list *) networks;  /* networks of machines */
+    _Atomic(const struct cidr_list *) reachable; /* private networks that sources may point into */
 };
 
 struct api {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { cli, Daemon, folder, program, startDaemon, until } from './lib/daemon.mjs'
+import { mailgun, now, post } from './lib/webhooks.mjs'
 
 test('one line says that the daemon answers, and nothing else is on stdout', async () => {
   const daemon = await startDaemon()
@@ -141,6 +142,58 @@ test('tenants of the file are applied at start and on SIGHUP, what the API made 
   daemon.signal('SIGHUP')
   await daemon.logged(/configuration not taken over.*Nowhere\/Land/)
   assert.equal((await tenant('t-1')).timezone, 'Europe/Paris')
+  assert.equal(await daemon.stop(), 0)
+})
+
+test('lists of scanners and networks, status moves and reachable networks of the file are taken over on SIGHUP', async () => {
+  const daemon = await startDaemon({ dev: false, data: folder(), config: '' })
+  await daemon.stop()
+  daemon.token = cli(['token', 'create', 'n', '--scope', 'admin,read,write', '--data', daemon.data]).stdout.trim()
+  await daemon.start()
+  await daemon.put('/v1/tenants/t', {})
+  await daemon.put('/v1/mailings/m', { tenant: 't' })
+  await daemon.put('/v1/sources/in', { type: 'mailgun', tenant: 't', signing_key: 'k' })
+  const names = ['a', 'b', 'c', 'd', 'e']
+  await daemon.bulk('/v1/mailings/m/messages', names.map((name) => ({ id: name, recipient: `${name}@x.org`, provider_message_id: `${name}@mg` })))
+  const opened = async (name, agent, ip) => {
+    const message = { headers: { 'message-id': `${name}@mg` } }
+    const event = { event: 'opened', id: name, timestamp: now() - 5, recipient: `${name}@x.org`, ip, message, 'client-info': { 'user-agent': agent } }
+    assert.equal((await post(daemon, 'in', mailgun('k', event))).status, 200)
+  }
+  const figures = async () => {
+    const { opened_human, opened_machine } = (await daemon.get('/v1/mailings/m/stats')).body
+    return [opened_human, opened_machine]
+  }
+  const bounced = async (id) => {
+    assert.equal((await daemon.patch(`/v1/messages/${id}`, { status: 'delivered' })).status, 200)
+    return (await daemon.patch(`/v1/messages/${id}`, { status: 'permanent-failure' })).status
+  }
+  const reach = async () => (await daemon.put('/v1/sources/mg', { type: 'mailgun', domain: 'mg.x.org', api_key: 'k', base_url: 'http://10.1.2.3:1' })).status
+  await opened('a', 'Quietreader/1.0', '198.51.100.7')
+  assert.deepEqual([await figures(), await bounced('a'), await reach()], [[1, 0], 200, 422])
+
+  const text = '[classify]\nscanners = scanners.txt\nnetworks = networks.txt\n[status]\ndelivered.permanent-failure = never\n[sources]\nallow = 10.0.0.0/8\n'
+  writeFileSync(join(daemon.folder, 'scanners.txt'), 'quietreader\n')
+  writeFileSync(join(daemon.folder, 'networks.txt'), '198.51.100.0/24\n')
+  daemon.configure(text)
+  daemon.signal('SIGHUP')
+  await daemon.logged(/configuration read again/)
+  assert.doesNotMatch(daemon.stderr, /takes effect at the next start/)
+  await opened('b', 'Quietreader/1.0', '203.0.113.7')
+  await opened('c', 'Firefox/140.0', '198.51.100.7')
+  await opened('d', 'Firefox/140.0', '203.0.113.7')
+  assert.deepEqual([await figures(), await bounced('b'), await reach()], [[2, 2], 409, 200])
+
+  // A mistake in any of them, and all stays as it was.
+  for (const [good, bad] of [['never', 'sometimes'], ['10.0.0.0/8', '10.0.0.0/80'], ['networks.txt', 'nowhere.txt']]) {
+    const before = daemon.stderr.length
+    daemon.configure(text.replace(good, bad))
+    daemon.signal('SIGHUP')
+    await until(() => /configuration not taken over.*\n/.test(daemon.stderr.slice(before)))
+    assert.ok(daemon.stderr.slice(before).includes(bad), daemon.stderr.slice(before))
+  }
+  await opened('e', 'Quietreader/1.0', '203.0.113.7')
+  assert.deepEqual([await figures(), await bounced('c'), await reach()], [[2, 3], 409, 200])
   assert.equal(await daemon.stop(), 0)
 })
 
