@@ -8,16 +8,20 @@
  *
  * A lane may have work and still not be ready, because its own page is under
  * way or being kept. The other live lane takes such a turn at no charge; a
- * recheck or backfill does not, as it would slow the very page waited for.
+ * recheck or backfill does not, as it would slow the very page waited for. A
+ * backfill gets one page in twelve and no more while a live lane has work.
  */
 #pragma once
 
 #include "engine/lanes.h"
 
+#define TURNS_PER_BACKFILL 11 /* pages of others between two of a backfill, while a live lane has work */
+
 struct turns {
     int64_t pass[LANE_COUNT];
     int64_t level;             /* pass of the newest turn: lanes that come back start here */
     bool had_work[LANE_COUNT]; /* at the last turn */
+    int since_backfill;        /* pages of others since its last one */
 };
 
 void turns_init(struct turns *turns);

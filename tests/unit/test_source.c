@@ -142,6 +142,63 @@ TEST(source, two_hundred_thousand_opens_starve_neither_bounces_nor_a_backfill)
     world_done();
 }
 
+/* How long it takes until everything visible of a class was read. */
+static int64_t time_to_read(bool is_open, int64_t from_us)
+{
+    while (world.now_us < NOW0 + HOUR) {
+        bool is_read = true;
+        for (int i = first_at(from_us); i < world.item_count && is_read; i++)
+            is_read = world.items[i].is_open != is_open || world.items[i].seen;
+        if (is_read)
+            break;
+        step(INT64_MAX - 1);
+    }
+    return world.now_us - NOW0;
+}
+
+TEST(source, bounces_of_the_same_minutes_are_read_within_half_a_minute_while_a_hundred_thousand_opens_wait)
+{
+    world_begin(NOW0 - 2 * HOUR);
+    add_many(100000, NOW0 - 30 * MIN, NOW0 - 2 * MIN, true);
+    add_many(4000, NOW0 - 30 * MIN, NOW0 - 2 * MIN, false);
+    world_sort();
+    int64_t others_us = time_to_read(false, NOW0 - HOUR);
+    int waiting = 0;
+    for (int i = 0; i < world.item_count; i++)
+        waiting += world.items[i].is_open && !world.items[i].seen;
+    print_message("4000 others read after %.1f s of simulated time, %d opens still wait\n", (double)others_us / 1e6,
+                  waiting);
+    YES(others_us <= 30 * SEC);
+    YES(waiting > 50000);
+    world_done();
+}
+
+/* The live lanes have 330 pages to read; a month of a former mailing may be asked for beside them. */
+static int64_t time_of_live_lanes(bool with_backfill)
+{
+    world_begin(NOW0 - 2 * HOUR);
+    add_many(90000, NOW0 - HOUR, NOW0 - 5 * MIN, true);
+    add_many(9000, NOW0 - HOUR, NOW0 - 5 * MIN, false);
+    add_many(40000, NOW0 - 32 * DAY, NOW0 - 2 * DAY, true);
+    world_sort();
+    if (with_backfill) {
+        world.lanes[LANE_BACKFILL].window_begin_us = world.lanes[LANE_BACKFILL].position_us = NOW0 - 32 * DAY;
+        world.lanes[LANE_BACKFILL].window_end_us = NOW0 - 2 * DAY;
+        crash();
+    }
+    int64_t others_us = time_to_read(false, NOW0 - HOUR), opens_us = time_to_read(true, NOW0 - HOUR);
+    world_done();
+    return opens_us > others_us ? opens_us : others_us;
+}
+
+TEST(source, a_backfill_of_a_month_delays_the_live_lanes_by_at_most_a_tenth)
+{
+    int64_t alone_us = time_of_live_lanes(false), beside_us = time_of_live_lanes(true);
+    print_message("live lanes: %.1f s alone, %.1f s beside a backfill, ratio %.3f\n", (double)alone_us / 1e6,
+                  (double)beside_us / 1e6, (double)beside_us / (double)alone_us);
+    YES(beside_us * 10 <= alone_us * 11);
+}
+
 TEST(source, fetches_one_page_ahead_but_keeps_pages_in_order)
 {
     world_begin(NOW0 - 2 * HOUR);

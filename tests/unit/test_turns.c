@@ -35,6 +35,22 @@ TEST(turns, a_lane_without_work_gives_its_turns_away)
     EQ(got[LANE_OTHERS], 4);
 }
 
+TEST(turns, a_backfill_gets_one_page_in_twelve_whichever_live_lane_has_work)
+{
+    struct turns turns;
+    int got[LANE_COUNT + 1];
+    turns_init(&turns);
+    count(&turns, (const bool[LANE_COUNT]){ true, true, false, true }, 1200, got);
+    EQ(got[LANE_BACKFILL], 100);
+    YES(got[LANE_OTHERS] >= 366 && got[LANE_OTHERS] <= 368);
+    turns_init(&turns);
+    count(&turns, (const bool[LANE_COUNT]){ true, false, false, true }, 1200, got);
+    EQ(got[LANE_BACKFILL], 100);
+    turns_init(&turns);
+    count(&turns, (const bool[LANE_COUNT]){ false, false, true, true }, 1200, got);
+    EQ(got[LANE_BACKFILL], 400); /* nobody is waiting for a figure */
+}
+
 TEST(turns, nobody_saves_up_turns_while_idle)
 {
     struct turns turns;
