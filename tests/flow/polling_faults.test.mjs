@@ -1,10 +1,11 @@
 // A provider that fails in every way it can: nothing stalls, nothing is lost, and the source says what happens.
-import { describe, test } from 'node:test'
+import http from 'node:http'
+import { after, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { until } from './lib/daemon.mjs'
 import { startReading, timing } from './lib/reading.mjs'
 
-const later = (reading, changes) => startReading({ polled: false, ...reading, sim: { recipients: 500, ...changes } })
+const later = ({ sim, ...reading } = {}) => startReading({ polled: false, ...reading, sim: { recipients: 500, ...sim } })
 const instant = (ago_ms) => new Date(Date.now() - ago_ms).toISOString()
 
 describe('faults of the provider', { concurrency: 6 }, () => {
@@ -86,6 +87,87 @@ describe('faults of the provider', { concurrency: 6 }, () => {
     await reading.settled() // the next try would have been in five minutes
     assert.equal(await reading.warning('credentials_refused'), undefined)
   })
+})
+
+// Events a day old, each of a millisecond of its own, and one of an opening that nobody else shares.
+async function loneOpening(sim) {
+  const { items } = (await sim.get(`/v3/${sim.domain}/events?event=opened&limit=300&ascending=yes&begin=${Date.now() / 1000 - 30 * 3600}`)).body
+  const good = items.filter(({ timestamp, recipient }) => timestamp && recipient)
+  const ms = ({ timestamp }) => Math.floor(Number(timestamp) * 1000)
+  const alone = (item) => good.every((other) => other === item || (other.recipient !== item.recipient && ms(other) !== ms(item)))
+  return good.slice(10, -10).find(alone)
+}
+
+test('a body cut at one item is isolated to a millisecond, and a recheck closes the hole when the provider heals', async () => {
+  const sent = Date.now() - 26 * 3_600_000
+  const reading = await startReading({
+    sim: { recipients: 500, 'compress-time': 1, 'sent-ago': '26h' },
+    source: { timing: { ...timing, recheck: ['1s', '2s'] } },
+    sent_at: new Date(sent).toISOString(),
+    polled: false,
+  })
+  // Sources of a tenant whose newest mailing is a day old are looked at less often.
+  await reading.good(reading.daemon.put('/v1/mailings/m-2', { tenant: 't', sent_at: new Date().toISOString() }))
+  const { timestamp } = await loneOpening(reading.sim)
+  const at = Math.floor(Number(timestamp) * 1000)
+  await reading.sim.fault({ status: 'poison', at: new Date(at).toISOString(), count: 100_000 })
+  await reading.put()
+
+  // Everything is read but the one opening; the hole has its place, its size and its warning.
+  const truth = (await reading.sim.truth()).stats
+  const expected = { ...truth, opened: truth.opened - 1, open_rate: Number(((truth.opened - 1) / truth.messages).toFixed(4)) }
+  const counted = ({ opened_human, opened_machine, ...figures }) => ({ ...figures, opens: opened_human + opened_machine })
+  const wanted = counted({ ...expected, first_event_at: Date.parse(truth.first_event_at), last_event_at: Date.parse(truth.last_event_at) })
+  const found = async () => {
+    const stats = await reading.stats()
+    return counted({ ...stats, first_event_at: Date.parse(stats.first_event_at), last_event_at: Date.parse(stats.last_event_at) })
+  }
+  await until(async () => (await reading.warning('unread_gap')) && (await found()).opened === expected.opened && (await found()).delivered === truth.delivered, 60_000)
+  const now = await found()
+  assert.ok(now.opens >= wanted.opens - 2 && now.opens < wanted.opens, JSON.stringify([now, wanted]))
+  assert.deepEqual({ ...now, opens: 0 }, { ...wanted, opens: 0 })
+  const holes = (await reading.source()).coverage.filter(({ passes }) => passes === 0)
+  assert.equal(holes.length, 1, JSON.stringify(holes))
+  assert.ok(Date.parse(holes[0].begin) <= at && Date.parse(holes[0].end) >= at && Date.parse(holes[0].end) - Date.parse(holes[0].begin) <= 1, JSON.stringify(holes))
+  await reading.checked()
+
+  await reading.sim.healthy()
+  await reading.settled()
+  assert.equal(await reading.warning('unread_gap'), undefined)
+  assert.deepEqual((await reading.source()).coverage.filter(({ passes, settled }) => passes === 0 && !settled), [])
+  assert.ok((await reading.lane('recheck')).results.applied >= 1)
+  await reading.checked()
+})
+
+// The provider behind a clock of our choosing.
+const doors = []
+after(() => doors.forEach((door) => door.close()))
+async function withClock(sim) {
+  const clock = { behind_ms: 0 }
+  const door = http.createServer(async (request, response) => {
+    const answer = await fetch(sim.url + request.url, { headers: { authorization: request.headers.authorization } })
+    response.setHeader('date', new Date(Date.now() - clock.behind_ms).toUTCString())
+    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text())
+  })
+  await new Promise((done) => door.listen(0, '127.0.0.1', done))
+  doors.push(door)
+  return Object.assign(clock, { url: `http://127.0.0.1:${door.address().port}` })
+}
+
+test('a clock far from the provider\'s is warned about, nothing is read ahead of it, and the warning goes by itself', async () => {
+  const reading = await later({ sent_at: instant(20 * 60_000), sim: { 'sent-ago': '20m' } })
+  const clock = await withClock(reading.sim)
+  clock.behind_ms = 300_000
+  await reading.put({ base_url: clock.url })
+  const warning = await until(() => reading.warning('clock_skew'), 10_000)
+  assert.match(warning.detail, /our clock is (299|300|301) s ahead of the provider's/)
+  const { lanes } = await reading.source()
+  for (const { lane, fetched_through } of lanes)
+    if (lane === 'opens' || lane === 'others') assert.ok(fetched_through === null || Date.parse(fetched_through) <= Date.now() - 298_000, `${lane} ${fetched_through}`)
+  clock.behind_ms = 0
+  await until(async () => !(await reading.warning('clock_skew')), 20_000)
+  await reading.settled()
+  await reading.checked()
 })
 
 describe('what a source warns about', { concurrency: 4 }, () => {
