@@ -13,8 +13,10 @@
 #define TOUCHED_MAX  8192 /* changed ones after which a group is committed: 32 MiB */
 #define CHAINS       8192 /* a power of two */
 #define SLAB_BLOCKS  64
-#define OWED_MAX     2048 /* blocks whose newest bytes stand only in the log: 8 MiB */
-#define CHANGED_MAX  192  /* records of a block, rounded up to words */
+#define OWED_MAX     2048              /* blocks whose newest bytes stand only in the log: 8 MiB */
+#define CHANGED_MAX  192               /* records of a block, rounded up to words */
+#define WANTS_MAX    4096              /* blocks read by one statement */
+#define NUMBER_MASK  (UINT64_MAX >> 8) /* of a key: the rest is the kind */
 
 extern const struct schema_step block_step;
 extern const struct family block_family;
@@ -47,6 +49,13 @@ BLOCK_SQL(delivery, "block_message_delivery");
 BLOCK_SQL(engagement, "block_message_engagement");
 BLOCK_SQL(member, "block_member");
 
+/* Many blocks of every kind at once. */
+#define WANTED(kind, table, numbers) "SELECT " kind "::bigint, no, data FROM " table " WHERE no = ANY (" numbers ")"
+SQL_ONLY_POSTGRES(blocks_wanted, WANTED("0", "block_message_fixed", "?1") " UNION ALL " WANTED(
+                                     "1", "block_message_delivery",
+                                     "?2") " UNION ALL " WANTED("2", "block_message_engagement",
+                                                                "?3") " UNION ALL " WANTED("3", "block_member", "?4"));
+
 static const struct kind {
     size_t record_bytes;
     uint64_t per_block;
@@ -76,6 +85,20 @@ struct block {
     _Alignas(8) uint8_t data[BLOCK_BYTES];
 };
 
+/* Keys of blocks to be read together. */
+struct wants {
+    uint64_t *keys;
+    int64_t *numbers;
+    size_t count;
+};
+
+/* How far the log goes, as far as this node knows. */
+struct log {
+    int64_t settled; /* its first row; everything before is in the blocks */
+    int64_t newest;
+    int64_t bytes; /* behind the first */
+};
+
 /* Blocks in RAM on the writer's side. What is clean equals the newest commit. */
 struct blocks {
     struct block *chains[CHAINS];
@@ -89,12 +112,12 @@ struct blocks {
     struct block **order;            /* scratch of the flush */
     size_t order_room;
     size_t owed_count;
-    int64_t log_bytes;      /* of the log as this transaction leaves it */
-    int64_t log_bytes_kept; /* as the newest commit left it */
-    bool whole;             /* rows were erased: this transaction settles whatever it costs */
-    bool settled;           /* this transaction wrote every owed block */
-    bool reload;            /* a rollback took owed blocks from RAM: read the log before the next use */
-    struct buf row;
+    struct log log, log_kept; /* as this transaction and the newest commit leave it */
+    bool whole;               /* rows were erased: this transaction settles whatever it costs */
+    bool settled;             /* this transaction wrote every owed block */
+    bool reload;              /* a rollback took owed blocks from RAM: read the log before the next use */
+    struct buf row, entries;
+    struct wants wants;
 };
 
 /* One block per kind, and the log over it, for snapshots. */
@@ -166,6 +189,9 @@ static void blocks_close(void *state)
     free(blocks->all);
     free(blocks->order);
     buf_done(&blocks->row);
+    buf_done(&blocks->entries);
+    free(blocks->wants.keys);
+    free(blocks->wants.numbers);
     free(blocks);
 }
 
@@ -209,24 +235,30 @@ static void block_forget(struct blocks *blocks, struct block *block)
     blocks->used--;
 }
 
+/* A block that is not in RAM yet, its bytes not filled. */
+static struct block *block_adopt(struct blocks *blocks, uint64_t key, bool stored)
+{
+    struct block *block = blocks->free;
+    blocks->free = block->chain;
+    block->key = key;
+    block->in_touched = block->dirty = block->owed = block->logged = false;
+    memset(block->changed, 0, sizeof block->changed);
+    block->stored = stored;
+    struct block **chain = &blocks->chains[chain_of(key)];
+    block->chain = *chain;
+    *chain = block;
+    blocks->used++;
+    return block;
+}
+
 static enum err block_load(struct op *op, struct tx *tx, struct blocks *blocks, enum block_kind kind, uint64_t block_no,
                            struct block **ret_block)
 {
     if (!blocks->free)
         blocks_grow(blocks);
-    struct block *block = blocks->free;
     bool stored;
-    TRY(read_row(op, tx, kind, block_no, block->data, &stored));
-    blocks->free = block->chain;
-    block->key = key_of(kind, block_no);
-    block->in_touched = block->dirty = block->owed = block->logged = false;
-    memset(block->changed, 0, sizeof block->changed);
-    block->stored = stored;
-    struct block **chain = &blocks->chains[chain_of(block->key)];
-    block->chain = *chain;
-    *chain = block;
-    blocks->used++;
-    *ret_block = block;
+    TRY(read_row(op, tx, kind, block_no, blocks->free->data, &stored)); /* fails: it stays free */
+    *ret_block = block_adopt(blocks, key_of(kind, block_no), stored);
     return OK;
 }
 
@@ -235,33 +267,180 @@ static void *record_in(uint8_t *data, enum block_kind kind, uint64_t no)
     return data + no % kinds[kind].per_block * kinds[kind].record_bytes;
 }
 
+/* --- many blocks at once --- */
+
+static void wants_clear(struct blocks *blocks)
+{
+    struct wants *wants = &blocks->wants;
+    wants->count = 0;
+    if (wants->keys)
+        return;
+    wants->keys = malloc(WANTS_MAX * sizeof *wants->keys);
+    wants->numbers = malloc(WANTS_MAX * sizeof *wants->numbers);
+    if (!wants->keys || !wants->numbers)
+        abort();
+}
+
+/* One that is not wanted for lack of room is read when it is used. */
+static void want(struct blocks *blocks, uint64_t key)
+{
+    struct wants *wants = &blocks->wants;
+    bool again = wants->count > 0 && wants->keys[wants->count - 1] == key;
+    if (!again && wants->count < WANTS_MAX && !block_find(blocks, key))
+        wants->keys[wants->count++] = key;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Sorts the keys, each once. */
+static void wants_sort(struct wants *wants)
+{
+    size_t n = 0;
+    qsort(wants->keys, wants->count, sizeof *wants->keys, by_number);
+    for (size_t i = 0; i < wants->count; i++)
+        if (i == 0 || wants->keys[i] != wants->keys[i - 1])
+            wants->keys[n++] = wants->keys[i];
+    wants->count = n;
+}
+
+static void wants_bind(struct stmt *stmt, struct wants *wants)
+{
+    size_t i = 0;
+    for (int kind = 0; kind < BLOCK_KINDS; kind++) {
+        size_t from = i;
+        for (; i < wants->count && wants->keys[i] >> 56 == (uint64_t)kind; i++)
+            wants->numbers[i] = (int64_t)(wants->keys[i] & NUMBER_MASK);
+        bind_ints(stmt, kind + 1, wants->numbers + from, i - from);
+    }
+}
+
+/* Reads them; those without a row are zeros. */
+static enum err wants_load(struct op *op, struct tx *tx, struct blocks *blocks)
+{
+    struct wants *wants = &blocks->wants;
+    struct stmt *stmt;
+    bool found = true;
+    if (wants->count == 0)
+        return OK;
+    wants_sort(wants);
+    TRY(tx_stmt(op, tx, &blocks_wanted, &stmt));
+    wants_bind(stmt, wants);
+    while (found) {
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            break;
+        if (!blocks->free)
+            blocks_grow(blocks);
+        TRY(copy_row(op, stmt, 2, blocks->free->data));
+        block_adopt(blocks, key_of((enum block_kind)col_int(stmt, 0), (uint64_t)col_int(stmt, 1)), true);
+    }
+    for (size_t i = 0; i < wants->count; i++) {
+        if (block_find(blocks, wants->keys[i]))
+            continue;
+        if (!blocks->free)
+            blocks_grow(blocks);
+        memset(blocks->free->data, 0, BLOCK_BYTES);
+        block_adopt(blocks, wants->keys[i], false);
+    }
+    return OK;
+}
+
+/* --- the log over the cache --- */
+
 struct reload {
     struct tx *tx;
     struct blocks *blocks;
 };
 
-static enum err entry_reload(struct op *op, uint64_t key, const void *record, void *arg)
+static uint64_t block_key_of(uint64_t record_key)
+{
+    enum block_kind kind = (enum block_kind)(record_key >> 56);
+    return key_of(kind, (record_key & NUMBER_MASK) / kinds[kind].per_block);
+}
+
+/* Another node settled: what this one owed is in the rows. The blocks that were changed meanwhile are named behind this
+ * entry, unless there was another settling that this node did not see. */
+static enum err entry_settled(struct op *op, int64_t former, int64_t seq, void *arg)
 {
     const struct reload *reload = arg;
-    enum block_kind kind = (enum block_kind)(key >> 56);
-    uint64_t no = key & (UINT64_MAX >> 8);
-    uint64_t block_key = key_of(kind, no / kinds[kind].per_block);
-    struct block *block = block_find(reload->blocks, block_key);
-    if (!block)
-        TRY(block_load(op, reload->tx, reload->blocks, kind, no / kinds[kind].per_block, &block));
-    reload->blocks->owed_count += !block->owed;
-    block->owed = true;
-    memcpy(record_in(block->data, kind, no), record, kinds[kind].record_bytes);
+    struct blocks *blocks = reload->blocks;
+    (void)op;
+    for (size_t i = 0; i < blocks->count; i++) {
+        struct block *block = blocks->all[i];
+        block->owed = false;
+        if (block->key != UINT64_MAX && former != blocks->log.settled)
+            block_forget(blocks, block);
+    }
+    blocks->owed_count = 0;
+    blocks->log.settled = seq;
+    blocks->log.bytes = 0;
     return OK;
 }
 
-/* After a start or a rollback the newest bytes of some blocks stand in the log only: they are owed again. Nothing was
- * changed yet in this transaction. */
+/* Another node wrote the block's row. */
+static enum err entry_whole(struct op *op, uint64_t block_key, void *arg)
+{
+    const struct reload *reload = arg;
+    struct block *block = block_find(reload->blocks, block_key);
+    (void)op;
+    if (block) {
+        reload->blocks->owed_count -= block->owed;
+        block_forget(reload->blocks, block);
+    }
+    return OK;
+}
+
+static enum err entry_want(struct op *op, uint64_t key, const void *record, void *arg)
+{
+    const struct reload *reload = arg;
+    (void)op;
+    (void)record;
+    want(reload->blocks, block_key_of(key));
+    return OK;
+}
+
+static enum err entry_record(struct op *op, uint64_t key, const void *record, void *arg)
+{
+    const struct reload *reload = arg;
+    struct blocks *blocks = reload->blocks;
+    enum block_kind kind = (enum block_kind)(key >> 56);
+    uint64_t no = key & NUMBER_MASK;
+    struct block *block = block_find(blocks, block_key_of(key));
+    if (!block)
+        TRY(block_load(op, reload->tx, blocks, kind, no / kinds[kind].per_block, &block));
+    blocks->owed_count += !block->owed;
+    block->owed = true;
+    memcpy(record_in(block->data, kind, no), record, kinds[kind].record_bytes);
+    blocks->log.bytes += (int64_t)(sizeof key + kinds[kind].record_bytes);
+    return OK;
+}
+
+/* Lays the rows of the log behind `after` over the blocks in RAM. Nothing was changed yet in this transaction. */
+static enum err blocks_read_log(struct op *op, struct tx *tx, struct blocks *blocks, int64_t after)
+{
+    static const struct block_log_visit look = { entry_want, entry_whole, entry_settled };
+    static const struct block_log_visit lay = { .record = entry_record };
+    struct reload reload = { tx, blocks };
+    buf_reset(&blocks->entries);
+    wants_clear(blocks);
+    TRY(block_log_read(op, tx, after, &blocks->entries, &blocks->log.newest));
+    TRY(block_log_each(op, buf_str(&blocks->entries), &look, &reload));
+    if (tx_is_shared(tx))
+        TRY(wants_load(op, tx, blocks));
+    TRY(block_log_each(op, buf_str(&blocks->entries), &lay, &reload));
+    blocks->log_kept = blocks->log;
+    return OK;
+}
+
+/* After a start or a rollback the newest bytes of some blocks stand in the log only: they are owed again. */
 static enum err blocks_reload(struct op *op, struct tx *tx, struct blocks *blocks)
 {
-    struct reload reload = { tx, blocks };
-    int64_t newest;
-    TRY(block_log_each(op, tx, 0, entry_reload, &reload, &newest, &blocks->log_bytes));
+    blocks->log.bytes = 0;
+    TRY(blocks_read_log(op, tx, blocks, blocks->log.settled));
     blocks->reload = false;
     return OK;
 }
@@ -420,6 +599,21 @@ enum err store_block_each(struct op *op, struct tx *tx, enum block_kind kind, ui
     }
 }
 
+enum err store_block_prefetch(struct op *op, struct tx *tx, unsigned kind_bits, const uint64_t *numbers, size_t count)
+{
+    struct blocks *blocks = tx_state(tx, &block_family);
+    if (!tx_is_shared(tx))
+        return OK;
+    if (blocks->reload)
+        TRY(blocks_reload(op, tx, blocks));
+    wants_clear(blocks);
+    for (unsigned kind = 0; kind < BLOCK_KINDS; kind++)
+        for (size_t i = 0; i < count && kind_bits >> kind & 1; i++)
+            if (numbers[i])
+                want(blocks, key_of((enum block_kind)kind, numbers[i] / kinds[kind].per_block));
+    return wants_load(op, tx, blocks);
+}
+
 /* --- deleting --- */
 
 static enum err blocks_settle(struct op *op, struct tx *tx, struct blocks *blocks);
@@ -457,8 +651,8 @@ enum err store_block_delete(struct op *op, struct tx *tx, enum block_kind kind, 
         return OK;
     if (blocks->reload)
         TRY(blocks_reload(op, tx, blocks));
-    TRY(blocks_settle(op, tx, blocks)); /* no entry of the log may outlive the rows it belongs to */
     blocks->whole = true;
+    TRY(blocks_settle(op, tx, blocks)); /* no entry of the log may outlive the rows it belongs to */
     uint64_t first = (from_no + per - 1) / per, end = to_no / per; /* whole blocks */
     if (first > end)                                               /* inside one block */
         return zero_part(op, tx, kind, from_no, to_no);
@@ -487,9 +681,9 @@ static enum err block_write(struct op *op, struct tx *tx, struct block *block)
     const struct kind *kind = &kinds[block->key >> 56];
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, block->stored ? kind->set : kind->add, &stmt));
-    bind_int(stmt, 1, (int64_t)(block->key & (UINT64_MAX >> 8)));
+    bind_int(stmt, 1, (int64_t)(block->key & NUMBER_MASK));
     bind_blob(stmt, 2, block->data, BLOCK_BYTES);
-    TRY(stmt_done(op, stmt));
+    TRY(stmt_later(op, stmt));
     block->stored = true;
     block->dirty = false;
     return OK;
@@ -534,15 +728,30 @@ static size_t collect_behind(struct blocks *blocks)
     return order_sort(blocks, n);
 }
 
+/* Gives up the log: what it held is in the blocks, n of which, in blocks->order, were just written. */
+static enum err log_settle(struct op *op, struct tx *tx, struct blocks *blocks, size_t n)
+{
+    bool shared = tx_is_shared(tx);
+    if (blocks->log.bytes == 0 && !(shared && (n > 0 || blocks->whole)))
+        return OK;
+    int64_t seq = (int64_t)store_seq_next(tx, SEQ_BLOCK_LOG);
+    buf_reset(&blocks->row);
+    block_log_settled(&blocks->row, blocks->whole ? BLOCK_LOG_FORGET : blocks->log.settled, seq);
+    for (size_t i = 0; i < n && shared; i++)
+        block_log_whole(&blocks->row, blocks->order[i]->key);
+    TRY(block_log_erase(op, tx, blocks->log.settled, seq));
+    TRY(block_log_append(op, tx, seq, buf_str(&blocks->row)));
+    blocks->log = (struct log){ .settled = seq, .newest = seq };
+    return OK;
+}
+
 /* Writes every block whose row is behind and gives up the log. */
 static enum err blocks_settle(struct op *op, struct tx *tx, struct blocks *blocks)
 {
     size_t n = collect_behind(blocks);
     for (size_t i = 0; i < n; i++)
         TRY(block_write(op, tx, blocks->order[i]));
-    if (blocks->log_bytes > 0)
-        TRY(block_log_clear(op, tx));
-    blocks->log_bytes = 0;
+    TRY(log_settle(op, tx, blocks, n));
     blocks->settled = true;
     return OK;
 }
@@ -550,7 +759,7 @@ static enum err blocks_settle(struct op *op, struct tx *tx, struct blocks *block
 static void block_to_log(struct blocks *blocks, struct block *block)
 {
     const struct kind *kind = &kinds[block->key >> 56];
-    uint64_t first = (block->key & (UINT64_MAX >> 8)) * kind->per_block;
+    uint64_t first = (block->key & NUMBER_MASK) * kind->per_block;
     for (size_t word = 0; word < CHANGED_MAX / 64; word++) {
         for (uint64_t bits = block->changed[word]; bits; bits &= bits - 1) {
             uint64_t at = word * 64 + (uint64_t)__builtin_ctzll(bits);
@@ -568,24 +777,28 @@ static enum err blocks_log(struct op *op, struct tx *tx, struct blocks *blocks, 
 {
     buf_reset(&blocks->row);
     for (size_t i = 0; i < n; i++) {
-        if (blocks->order[i]->stored)
+        if (blocks->order[i]->stored) {
             block_to_log(blocks, blocks->order[i]);
-        else
-            TRY(block_write(op, tx, blocks->order[i]));
+            continue;
+        }
+        TRY(block_write(op, tx, blocks->order[i]));
+        if (tx_is_shared(tx)) /* others may hold it as one that was never written */
+            block_log_whole(&blocks->row, blocks->order[i]->key);
     }
     if (blocks->row.n == 0)
         return OK;
-    blocks->log_bytes += (int64_t)blocks->row.n;
-    return block_log_append(op, tx, (int64_t)store_seq_next(tx, SEQ_BLOCK_LOG), buf_str(&blocks->row));
+    blocks->log.newest = (int64_t)store_seq_next(tx, SEQ_BLOCK_LOG);
+    blocks->log.bytes += (int64_t)blocks->row.n;
+    return block_log_append(op, tx, blocks->log.newest, buf_str(&blocks->row));
 }
 
 static enum err blocks_flush(struct op *op, struct tx *tx, void *state)
 {
     struct blocks *blocks = state;
-    if (!blocks->touched)
+    if (!blocks->touched && !blocks->whole)
         return OK;
     size_t n = collect_dirty(blocks);
-    bool much = n + blocks->owed_count > OWED_MAX || blocks->log_bytes > BLOCK_LOG_BYTES_MAX;
+    bool much = n + blocks->owed_count > OWED_MAX || blocks->log.bytes > BLOCK_LOG_BYTES_MAX;
     return much || blocks->whole ? blocks_settle(op, tx, blocks) : blocks_log(op, tx, blocks, n);
 }
 
@@ -630,7 +843,7 @@ static void blocks_kept(void *state)
     blocks->touched = NULL;
     blocks->touched_count = 0;
     blocks->settled = blocks->whole = false;
-    blocks->log_bytes_kept = blocks->log_bytes;
+    blocks->log_kept = blocks->log;
     blocks_shrink(blocks);
 }
 
@@ -647,7 +860,7 @@ static void blocks_drop(void *state)
     }
     blocks->touched_count = 0;
     blocks->settled = blocks->whole = false;
-    blocks->log_bytes = blocks->log_bytes_kept;
+    blocks->log = blocks->log_kept;
 }
 
 static enum err blocks_open(struct op *op, struct tx *tx, void **ret_state)
@@ -656,14 +869,21 @@ static enum err blocks_open(struct op *op, struct tx *tx, void **ret_state)
     if (!blocks)
         abort();
     buf_init(&blocks->row, SIZE_MAX / 2);
+    buf_init(&blocks->entries, SIZE_MAX / 2);
     enum err err = blocks_reload(op, tx, blocks);
     if (err != OK) {
         blocks_close(blocks);
         return err;
     }
-    blocks->log_bytes_kept = blocks->log_bytes;
     *ret_state = blocks;
     return OK;
+}
+
+/* Other nodes logged, settled, wrote new blocks or erased some. */
+static enum err blocks_foreign(struct op *op, struct tx *tx, void *state)
+{
+    struct blocks *blocks = state;
+    return blocks->reload ? blocks_reload(op, tx, blocks) : blocks_read_log(op, tx, blocks, blocks->log.newest);
 }
 
 const struct family block_family = {
@@ -674,4 +894,5 @@ const struct family block_family = {
     .trim = blocks_trim,
     .kept = blocks_kept,
     .drop = blocks_drop,
+    .foreign = blocks_foreign,
 };

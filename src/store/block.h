@@ -36,6 +36,10 @@ enum err store_block_get(struct op *op, struct tx *tx, enum block_kind kind, uin
 /* The same, to be changed in place: its block is written before COMMIT. Only in the writer's transaction. */
 enum err store_block_edit(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void *ret_record);
 
+/* Says that records will be asked for soon: numbers[i] that are not 0, of the kinds whose bit (1 << kind) is set. On
+ * PostgreSQL their blocks are read together; else nothing is done. Only in the writer's transaction. */
+enum err store_block_prefetch(struct op *op, struct tx *tx, unsigned kinds, const uint64_t *numbers, size_t count);
+
 /* Says that a record obtained by store_block_get in this command was changed after all. */
 void store_block_dirty(struct tx *tx, enum block_kind kind, uint64_t no);
 

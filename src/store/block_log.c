@@ -7,6 +7,7 @@
 #include "store/postgres_table.h"
 
 extern const struct schema_step block_log_step;
+
 const struct schema_step block_log_step = {
     "block log",
     "CREATE TABLE block_log (seq INTEGER PRIMARY KEY, data BLOB NOT NULL);",
@@ -16,16 +17,31 @@ const struct schema_step block_log_step = {
 
 SQL(log_append, "INSERT INTO block_log (seq, data) VALUES (?1, ?2)", NULL);
 SQL(log_after, "SELECT seq, data FROM block_log WHERE seq > ?1 ORDER BY seq", NULL);
-SQL(log_first, "SELECT min(seq) FROM block_log", NULL);
-SQL_SCAN(log_clear, "DELETE FROM block_log", NULL);
+SQL(log_erase, "DELETE FROM block_log WHERE seq >= ?1 AND seq < ?2", NULL);
 
 #define KEY_BYTES        sizeof(uint64_t)
 #define RECORD_BYTES_MAX 64
+#define WHOLE            (UINT64_C(0x80) << 56)
+#define SETTLED          (UINT64_C(0xFE) << 56)
 
 void block_log_entry(struct buf *row, uint64_t key, const void *record, size_t record_bytes)
 {
     buf_add(row, &key, KEY_BYTES);
     buf_add(row, record, record_bytes);
+}
+
+void block_log_whole(struct buf *row, uint64_t block_key)
+{
+    uint64_t key = WHOLE | block_key;
+    buf_add(row, &key, KEY_BYTES);
+}
+
+void block_log_settled(struct buf *row, int64_t former, int64_t seq)
+{
+    uint64_t key = SETTLED;
+    buf_add(row, &key, KEY_BYTES);
+    buf_add(row, &former, sizeof former);
+    buf_add(row, &seq, sizeof seq);
 }
 
 enum err block_log_append(struct op *op, struct tx *tx, int64_t seq, struct str row)
@@ -34,42 +50,22 @@ enum err block_log_append(struct op *op, struct tx *tx, int64_t seq, struct str 
     TRY(tx_stmt(op, tx, &log_append, &stmt));
     bind_int(stmt, 1, seq);
     bind_blob(stmt, 2, row.p, row.n);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
-enum err block_log_clear(struct op *op, struct tx *tx)
+enum err block_log_erase(struct op *op, struct tx *tx, int64_t from, int64_t seq)
 {
     struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &log_clear, &stmt));
-    return stmt_done(op, stmt);
+    TRY(tx_stmt(op, tx, &log_erase, &stmt));
+    bind_int(stmt, 1, from);
+    bind_int(stmt, 2, seq);
+    return stmt_later(op, stmt);
 }
 
-static enum err each_entry(struct op *op, struct str row,
-                           enum err (*fn)(struct op *op, uint64_t key, const void *record, void *arg), void *arg)
-{
-    while (row.n > 0) {
-        uint64_t key;
-        if (row.n < KEY_BYTES)
-            return fail(op, ERR_IO, "the block log is damaged");
-        memcpy(&key, row.p, KEY_BYTES);
-        if (key >> 56 >= BLOCK_KINDS)
-            return fail(op, ERR_IO, "the block log is damaged: kind %d", (int)(key >> 56));
-        size_t bytes = store_block_record_bytes((enum block_kind)(key >> 56));
-        if (row.n < KEY_BYTES + bytes)
-            return fail(op, ERR_IO, "the block log is damaged");
-        TRY(fn(op, key, row.p + KEY_BYTES, arg));
-        row.p += KEY_BYTES + bytes;
-        row.n -= KEY_BYTES + bytes;
-    }
-    return OK;
-}
-
-enum err block_log_each(struct op *op, struct tx *tx, int64_t after_seq,
-                        enum err (*fn)(struct op *op, uint64_t key, const void *record, void *arg), void *arg,
-                        int64_t *ret_seq, int64_t *ret_bytes)
+enum err block_log_read(struct op *op, struct tx *tx, int64_t after_seq, struct buf *entries, int64_t *ret_seq)
 {
     struct stmt *stmt;
-    int64_t seq = after_seq, bytes = 0;
+    int64_t seq = after_seq;
     TRY(tx_stmt(op, tx, &log_after, &stmt));
     bind_int(stmt, 1, after_seq);
     for (;;) {
@@ -77,17 +73,46 @@ enum err block_log_each(struct op *op, struct tx *tx, int64_t after_seq,
         TRY(stmt_row(op, stmt, &found));
         if (!found)
             break;
-        struct str row = col_blob_borrowed(stmt, 1);
-        enum err err = each_entry(op, row, fn, arg);
-        if (err != OK) {
-            stmt_reset(stmt);
-            return err;
-        }
+        buf_add_str(entries, col_blob_borrowed(stmt, 1));
         seq = col_int(stmt, 0);
-        bytes += (int64_t)row.n;
     }
     *ret_seq = seq;
-    *ret_bytes = bytes;
+    return OK;
+}
+
+/* Visits the first entry and takes it from the front. */
+static enum err entry_visit(struct op *op, struct str *entries, const struct block_log_visit *visit, void *arg)
+{
+    uint64_t key;
+    int64_t settled[2];
+    size_t bytes = KEY_BYTES;
+    const char *p = entries->p;
+    if (entries->n < KEY_BYTES)
+        return fail(op, ERR_IO, "the block log is damaged");
+    memcpy(&key, p, KEY_BYTES);
+    bool is_whole = key != SETTLED && key & WHOLE;
+    unsigned kind = (unsigned)(key >> 56) & 0x7F;
+    if (key != SETTLED && kind >= BLOCK_KINDS)
+        return fail(op, ERR_IO, "the block log is damaged: kind %u", kind);
+    if (key == SETTLED)
+        bytes += sizeof settled;
+    else if (!is_whole)
+        bytes += store_block_record_bytes((enum block_kind)kind);
+    if (entries->n < bytes)
+        return fail(op, ERR_IO, "the block log is damaged");
+    *entries = (struct str){ p + bytes, entries->n - bytes };
+    if (is_whole)
+        return visit->whole ? visit->whole(op, key & ~WHOLE, arg) : OK;
+    if (key != SETTLED)
+        return visit->record ? visit->record(op, key, p + KEY_BYTES, arg) : OK;
+    memcpy(settled, p + KEY_BYTES, sizeof settled);
+    return visit->settled ? visit->settled(op, settled[0], settled[1], arg) : OK;
+}
+
+enum err block_log_each(struct op *op, struct str entries, const struct block_log_visit *visit, void *arg)
+{
+    while (entries.n > 0)
+        TRY(entry_visit(op, &entries, visit, arg));
     return OK;
 }
 
@@ -100,7 +125,8 @@ struct overlay_slot {
 struct block_overlay {
     struct overlay_slot *slots;
     size_t room, used; /* room is 0 or a power of two */
-    int64_t first_seq, last_seq;
+    int64_t last_seq;
+    struct buf entries; /* scratch */
 };
 
 struct block_overlay *block_overlay_new(void)
@@ -108,13 +134,16 @@ struct block_overlay *block_overlay_new(void)
     struct block_overlay *overlay = calloc(1, sizeof *overlay);
     if (!overlay)
         abort();
+    buf_init(&overlay->entries, SIZE_MAX / 2);
     return overlay;
 }
 
 void block_overlay_free(struct block_overlay *overlay)
 {
-    if (overlay)
+    if (overlay) {
         free(overlay->slots);
+        buf_done(&overlay->entries);
+    }
     free(overlay);
 }
 
@@ -136,7 +165,6 @@ static void overlay_empty(struct block_overlay *overlay)
     for (size_t i = 0; i < overlay->room; i++)
         overlay->slots[i].key = UINT64_MAX;
     overlay->used = 0;
-    overlay->last_seq = 0;
 }
 
 static void overlay_widen(struct block_overlay *overlay)
@@ -167,20 +195,25 @@ static enum err overlay_put(struct op *op, uint64_t key, const void *record, voi
     return OK;
 }
 
+/* What the overlay holds lies in the blocks by now. */
+static enum err overlay_settled(struct op *op, int64_t former, int64_t seq, void *arg)
+{
+    (void)op;
+    (void)former;
+    (void)seq;
+    overlay_empty(arg);
+    return OK;
+}
+
 enum err block_overlay_read(struct op *op, struct tx *tx, struct block_overlay *overlay)
 {
-    struct stmt *stmt;
-    bool found;
-    int64_t bytes;
-    TRY(tx_stmt(op, tx, &log_first, &stmt));
-    TRY(stmt_row(op, stmt, &found));
-    int64_t first_seq = found ? col_int(stmt, 0) : 0;
-    stmt_reset(stmt);
-    if (first_seq != overlay->first_seq || first_seq == 0)
-        overlay_empty(overlay); /* settled since: what it holds lies in the blocks */
-    overlay->first_seq = first_seq;
-    return first_seq == 0 ? OK
-                          : block_log_each(op, tx, overlay->last_seq, overlay_put, overlay, &overlay->last_seq, &bytes);
+    static const struct block_log_visit visit = { .record = overlay_put, .settled = overlay_settled };
+    int64_t newest;
+    buf_reset(&overlay->entries);
+    TRY(block_log_read(op, tx, overlay->last_seq, &overlay->entries, &newest));
+    TRY(block_log_each(op, buf_str(&overlay->entries), &visit, overlay));
+    overlay->last_seq = newest;
+    return OK;
 }
 
 const void *block_overlay_find(const struct block_overlay *overlay, uint64_t key)

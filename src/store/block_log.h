@@ -7,12 +7,19 @@
  * and the blocks are written together later ("settled"), when a few thousand
  * are owed. Nothing is less durable: the row is in the group's transaction.
  *
- *     log row = entry entry entry ...    entry = key (8 bytes: kind << 56 | number), record
+ *     log row = entry entry entry ...
+ *
+ *     entry     kind << 56 | number, record                       a record has this content
+ *               (0x80 | kind) << 56 | number of block             the block's row was written whole
+ *               0xFE << 56, former settled row, this row          the log begins anew: all before is in the blocks
  *
  * Whoever reads rows of blocks - a snapshot, a start after a crash - lays the
  * log over them: the newest entry of a record wins. The log is short (about
- * BLOCK_LOG_BYTES_MAX), so that costs little. docs/adr/0002-block-log.md tells
- * what was measured.
+ * BLOCK_LOG_BYTES_MAX), so that costs little. Settling leaves one row that says
+ * so and erases those before it, by number: rows that are dead but cannot go
+ * yet are never walked over. Where several nodes write, each reads what the
+ * others logged since its own last group, and forgets blocks written whole.
+ * docs/adr/0002-block-log.md tells what was measured.
  */
 #pragma once
 
@@ -23,18 +30,32 @@
 
 /* Appends an entry to the row being made. */
 void block_log_entry(struct buf *row, uint64_t key, const void *record, size_t record_bytes);
+void block_log_whole(struct buf *row, uint64_t block_key);
+
+/* Begins the row that says that all rows before it are settled; `former` is the row that said so before, 0 when there
+ * is none, BLOCK_LOG_FORGET when readers of the log must forget every block they hold. */
+#define BLOCK_LOG_FORGET INT64_MAX
+void block_log_settled(struct buf *row, int64_t former, int64_t seq);
 
 /* Writes the row as number seq. */
 enum err block_log_append(struct op *op, struct tx *tx, int64_t seq, struct str row);
 
-/* Gives up all rows: their entries are in the blocks now. */
-enum err block_log_clear(struct op *op, struct tx *tx);
+/* Gives up the rows from `from` on, before seq. */
+enum err block_log_erase(struct op *op, struct tx *tx, int64_t from, int64_t seq);
 
-/* Calls fn for each entry of the rows behind after_seq, oldest first; *ret_seq is the newest row (after_seq when there
- * is none), *ret_bytes what they hold together. */
-enum err block_log_each(struct op *op, struct tx *tx, int64_t after_seq,
-                        enum err (*fn)(struct op *op, uint64_t key, const void *record, void *arg), void *arg,
-                        int64_t *ret_seq, int64_t *ret_bytes);
+/* What to do with entries; each may be NULL. */
+struct block_log_visit {
+    enum err (*record)(struct op *op, uint64_t key, const void *record, void *arg);
+    enum err (*whole)(struct op *op, uint64_t block_key, void *arg);
+    enum err (*settled)(struct op *op, int64_t former, int64_t seq, void *arg);
+};
+
+/* Appends the entries of the rows behind after_seq to `entries`, oldest first; *ret_seq is the newest row, after_seq
+ * when there is none. */
+enum err block_log_read(struct op *op, struct tx *tx, int64_t after_seq, struct buf *entries, int64_t *ret_seq);
+
+/* Visits each entry. */
+enum err block_log_each(struct op *op, struct str entries, const struct block_log_visit *visit, void *arg);
 
 /* What a reading connection knows of the log: the newest entry of each record. */
 struct block_overlay;

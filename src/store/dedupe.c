@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "store/db.h"
 #include "store/dedupe_run.h"
 #include "store/postgres_table.h"
@@ -12,6 +13,8 @@
 #define SLOTS_MIN      256
 #define WORK_PER_KEY   4 /* keys merged or erased for each new one: a key moves about three times */
 #define FORGOTTEN_FLAG 0x80000000u
+#define NOTE           INT32_MIN /* in place of a day: what follows are no keys, but see enum note */
+#define ASKED_MAX      65536     /* keys whose answers are remembered within a group */
 
 extern const struct schema_step dedupe_step;
 extern const struct family dedupe_family;
@@ -29,14 +32,29 @@ const struct schema_step dedupe_step = {
     ";" PG_EXTERNAL("dedupe_log", "keys") PG_EXTERNAL("dedupe_run", "bloom") PG_PLAIN("dedupe_bucket", "keys"),
 };
 
-SQL_SCAN(log_all, "SELECT keys FROM dedupe_log ORDER BY no", NULL);
+SQL(log_after, "SELECT no, keys FROM dedupe_log WHERE no > ?1 ORDER BY no", NULL);
 SQL(log_add, "INSERT INTO dedupe_log (no, keys) VALUES (?1, ?2)", NULL);
-SQL_SCAN(log_clear, "DELETE FROM dedupe_log", NULL);
+SQL(log_erase, "DELETE FROM dedupe_log WHERE no >= ?1 AND no < ?2", NULL);
+
+/* What a row of the log says beside its keys. */
+enum note {
+    NOTE_RIPENED = 1, /* the young keys of all rows before are in runs; those rows are gone */
+    NOTE_RUNS = 2,    /* the list of runs changed */
+    NOTE_MERGE = 3    /* struct merge_note: how far a merge is */
+};
 
 struct entry {
     struct run_key key;
     int32_t day;
     bool used;
+    bool known; /* of an answer */
+};
+
+/* An open hash table of keys. */
+struct key_set {
+    struct entry *slots;
+    size_t slot_count; /* a power of two */
+    size_t count;
 };
 
 /* What this transaction did to the young set, in order. */
@@ -46,87 +64,94 @@ struct change {
     bool forgotten;
 };
 
+/* Rows of the log as far as this node knows. */
+struct log {
+    int64_t first, newest;
+};
+
 struct dedupe {
-    struct entry *slots; /* open hash table of the young keys */
-    size_t slot_count;   /* a power of two */
-    size_t count;
+    struct key_set young;
+    struct key_set asked; /* answers of runs, read ahead for this group */
     struct change *changes;
     size_t change_count, change_room;
     bool ripened; /* with the commit the young set becomes runs */
+    struct log log, log_kept;
     struct runs *runs;
+    struct buf row;
 };
 
 size_t dedupe_young_max = 65536;
 
-/* --- the young set --- */
+/* --- sets of keys --- */
 
-static size_t slot_of(const struct dedupe *dedupe, int32_t day, struct run_key key)
+static size_t slot_of(const struct key_set *set, int32_t day, struct run_key key)
 {
-    return (run_key_hash(key) ^ (uint64_t)(uint32_t)day * 0x9E3779B97F4A7C15u) >> 20 & (dedupe->slot_count - 1);
+    return (run_key_hash(key) ^ (uint64_t)(uint32_t)day * 0x9E3779B97F4A7C15u) >> 20 & (set->slot_count - 1);
 }
 
 /* The slot that holds the key, or the free one where it belongs. */
-static size_t young_find(const struct dedupe *dedupe, int32_t day, struct run_key key)
+static size_t set_find(const struct key_set *set, int32_t day, struct run_key key)
 {
-    size_t i = slot_of(dedupe, day, key);
-    for (; dedupe->slots[i].used; i = (i + 1) & (dedupe->slot_count - 1)) {
-        const struct entry *entry = &dedupe->slots[i];
+    size_t i = slot_of(set, day, key);
+    for (; set->slots[i].used; i = (i + 1) & (set->slot_count - 1)) {
+        const struct entry *entry = &set->slots[i];
         if (entry->key.w[0] == key.w[0] && entry->key.w[1] == key.w[1] && entry->day == day)
             break;
     }
     return i;
 }
 
-static void young_resize(struct dedupe *dedupe, size_t slot_count)
+static void set_resize(struct key_set *set, size_t slot_count)
 {
-    struct entry *old = dedupe->slots;
-    size_t old_count = dedupe->slot_count;
-    dedupe->slots = calloc(slot_count, sizeof *dedupe->slots);
-    if (!dedupe->slots)
+    struct entry *old = set->slots;
+    size_t old_count = set->slot_count;
+    set->slots = calloc(slot_count, sizeof *set->slots);
+    if (!set->slots)
         abort();
-    dedupe->slot_count = slot_count;
+    set->slot_count = slot_count;
     for (size_t i = 0; i < old_count; i++)
         if (old[i].used)
-            dedupe->slots[young_find(dedupe, old[i].day, old[i].key)] = old[i];
+            set->slots[set_find(set, old[i].day, old[i].key)] = old[i];
     free(old);
 }
 
-/* Fills the slot that young_find gave; the table may move afterwards. */
-static void young_fill(struct dedupe *dedupe, size_t slot, int32_t day, struct run_key key)
+/* Fills the slot that set_find gave; the table may move afterwards. */
+static void set_fill(struct key_set *set, size_t slot, int32_t day, struct run_key key, bool known)
 {
-    struct entry *entry = &dedupe->slots[slot];
-    dedupe->count += !entry->used;
-    *entry = (struct entry){ .key = key, .day = day, .used = true };
-    if (4 * dedupe->count >= 3 * dedupe->slot_count)
-        young_resize(dedupe, 2 * dedupe->slot_count);
+    struct entry *entry = &set->slots[slot];
+    set->count += !entry->used;
+    *entry = (struct entry){ .key = key, .day = day, .used = true, .known = known };
+    if (4 * set->count >= 3 * set->slot_count)
+        set_resize(set, 2 * set->slot_count);
 }
 
-static void young_add(struct dedupe *dedupe, int32_t day, struct run_key key)
+static void set_add(struct key_set *set, int32_t day, struct run_key key)
 {
-    young_fill(dedupe, young_find(dedupe, day, key), day, key);
+    set_fill(set, set_find(set, day, key), day, key, true);
 }
 
 /* Frees the slot, and moves those behind it up that would not be found any more. */
-static void young_remove(struct dedupe *dedupe, int32_t day, struct run_key key)
+static void set_remove(struct key_set *set, int32_t day, struct run_key key)
 {
-    size_t mask = dedupe->slot_count - 1, hole = young_find(dedupe, day, key);
-    if (!dedupe->slots[hole].used)
+    size_t mask = set->slot_count - 1, hole = set_find(set, day, key);
+    if (!set->slots[hole].used)
         return;
-    for (size_t i = (hole + 1) & mask; dedupe->slots[i].used; i = (i + 1) & mask) {
-        size_t home = slot_of(dedupe, dedupe->slots[i].day, dedupe->slots[i].key);
+    for (size_t i = (hole + 1) & mask; set->slots[i].used; i = (i + 1) & mask) {
+        size_t home = slot_of(set, set->slots[i].day, set->slots[i].key);
         if (((i - home) & mask) < ((i - hole) & mask))
             continue; /* its way from home does not pass the hole */
-        dedupe->slots[hole] = dedupe->slots[i];
+        set->slots[hole] = set->slots[i];
         hole = i;
     }
-    dedupe->slots[hole].used = false;
-    dedupe->count--;
+    set->slots[hole].used = false;
+    set->count--;
 }
 
-static void young_clear(struct dedupe *dedupe)
+static void set_clear(struct key_set *set)
 {
-    memset(dedupe->slots, 0, dedupe->slot_count * sizeof *dedupe->slots);
-    dedupe->count = 0;
+    if (set->count > 0)
+        memset(set->slots, 0, set->slot_count * sizeof *set->slots);
+    set->count = 0;
 }
 
 /* --- changes and their log --- */
@@ -152,28 +177,93 @@ static uint32_t stretch(const struct dedupe *dedupe, size_t i)
     return n;
 }
 
-/* One row for the group: stretches of {day, count and kind, keys}. */
-static enum err log_write(struct op *op, struct tx *tx, const struct dedupe *dedupe)
+static void note_add(struct dedupe *dedupe, enum note what, const void *bytes, size_t n)
 {
-    uint8_t *row;
-    size_t at = 0;
-    TRY(op_alloc(op, dedupe->change_count * (sizeof(struct run_key) + 8), &row));
-    for (size_t i = 0; i < dedupe->change_count;) {
-        uint32_t n = stretch(dedupe, i), head = n | (dedupe->changes[i].forgotten ? FORGOTTEN_FLAG : 0);
-        memcpy(row + at, &dedupe->changes[i].day, 4);
-        memcpy(row + at + 4, &head, 4);
-        at += 8;
-        for (; n > 0; n--, i++, at += sizeof(struct run_key))
-            memcpy(row + at, &dedupe->changes[i].key, sizeof(struct run_key));
-    }
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &log_add, &stmt));
-    bind_int(stmt, 1, (int64_t)store_seq_next(tx, SEQ_DEDUPE));
-    bind_blob(stmt, 2, row, at);
-    return stmt_done(op, stmt);
+    int32_t day = NOTE;
+    uint32_t head = what;
+    buf_add(&dedupe->row, &day, sizeof day);
+    buf_add(&dedupe->row, &head, sizeof head);
+    buf_add(&dedupe->row, bytes, n);
 }
 
-static enum err log_replay_row(struct op *op, struct dedupe *dedupe, struct str row)
+/* The group's row begins with what it says of the runs. */
+static void row_begin(struct dedupe *dedupe, bool ripened)
+{
+    struct merge_note merge;
+    buf_reset(&dedupe->row);
+    if (ripened)
+        note_add(dedupe, NOTE_RIPENED, NULL, 0);
+    if (runs_list_changed(dedupe->runs))
+        note_add(dedupe, NOTE_RUNS, NULL, 0);
+    if (runs_merge_note(dedupe->runs, &merge) || ripened)
+        note_add(dedupe, NOTE_MERGE, &merge, sizeof merge);
+}
+
+static enum err row_write(struct op *op, struct tx *tx, struct dedupe *dedupe)
+{
+    struct stmt *stmt;
+    if (dedupe->row.n == 0)
+        return OK;
+    dedupe->log.newest = (int64_t)store_seq_next(tx, SEQ_DEDUPE);
+    TRY(tx_stmt(op, tx, &log_add, &stmt));
+    bind_int(stmt, 1, dedupe->log.newest);
+    bind_blob(stmt, 2, dedupe->row.p, dedupe->row.n);
+    return stmt_later(op, stmt);
+}
+
+/* One row for the group: notes, then stretches of {day, count and kind, keys}. */
+static enum err log_write(struct op *op, struct tx *tx, struct dedupe *dedupe)
+{
+    row_begin(dedupe, false);
+    for (size_t i = 0; i < dedupe->change_count;) {
+        uint32_t n = stretch(dedupe, i), head = n | (dedupe->changes[i].forgotten ? FORGOTTEN_FLAG : 0);
+        buf_add(&dedupe->row, &dedupe->changes[i].day, 4);
+        buf_add(&dedupe->row, &head, 4);
+        for (; n > 0; n--, i++)
+            buf_add(&dedupe->row, &dedupe->changes[i].key, sizeof(struct run_key));
+    }
+    return row_write(op, tx, dedupe);
+}
+
+/* What the rows read at once say of the runs. */
+struct news {
+    int64_t row;
+    bool runs;
+    bool has_merge;
+    struct merge_note merge;
+};
+
+static enum err replay_note(struct op *op, struct dedupe *dedupe, uint32_t what, struct str *left, struct news *news)
+{
+    if (what == NOTE_RIPENED) {
+        set_clear(&dedupe->young);
+        dedupe->log.first = news->row;
+    } else if (what == NOTE_RUNS) {
+        news->runs = true;
+    } else if (what == NOTE_MERGE && left->n >= sizeof news->merge) {
+        news->has_merge = true;
+        memcpy(&news->merge, left->p, sizeof news->merge);
+        *left = (struct str){ left->p + sizeof news->merge, left->n - sizeof news->merge };
+    } else {
+        return fail(op, ERR_IO, "the log of dedupe keys is damaged");
+    }
+    return OK;
+}
+
+static void replay_keys(struct dedupe *dedupe, int32_t day, uint32_t head, const char *keys)
+{
+    size_t n = head & ~FORGOTTEN_FLAG;
+    for (size_t i = 0; i < n; i++) {
+        struct run_key key;
+        memcpy(&key, keys + i * sizeof key, sizeof key);
+        if (head & FORGOTTEN_FLAG)
+            set_remove(&dedupe->young, day, key);
+        else
+            set_add(&dedupe->young, day, key);
+    }
+}
+
+static enum err log_replay_row(struct op *op, struct dedupe *dedupe, struct str row, struct news *news)
 {
     while (row.n > 0) {
         int32_t day;
@@ -182,34 +272,40 @@ static enum err log_replay_row(struct op *op, struct dedupe *dedupe, struct str 
             return fail(op, ERR_IO, "the log of dedupe keys is damaged");
         memcpy(&day, row.p, 4);
         memcpy(&head, row.p + 4, 4);
-        size_t n = head & ~FORGOTTEN_FLAG;
-        if (n > (row.n - 8) / sizeof(struct run_key))
-            return fail(op, ERR_IO, "the log of dedupe keys is damaged");
-        for (size_t i = 0; i < n; i++) {
-            struct run_key key;
-            memcpy(&key, row.p + 8 + i * sizeof key, sizeof key);
-            if (head & FORGOTTEN_FLAG)
-                young_remove(dedupe, day, key);
-            else
-                young_add(dedupe, day, key);
+        row = (struct str){ row.p + 8, row.n - 8 };
+        if (day == NOTE) {
+            TRY(replay_note(op, dedupe, head, &row, news));
+            continue;
         }
-        row.p += 8 + n * sizeof(struct run_key);
-        row.n -= 8 + n * sizeof(struct run_key);
+        size_t n = head & ~FORGOTTEN_FLAG;
+        if (n > row.n / sizeof(struct run_key))
+            return fail(op, ERR_IO, "the log of dedupe keys is damaged");
+        replay_keys(dedupe, day, head, row.p);
+        row = (struct str){ row.p + n * sizeof(struct run_key), row.n - n * sizeof(struct run_key) };
     }
     return OK;
 }
 
-static enum err log_replay(struct op *op, struct tx *tx, struct dedupe *dedupe)
+/* Reads the rows of the log behind those known. */
+static enum err log_replay(struct op *op, struct tx *tx, struct dedupe *dedupe, struct news *news)
 {
     struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &log_all, &stmt));
+    TRY(tx_stmt(op, tx, &log_after, &stmt));
+    bind_int(stmt, 1, dedupe->log.newest);
     for (;;) {
         bool more;
         TRY(stmt_row(op, stmt, &more));
         if (!more)
-            return OK;
-        TRY(log_replay_row(op, dedupe, col_blob_borrowed(stmt, 0)));
+            break;
+        news->row = dedupe->log.newest = col_int(stmt, 0);
+        enum err err = log_replay_row(op, dedupe, col_blob_borrowed(stmt, 1), news);
+        if (err != OK) {
+            stmt_reset(stmt);
+            return err;
+        }
     }
+    dedupe->log_kept = dedupe->log;
+    return OK;
 }
 
 /* --- ripening --- */
@@ -226,11 +322,11 @@ static enum err young_by_day(struct op *op, const struct dedupe *dedupe, struct 
     struct entry *entries;
     size_t n = 0;
     bool sorted = true;
-    TRY(op_alloc(op, dedupe->count * sizeof *entries, &entries));
-    for (size_t i = 0; i < dedupe->slot_count; i++) {
-        if (!dedupe->slots[i].used)
+    TRY(op_alloc(op, dedupe->young.count * sizeof *entries, &entries));
+    for (size_t i = 0; i < dedupe->young.slot_count; i++) {
+        if (!dedupe->young.slots[i].used)
             continue;
-        entries[n] = dedupe->slots[i];
+        entries[n] = dedupe->young.slots[i];
         sorted = sorted && (n == 0 || entries[n].day == entries[0].day);
         n++;
     }
@@ -246,19 +342,24 @@ static enum err ripen(struct op *op, struct tx *tx, struct dedupe *dedupe)
     struct entry *entries;
     struct run_key *keys;
     struct stmt *stmt;
+    size_t count = dedupe->young.count;
     TRY(young_by_day(op, dedupe, &entries));
-    TRY(op_alloc(op, dedupe->count * sizeof *keys, &keys));
-    for (size_t i = 0; i < dedupe->count;) {
+    TRY(op_alloc(op, count * sizeof *keys, &keys));
+    for (size_t i = 0; i < count;) {
         size_t n = 0;
         int32_t day = entries[i].day;
-        for (; i < dedupe->count && entries[i].day == day; i++)
+        for (; i < count && entries[i].day == day; i++)
             keys[n++] = entries[i].key;
         TRY(runs_add(op, tx, dedupe->runs, day, keys, n));
     }
-    TRY(tx_stmt(op, tx, &log_clear, &stmt));
-    TRY(stmt_done(op, stmt));
     dedupe->ripened = true;
-    return OK;
+    row_begin(dedupe, true);
+    TRY(row_write(op, tx, dedupe));
+    TRY(tx_stmt(op, tx, &log_erase, &stmt));
+    bind_int(stmt, 1, dedupe->log.first);
+    bind_int(stmt, 2, dedupe->log.newest);
+    dedupe->log.first = dedupe->log.newest;
+    return stmt_later(op, stmt);
 }
 
 /* --- the family --- */
@@ -267,8 +368,10 @@ static void dedupe_close(void *state)
 {
     struct dedupe *dedupe = state;
     runs_free(dedupe->runs);
-    free(dedupe->slots);
+    free(dedupe->young.slots);
+    free(dedupe->asked.slots);
     free(dedupe->changes);
+    buf_done(&dedupe->row);
     free(dedupe);
 }
 
@@ -278,10 +381,13 @@ static enum err dedupe_open(struct op *op, struct tx *tx, void **ret_state)
     if (!dedupe)
         abort();
     dedupe->runs = runs_new();
-    young_resize(dedupe, SLOTS_MIN);
-    enum err err = runs_load(op, tx, dedupe->runs);
+    set_resize(&dedupe->young, SLOTS_MIN);
+    set_resize(&dedupe->asked, SLOTS_MIN);
+    buf_init(&dedupe->row, SIZE_MAX / 2);
+    struct news news = { .runs = true };
+    enum err err = log_replay(op, tx, dedupe, &news);
     if (err == OK)
-        err = log_replay(op, tx, dedupe);
+        err = runs_load(op, tx, dedupe->runs, &news.merge);
     if (err != OK) {
         dedupe_close(dedupe);
         return err;
@@ -293,17 +399,17 @@ static enum err dedupe_open(struct op *op, struct tx *tx, void **ret_state)
 static enum err dedupe_flush(struct op *op, struct tx *tx, void *state)
 {
     struct dedupe *dedupe = state;
-    if (dedupe->change_count == 0)
-        return OK;
-    TRY(runs_work(op, tx, dedupe->runs, WORK_PER_KEY * dedupe->change_count));
-    return dedupe->count >= dedupe_young_max ? ripen(op, tx, dedupe) : log_write(op, tx, dedupe);
+    if (dedupe->change_count > 0)
+        TRY(runs_work(op, tx, dedupe->runs, WORK_PER_KEY * dedupe->change_count));
+    bool full = dedupe->change_count > 0 && dedupe->young.count >= dedupe_young_max;
+    return full ? ripen(op, tx, dedupe) : log_write(op, tx, dedupe);
 }
 
 static enum err dedupe_trim(struct op *op, struct tx *tx, void *state)
 {
     const struct dedupe *dedupe = state;
     (void)op;
-    if (dedupe->count > dedupe_young_max + dedupe_young_max / 4)
+    if (dedupe->young.count > dedupe_young_max + dedupe_young_max / 4)
         tx_full(tx);
     return OK;
 }
@@ -312,9 +418,11 @@ static void dedupe_kept(void *state)
 {
     struct dedupe *dedupe = state;
     if (dedupe->ripened)
-        young_clear(dedupe);
+        set_clear(&dedupe->young);
+    set_clear(&dedupe->asked);
     dedupe->ripened = false;
     dedupe->change_count = 0;
+    dedupe->log_kept = dedupe->log;
     runs_kept(dedupe->runs);
 }
 
@@ -324,12 +432,27 @@ static void dedupe_drop(void *state)
     while (dedupe->change_count > 0) {
         const struct change *change = &dedupe->changes[--dedupe->change_count];
         if (change->forgotten)
-            young_add(dedupe, change->day, change->key);
+            set_add(&dedupe->young, change->day, change->key);
         else
-            young_remove(dedupe, change->day, change->key);
+            set_remove(&dedupe->young, change->day, change->key);
     }
+    set_clear(&dedupe->asked);
     dedupe->ripened = false;
+    dedupe->log = dedupe->log_kept;
     runs_drop(dedupe->runs);
+}
+
+/* Other nodes took keys, made runs of them, merged or erased some. */
+static enum err dedupe_foreign(struct op *op, struct tx *tx, void *state)
+{
+    struct dedupe *dedupe = state;
+    struct news news = { .runs = false };
+    TRY(log_replay(op, tx, dedupe, &news));
+    if (news.runs)
+        return runs_load(op, tx, dedupe->runs, news.has_merge ? &news.merge : NULL);
+    if (news.has_merge)
+        runs_merge_set(dedupe->runs, &news.merge);
+    return OK;
 }
 
 const struct family dedupe_family = {
@@ -340,21 +463,47 @@ const struct family dedupe_family = {
     .trim = dedupe_trim,
     .kept = dedupe_kept,
     .drop = dedupe_drop,
+    .foreign = dedupe_foreign,
 };
 
 /* --- the calls --- */
+
+enum err store_dedupe_prefetch(struct op *op, struct tx *tx, const struct dedupe_key *keys, size_t count)
+{
+    struct dedupe *dedupe = tx_state(tx, &dedupe_family);
+    struct run_ask *asks;
+    size_t n = 0;
+    if (!tx_is_shared(tx) || count == 0 || dedupe->asked.count + count > ASKED_MAX)
+        return OK;
+    TRY(op_alloc(op, count * sizeof *asks, &asks));
+    for (size_t i = 0; i < count; i++) {
+        struct run_key key = { { keys[i].key[0], keys[i].key[1] } };
+        if (!dedupe->young.slots[set_find(&dedupe->young, keys[i].day, key)].used)
+            asks[n++] = (struct run_ask){ .day = keys[i].day, .key = key };
+    }
+    TRY(runs_ask(op, tx, dedupe->runs, asks, n));
+    for (size_t i = 0; i < n; i++)
+        set_fill(&dedupe->asked, set_find(&dedupe->asked, asks[i].day, asks[i].key), asks[i].day, asks[i].key,
+                 asks[i].known);
+    return OK;
+}
 
 enum err store_dedupe_take(struct op *op, struct tx *tx, int32_t day, const uint64_t key[2], bool *ret_is_new)
 {
     struct dedupe *dedupe = tx_state(tx, &dedupe_family);
     struct run_key k = { { key[0], key[1] } };
-    size_t slot = young_find(dedupe, day, k);
-    bool known = dedupe->slots[slot].used;
+    size_t slot = set_find(&dedupe->young, day, k);
+    bool known = dedupe->young.slots[slot].used;
     assert(tx_may_write(tx));
-    if (!known)
-        TRY(runs_has(op, tx, dedupe->runs, day, k, &known));
     if (!known) {
-        young_fill(dedupe, slot, day, k);
+        const struct entry *answer = &dedupe->asked.slots[set_find(&dedupe->asked, day, k)];
+        if (answer->used)
+            known = answer->known;
+        else
+            TRY(runs_has(op, tx, dedupe->runs, day, k, &known));
+    }
+    if (!known) {
+        set_fill(&dedupe->young, slot, day, k, true);
         note(dedupe, day, k, false);
         tx_wrote(tx);
     }
@@ -367,9 +516,10 @@ enum err store_dedupe_forget(struct op *op, struct tx *tx, int32_t day, const ui
     struct dedupe *dedupe = tx_state(tx, &dedupe_family);
     struct run_key k = { { key[0], key[1] } };
     assert(tx_may_write(tx));
-    if (!dedupe->slots[young_find(dedupe, day, k)].used)
+    set_clear(&dedupe->asked);
+    if (!dedupe->young.slots[set_find(&dedupe->young, day, k)].used)
         return runs_forget(op, tx, dedupe->runs, day, k);
-    young_remove(dedupe, day, k);
+    set_remove(&dedupe->young, day, k);
     note(dedupe, day, k, true);
     tx_wrote(tx);
     return OK;

@@ -10,6 +10,8 @@
  *
  * Merging works a slice per commit and beside the runs it reads; only when the
  * new run is whole does it take their place, and theirs are erased in slices.
+ * How far a merge is stands in the log of dedupe.c, so that whoever has the turn
+ * goes on with it; the filter of a run being built is made up from its buckets.
  * Each key is so written about three times, in whole pages, where a tree with
  * keys in random places would write a page for every key or two.
  */
@@ -40,11 +42,37 @@ static inline uint64_t run_key_hash(struct run_key key)
 struct runs *runs_new(void);
 void runs_free(struct runs *runs);
 
-/* Reads the list of runs. */
-enum err runs_load(struct op *op, struct tx *tx, struct runs *runs);
+/* How far a merge is, for whoever goes on with it: a later start, another node. */
+struct merge_note {
+    uint64_t out; /* the run being built, 0 = none */
+    uint64_t in[RUN_FAN];
+    uint32_t next; /* first bucket not written */
+    uint32_t spare;
+};
+
+/* Reads the list of runs, anew when it was read before; `merge` (NULL: as known) says which run is being built. One
+ * that nobody builds is erased. Nothing is pending. */
+enum err runs_load(struct op *op, struct tx *tx, struct runs *runs, const struct merge_note *merge);
+
+/* A merge is so far by now, says another node. */
+void runs_merge_set(struct runs *runs, const struct merge_note *merge);
+
+/* What this transaction says of the merge; false when it did not move. */
+bool runs_merge_note(const struct runs *runs, struct merge_note *ret_note);
+
+/* Runs came, went or changed state in this transaction. */
+bool runs_list_changed(const struct runs *runs);
 
 /* Is the key in one of the day's runs. */
 enum err runs_has(struct op *op, struct tx *tx, struct runs *runs, int32_t day, struct run_key key, bool *ret_has);
+
+/* The same for many keys, by one read of all rows that may have them. */
+struct run_ask {
+    int32_t day;
+    struct run_key key;
+    bool known; /* set */
+};
+enum err runs_ask(struct op *op, struct tx *tx, struct runs *runs, struct run_ask *asks, size_t n);
 
 /* Takes the key out of the day's runs. */
 enum err runs_forget(struct op *op, struct tx *tx, struct runs *runs, int32_t day, struct run_key key);

@@ -179,6 +179,19 @@ TEST(dedupe, merges_runs_and_erases_what_they_replace)
     fixture_end(&f);
 }
 
+TEST(dedupe, goes_on_with_a_merge_after_a_restart)
+{
+    start_small();
+    for (uint64_t n = 0; n < 30000; n += 500) { /* less than a merge takes, and a restart */
+        EQ(takes_many(9, n, n + 500), 500);
+        fixture_reopen(&f);
+    }
+    YES(value_of(&test_live_runs) <= 7);
+    YES(value_of(&test_runs) <= 15);
+    EQ(takes_many(9, 0, 30000), 0);
+    fixture_end(&f);
+}
+
 static enum err forget_some(struct op *op, struct tx *tx, void *arg)
 {
     struct many *many = arg;
