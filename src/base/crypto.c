@@ -44,6 +44,17 @@ void crypto_sha256(const struct str *parts, size_t n, uint8_t ret[CRYPTO_SHA256_
     digest_parts(EVP_sha256(), parts, n, ret);
 }
 
+void crypto_sha256_again(uint8_t hash[CRYPTO_SHA256_BYTES], int times)
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new(); /* one for all of them: making it costs more than a digest */
+    int good = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL);
+    for (int i = 0; i < times && good; i++)
+        good = EVP_DigestUpdate(context, hash, CRYPTO_SHA256_BYTES) && EVP_DigestFinal_ex(context, hash, NULL) &&
+               EVP_DigestInit_ex(context, NULL, NULL);
+    assert(good);
+    EVP_MD_CTX_free(context);
+}
+
 static void hmac_parts(const char *digest, struct str key, const struct str *parts, size_t n, uint8_t *ret, size_t size)
 {
     char name[16];

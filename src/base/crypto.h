@@ -21,6 +21,9 @@ enum crypto_digest { CRYPTO_SHA1, CRYPTO_SHA256 };
 void crypto_sha1(const struct str *parts, size_t n, uint8_t ret[CRYPTO_SHA1_BYTES]);
 void crypto_sha256(const struct str *parts, size_t n, uint8_t ret[CRYPTO_SHA256_BYTES]);
 
+/* The digest of the digest, so many times: what makes guessing a password slow. */
+void crypto_sha256_again(uint8_t hash[CRYPTO_SHA256_BYTES], int times);
+
 /* HMAC (RFC 2104) over all parts; an empty key is a key. */
 void crypto_hmac_sha1(struct str key, const struct str *parts, size_t n, uint8_t ret[CRYPTO_SHA1_BYTES]);
 void crypto_hmac_sha256(struct str key, const struct str *parts, size_t n, uint8_t ret[CRYPTO_SHA256_BYTES]);

@@ -181,6 +181,10 @@ static void on_flush(struct errand *errand)
     }
     if (conn->closing || conn->writing)
         return;
+    if (conn->out.full) { /* an answer with a hole in it would be worse than none */
+        line_conn_close(conn);
+        return;
+    }
     if (conn->out.n)
         conn_write(conn);
     if (!conn->closing)
@@ -201,8 +205,6 @@ uint64_t line_conn_add(struct line_conn *conn, struct str bytes)
         buf_add_str(&conn->out, bytes);
         conn->added += bytes.n;
         conn_flush_later(conn);
-        if (conn->out.full)
-            line_conn_close(conn); /* an answer with a hole in it would be worse than none */
     }
     return conn->added;
 }
