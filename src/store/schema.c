@@ -36,7 +36,8 @@
     X(hook_token_step)                                                                                                 \
     X(delta_step)                                                                                                      \
     X(inbox_step)                                                                                                      \
-    X(group_log_step)
+    X(group_log_step)                                                                                                  \
+    X(move_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \

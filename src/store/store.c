@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/random.h"
+#include "base/log.h"
 #include "store/core.h"
+#include "store/store_move.h"
 
 #define STATEMENT_TIMEOUT_MS 10000
 #define IDLE_TIMEOUT_MS      5000
@@ -159,12 +161,50 @@ static enum err check_version(struct op *op, struct store *store)
     return OK;
 }
 
+struct moves {
+    struct move_mark away, here;
+};
+
+static enum err moves_read(struct op *op, struct tx *tx, void *arg)
+{
+    struct moves *moves = arg;
+    TRY(store_move_get(op, tx, MOVE_AWAY, &moves->away));
+    return store_move_get(op, tx, MOVE_HERE, &moves->here);
+}
+
+static enum err moves_forget(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    return store_move_drop(op, tx, MOVE_AWAY);
+}
+
+/* A store that is used again is none that is being moved: the move finds its mark gone. */
+static enum err moves_heed(struct op *op, struct store *store)
+{
+    struct moves moves;
+    TRY(with_conn(op, store, moves_read, &moves));
+    if (moves.here.mark[0])
+        return fail(op, ERR_CONFLICT,
+                    "this is a copy of %.*s that is not finished: run posthouse migrate again, or remove it",
+                    STR(moves.here.peer));
+    if (!moves.away.mark[0] || store->config.use == STORE_TO_MOVE_AWAY)
+        return OK;
+    if (moves.away.done)
+        log_warn("this store was moved away and is used again; what is new there is not here",
+                 LOG_STR("moved_to", moves.away.peer));
+    return store_write(op, store, moves_forget, NULL);
+}
+
 static enum err store_ready_schema(struct op *op, struct store *store)
 {
     if (store->config.read_only)
         TRY(check_version(op, store));
     else
         TRY(schema_migrate(op, store->conn, 0));
+    if (store->config.use == STORE_TO_MOVE_HERE)
+        return OK;
+    if (!store->config.read_only)
+        TRY(moves_heed(op, store));
     enum err err = with_conn(op, store, key_read, store);
     if (err == ERR_NOT_FOUND && !store->config.read_only)
         err = store_write(op, store, key_make, store);
@@ -183,7 +223,7 @@ static void deliver_read_later(void *end, struct post *post)
 static enum err store_start(struct op *op, struct store *store)
 {
     const struct store_config *config = &store->config;
-    if (config->read_only)
+    if (config->read_only || config->use == STORE_TO_MOVE_HERE)
         return OK;
     post_install(THREAD_WRITER, writer_deliver, store->writer);
     if (!config->threads) {

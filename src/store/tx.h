@@ -53,6 +53,13 @@ enum store_prepare {
     STORE_PREPARE_OFF
 };
 
+/* Moving a store (move.h) opens both sides in ways of their own. */
+enum store_use {
+    STORE_TO_USE,       /* a copy under way is refused, and a store being moved away is no longer */
+    STORE_TO_MOVE_AWAY, /* the same, but it stays marked */
+    STORE_TO_MOVE_HERE  /* the tables and nothing else: no state in RAM, no commands */
+};
+
 struct store_config {
     const char *directory; /* SQLite: the data directory; posthouse.db lies in it. NULL = in memory, for tests without
                               threads: store_read then sees the writer's connection */
@@ -65,6 +72,7 @@ struct store_config {
     int64_t cache_bytes;          /* SQLite: page cache of the writer's connection; 0 = 16 MiB */
     bool threads;   /* false: no threads are started; tests and tools use store_write, store_read and store_turn */
     bool read_only; /* for `check` beside a running daemon: takes no lock, changes and checkpoints nothing */
+    enum store_use use;
     const struct store_faults *faults; /* sim: where to fail; NULL in life */
 };
 

@@ -1,0 +1,504 @@
+#include "store/move.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hex.h"
+#include "base/random.h"
+#include "store/bulk.h"
+#include "store/store_delta.h"
+#include "store/store_move.h"
+
+#define FOLD_ROWS     5000
+#define PROGRESS_ROWS 2000
+
+/* Tables that do not travel row by row, and why. A test compares the rest with the schemas of both engines. */
+static const struct {
+    const char *name;
+    const char *why;
+} stay[] = {
+    { "move", "is about this very thing" },
+    { "seq", "numbers travel as one value" },
+    { "group_log", "groups belong to a database; its numbers travel as one value" },
+    { "schema_version", "each database has its own" },
+    { "node", "a life of a process in this store" },
+    { "lease", "held by such a life" },
+    { "mailing_stats_delta", "added up before" },
+    { "fact_delta", "added up before" },
+    { "mailing_link_delta", "added up before" },
+    { "parked_count_delta", "added up before" },
+    { "parked_count", "counted again where it is kept" },
+    { "delta_fold", "how far adding up has come" },
+};
+
+struct moving {
+    struct bulk *from, *to;
+    const struct bulk_table *tables; /* of the source */
+    size_t table_count;
+    const struct bulk_table *copies; /* of the target */
+    size_t copy_count;
+    struct move_mark mark; /* of the target's row */
+    int64_t done;          /* rows, of this phase */
+    struct arena *memory;  /* of one table */
+};
+
+bool move_stays(const char *table)
+{
+    for (size_t i = 0; i < sizeof stay / sizeof *stay; i++)
+        if (strcmp(stay[i].name, table) == 0)
+            return true;
+    return false;
+}
+
+/* Calls fn for each table that travels, with its like on the other side. */
+static enum err each_table(struct op *op, struct move *move,
+                           enum err (*fn)(struct op *op, struct move *move, const struct bulk_table *from,
+                                          const struct bulk_table *to))
+{
+    struct moving *m = move->moving;
+    struct arena *outer = op->arena;
+    for (size_t i = 0; i < m->table_count; i++) {
+        const struct bulk_table *from = &m->tables[i];
+        if (move_stays(from->name))
+            continue;
+        arena_reset(m->memory);
+        op->arena = m->memory;
+        enum err err = fn(op, move, from, bulk_find(m->copies, m->copy_count, from->name));
+        op->arena = outer;
+        TRY(err);
+    }
+    return OK;
+}
+
+static void tell_progress(struct move *move, int64_t rows)
+{
+    int64_t before = move->moving->done;
+    move->moving->done += rows;
+    if (move->progress && before / PROGRESS_ROWS != move->moving->done / PROGRESS_ROWS)
+        move->progress(move->data, move->moving->done, move->rows);
+}
+
+/* --- beginning ------------------------------------------------------------- */
+
+static enum err fold(struct op *op, struct tx *tx, void *arg)
+{
+    return store_delta_fold(op, tx, FOLD_ROWS, arg);
+}
+
+struct marking {
+    struct move *move;
+    struct move_mark away;
+    int64_t group;
+};
+
+static enum err mark_read(struct op *op, struct tx *tx, void *arg)
+{
+    struct marking *marking = arg;
+    TRY(store_move_group(op, tx, &marking->group));
+    return store_move_get(op, tx, MOVE_AWAY, &marking->away);
+}
+
+static enum err mark_source(struct op *op, struct tx *tx, void *arg)
+{
+    struct marking *marking = arg;
+    TRY(store_move_get(op, tx, MOVE_AWAY, &marking->away));
+    bool same = marking->away.mark[0] && str_eq(marking->away.peer, str_of(marking->move->to_name));
+    if (same)
+        return OK;
+    uint8_t bytes[MOVE_MARK_BYTES / 2];
+    random_bytes(bytes, sizeof bytes);
+    hex_encode(bytes, sizeof bytes, marking->away.mark);
+    marking->away.mark[MOVE_MARK_BYTES] = '\0';
+    marking->away.peer = str_of(marking->move->to_name);
+    marking->away.at_ms = op_now_ms(op);
+    marking->away.done = false;
+    return store_move_put(op, tx, MOVE_AWAY, &marking->away);
+}
+
+/* The source at rest: counters in one piece, the mark set, and the number of its newest group. */
+static enum err source_rest(struct op *op, struct move *move)
+{
+    bool more = true;
+    struct marking marking = { .move = move };
+    while (more)
+        TRY(store_write(op, move->source, fold, &more));
+    TRY(store_write(op, move->source, mark_source, &marking));
+    TRY(store_read(op, move->source, mark_read, &marking));
+    move->moving->mark = marking.away;
+    move->moving->mark.group = marking.group;
+    return OK;
+}
+
+/* Each table of one side has its like on the other; what a newer program adds and forgets here is told, not lost. */
+static enum err sides_agree(struct op *op, const struct bulk_table *tables, size_t count,
+                            const struct bulk_table *others, size_t other_count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (move_stays(tables[i].name))
+            continue;
+        const struct bulk_table *other = bulk_find(others, other_count, tables[i].name);
+        if (!other)
+            return fail(op, ERR_BUG, "table %s is known to one engine only", tables[i].name);
+        if (!bulk_is_like(&tables[i], other) || tables[i].keys == 0)
+            return fail(op, ERR_BUG, "table %s differs between the engines", tables[i].name);
+    }
+    return OK;
+}
+
+static enum err tables_read(struct op *op, struct moving *m)
+{
+    TRY(bulk_tables(op, m->from, &m->tables, &m->table_count));
+    TRY(bulk_tables(op, m->to, &m->copies, &m->copy_count));
+    TRY(sides_agree(op, m->tables, m->table_count, m->copies, m->copy_count));
+    return sides_agree(op, m->copies, m->copy_count, m->tables, m->table_count);
+}
+
+static enum err count_rows(struct op *op, struct move *move, const struct bulk_table *from, const struct bulk_table *to)
+{
+    int64_t source, copied;
+    TRY(bulk_count(op, move->moving->from, from, &source));
+    TRY(bulk_count(op, move->moving->to, to, &copied));
+    move->tables++;
+    move->rows += source;
+    move->moving->done += copied;
+    return OK;
+}
+
+/* What a new store holds before anybody has used it: a store in memory tells. */
+static enum err refuse_other_data(struct op *op, struct move *move)
+{
+    struct moving *m = move->moving;
+    struct store_config config = { .use = STORE_TO_MOVE_HERE };
+    struct store *blank;
+    struct bulk *bulk = NULL;
+    TRY(store_open(op, &config, &blank));
+    enum err err = bulk_open(op, blank, true, &bulk);
+    const struct bulk_table *tables;
+    size_t count = 0;
+    if (err == OK)
+        err = bulk_tables(op, bulk, &tables, &count);
+    for (size_t i = 0; err == OK && i < count; i++) {
+        int64_t usual = 0, found = 0;
+        if (move_stays(tables[i].name))
+            continue;
+        err = bulk_count(op, bulk, &tables[i], &usual);
+        if (err == OK)
+            err = bulk_count(op, m->to, bulk_find(m->copies, m->copy_count, tables[i].name), &found);
+        if (err == OK && found > usual)
+            err = fail(op, ERR_CONFLICT,
+                       "%s holds data already (%" PRId64 " rows in table %s): a store moves only to an empty place",
+                       move->to_name, found, tables[i].name);
+    }
+    bulk_close(bulk);
+    store_close(blank);
+    return err;
+}
+
+static enum err empty_copy(struct op *op, struct move *move, const struct bulk_table *from, const struct bulk_table *to)
+{
+    (void)from;
+    return bulk_empty(op, move->moving->to, to);
+}
+
+/* 'text', with quotes doubled; neither engine reads backslashes there. */
+static struct str quoted(struct op *op, struct str text)
+{
+    struct buf buf;
+    buf_init_arena(&buf, op->arena, SIZE_MAX / 2);
+    buf_add_char(&buf, '\'');
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] == '\'')
+            buf_add_char(&buf, '\'');
+        buf_add_char(&buf, text.p[i]);
+    }
+    buf_add_char(&buf, '\'');
+    return buf_str(&buf);
+}
+
+static enum err begin_anew(struct op *op, struct move *move)
+{
+    struct moving *m = move->moving;
+    TRY(bulk_begin(op, m->to, true));
+    TRY(each_table(op, move, empty_copy));
+    TRY(bulk_exec(op, m->to, "DELETE FROM move"));
+    TRY(bulk_exec(
+        op, m->to,
+        arena_fmt(op->arena,
+                  "INSERT INTO move (role, mark, peer, at_ms, done, at_group) VALUES (%d, '%s', %.*s, %" PRId64
+                  ", 0, %" PRId64 ")",
+                  MOVE_HERE, m->mark.mark, STR(quoted(op, str_of(move->from_name))), op_now_ms(op), m->mark.group)
+            .p));
+    return bulk_commit(op, m->to);
+}
+
+/* A copy of this very source at this very state goes on; one of an older state begins anew. */
+static enum err target_ready(struct op *op, struct move *move)
+{
+    struct moving *m = move->moving;
+    struct str mark, peer;
+    int64_t group = 0;
+    TRY(bulk_text(op, m->to, "SELECT mark FROM move WHERE role = 2", &mark));
+    TRY(bulk_text(op, m->to, "SELECT peer FROM move WHERE role = 2", &peer));
+    if (!str_given(mark)) {
+        TRY(refuse_other_data(op, move));
+        return begin_anew(op, move);
+    }
+    if (!str_eq(peer, str_of(move->from_name)))
+        return fail(op, ERR_CONFLICT, "%s holds an unfinished copy of %.*s: finish that one, or remove it",
+                    move->to_name, STR(peer));
+    TRY(bulk_int(op, m->to, "SELECT at_group FROM move WHERE role = 2", &group));
+    move->resumed = str_eq(mark, str_of(m->mark.mark)) && group == m->mark.group;
+    return move->resumed ? OK : begin_anew(op, move);
+}
+
+static enum err begin(struct op *op, struct move *move)
+{
+    struct moving *m = move->moving;
+    struct store_config from = move->from, to = move->to;
+    from.use = STORE_TO_MOVE_AWAY;
+    to.use = STORE_TO_MOVE_HERE;
+    TRY(store_open(op, &from, &move->source));
+    TRY(store_open(op, &to, &move->target));
+    TRY(source_rest(op, move));
+    TRY(bulk_open(op, move->source, false, &m->from));
+    TRY(bulk_open(op, move->target, true, &m->to));
+    TRY(tables_read(op, m));
+    TRY(target_ready(op, move));
+    return each_table(op, move, count_rows);
+}
+
+enum err move_begin(struct op *op, struct move *move)
+{
+    move->moving = calloc(1, sizeof *move->moving);
+    if (!move->moving)
+        abort();
+    move->moving->memory = arena_new(64u << 20);
+    return begin(op, move);
+}
+
+/* --- copying ----------------------------------------------------------------- */
+
+static int64_t row_bytes(const struct bulk_table *table, const struct bulk_row *row)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < table->columns; i++)
+        bytes += row->value[i].n > 0 ? row->value[i].n : 1;
+    return bytes;
+}
+
+/* Rows until a commit is worth it; *ret_found is false behind the last. */
+static enum err copy_some(struct op *op, struct move *move, const struct bulk_table *from, const struct bulk_table *to,
+                          bool *ret_found)
+{
+    struct moving *m = move->moving;
+    struct bulk_row row;
+    int64_t rows = 0, bytes = 0;
+    TRY(bulk_begin(op, m->to, false));
+    while (*ret_found && rows < MOVE_ROWS && bytes < MOVE_BYTES) {
+        TRY(bulk_next(op, m->from, &row, ret_found));
+        if (!*ret_found)
+            break;
+        TRY(bulk_put(op, m->to, to, &row));
+        rows++;
+        bytes += row_bytes(from, &row);
+    }
+    TRY(bulk_commit(op, m->to));
+    move->copied += rows;
+    tell_progress(move, rows);
+    return OK;
+}
+
+/* Behind the newest row that is there: rows arrive in the order of their keys, so that is how far it has come. */
+static enum err copy_table(struct op *op, struct move *move, const struct bulk_table *from, const struct bulk_table *to)
+{
+    struct moving *m = move->moving;
+    struct bulk_row newest;
+    bool resumed, found = true;
+    TRY(bulk_newest(op, m->to, to, &newest, &resumed));
+    TRY(bulk_read(op, m->from, from, resumed ? &newest : NULL));
+    while (found)
+        TRY(copy_some(op, move, from, to, &found));
+    return OK;
+}
+
+/* Rows of the inbox come and go by other hands, in any order: they are taken over whole, at the end. */
+static enum err copy_inbox(struct op *op, struct move *move)
+{
+    struct moving *m = move->moving;
+    const struct bulk_table *from = bulk_find(m->tables, m->table_count, "inbox");
+    const struct bulk_table *to = bulk_find(m->copies, m->copy_count, "inbox");
+    int64_t before;
+    TRY(bulk_count(op, m->to, to, &before));
+    TRY(bulk_begin(op, m->to, true));
+    TRY(bulk_empty(op, m->to, to));
+    TRY(bulk_commit(op, m->to));
+    m->done -= before;
+    return copy_table(op, move, from, to);
+}
+
+/* The numbers for new rows, as 512 bytes in hex. */
+static enum err copy_numbers(struct op *op, struct move *move)
+{
+    struct moving *m = move->moving;
+    struct str hex;
+    TRY(bulk_text(op, m->from,
+                  move->source->engine->shared ? "SELECT encode(seqs, 'hex') FROM group_log ORDER BY no DESC LIMIT 1"
+                                               : "SELECT lower(hex(newest)) FROM seq",
+                  &hex));
+    if (!str_given(hex))
+        return fail(op, ERR_IO, "the source has no numbers for new rows");
+    const char *text = move->target->engine->shared
+                           ? "INSERT INTO group_log (no, node, epoch, seqs)"
+                             " SELECT coalesce(max(no), 0) + 1, 0, 0, decode('%.*s', 'hex') FROM group_log"
+                           : "UPDATE seq SET newest = x'%.*s'";
+    TRY(bulk_begin(op, m->to, true));
+    TRY(bulk_exec(op, m->to, arena_fmt(op->arena, text, STR(hex)).p));
+    return bulk_commit(op, m->to);
+}
+
+/* What PostgreSQL keeps beside the rows. */
+static const char *const postgres_beside[] = {
+    "DELETE FROM parked_count",
+    "INSERT INTO parked_count (source_no, count) SELECT source_no, count(*) FROM parked GROUP BY source_no",
+    "SELECT setval(pg_get_serial_sequence('posthouse.inbox', 'no'), 1 + greatest((SELECT coalesce(max(no), 0) FROM"
+    " inbox), (SELECT coalesce(max(no), 0) FROM inbox_refused)))",
+};
+
+static enum err make_beside(struct op *op, struct move *move)
+{
+    struct bulk *to = move->moving->to;
+    if (!move->target->engine->shared)
+        return OK;
+    TRY(bulk_begin(op, to, true));
+    for (size_t i = 0; i < sizeof postgres_beside / sizeof *postgres_beside; i++)
+        TRY(bulk_exec(op, to, postgres_beside[i]));
+    TRY(bulk_commit(op, to));
+    return bulk_exec(op, to, "ANALYZE");
+}
+
+enum err move_copy(struct op *op, struct move *move)
+{
+    TRY(each_table(op, move, copy_table));
+    TRY(copy_inbox(op, move));
+    TRY(copy_numbers(op, move));
+    return make_beside(op, move);
+}
+
+/* --- comparing --------------------------------------------------------------- */
+
+static void tell_difference(struct op *op, struct move *move, const struct bulk_table *table,
+                            const struct bulk_row *row, const char *column, const char *what)
+{
+    if (move->differ++ >= MOVE_DIFFERENCES_MAX || !move->difference)
+        return;
+    struct str line = arena_fmt(op->arena, "%.*s: %s%s", STR(bulk_name(op, table, row)), column, what);
+    move->difference(move->data, str_given(line) ? line.p : table->name);
+}
+
+static void compare_row(struct op *op, struct move *move, const struct bulk_table *table, const struct bulk_row *row,
+                        const struct bulk_row *copy)
+{
+    move->compared++;
+    for (int i = 0; i < table->columns; i++) {
+        struct bulk_value a = row->value[i], b = copy->value[i];
+        if (a.n == b.n && (a.n <= 0 || memcmp(a.p, b.p, (size_t)a.n) == 0))
+            continue;
+        tell_difference(op, move, table, row, table->column[i].name, " differs");
+        return;
+    }
+}
+
+/* Both sides come in the order of the key: who is behind the other misses a row. */
+static enum err compare_table(struct op *op, struct move *move, const struct bulk_table *from,
+                              const struct bulk_table *to)
+{
+    struct moving *m = move->moving;
+    struct bulk_row row, copy;
+    bool a, b;
+    TRY(bulk_read(op, m->from, from, NULL));
+    TRY(bulk_read(op, m->to, to, NULL));
+    TRY(bulk_next(op, m->from, &row, &a));
+    TRY(bulk_next(op, m->to, &copy, &b));
+    while (a || b) {
+        int order = !a ? 1 : !b ? -1 : bulk_key_cmp(from, &row, &copy);
+        if (order < 0)
+            tell_difference(op, move, from, &row, "", "is missing in the copy");
+        else if (order > 0)
+            tell_difference(op, move, from, &copy, "", "stands in the copy only");
+        else
+            compare_row(op, move, from, &row, &copy);
+        if (order <= 0)
+            TRY(bulk_next(op, m->from, &row, &a));
+        if (order >= 0)
+            TRY(bulk_next(op, m->to, &copy, &b));
+        tell_progress(move, order <= 0);
+    }
+    return OK;
+}
+
+enum err move_compare(struct op *op, struct move *move)
+{
+    struct moving *m = move->moving;
+    m->done = move->compared = move->differ = 0;
+    /* With eyes of their own: the source as it is now, the target as it was kept. */
+    bulk_close(m->from);
+    bulk_close(m->to);
+    m->from = m->to = NULL;
+    TRY(bulk_open(op, move->source, false, &m->from));
+    TRY(bulk_open(op, move->target, false, &m->to));
+    TRY(tables_read(op, m));
+    return each_table(op, move, compare_table);
+}
+
+/* --- ending -------------------------------------------------------------------- */
+
+static enum err source_rested(struct op *op, struct tx *tx, void *arg)
+{
+    struct marking *marking = arg;
+    const struct move_mark *mark = &marking->move->moving->mark;
+    TRY(mark_read(op, tx, marking));
+    if (strcmp(marking->away.mark, mark->mark) == 0 && marking->group == mark->group)
+        return OK;
+    return fail(op, ERR_CONFLICT, "%s was used while it was copied: run it again, with nobody using it",
+                marking->move->from_name);
+}
+
+static enum err mark_done(struct op *op, struct tx *tx, void *arg)
+{
+    struct marking *marking = arg;
+    marking->away.done = true;
+    return store_move_put(op, tx, MOVE_AWAY, &marking->away);
+}
+
+enum err move_finish(struct op *op, struct move *move)
+{
+    struct moving *m = move->moving;
+    struct marking marking = { .move = move };
+    if (move->differ > 0)
+        return fail(op, ERR_CONFLICT, "%s is not finished: %" PRId64 " rows differ", move->to_name, move->differ);
+    bulk_close(m->from);
+    bulk_close(m->to);
+    m->from = m->to = NULL;
+    TRY(store_write(op, move->source, source_rested, &marking));
+    TRY(bulk_open(op, move->target, true, &m->to));
+    TRY(bulk_begin(op, m->to, true));
+    TRY(bulk_exec(op, m->to, "DELETE FROM move"));
+    TRY(bulk_commit(op, m->to));
+    return store_write(op, move->source, mark_done, &marking);
+}
+
+void move_end(struct move *move)
+{
+    if (move->moving) {
+        bulk_close(move->moving->from);
+        bulk_close(move->moving->to);
+        arena_free(move->moving->memory);
+    }
+    free(move->moving);
+    if (move->source)
+        store_close(move->source);
+    if (move->target)
+        store_close(move->target);
+}
