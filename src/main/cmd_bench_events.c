@@ -46,6 +46,7 @@ struct bench {
     struct op *op;
     struct store *store;
     char directory[256];
+    const char *database; /* NULL: SQLite in the directory */
     char mailing[32];
     struct sim *sim;
     uint8_t hash_key[16];
@@ -212,7 +213,7 @@ static void close_model(struct bench *b, struct arena *outer)
 
 static enum err bench_apply(struct bench *b, int64_t messages, double *ret_rate)
 {
-    struct store_config config = { .directory = b->directory };
+    struct store_config config = { .directory = b->directory, .url = b->database };
     struct arena *outer = b->op->arena;
     int64_t took_us = 0, mailings = (messages + MAILING_SIZE - 1) / MAILING_SIZE;
     TRY(store_open(b->op, &config, &b->store));
@@ -229,7 +230,7 @@ static enum err bench_apply(struct bench *b, int64_t messages, double *ret_rate)
     *ret_rate = rate_of(b, took_us);
     close_model(b, outer);
     store_close(b->store);
-    return err;
+    return err == OK && b->database ? store_erase(b->op, b->database) : err;
 }
 
 /* ----------------------------------------------------------------------------------------------------------- served */
@@ -322,7 +323,8 @@ static enum err run_end_to_end(struct rig *rig, struct end_to_end *ret)
 static enum err bench_end_to_end(struct bench *b, int64_t recipients, struct end_to_end *ret)
 {
     struct rig rig;
-    struct rig_config config = { .model = { .seed = 7,
+    struct rig_config config = { .database = b->database,
+                                 .model = { .seed = 7,
                                             .mailing = S(RIG_MAILING),
                                             .recipients = (uint32_t)recipients,
                                             .start_us = clock_wall_us() / 1000 * 1000 - INT64_C(5000000),
@@ -363,7 +365,7 @@ static enum err run_all(struct bench *b, int64_t messages, int64_t recipients)
     json_write_init(&w, &buf);
     json_object_begin(&w);
     json_member_str(&w, "bench", S("events"));
-    json_member_str(&w, "engine", S("sqlite"));
+    json_member_str(&w, "engine", b->database ? S("postgres") : S("sqlite"));
     member_decimal(&w, "rate_per_second", apply_rate, 0);
     member_decimal(&w, "p50_ms", percentile_ms(b->group_us, b->groups, 0.5), 3);
     member_decimal(&w, "p99_ms", percentile_ms(b->group_us, b->groups, 0.99), 3);
@@ -401,8 +403,11 @@ static int bench_events_run(struct cli *cli)
     b->group_us = malloc(GROUPS_MAX * sizeof *b->group_us);
     if (!b->events || !b->group_us)
         abort();
+    b->database = cli_option(cli, "database");
     log_setup(LOG_LEVEL_ERROR, LOG_FORM_LOGFMT);
-    enum err err = rig_directory(b->op, "posthouse-bench", b->directory, sizeof b->directory);
+    enum err err = b->database ? rig_database_is_free(b->op, b->database) : OK;
+    if (err == OK)
+        err = rig_directory(b->op, "posthouse-bench", b->directory, sizeof b->directory);
     if (err == OK) {
         err = run_all(b, messages, recipients);
         rig_remove(b->directory);
@@ -415,6 +420,7 @@ static int bench_events_run(struct cli *cli)
 
 static const struct cli_option bench_events_options[] = {
     { "messages", "N", "in the store while events are applied (default 1000000)" },
+    { "database", "URL", "an empty PostgreSQL database instead of embedded SQLite" },
     { "recipients", "N", "of the mailing that is read over HTTP (default 100000, 0: leave it out)" },
     { 0 },
 };

@@ -92,10 +92,9 @@ static int check_command(struct cli *cli)
     struct conf *conf;
     if (settings_read(&cli->op, &flags, &conf, NULL) != OK || settings_check(&cli->op, conf) != OK)
         return cli_fail(cli, CLI_USAGE, "%s", cli->op.error);
-    struct store_config config = {
-        .directory = arena_str(cli->op.arena, settings_data(conf)).p,
-        .read_only = !cli_has(cli, "repair"),
-    };
+    struct store_config config;
+    settings_store(&cli->op, conf, &config);
+    config.read_only = !cli_has(cli, "repair");
     struct store *store;
     enum err err = store_open(&cli->op, &config, &store);
     if (err == ERR_CONFLICT && cli_has(cli, "repair"))
@@ -111,7 +110,7 @@ static const struct cli_option options[] = {
     { "data", "DIR", "where the database lies (POSTHOUSE_DATA, default ./posthouse-data)" },
     { "database", "URL", "a PostgreSQL database instead" },
     { "config", "FILE", "the configuration that names it (POSTHOUSE_CONFIG)" },
-    { "repair", NULL, "set every counter that differs to what the rows say; no daemon may run" },
+    { "repair", NULL, "set every counter that differs to what the rows say; on SQLite no daemon may run" },
     { 0 },
 };
 

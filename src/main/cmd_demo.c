@@ -170,7 +170,7 @@ static void print_difference(void *data, const char *line)
 static enum err check_all(struct demo *d)
 {
     struct store *store;
-    struct store_config config = { .directory = d->rig.directory, .read_only = true };
+    struct store_config config = { .directory = d->rig.directory, .url = d->rig.config.database, .read_only = true };
     TRY(store_open(d->rig.op, &config, &store));
     d->check.store = store;
     d->check.progress = check_progress;
@@ -244,9 +244,9 @@ static int demo_run(struct cli *cli)
     int64_t recipients = DEMO_RECIPIENTS, seed = 1;
     if (!cli_int(cli, "recipients", 1, SIM_RECIPIENTS_MAX, &recipients) || !cli_int(cli, "seed", 0, INT64_MAX, &seed))
         return CLI_USAGE;
-    if (cli_option(cli, "database"))
-        return cli_fail(cli, CLI_USAGE, "--database: PostgreSQL is not there yet; leave it out for embedded SQLite");
     struct rig_config config = { .directory = cli_option(cli, "keep"),
+                                 .database = cli_option(cli, "database"),
+                                 .keep = cli_has(cli, "keep"),
                                  .model = { .seed = (uint64_t)seed,
                                             .mailing = S(RIG_MAILING),
                                             .recipients = (uint32_t)recipients,
@@ -282,8 +282,8 @@ static int demo_run(struct cli *cli)
 static const struct cli_option demo_options[] = {
     { "recipients", "N", "of the mailing (default 20000)" },
     { "seed", "N", "decides every event (default 1)" },
-    { "keep", "DIR", "keeps the store there, to look at it with serve and check" },
-    { "database", "URL", "a PostgreSQL database instead of embedded SQLite" },
+    { "keep", "DIR", "keeps the store there (or in the database), to look at it with serve and check" },
+    { "database", "URL", "an empty PostgreSQL database instead of embedded SQLite" },
     { 0 },
 };
 

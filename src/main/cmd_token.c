@@ -87,7 +87,7 @@ static int create_in_store(struct cli *cli, struct token *token)
     token_make(text, token->sha256);
     token->id = id_make(op_now_ms(&cli->op), random_u64(), id);
 
-    struct store_config config = { .directory = cli_option(cli, "data") };
+    struct store_config config = { .directory = cli_option(cli, "data"), .url = cli_option(cli, "database") };
     struct store *store;
     enum err err = store_open(&cli->op, &config, &store);
     if (err == ERR_CONFLICT)
@@ -121,9 +121,9 @@ static int create_run(struct cli *cli)
 {
     if (!cli_has(cli, "scope"))
         return cli_fail(cli, CLI_USAGE, "--scope is missing: read, write, work, admin");
-    if (cli_has(cli, "database"))
-        return cli_fail(cli, CLI_USAGE, "--database: PostgreSQL is not built into this version; use --data DIR");
-    if (cli_has(cli, "data"))
+    if (cli_has(cli, "data") && cli_has(cli, "database"))
+        return cli_fail(cli, CLI_USAGE, "--data or --database: a store is one of them");
+    if (cli_has(cli, "data") || cli_has(cli, "database"))
         return create_local(cli);
     struct str body, json;
     int code = create_body(cli, &body);
@@ -143,7 +143,7 @@ static const struct cli_option create_options[] = {
     { "tenant", "ID", "only this tenant" },
     { "queue", "NAME", "only this queue; may be given several times" },
     { "data", "DIR", "straight into the store of a daemon that is not running: for the first token" },
-    { "database", "URL", "the same for PostgreSQL" },
+    { "database", "URL", "straight into a PostgreSQL database; its daemons may run" },
     { 0 },
 };
 
@@ -155,8 +155,8 @@ const struct command cmd_token_create = {
     .operands_min = 1,
     .operands_max = 1,
     .summary = "makes a token and shows it, once",
-    .text = "The store keeps only a digest of it. The first token needs --data and a daemon that is not running;\n"
-            "later ones are made through the daemon with a token of scope admin.\n",
+    .text = "The store keeps only a digest of it. The first token needs --data and a daemon that is not running,\n"
+            "or --database; later ones are made through the daemon with a token of scope admin.\n",
     .options = create_options,
     .flags = CLI_CLIENT,
     .run = create_run,

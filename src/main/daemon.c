@@ -76,14 +76,10 @@ enum err daemon_check(struct op *op, const struct conf *conf)
 
 static enum err open_store(struct op *op, struct daemon *daemon)
 {
-    struct str data = arena_str(daemon->op.arena, settings_data(daemon->conf));
-    daemon->database = arena_fmt(daemon->op.arena, "sqlite:%.*s", STR(data));
-    struct store_config config = {
-        .directory = data.p,
-        .readers = (int)conf_int(daemon->conf, "database", "readers"),
-        .cache_bytes = conf_bytes(daemon->conf, "database", "cache"),
-        .threads = true,
-    };
+    struct store_config config;
+    settings_store(&daemon->op, daemon->conf, &config);
+    daemon->database = settings_store_text(&daemon->op, &config);
+    config.threads = true;
     return store_open(op, &config, &daemon->store);
 }
 

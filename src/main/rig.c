@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/instant.h"
+#include "base/log.h"
 #include "base/json_write.h"
 #include "main/settings.h"
 
@@ -67,7 +68,11 @@ static enum err start_provider(struct rig *rig)
 
 static enum err start_daemon(struct rig *rig)
 {
-    struct settings_flags flags = { .config = "/dev/null", .data = rig->directory, .http = "127.0.0.1:0", .dev = true };
+    struct settings_flags flags = { .config = "/dev/null",
+                                    .data = rig->directory,
+                                    .database = rig->config.database,
+                                    .http = "127.0.0.1:0",
+                                    .dev = true };
     struct conf *conf;
     char address[ADDR_TEXT_BYTES_MAX];
     TRY(settings_read(rig->op, &flags, &conf, NULL));
@@ -111,8 +116,20 @@ void rig_remove(const char *directory)
     nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+enum err rig_database_is_free(struct op *op, const char *url)
+{
+    bool there;
+    TRY(store_is_there(op, url, &there));
+    struct str text = store_url_text(op->arena, url);
+    return there ? fail(op, ERR_CONFLICT, "%.*s holds a Posthouse already: give an empty database", STR(text)) : OK;
+}
+
 static enum err start_all(struct rig *rig)
 {
+    if (rig->config.database) {
+        TRY(rig_database_is_free(rig->op, rig->config.database));
+        rig->erase = !rig->config.keep;
+    }
     if (rig->config.directory) {
         snprintf(rig->directory, sizeof rig->directory, "%s", rig->config.directory);
     } else {
@@ -222,6 +239,10 @@ void rig_stop(struct rig *rig)
     if (rig->temporary)
         rig_remove(rig->directory);
     rig->temporary = false;
+    struct op aside = { .arena = rig->op->arena };
+    if (rig->erase && store_erase(&aside, rig->config.database) != OK)
+        log_error("the schema posthouse stays in the database", LOG_ERROR_OF(&aside));
+    rig->erase = false;
 }
 
 int64_t rig_peak_bytes(void)

@@ -21,6 +21,8 @@
 
 struct rig_config {
     const char *directory; /* of the store; NULL: a temporary one, removed by rig_stop */
+    const char *database;  /* a PostgreSQL database without Posthouse in it; NULL: SQLite */
+    bool keep;             /* leaves in the database what the rig made */
     struct sim_config model;
     const char *every, *margin, *recheck_1, *recheck_2; /* timing of the source, as the API takes it */
 };
@@ -30,6 +32,7 @@ struct rig {
     struct rig_config config;
     char directory[256];
     bool temporary;
+    bool erase; /* the schema in config.database, which is ours */
     struct stand_in *stand_in;
     struct daemon *daemon;
     struct http_easy *api, *provider;
@@ -62,6 +65,9 @@ void rig_stop(struct rig *rig);
  * made. rig_remove takes it away with all it holds. */
 enum err rig_directory(struct op *op, const char *stem, char *ret_directory, size_t room);
 void rig_remove(const char *directory);
+
+/* ERR_CONFLICT when Posthouse keeps something in this database already. */
+enum err rig_database_is_free(struct op *op, const char *url);
 
 /* The most memory this process ever held, bytes. */
 int64_t rig_peak_bytes(void);

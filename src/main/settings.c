@@ -18,6 +18,11 @@ static const struct conf_key server_keys[] = {
 
 static const struct conf_key database_keys[] = {
     { .name = "url", .type = CONF_SECRET },
+    { .name = "replica", .type = CONF_SECRET },
+    { .name = "connections", .type = CONF_INT, .min = 3, .max = 100, .fallback = "8" },
+    { .name = "prepare", .type = CONF_CHOICE, .fallback = "auto", .choices = "auto|on|off" },
+    { .name = "statement_timeout", .type = CONF_DURATION, .min = 1000, .max = 600000, .fallback = "10s" },
+    { .name = "idle_timeout", .type = CONF_DURATION, .min = 1000, .max = 600000, .fallback = "5s" },
     { .name = "readers", .type = CONF_INT, .min = 1, .max = 16, .fallback = "2" },
     { .name = "cache", .type = CONF_SIZE, .min = 1 << 20, .max = INT64_C(64) << 30, .fallback = "16MiB" },
     { 0 },
@@ -145,9 +150,43 @@ enum err settings_check(struct op *op, const struct conf *conf)
     struct addr addr;
     TRY(settings_addr(op, conf, "http", &addr));
     TRY(settings_addr(op, conf, "worker", &addr));
-    if (str_given(conf_text(conf, "database", "url")))
+    struct str url = conf_text(conf, "database", "url");
+    if (str_given(url) && !str_starts(url, S("postgres://")) && !str_starts(url, S("postgresql://")))
         return fail(op, ERR_INVALID,
-                    "--database: PostgreSQL is not built into this version; leave it out, or give --data DIR to keep "
-                    "everything in one SQLite file there");
+                    "[database] url is like postgres://user:password@host:5432/name; leave it out to "
+                    "keep everything in one SQLite file");
     return OK;
+}
+
+static enum store_prepare prepare_of(struct str word)
+{
+    return str_eq(word, S("on")) ? STORE_PREPARE_ON : str_eq(word, S("off")) ? STORE_PREPARE_OFF : STORE_PREPARE_AUTO;
+}
+
+/* NULL when it is not given. */
+static const char *database_text(struct op *op, const struct conf *conf, const char *key)
+{
+    struct str text = conf_text(conf, "database", key);
+    return str_given(text) && text.n ? arena_str(op->arena, text).p : NULL;
+}
+
+void settings_store(struct op *op, const struct conf *conf, struct store_config *ret)
+{
+    int64_t readers = conf_int(conf, "database", "readers"), connections = conf_int(conf, "database", "connections");
+    *ret = (struct store_config){
+        .directory = arena_str(op->arena, settings_data(conf)).p,
+        .url = database_text(op, conf, "url"),
+        .replica = database_text(op, conf, "replica"),
+        .prepare = prepare_of(conf_text(conf, "database", "prepare")),
+        .statement_timeout_ms = conf_ms(conf, "database", "statement_timeout"),
+        .idle_timeout_ms = conf_ms(conf, "database", "idle_timeout"),
+        .cache_bytes = conf_bytes(conf, "database", "cache"),
+    };
+    /* One writes and one is for heartbeats and tools. */
+    ret->readers = (int)(ret->url && readers > connections - 2 ? connections - 2 : readers);
+}
+
+struct str settings_store_text(struct op *op, const struct store_config *config)
+{
+    return config->url ? store_url_text(op->arena, config->url) : arena_fmt(op->arena, "sqlite:%s", config->directory);
 }

@@ -10,6 +10,7 @@
 
 #include "base/conf.h"
 #include "net/addr.h"
+#include "store/tx.h"
 
 #define SETTINGS_FILE "/etc/posthouse/posthouse.conf"
 
@@ -39,3 +40,9 @@ enum err settings_addr(struct op *op, const struct conf *conf, const char *key, 
 
 /* The directory of the store. */
 struct str settings_data(const struct conf *conf);
+
+/* How to open the store: its texts live in the op's arena; threads, read_only and faults are the caller's. */
+void settings_store(struct op *op, const struct conf *conf, struct store_config *ret);
+
+/* "sqlite:DIR" or "postgres://host/name", as it may be shown. */
+struct str settings_store_text(struct op *op, const struct store_config *config);

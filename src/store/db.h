@@ -28,7 +28,9 @@
  *
  * One text serves both engines when it can; PostgreSQL gets ?1 as $1. There
  * every integer is bigint, BLOB is bytea, TEXT is text COLLATE "C", REAL is
- * double precision; a parameter has the type of the bind_ call that sets it.
+ * double precision; a parameter has the type of the bind_ call that sets it, and
+ * is cast where the text alone would not tell it (unnest(?1::bigint[])), so that
+ * the test can ask for a plan.
  * Beside a text of its own, PostgreSQL has three ways to spend fewer round
  * trips: stmt_later, arrays as parameters (many rows by one statement), and
  * SQL_WALK (slices instead of all rows at once).

@@ -45,14 +45,16 @@ const struct schema_step delta_step = {
                 "CREATE TABLE parked_count (source_no bigint PRIMARY KEY, count bigint NOT NULL)" PG_CHANGES ";"
                 "CREATE TABLE parked_count_delta (no bigint PRIMARY KEY, source_no bigint NOT NULL, count bigint NOT "
                 "NULL)" PG_PASSES ";"
-                "CREATE TABLE delta_fold (no bigint NOT NULL)" PG_CHANGES ";"
-                "INSERT INTO delta_fold VALUES (0);",
+                "CREATE TABLE delta_fold (one bigint PRIMARY KEY, no bigint NOT NULL)" PG_CHANGES ";"
+                "INSERT INTO delta_fold VALUES (1, 0);",
 };
 
 #define BETWEEN " WHERE no > ?1 AND no <= ?2"
 
-SQL_ONLY_POSTGRES(stats_rows, "INSERT INTO mailing_stats_delta SELECT * FROM unnest(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
-                              " ?10, ?11, ?12, ?13, ?14, ?15, ?16)");
+SQL_ONLY_POSTGRES(stats_rows, "INSERT INTO mailing_stats_delta SELECT * FROM unnest(?1::bigint[],"
+                              " ?2::bigint[], ?3::bigint[], ?4::bigint[], ?5::bigint[], ?6::bigint[], ?7::bigint[],"
+                              " ?8::bigint[], ?9::bigint[], ?10::bigint[], ?11::bigint[], ?12::bigint[],"
+                              " ?13::bigint[], ?14::bigint[], ?15::bigint[], ?16::bigint[])");
 SQL_ONLY_POSTGRES(
     stats_fold,
     "INSERT INTO mailing_stats AS s (mailing_no, " FIGURES(
@@ -66,27 +68,30 @@ SQL_ONLY_POSTGRES(
                                 " last_event_at_us = greatest(s.last_event_at_us, excluded.last_event_at_us)");
 SQL_ONLY_POSTGRES(stats_folded, "DELETE FROM mailing_stats_delta" BETWEEN);
 
-SQL_ONLY_POSTGRES(fact_rows, "INSERT INTO fact_delta SELECT * FROM unnest(?1, ?2, ?3, ?4)");
+SQL_ONLY_POSTGRES(fact_rows, "INSERT INTO fact_delta SELECT * FROM unnest(?1::bigint[], ?2::bigint[],"
+                             " ?3::bigint[], ?4::bigint[])");
 SQL_ONLY_POSTGRES(fact_fold, "INSERT INTO fact AS f (cohort_no, status, count) SELECT cohort_no, status,"
                              " sum(count)::bigint FROM fact_delta" BETWEEN " GROUP BY 1, 2 ORDER BY 1, 2"
                              " ON CONFLICT (cohort_no, status) DO UPDATE SET count = f.count + excluded.count");
 SQL_ONLY_POSTGRES(fact_folded, "DELETE FROM fact_delta" BETWEEN);
 
-SQL_ONLY_POSTGRES(link_rows, "INSERT INTO mailing_link_delta SELECT * FROM unnest(?1, ?2, ?3, ?4)");
+SQL_ONLY_POSTGRES(link_rows, "INSERT INTO mailing_link_delta SELECT * FROM unnest(?1::bigint[], ?2::bigint[],"
+                             " ?3::bigint[], ?4::bigint[])");
 SQL_ONLY_POSTGRES(link_fold,
                   "UPDATE mailing_link AS l SET members = l.members + d.members, clicks = l.clicks + d.clicks"
                   " FROM (SELECT link_no, sum(members)::bigint AS members, sum(clicks)::bigint AS clicks"
                   " FROM mailing_link_delta" BETWEEN " GROUP BY 1) AS d WHERE l.no = d.link_no");
 SQL_ONLY_POSTGRES(link_folded, "DELETE FROM mailing_link_delta" BETWEEN);
 
-SQL_ONLY_POSTGRES(parked_rows, "INSERT INTO parked_count_delta SELECT * FROM unnest(?1, ?2, ?3)");
+SQL_ONLY_POSTGRES(parked_rows, "INSERT INTO parked_count_delta SELECT * FROM unnest(?1::bigint[], ?2::bigint[],"
+                               " ?3::bigint[])");
 SQL_ONLY_POSTGRES(parked_fold, "INSERT INTO parked_count AS p (source_no, count) SELECT source_no, sum(count)::bigint"
                                " FROM parked_count_delta" BETWEEN " GROUP BY 1 ORDER BY 1"
                                " ON CONFLICT (source_no) DO UPDATE SET count = p.count + excluded.count");
 SQL_ONLY_POSTGRES(parked_folded, "DELETE FROM parked_count_delta" BETWEEN);
 
-SQL_MARKED(fold_get, NULL, "SELECT no FROM delta_fold", SQL_POSTGRES | SQL_SCANS);
-SQL_MARKED(fold_set, NULL, "UPDATE delta_fold SET no = ?1", SQL_POSTGRES | SQL_SCANS);
+SQL_ONLY_POSTGRES(fold_get, "SELECT no FROM delta_fold WHERE one = 1");
+SQL_ONLY_POSTGRES(fold_set, "UPDATE delta_fold SET no = ?1 WHERE one = 1");
 
 static const struct kind {
     const char *types;

@@ -23,7 +23,7 @@
 #define DELTA_WAIT_MAX 4000 /* rows that wait before a group folds by itself: what a reader adds at most, about */
 
 /* For the texts of readers: rows with a higher number are not in their counters yet. */
-#define DELTA_FOLDED "(SELECT no FROM delta_fold)"
+#define DELTA_FOLDED "(SELECT no FROM delta_fold WHERE one = 1)"
 
 enum delta { DELTA_STATS, DELTA_FACT, DELTA_LINK, DELTA_PARKED, DELTAS };
 

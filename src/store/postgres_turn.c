@@ -30,7 +30,7 @@ static const struct sql settings = {
     "settings",
     NULL,
     "SELECT set_config('search_path', 'posthouse', true), set_config('statement_timeout', ?1, true),"
-    " set_config('idle_in_transaction_session_timeout', ?2, true)",
+    " set_config('idle_in_transaction_session_timeout', ?2, true), set_config('jit', 'off', true)",
     0,
 };
 

@@ -402,6 +402,40 @@ void store_close(struct store *store)
     free(store);
 }
 
+/* --- a whole schema on a server --- */
+
+/* Runs fn over a connection that belongs to no open store. */
+static enum err with_url(struct op *op, const char *url, enum err (*fn)(struct op *op, struct conn *conn, int64_t *ret),
+                         int64_t *ret)
+{
+    struct store_config config = { .url = url };
+    struct store *store = store_new(&config);
+    enum err err = conn_open(op, store, NULL, CONN_WRITER, &store->conn);
+    if (err == OK)
+        err = fn(op, store->conn, ret);
+    store_close(store);
+    return err;
+}
+
+static enum err erase_schema(struct op *op, struct conn *conn, int64_t *ret)
+{
+    (void)ret;
+    return conn_exec(op, conn, "DROP SCHEMA IF EXISTS posthouse CASCADE");
+}
+
+enum err store_erase(struct op *op, const char *url)
+{
+    return with_url(op, url, erase_schema, NULL);
+}
+
+enum err store_is_there(struct op *op, const char *url, bool *ret_there)
+{
+    int64_t steps;
+    TRY(with_url(op, url, conn_version, &steps));
+    *ret_there = steps > 0;
+    return OK;
+}
+
 /* --- calls in the calling thread --- */
 
 struct call {
@@ -620,10 +654,12 @@ enum err store_plan(struct op *op, struct store *store, struct str *ret_scans)
     struct str scans = S(""), scan_word = str_of(store->engine->scan_word);
     for (const struct sql *const *entry = __start_store_sql; entry < __stop_store_sql; entry++) {
         struct str plan;
-        const char *text = store->engine->shared && (*entry)->postgres ? (*entry)->postgres : (*entry)->sqlite;
-        if (!text)
+        bool shared = store->engine->shared;
+        if ((*entry)->marks & (shared ? SQL_SQLITE : SQL_POSTGRES))
             continue; /* the other engine's */
-        TRY(conn_plan(op, store->conn, text, &plan));
+        const char *text = shared && (*entry)->postgres ? (*entry)->postgres : (*entry)->sqlite;
+        if (conn_plan(op, store->conn, text, &plan) != OK)
+            plan = arena_fmt(op->arena, "%.*s, no plan: %s", STR(scan_word), op->error);
         if ((*entry)->marks & SQL_SCANS || str_search(plan, scan_word) == plan.n)
             continue;
         scans = arena_fmt(op->arena, "%.*s%s: %.*s\n", STR(scans), (*entry)->name, STR(plan));

@@ -81,6 +81,11 @@ struct store_config {
  * the end of THREAD_WRITER and THREAD_READER posts; without, posts wait until store_turn. */
 enum err store_open(struct op *op, const struct store_config *config, struct store **ret_store);
 
+/* For demo and bench, which fill a database of their own: is there a schema posthouse behind this URL; and take it away
+ * with all it holds. */
+enum err store_is_there(struct op *op, const char *url, bool *ret_there);
+enum err store_erase(struct op *op, const char *url);
+
 /* A database URL as it may be shown: "postgres://host:port/name", no user, password or options. In the arena. */
 struct str store_url_text(struct arena *arena, const char *url);
 

@@ -55,12 +55,19 @@ test('an address that is taken is refused with the reason', async () => {
   await daemon.stop()
 })
 
-test('PostgreSQL is refused with a clear sentence', () => {
+test('a PostgreSQL that is not there is named without its password', () => {
   for (const command of [['serve'], ['check'], ['token', 'create', 'n', '--scope', 'read']]) {
-    const refused = cli([...command, '--database', 'postgres://127.0.0.1/posthouse'])
-    assert.equal(refused.status, 2, command.join(' '))
-    assert.match(refused.stderr, /PostgreSQL is not built into this version/)
+    const refused = cli([...command, '--database', 'postgres://me:open-sesame@127.0.0.1:9/posthouse'])
+    assert.equal(refused.status, 1, command.join(' '))
+    assert.match(refused.stderr, /the database does not answer .*127\.0\.0\.1.*port 9/)
+    assert.doesNotMatch(refused.stdout + refused.stderr, /open-sesame/)
   }
+})
+
+test('a database URL of another kind is a mistake of the configuration', () => {
+  const refused = cli(['serve', '--database', 'mysql://127.0.0.1/posthouse'])
+  assert.equal(refused.status, 2)
+  assert.match(refused.stderr, /\[database\] url is like postgres:/)
 })
 
 // A configuration with a mistake, and what is said about it.

@@ -114,7 +114,6 @@ static inline void fixture_end(struct fixture *fixture)
         }
         rmdir(fixture->directory);
     }
-    test_database_drop(&fixture->database);
     arena_free(fixture->arena);
 }
 

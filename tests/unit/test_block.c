@@ -156,7 +156,8 @@ TEST(block, is_read_anew_by_whoever_stayed_while_the_writer_was_restarted)
     put(1, 10);
     put(1, 11); /* its block has a row already, so this stands in the log */
     struct store *beside;
-    struct store_config config = { .directory = f.directory, .read_only = true };
+    struct store_config config = fixture_config(&f);
+    config.read_only = true;
     struct one one = { 1, 0 };
     SUCCEEDS(&f.op, store_open(&f.op, &config, &beside));
     SUCCEEDS(&f.op, store_read(&f.op, beside, get_opened, &one));
