@@ -35,3 +35,11 @@ void post_run(struct post *post)
     if (!last)
         post->err = err; /* after its last hop the post may be gone */
 }
+
+void post_release(struct post *post, enum err err)
+{
+    assert(post->held);
+    post->held = false;
+    post->err = err;
+    post_send(post);
+}

@@ -43,7 +43,9 @@ struct post {
     void (*home)(struct post *post); /* delivers the post to the caller's thread; called on any thread */
     void *home_data;                 /* for `home`: the loop */
     struct tx *tx;                   /* set on THREAD_WRITER and THREAD_READER */
-    enum err err;                    /* result of the newest hop; a store failure is ERR_UNAVAILABLE */
+    bool held; /* set by a writer hop that found nothing yet: the post is not sent on, whoever keeps it does that later,
+                  after clearing this (post_release) */
+    enum err err; /* result of the newest hop; a store failure is ERR_UNAVAILABLE */
     struct op op;
 };
 
@@ -52,6 +54,9 @@ void post_send(struct post *post);
 
 /* Runs the post's hop on this thread and moves it to the next one, without sending: the ends call it. */
 void post_run(struct post *post);
+
+/* Sends a held post on to its next hop with this result. In the thread that held it. */
+void post_release(struct post *post, enum err err);
 
 /* Where posts for a role go: installed once by the store (writer, readers). */
 void post_install(enum thread_role role, void (*deliver)(void *end, struct post *post), void *end);

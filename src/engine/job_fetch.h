@@ -51,8 +51,10 @@ struct job_fetch {
 
     /* The engine's, while held. */
     struct job_fetch *next, **link;
-    int64_t until_us;
+    struct fetch_wait *waits; /* one per queue */
+    int64_t until_us;         /* engine time */
     uint64_t turn;
+    size_t heap_place;
     int state;
 };
 

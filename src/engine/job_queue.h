@@ -37,6 +37,15 @@ enum err queue_list(struct op *op, struct tx *tx, struct str after, int max, str
 enum err queue_pause(struct op *op, struct tx *tx, struct str name, bool paused);
 enum err queue_drain(struct op *op, struct tx *tx, struct str name, bool draining);
 
+/* PATCH: `policy` is an object whose members replace those of the queue's policy, null takes one away. */
+struct queue_patch {
+    struct str policy;
+    int paused, draining; /* -1 = as it is */
+};
+
+/* ERR_INVALID with pointer and range; takes effect at the next start. The queue is made when it is new. */
+enum err queue_patch(struct op *op, struct tx *tx, struct str name, const struct queue_patch *patch);
+
 /* QUE-7: ready and blocked jobs are gone, pause and policy too. ERR_NOT_FOUND for an unknown one. */
 enum err queue_delete(struct op *op, struct tx *tx, struct str name);
 

@@ -25,6 +25,9 @@ struct job_reader {
     bool builtin;           /* types that begin with "posthouse." are allowed (JOB-4): our own pushes */
 };
 
+/* Number of a fairness key ('k') or mutex ('m'); never 0. */
+uint64_t job_key_hash(struct siphash_key key, struct str text, char what);
+
 /*
  * Reads the object in `json`. The bytes must stay until the job is pushed.
  *

@@ -21,13 +21,13 @@ struct jobs_config {
     /* Told on the writer's thread when jobs_tick should run earlier than it said: the ticker's ear. May be NULL. */
     void (*wake)(void *data);
     void *data;
-    bool keep_suspects; /* tests: sessions never become suspect by themselves */
+    uint64_t seed; /* of jitter; 0 = one nobody knows */
 };
 
 /* Before anything is posted. Reads the queues, the leases and the sessions; no scan of what waits. */
 enum err jobs_open(struct op *op, const struct jobs_config *config, struct jobs **ret_jobs);
 
-/* After the writer has stopped, before store_close: fetches still held come home empty. */
+/* After store_close: fetches still held come home empty. */
 void jobs_close(struct jobs *jobs);
 
 /* The machine of the tx's store; only in the writer. */

@@ -113,6 +113,7 @@ struct tx {
     struct store *store;
     struct conn *conn;
     bool writing;
+    int64_t mono_us;                 /* when it began */
     bool broken;                     /* the engine failed: nothing of this transaction can be kept */
     bool full;                       /* RAM holds enough: commit after this command */
     bool arena_full;                 /* a column did not fit into the command's arena: its result must not stand */
@@ -135,6 +136,7 @@ struct store {
     struct conn *reader; /* of store_read */
     pthread_mutex_t reader_lock;
     void *state[FAMILIES_MAX];
+    struct store_watch watch;
     struct writer *writer;
     struct readers *readers;
     struct post *waiting_read; /* without threads: posts for the readers, newest first */
@@ -203,6 +205,9 @@ enum err conn_version(struct op *op, struct conn *conn, int64_t *ret_steps);
 
 /* The plan of a statement as one line. */
 enum err conn_plan(struct op *op, struct conn *conn, const char *text, struct str *ret_plan);
+
+/* Monotonic time, or what the simulation says it is. */
+int64_t store_mono_us(const struct store *store);
 
 /* Asks the simulation's plan; notes a crash. Returns what is to happen. */
 enum store_fault store_ask(struct store *store, enum store_point point);

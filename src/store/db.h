@@ -127,9 +127,6 @@ struct str col_str(struct op *op, struct stmt *stmt, int i);
 struct str col_str_borrowed(struct stmt *stmt, int i);
 struct str col_blob_borrowed(struct stmt *stmt, int i);
 
-/* Says that this command changed something that so far stands only in RAM: a counter, a block, a key. */
-void tx_wrote(struct tx *tx);
-
 /* Says that RAM holds as much of this transaction as it may: the group is committed after the command under way. */
 void tx_full(struct tx *tx);
 

@@ -27,6 +27,13 @@ extern const struct schema_step source_log_step;
 extern const struct schema_step hook_token_step;
 extern const struct schema_step inbox_step;
 extern const struct schema_step move_step;
+extern const struct schema_step job_step;
+extern const struct schema_step ready_step;
+extern const struct schema_step lease_step;
+extern const struct schema_step aside_step;
+extern const struct schema_step uniq_step;
+extern const struct schema_step queue_step;
+extern const struct schema_step done_step;
 
 extern const struct family tenant_family;
 extern const struct family cohort_family;

@@ -44,6 +44,9 @@ static bool is_open(const struct store *store, int i)
 
 static enum err families_flush(struct op *op, struct tx *tx)
 {
+    const struct store_watch *watch = &tx->store->watch;
+    if (watch->flush)
+        TRY(watch->flush(op, tx, watch->data));
     for (int i = 0; store_families[i]; i++)
         if (store_families[i]->flush && is_open(tx->store, i))
             TRY(store_families[i]->flush(op, tx, tx->store->state[i]));
@@ -99,8 +102,17 @@ static enum err families_anew(struct op *op, struct tx *tx)
 
 static enum err families_refresh(struct op *op, struct tx *tx)
 {
+    if (tx->store->watch.foreign)
+        tx->store->watch.foreign(tx->store->watch.data);
     TRY(tx->anew ? families_anew(op, tx) : families_foreign(op, tx));
     return conn_know(op, tx);
+}
+
+static void watch_end(struct store *store, bool kept)
+{
+    void (*end)(void *data) = kept ? store->watch.kept : store->watch.drop;
+    if (end)
+        end(store->watch.data);
 }
 
 /* --- one transaction --- */
@@ -182,7 +194,7 @@ static bool command_run(struct tx *tx, struct post *post)
 static enum end group_once(struct store *store, struct op *op, struct post **posts, int *n, int *ret_late,
                            char ret_reason[OP_ERROR_BYTES_MAX])
 {
-    struct tx tx = { .store = store, .conn = store->conn, .writing = true };
+    struct tx tx = { .store = store, .conn = store->conn, .writing = true, .mono_us = store_mono_us(store) };
     enum end end = END_KEPT;
     if (conn_begin(op, &tx) != OK) {
         end = group_lost(&tx, op);
@@ -213,6 +225,7 @@ static enum end group_once(struct store *store, struct op *op, struct post **pos
         if (end == END_LOST)
             end = group_lost(&tx, op);
     }
+    watch_end(store, end == END_KEPT);
     if (end == END_LOST || end == END_AGAIN)
         memcpy(ret_reason, tx.reason, sizeof tx.reason);
     return end;
@@ -225,6 +238,7 @@ static void rewind_all(struct post **posts, const struct hop *const *hops, int n
 {
     for (int i = 0; i < n; i++) {
         posts[i]->hop = hops[i];
+        posts[i]->held = false;
         posts[i]->op.error[0] = '\0';
         posts[i]->op.pointer[0] = '\0';
     }

@@ -31,7 +31,7 @@ struct readers {
 
 void snapshot_run(struct store *store, struct conn *conn, struct post *post)
 {
-    struct tx tx = { .store = store, .conn = conn };
+    struct tx tx = { .store = store, .conn = conn, .mono_us = store_mono_us(store) };
     if (conn_begin(&post->op, &tx) != OK) {
         post->hop++;
         post->err = ERR_UNAVAILABLE;

@@ -37,7 +37,14 @@
     X(delta_step)                                                                                                      \
     X(inbox_step)                                                                                                      \
     X(group_log_step)                                                                                                  \
-    X(move_step)
+    X(move_step)                                                                                                       \
+    X(job_step)                                                                                                        \
+    X(ready_step)                                                                                                      \
+    X(lease_step)                                                                                                      \
+    X(aside_step)                                                                                                      \
+    X(uniq_step)                                                                                                       \
+    X(queue_step)                                                                                                      \
+    X(done_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \

@@ -121,6 +121,16 @@ uint64_t store_seq_next(struct tx *tx, enum seq seq)
     return store_seq_take(tx, seq, 1);
 }
 
+void store_seq_reach(struct tx *tx, enum seq seq, uint64_t value)
+{
+    struct seqs *seqs = tx_state(tx, &seq_family);
+    assert(tx_may_write(tx) && seq < SEQS_MAX);
+    if (value <= seqs->newest[seq])
+        return;
+    seqs->newest[seq] = value;
+    seqs->changed = true;
+}
+
 uint64_t store_seq_newest(struct tx *tx, enum seq seq)
 {
     struct seqs *seqs = tx_state(tx, &seq_family);

@@ -30,7 +30,14 @@ enum seq {
     SEQ_SUPPRESSION,
     SEQ_BLOCK_LOG, /* never reused: a reader beside a restarted daemon knows rows of the log by it */
     SEQ_DELTA,     /* changes of counters that wait to be folded: tally.c */
-    SEQS_MAX = 64  /* the row has room for so many; numbers above are never renumbered, only appended */
+    SEQ_JOB,       /* engine time of the newest job or place: ids are instants made unique */
+    SEQ_LEASE,     /* leases */
+    SEQ_DELIVERED, /* every lease up to this one was written to a socket or ended (LEASE-5) */
+    SEQ_QUEUE,
+    SEQ_SESSION,
+    SEQ_DONE,     /* chunks of finished jobs */
+    SEQ_DONE_JOB, /* jobs that finished */
+    SEQS_MAX = 64 /* the row has room for so many; numbers above are never renumbered, only appended */
 };
 
 /* The next number; only in the writer's transaction. */
@@ -38,6 +45,9 @@ uint64_t store_seq_next(struct tx *tx, enum seq seq);
 
 /* The first of n neighbouring numbers. */
 uint64_t store_seq_take(struct tx *tx, enum seq seq, uint64_t n);
+
+/* Moves the sequence forward to `value`; one that is there already stays. For sequences that follow a clock. */
+void store_seq_reach(struct tx *tx, enum seq seq, uint64_t value);
 
 /* The newest number given in this sequence; 0 = none. In the writer's transaction. */
 uint64_t store_seq_newest(struct tx *tx, enum seq seq);

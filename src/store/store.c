@@ -12,6 +12,7 @@
 
 #include "base/random.h"
 #include "base/log.h"
+#include "base/clock.h"
 #include "store/core.h"
 #include "store/store_move.h"
 
@@ -140,7 +141,7 @@ static enum err families_open(struct op *op, struct tx *tx, void *arg)
 static enum err with_conn(struct op *op, struct store *store, enum err (*fn)(struct op *op, struct tx *tx, void *arg),
                           void *arg)
 {
-    struct tx tx = { .store = store, .conn = store->conn };
+    struct tx tx = { .store = store, .conn = store->conn, .mono_us = store_mono_us(store) };
     TRY(conn_begin(op, &tx));
     enum err err = fn(op, &tx, arg);
     conn_rollback(&tx);
@@ -581,6 +582,27 @@ const uint8_t *tx_hash_key(const struct tx *tx)
 struct store *tx_store(struct tx *tx)
 {
     return tx->store;
+}
+
+int64_t store_mono_us(const struct store *store)
+{
+    const struct store_clock *clock = store->config.clock;
+    return clock ? clock->mono_us(clock->data) : clock_mono_us();
+}
+
+int64_t tx_mono_us(const struct tx *tx)
+{
+    return tx->mono_us;
+}
+
+void store_watch(struct store *store, const struct store_watch *watch)
+{
+    store->watch = *watch;
+}
+
+void *tx_watch(struct tx *tx)
+{
+    return tx->store->watch.data;
 }
 
 bool tx_may_write(const struct tx *tx)

@@ -60,6 +60,12 @@ enum store_use {
     STORE_TO_MOVE_HERE  /* the tables and nothing else: no state in RAM, no commands */
 };
 
+/* Monotonic time by hand, for tests and the simulation. */
+struct store_clock {
+    int64_t (*mono_us)(void *data);
+    void *data;
+};
+
 struct store_config {
     const char *directory; /* SQLite: the data directory; posthouse.db lies in it. NULL = in memory, for tests without
                               threads: store_read then sees the writer's connection */
@@ -74,6 +80,7 @@ struct store_config {
     bool read_only; /* for `check` beside a running daemon: takes no lock, changes and checkpoints nothing */
     enum store_use use;
     const struct store_faults *faults; /* sim: where to fail; NULL in life */
+    const struct store_clock *clock;   /* NULL in life: clock_mono_us */
 };
 
 /* Opens (making and migrating when needed) the store. ERR_CONFLICT when a running daemon holds it for writing,
@@ -122,6 +129,27 @@ struct store *tx_store(struct tx *tx);
 
 /* True when others may write to the store too: applications by SQL, other nodes. */
 bool store_is_shared(const struct store *store);
+
+/* Monotonic instant at which the transaction began: time that no step of the machine's clock moves. */
+int64_t tx_mono_us(const struct tx *tx);
+
+/*
+ * What a layer above keeps in RAM beside its rows, told on the writer's thread how each group ended; as struct family
+ * in db.h. One per store, set before anything is posted. Each may be NULL. A command that changed such RAM says
+ * tx_wrote like one that changed a row.
+ */
+struct store_watch {
+    void *data;
+    enum err (*flush)(struct op *op, struct tx *tx, void *data); /* before COMMIT, ahead of the families */
+    void (*kept)(void *data);    /* the group is durable, or changed nothing; no post of it has left yet */
+    void (*drop)(void *data);    /* rolled back: its commands run again or are refused */
+    void (*foreign)(void *data); /* others have written since: what RAM says may be old */
+};
+void store_watch(struct store *store, const struct store_watch *watch);
+void *tx_watch(struct tx *tx);
+
+/* Says that this command changed something that so far stands only in RAM: a counter, a block, a key. */
+void tx_wrote(struct tx *tx);
 
 /* True in the writer's transaction, false in a snapshot. */
 bool tx_may_write(const struct tx *tx);

@@ -124,7 +124,8 @@ static int writer_group(struct writer *writer)
         writer_put_back(writer, posts[i]);
     if (!store_is_dead(writer->store)) /* a process that "died" answers nobody */
         for (int i = 0; i < ran; i++)
-            post_send(posts[i]);
+            if (!posts[i]->held)
+                post_send(posts[i]);
     return ran;
 }
 

@@ -23,7 +23,8 @@ struct fixture {
     struct op op;
     struct store *store;
     struct store_faults faults;
-    enum store_point point; /* where the next fault is planned */
+    struct store_clock clock; /* goes with op.now_us */
+    enum store_point point;   /* where the next fault is planned */
     enum store_fault fault;
     int64_t countdown; /* 1 = at the next such point; 0 = none planned */
     bool again;        /* and at every one after it */
@@ -43,6 +44,12 @@ static inline enum store_fault fixture_ask(void *data, enum store_point point)
     return fixture->fault;
 }
 
+static inline int64_t fixture_mono_us(void *data)
+{
+    const struct fixture *fixture = data;
+    return fixture->op.now_us;
+}
+
 static inline void fixture_plan(struct fixture *fixture, enum store_point point, enum store_fault fault, int64_t nth)
 {
     fixture->point = point;
@@ -54,9 +61,11 @@ static inline void fixture_plan(struct fixture *fixture, enum store_point point,
 static inline struct store_config fixture_config(struct fixture *fixture)
 {
     fixture->faults = (struct store_faults){ fixture_ask, fixture };
+    fixture->clock = (struct store_clock){ fixture_mono_us, fixture };
     return (struct store_config){ .directory = fixture->directory[0] ? fixture->directory : NULL,
                                   .url = fixture->database.url[0] ? fixture->database.url : NULL,
-                                  .faults = &fixture->faults };
+                                  .faults = &fixture->faults,
+                                  .clock = &fixture->clock };
 }
 
 static inline void fixture_open(struct fixture *fixture)

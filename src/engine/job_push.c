@@ -1,0 +1,195 @@
+#include "engine/job_push.h"
+
+#include "base/id.h"
+#include "engine/jobs_own.h"
+
+/* One job of a push on its way in. */
+struct entering {
+    const struct job_spec *spec;
+    struct job_pushed *ret;
+    struct queue *queue;
+    struct job_known job;
+};
+
+static enum err refuse(struct job_pushed *ret, enum err err, const char *pointer, struct str detail)
+{
+    ret->result = JOB_REFUSED;
+    ret->err = err;
+    ret->pointer = pointer;
+    ret->detail = detail;
+    return OK;
+}
+
+/* --- is it one we have (JOB-3) --- */
+
+static enum err duplicate_check(struct op *op, struct tx *tx, struct jobs *jobs, struct entering *e, bool *ret_goes)
+{
+    const struct finished *finished = finished_find(jobs, jobs_hash(jobs, e->spec->jid), jobs_engine_us(jobs, tx));
+    (void)op;
+    *ret_goes = finished == NULL;
+    if (!finished)
+        return OK;
+    e->ret->result = JOB_DUPLICATE;
+    e->ret->state = JOB_DONE;
+    jobs->totals.duplicates++;
+    return OK;
+}
+
+/* A row has the jid. Live: a duplicate. Dead, or deleted with its queue: it makes room for the new life. */
+static enum err same_jid(struct op *op, struct tx *tx, struct jobs *jobs, struct entering *e, bool *ret_again)
+{
+    struct job_known old;
+    uint64_t id;
+    bool found;
+    *ret_again = false;
+    TRY(store_job_find(op, tx, e->spec->jid, &id));
+    TRY(job_know(op, tx, jobs, id, &old, &found));
+    if (!found)
+        return fail(op, ERR_BUG, "the row of jid %.*s is and is not there", STR(e->spec->jid));
+    if (old.state != JOB_DEAD && old.state != JOB_NONE) {
+        e->ret->result = JOB_DUPLICATE;
+        e->ret->state = old.state;
+        jobs->totals.duplicates++;
+        return OK;
+    }
+    jobs_touch(jobs, tx);
+    *ret_again = true;
+    if (old.state == JOB_DEAD)
+        TRY(job_lift(op, tx, jobs, &old));
+    return job_forget(op, tx, jobs, &old);
+}
+
+/* --- is there room (QUE-5, QUE-6) --- */
+
+static enum err admit(struct op *op, struct tx *tx, struct jobs *jobs, struct entering *e, bool *ret_goes)
+{
+    const struct queue *queue = e->queue;
+    const struct queue_policy *policy = &queue->policy;
+    struct str name = queue->name;
+    *ret_goes = false;
+    if (queue->draining)
+        return refuse(e->ret, ERR_CONFLICT, "/queue", S("queue is draining"));
+    int64_t waiting = queue->counts.ready + queue->counts.blocked + queue->counts.scheduled;
+    bool full = (policy->max_queued != POLICY_NONE && waiting >= policy->max_queued) ||
+                (policy->max_bytes != POLICY_NONE && queue->counts.ready_bytes >= policy->max_bytes);
+    if (!full && policy->max_age_us != POLICY_NONE && queue->counts.ready > 0) {
+        uint64_t oldest = queue->lanes ? lanes_oldest(queue->lanes) : 0;
+        full = oldest && jobs_engine_us(jobs, tx) - (int64_t)oldest > policy->max_age_us;
+    }
+    *ret_goes = !full;
+    if (!full)
+        return OK;
+    e->ret->retry_after_s = 1;
+    return refuse(e->ret, ERR_BUSY, "/queue",
+                  arena_fmt(op->arena, "queue \"%.*s\" is full (%lld jobs)", STR(name), (long long)waiting));
+}
+
+/* --- one job --- */
+
+static struct str jid_for(struct op *op, const struct job_spec *spec, uint64_t id)
+{
+    char text[ID_TEXT_BYTES];
+    return str_given(spec->jid) ? spec->jid : arena_str(op->arena, id_make(op_now_ms(op), id, text));
+}
+
+static enum err write_row(struct op *op, struct tx *tx, struct jobs *jobs, struct entering *e, bool *ret_goes)
+{
+    const struct job_spec *spec = e->spec;
+    char bytes[JOB_OPTS_BYTES_MAX];
+    *ret_goes = true;
+    e->job.row = (struct job_row){
+        .id = e->job.row.id,
+        .queue_no = e->queue->no,
+        .type = spec->jobtype,
+        .body = spec->body,
+    };
+    e->job.row.jid = e->ret->jid = jid_for(op, spec, e->job.row.id);
+    job_opts_of(spec, &e->job.opts);
+    e->job.row.flags = e->job.opts.flags;
+    e->job.row.opts = job_opts_pack(&e->job.opts, bytes);
+    for (bool added = false; !added;) {
+        bool again;
+        TRY(store_job_add(op, tx, &e->job.row, &added));
+        if (added)
+            break;
+        TRY(same_jid(op, tx, jobs, e, &again));
+        if (!again) {
+            *ret_goes = false;
+            return OK;
+        }
+    }
+    e->job.row.opts = e->job.row.opts.p ? (struct str){ "", e->job.row.opts.n } : (struct str){ 0 }; /* its length */
+    return OK;
+}
+
+/* The locks come before the row: a job that is not unique leaves nothing. Its jid is looked at first, because a re-sent
+ * push finds its own lock taken and must not hear that it is not unique. */
+static enum err take_locks(struct op *op, struct tx *tx, struct jobs *jobs, struct entering *e, bool *ret_goes)
+{
+    const struct job_spec *spec = e->spec;
+    uint64_t there = 0;
+    if (str_given(spec->jid))
+        TRY(store_job_find(op, tx, spec->jid, &there));
+    if (there) {
+        bool again;
+        TRY(same_jid(op, tx, jobs, e, &again));
+        *ret_goes = again;
+        if (!again)
+            return OK;
+    }
+    return unique_take(op, tx, jobs, spec, e->job.row.id, e->ret, ret_goes);
+}
+
+static enum err batch_check(struct op *op, struct tx *tx, struct jobs *jobs, struct entering *e, bool *ret_goes)
+{
+    *ret_goes = false;
+    if (jobs->hooks && jobs->hooks->knows)
+        TRY(jobs->hooks->knows(op, tx, e->spec->batch, ret_goes));
+    if (*ret_goes)
+        return OK;
+    return refuse(e->ret, ERR_INVALID, "/batch", arena_fmt(op->arena, "No such batch %.*s", STR(e->spec->batch)));
+}
+
+static enum err push_one(struct op *op, struct tx *tx, struct jobs *jobs, struct entering *e, bool inside)
+{
+    const struct job_spec *spec = e->spec;
+    bool goes = true;
+    *e->ret = (struct job_pushed){ .jid = spec->jid, .pointer = "" };
+    if (str_given(spec->jid) && jobs->finished_count)
+        TRY(duplicate_check(op, tx, jobs, e, &goes));
+    e->queue = goes ? queue_find(jobs, spec->queue) : NULL;
+    if (goes && e->queue && e->queue->no && !inside)
+        TRY(admit(op, tx, jobs, e, &goes));
+    if (goes && str_given(spec->batch))
+        TRY(batch_check(op, tx, jobs, e, &goes));
+    e->job.row.id = jobs_stamp(jobs, tx);
+    if (goes && spec->unique.for_us)
+        TRY(take_locks(op, tx, jobs, e, &goes));
+    if (!goes)
+        return OK;
+    if (!e->queue || !e->queue->no || e->queue->gone)
+        TRY(queue_make(op, tx, jobs, spec->queue, &e->queue));
+    TRY(write_row(op, tx, jobs, e, &goes));
+    if (!goes)
+        return OK;
+    jobs_touch(jobs, tx);
+    if (str_given(spec->batch))
+        TRY(jobs->hooks->joins(op, tx, spec->batch, e->job.row.id));
+    e->queue->counts.pushed++;
+    TRY(job_put(op, tx, jobs, e->queue, &e->job, spec->at_us, JOB_SCHEDULED, true));
+    e->ret->result = JOB_PUSHED;
+    e->ret->state = e->job.state;
+    return OK;
+}
+
+enum err job_push(struct op *op, struct tx *tx, const struct job_spec *specs, size_t n, bool inside,
+                  struct job_pushed *results)
+{
+    struct jobs *jobs;
+    TRY(jobs_begin(op, tx, &jobs));
+    for (size_t i = 0; i < n; i++) {
+        struct entering e = { .spec = &specs[i], .ret = &results[i] };
+        TRY(push_one(op, tx, jobs, &e, inside));
+    }
+    return jobs_serve(op, tx, jobs);
+}

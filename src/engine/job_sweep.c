@@ -1,0 +1,132 @@
+/*
+ * job_sweep.c - rows that nobody needs any more, a slice at a time.
+ *
+ * Jobs of deleted queues (QUE-7), dead jobs beyond their time (RETRY-4), locks
+ * that are over (UNI-3), chunks of history (HIST-3).
+ */
+#include "engine/jobs_own.h"
+
+#include "store/store_uniq.h"
+
+#define SLICE 1000
+
+/* --- jobs of a deleted queue --- */
+
+static enum err forget_deleted(struct op *op, struct tx *tx, struct jobs *jobs, uint64_t id)
+{
+    struct job_known job;
+    bool found;
+    TRY(job_know(op, tx, jobs, id, &job, &found));
+    if (!found || job.state != JOB_NONE)
+        return OK;
+    TRY(job_forget(op, tx, jobs, &job));
+    return gate_leave(op, tx, jobs, job.opts.mutex, id);
+}
+
+static enum err sweep_ready(struct op *op, struct tx *tx, struct jobs *jobs, struct queue *queue)
+{
+    struct ready_row rows[SLICE];
+    int n;
+    TRY(ready_write(op, tx, jobs));
+    TRY(store_ready_walk(op, tx, &queue->sweep, SLICE, rows, &n));
+    for (int i = 0; i < n; i++) {
+        if (rows[i].ord >= queue->cut)
+            continue;
+        jobs_touch(jobs, tx);
+        TRY(store_ready_delete(op, tx, &rows[i]));
+        TRY(forget_deleted(op, tx, jobs, rows[i].job ? rows[i].job : rows[i].ord));
+    }
+    queue->sweeping = n == SLICE;
+    if (n)
+        queue->sweep = rows[n - 1];
+    if (!queue->sweeping)
+        jobs->sweep_blocked = true;
+    return OK;
+}
+
+/* Rows behind gates tell their queue only by their job: all of them are looked at, once after a deletion. */
+static enum err sweep_blocked(struct op *op, struct tx *tx, struct jobs *jobs)
+{
+    struct blocked_row rows[SLICE];
+    int n;
+    TRY(store_blocked_walk(op, tx, &jobs->blocked_cursor, false, SLICE, rows, &n));
+    for (int i = 0; i < n; i++) {
+        struct job_known job;
+        bool found;
+        TRY(job_know(op, tx, jobs, rows[i].id, &job, &found));
+        if (found && job.state != JOB_NONE)
+            continue;
+        jobs_touch(jobs, tx);
+        TRY(store_blocked_delete(op, tx, rows[i].gate, rows[i].ord));
+        if (found)
+            TRY(job_forget(op, tx, jobs, &job));
+    }
+    jobs->sweep_blocked = n == SLICE;
+    jobs->blocked_cursor = n ? rows[n - 1] : (struct blocked_row){ 0 };
+    if (!jobs->sweep_blocked)
+        jobs->blocked_cursor = (struct blocked_row){ 0 };
+    return OK;
+}
+
+/* --- dead jobs --- */
+
+static enum err sweep_dead(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more)
+{
+    struct dead_row rows[100], from = { .at_us = INT64_MIN };
+    int n, gone = 0;
+    TRY(store_dead_walk(op, tx, &from, 100, rows, &n));
+    for (int i = 0; i < n; i++) {
+        struct job_known job;
+        bool found;
+        TRY(job_know(op, tx, jobs, rows[i].id, &job, &found));
+        if (!found || job.state != JOB_DEAD)
+            continue;
+        if (rows[i].at_us + job.queue->policy.retain_dead_us > op->now_us)
+            continue; /* a queue that keeps them longer hides younger ones of others for that long, at most 100 */
+        TRY(job_lift(op, tx, jobs, &job));
+        TRY(job_forget(op, tx, jobs, &job));
+        gone++;
+    }
+    *ret_more |= gone == 100;
+    return OK;
+}
+
+/* --- locks that are over --- */
+
+static enum err sweep_locks(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more)
+{
+    static uint8_t keys[SLICE][16];
+    struct uniq_row rows[SLICE];
+    int n;
+    TRY(store_uniq_walk(op, tx, jobs->uniq_cursor, SLICE, keys, rows, &n));
+    for (int i = 0; i < n; i++)
+        if (rows[i].until_us <= jobs_engine_us(jobs, tx)) {
+            jobs_touch(jobs, tx);
+            TRY(store_uniq_delete(op, tx, keys[i]));
+        }
+    if (n == SLICE)
+        memcpy(jobs->uniq_cursor, keys[n - 1], 16);
+    else
+        memset(jobs->uniq_cursor, 0, 16);
+    *ret_more |= n == SLICE;
+    return OK;
+}
+
+enum err jobs_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more)
+{
+    bool done_more = false;
+    for (size_t i = 0; i < jobs->by_no_room; i++)
+        if (jobs->by_no[i] && jobs->by_no[i]->sweeping) {
+            *ret_more = true;
+            return sweep_ready(op, tx, jobs, jobs->by_no[i]);
+        }
+    if (jobs->sweep_blocked) {
+        *ret_more = true;
+        return sweep_blocked(op, tx, jobs);
+    }
+    TRY(sweep_dead(op, tx, jobs, ret_more));
+    TRY(sweep_locks(op, tx, jobs, ret_more));
+    TRY(done_sweep(op, tx, jobs, &done_more));
+    *ret_more |= done_more;
+    return OK;
+}

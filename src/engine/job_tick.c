@@ -1,0 +1,191 @@
+/*
+ * job_tick.c - what time brings: due timers, leases that end, waits that end, limits that open.
+ *
+ * One call does at most a slice of each and says when the next is useful. The
+ * ticker of the process sleeps until then, or until jobs_due wakes it.
+ */
+#include "engine/jobs_own.h"
+
+#include <stdlib.h>
+
+#include "store/seq.h"
+
+#define TIMERS_MAX    1000                    /* moved in one transaction (RETRY-1) */
+#define LEASES_STEP   500                     /* ended in one transaction */
+#define SESSIONS_US   INT64_C(250000)         /* between two looks at all sessions */
+#define RECOUNT_US    (INT64_C(60) * 1000000) /* QUE-2 */
+#define SWEEP_US      (INT64_C(10) * 1000000)
+#define SWEEP_MORE_US INT64_C(20000) /* rest between two slices of a sweep */
+
+/* --- timers --- */
+
+static enum err timer_fire(struct op *op, struct tx *tx, struct jobs *jobs, uint64_t id)
+{
+    struct job_known job;
+    bool found;
+    TRY(job_know(op, tx, jobs, id, &job, &found));
+    if (!found || (job.state != JOB_SCHEDULED && job.state != JOB_RETRY))
+        return fail(op, ERR_BUG, "job %llu has a timer and does not wait for it", (unsigned long long)id);
+    jobs_touch(jobs, tx);
+    TRY(job_lift(op, tx, jobs, &job));
+    if (job.opts.expires_at_us && job.opts.expires_at_us <= op->now_us)
+        return job_finish(op, tx, jobs, &job, JOB_EXPIRED, 0, (struct str){ 0 });
+    return job_put(op, tx, jobs, job.queue, &job, 0, JOB_SCHEDULED, false);
+}
+
+static enum err timers_tick(struct op *op, struct tx *tx, struct jobs *jobs, enum timer_kind kind)
+{
+    struct timer_row rows[TIMERS_MAX], from = { INT64_MIN, 0 };
+    int n;
+    TRY(store_timer_walk(op, tx, kind, &from, op->now_us, TIMERS_MAX, rows, &n));
+    for (int i = 0; i < n; i++)
+        TRY(timer_fire(op, tx, jobs, rows[i].id));
+    TRY(store_timer_walk(op, tx, kind, &from, INT64_MAX, 1, rows, &n));
+    if (n)
+        jobs_due(jobs, rows[0].due_us - (op->now_us - jobs_engine_us(jobs, tx)));
+    return OK;
+}
+
+/* --- leases --- */
+
+static enum err lease_over(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease, int64_t now_us)
+{
+    if (lease->until_us <= now_us)
+        return lease_fail(op, tx, jobs, lease, NULL,
+                          lease->hard_us && lease->hard_us <= now_us ? FAULT_TIMEOUT : FAULT_EXPIRED);
+    struct job_known job;
+    bool found;
+    TRY(job_know(op, tx, jobs, lease->id, &job, &found));
+    return found ? lease_return(op, tx, jobs, &job) : fail(op, ERR_BUG, "a leased job has no row");
+}
+
+static int64_t lease_due(const struct jobs *jobs, const struct lease *lease)
+{
+    int64_t back_us = jobs->boot_us + UNDELIVERED_US;
+    return lease->undelivered && back_us < lease->until_us ? back_us : lease->until_us;
+}
+
+static enum err leases_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us)
+{
+    struct lease *over[LEASES_STEP];
+    int n = 0;
+    int64_t next_us = NEVER_US;
+    if (now_us < jobs->next_lease_us) {
+        jobs_due(jobs, jobs->next_lease_us);
+        return OK;
+    }
+    for (size_t i = 0; i < jobs->lease_slots; i++)
+        for (struct lease *lease = jobs->leases[i]; lease; lease = lease->hash_next) {
+            int64_t due_us = lease_due(jobs, lease);
+            if (due_us <= now_us && n < LEASES_STEP)
+                over[n++] = lease;
+            else if (due_us < next_us)
+                next_us = due_us;
+        }
+    jobs->next_lease_us = next_us;
+    jobs_due(jobs, next_us);
+    for (int i = 0; i < n; i++)
+        TRY(lease_over(op, tx, jobs, over[i], now_us));
+    return OK;
+}
+
+/* --- limits that open again --- */
+
+static void keys_open(struct jobs *jobs, struct queue *queue, int64_t now_us)
+{
+    for (size_t i = 0; i < queue->key_slots; i++)
+        for (struct key_use *use = queue->keys[i]; use; use = use->next) {
+            if (use->open_us > now_us) {
+                jobs_due(jobs, use->open_us);
+                continue;
+            }
+            use->open_us = NEVER_US;
+            if (queue->lanes)
+                lanes_open_key(queue->lanes, use->key);
+            queue_wants(jobs, queue);
+        }
+}
+
+static void limits_tick(struct jobs *jobs, int64_t now_us)
+{
+    for (struct budget *budget = jobs->budgets; budget; budget = budget->next) {
+        bool opens = budget->open_us <= now_us;
+        if (!opens) {
+            jobs_due(jobs, budget->open_us);
+            continue;
+        }
+        budget->open_us = NEVER_US;
+        for (size_t i = 0; i < jobs->by_no_room; i++)
+            if (jobs->by_no[i] && jobs->by_no[i]->budget == budget)
+                queue_wants(jobs, jobs->by_no[i]);
+    }
+    for (size_t i = 0; i < jobs->by_no_room; i++) {
+        struct queue *queue = jobs->by_no[i];
+        if (!queue)
+            continue;
+        if (queue->open_us <= now_us) {
+            queue->open_us = NEVER_US;
+            queue_wants(jobs, queue);
+        } else {
+            jobs_due(jobs, queue->open_us);
+        }
+        if (queue->policy.key_rate.limit)
+            keys_open(jobs, queue, now_us);
+    }
+}
+
+/* --- slots are leases (QUE-2) --- */
+
+enum err slots_recount(struct op *op, struct tx *tx, struct jobs *jobs)
+{
+    int64_t *leased;
+    TRY(op_alloc(op, (jobs->by_no_room + 1) * sizeof *leased, &leased));
+    for (size_t i = 0; i < jobs->lease_slots; i++)
+        for (const struct lease *lease = jobs->leases[i]; lease; lease = lease->hash_next)
+            leased[lease->queue->no]++;
+    for (size_t i = 0; i < jobs->by_no_room; i++) {
+        struct queue *queue = jobs->by_no[i];
+        if (!queue || queue->counts.leased == leased[i])
+            continue;
+        jobs->totals.slot_repairs++;
+        queue->counts.leased = leased[i];
+        queue_changed(jobs, tx, queue);
+    }
+    return OK;
+}
+
+/* --- the whole --- */
+
+enum err jobs_tick(struct op *op, struct tx *tx, int64_t *ret_next_us)
+{
+    struct jobs *jobs;
+    TRY(jobs_begin(op, tx, &jobs));
+    int64_t now_us = jobs_engine_us(jobs, tx);
+    atomic_store(&jobs->next_us, NEVER_US);
+    TRY(jobs_clock_check(op, tx, jobs));
+    TRY(timers_tick(op, tx, jobs, TIMER_SCHEDULED));
+    TRY(timers_tick(op, tx, jobs, TIMER_RETRY));
+    TRY(leases_tick(op, tx, jobs, now_us));
+    waits_over(tx, jobs, now_us);
+    limits_tick(jobs, now_us);
+    if (now_us - jobs->sessions_us >= SESSIONS_US) {
+        jobs->sessions_us = now_us;
+        TRY(sessions_tick(op, tx, jobs, now_us));
+    } else if (jobs->session_count) {
+        jobs_due(jobs, jobs->sessions_us + SESSIONS_US);
+    }
+    if (now_us - jobs->recounted_us >= RECOUNT_US) {
+        jobs->recounted_us = now_us;
+        TRY(slots_recount(op, tx, jobs));
+    }
+    if (now_us >= jobs->swept_us) {
+        bool more = false;
+        TRY(jobs_sweep(op, tx, jobs, &more));
+        jobs->swept_us = now_us + (more ? SWEEP_MORE_US : SWEEP_US);
+    }
+    jobs_due(jobs, jobs->swept_us);
+    TRY(jobs_serve(op, tx, jobs));
+    int64_t next_us = atomic_load(&jobs->next_us);
+    *ret_next_us = next_us > now_us ? next_us - now_us : 0;
+    return OK;
+}

@@ -1,0 +1,59 @@
+/*
+ * job_write.c - the job object as a worker gets it.
+ */
+#include "base/instant.h"
+#include "base/json_write.h"
+#include "engine/job_read.h"
+
+static void put_text(struct buf *buf, const char *name, struct str text)
+{
+    struct json_writer w;
+    buf_add_fmt(buf, "\"%s\":", name);
+    json_write_init(&w, buf);
+    json_put_str(&w, text);
+}
+
+static void put_instant(struct buf *buf, const char *name, int64_t us)
+{
+    char text[INSTANT_TEXT_BYTES];
+    struct str instant = instant_text(us, 6, text);
+    buf_add_fmt(buf, ",\"%s\":\"%.*s\"", name, STR(instant));
+}
+
+/* Raw line breaks stand only between values, where a blank means the same. */
+static void put_one_line(struct buf *buf, struct str body)
+{
+    size_t from = buf->n;
+    buf_add_str(buf, body);
+    if (!memchr(body.p, '\n', body.n) && !memchr(body.p, '\r', body.n))
+        return;
+    for (size_t i = from; i < buf->n; i++)
+        if (buf->p[i] == '\n' || buf->p[i] == '\r')
+            buf->p[i] = ' ';
+}
+
+void job_write(struct buf *buf, const struct job_out *job, struct str extra)
+{
+    buf_add_char(buf, '{');
+    put_text(buf, "jid", job->jid);
+    buf_add_char(buf, ',');
+    put_text(buf, "queue", job->queue);
+    buf_add_char(buf, ',');
+    put_text(buf, "jobtype", job->jobtype);
+    buf_add_char(buf, ',');
+    put_one_line(buf, job->body);
+    if (!(job->has & JOB_HAS_RETRY))
+        buf_add_str(buf, S(",\"retry\":25"));
+    if (!(job->has & JOB_HAS_CREATED))
+        put_instant(buf, "created_at", job->created_us);
+    put_instant(buf, "enqueued_at", job->enqueued_us);
+    if (str_given(job->failure)) {
+        buf_add_str(buf, S(",\"failure\":"));
+        buf_add_str(buf, job->failure);
+    }
+    if (extra.n) {
+        buf_add_char(buf, ',');
+        buf_add_str(buf, extra);
+    }
+    buf_add_char(buf, '}');
+}

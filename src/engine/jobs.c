@@ -1,0 +1,369 @@
+#include "engine/jobs_own.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/seq.h"
+#include "store/store_done.h"
+
+#define LAG_STEP_US INT64_C(1000000) /* a clock that moves more than this against engine time was set */
+
+static void jobs_unload(struct jobs *jobs)
+{
+    leases_unload(jobs);
+    queues_unload(jobs);
+    budgets_unload(jobs);
+    sessions_unload(jobs);
+    finished_unload(jobs);
+    jobs->loaded = false;
+}
+
+/* --- time --- */
+
+int64_t jobs_engine_us(const struct jobs *jobs, struct tx *tx)
+{
+    return tx_mono_us(tx) + jobs->base_us;
+}
+
+int64_t jobs_wall_us(const struct jobs *jobs, int64_t engine_us)
+{
+    return engine_us + jobs->lag_us;
+}
+
+int64_t jobs_now_us(struct tx *tx)
+{
+    return jobs_engine_us(jobs_of(tx), tx);
+}
+
+/* Engine time goes on from the wall clock, less what the clock was wrong by in runs before (LEASE-9). */
+static enum err clock_load(struct op *op, struct tx *tx, struct jobs *jobs)
+{
+    int64_t lag;
+    TRY(store_job_clock_get(op, tx, &lag));
+    if (!jobs->based) {
+        jobs->base_us = op->now_us - lag - tx_mono_us(tx);
+        int64_t newest = (int64_t)store_seq_newest(tx, SEQ_JOB);
+        if (jobs_engine_us(jobs, tx) < newest) /* the clock went back while nobody looked */
+            jobs->base_us = newest - tx_mono_us(tx);
+        jobs->based = true;
+    }
+    jobs->lag_us = lag;
+    return OK;
+}
+
+enum err jobs_clock_check(struct op *op, struct tx *tx, struct jobs *jobs)
+{
+    int64_t lag = op->now_us - jobs_engine_us(jobs, tx);
+    if (llabs(lag - jobs->lag_us) < LAG_STEP_US)
+        return OK;
+    jobs_touch(jobs, tx);
+    TRY(store_job_clock_put(op, tx, lag));
+    jobs->lag_us = lag;
+    return OK;
+}
+
+uint64_t jobs_stamp(struct jobs *jobs, struct tx *tx)
+{
+    uint64_t now = (uint64_t)jobs_engine_us(jobs, tx), next = store_seq_newest(tx, SEQ_JOB) + 1;
+    uint64_t stamp = now > next ? now : next;
+    store_seq_reach(tx, SEQ_JOB, stamp);
+    return stamp;
+}
+
+/* --- leases on their way to a socket (LEASE-5) --- */
+
+void job_delivered(struct jobs *jobs, uint64_t lease)
+{
+    struct undelivered *u = &jobs->undelivered;
+    pthread_mutex_lock(&u->lock);
+    if (u->told_count == u->told_room) {
+        u->told_room = u->told_room ? u->told_room * 2 : 256;
+        u->told = realloc(u->told, u->told_room * sizeof *u->told);
+        if (!u->told)
+            abort();
+    }
+    u->told[u->told_count++] = lease;
+    pthread_mutex_unlock(&u->lock);
+}
+
+/* Numbers in (first, newest] have a byte each: 1 = over, delivered or ended. */
+static void number_over(struct undelivered *u, uint64_t number)
+{
+    if (number > u->first && number <= u->newest)
+        u->bits[(number - 1) & (u->room - 1)] = 1;
+}
+
+static void numbers_reach(struct undelivered *u, uint64_t newest)
+{
+    if (newest <= u->newest)
+        return;
+    if (newest - u->first > u->room) {
+        size_t room = u->room ? u->room : 1024;
+        while (room < newest - u->first)
+            room *= 2;
+        uint8_t *bits = calloc(room, 1);
+        if (!bits)
+            abort();
+        for (uint64_t n = u->first + 1; n <= u->newest; n++)
+            bits[(n - 1) & (room - 1)] = u->bits[(n - 1) & (u->room - 1)];
+        free(u->bits);
+        u->bits = bits;
+        u->room = room;
+    }
+    for (uint64_t n = u->newest + 1; n <= newest; n++)
+        u->bits[(n - 1) & (u->room - 1)] = 0;
+    u->newest = newest;
+}
+
+void lease_number_ended(struct jobs *jobs, uint64_t number)
+{
+    number_over(&jobs->undelivered, number);
+}
+
+/* After a start: leases above the mark may never have reached their workers. Known again after a rollback. */
+static void delivered_load(struct jobs *jobs, struct tx *tx, bool first)
+{
+    struct undelivered *u = &jobs->undelivered;
+    if (first) {
+        jobs->boot_us = jobs_engine_us(jobs, tx);
+        u->first = u->newest = store_seq_newest(tx, SEQ_DELIVERED);
+        u->boot = store_seq_newest(tx, SEQ_LEASE);
+        numbers_reach(u, u->boot);
+        for (uint64_t n = u->first + 1; n <= u->newest; n++)
+            number_over(u, n);
+    }
+    for (size_t i = 0; i < jobs->lease_slots; i++)
+        for (struct lease *lease = jobs->leases[i]; lease; lease = lease->hash_next) {
+            if (lease->number <= u->first || lease->number > u->boot)
+                continue;
+            if (first)
+                u->bits[(lease->number - 1) & (u->room - 1)] = 0;
+            lease->undelivered = !u->bits[(lease->number - 1) & (u->room - 1)];
+        }
+}
+
+/* A number that a group took and gave back is used again: it is over only once it was told after that. */
+static void delivered_flush(struct tx *tx, struct jobs *jobs)
+{
+    struct undelivered *u = &jobs->undelivered;
+    numbers_reach(u, store_seq_newest(tx, SEQ_LEASE));
+    pthread_mutex_lock(&u->lock);
+    for (size_t i = 0; i < u->told_count; i++)
+        number_over(u, u->told[i]);
+    u->told_count = 0;
+    pthread_mutex_unlock(&u->lock);
+    uint64_t mark = u->first;
+    while (mark < u->newest && u->bits[mark & (u->room - 1)])
+        mark++;
+    store_seq_reach(tx, SEQ_DELIVERED, mark);
+}
+
+static void delivered_kept(struct jobs *jobs)
+{
+    struct undelivered *u = &jobs->undelivered;
+    while (u->first < u->newest && u->bits[u->first & (u->room - 1)])
+        u->first++;
+}
+
+/* --- reading the rows --- */
+
+static enum err load_lease(void *arg, const struct lease_row *lease, const struct job_row *job)
+{
+    struct jobs *jobs = arg;
+    struct op op = { .arena = jobs->arena };
+    struct job_opts opts;
+    TRY(job_opts_read(&op, job->flags, job->opts, &opts));
+    lease_new(jobs, lease, job, &opts);
+    return OK;
+}
+
+static enum err jobs_load(struct op *op, struct tx *tx, struct jobs *jobs)
+{
+    bool first = !jobs->based;
+    arena_reset(jobs->arena);
+    TRY(clock_load(op, tx, jobs));
+    TRY(budgets_load(op, tx, jobs));
+    TRY(queues_load(op, tx, jobs));
+    TRY(sessions_load(op, tx, jobs));
+    TRY(store_lease_each(op, tx, load_lease, jobs));
+    TRY(finished_load(op, tx, jobs));
+    TRY(slots_recount(op, tx, jobs));
+    budgets_recount(jobs);
+    for (size_t i = 0; i < jobs->by_no_room; i++)
+        if (jobs->by_no[i])
+            queue_recount_keys(jobs, jobs->by_no[i]);
+    delivered_load(jobs, tx, first);
+    jobs->next_lease_us = 0;
+    jobs->loaded = true;
+    waits_reattach(jobs);
+    jobs_due(jobs, jobs_engine_us(jobs, tx));
+    return OK;
+}
+
+enum err jobs_begin(struct op *op, struct tx *tx, struct jobs **ret)
+{
+    struct jobs *jobs = jobs_of(tx);
+    *ret = jobs;
+    if (jobs->loaded)
+        return OK;
+    struct op own;
+    op_init(&own, jobs->arena, op->now_us);
+    enum err err = jobs_load(&own, tx, jobs);
+    if (err == OK)
+        return OK;
+    jobs_unload(jobs);
+    return fail(op, err, "%s", own.error);
+}
+
+void jobs_touch(struct jobs *jobs, struct tx *tx)
+{
+    jobs->touched = true;
+    tx_wrote(tx);
+}
+
+uint64_t jobs_hash(const struct jobs *jobs, struct str text)
+{
+    return siphash64(jobs->key, text.p, text.n);
+}
+
+void jobs_due(struct jobs *jobs, int64_t engine_us)
+{
+    if (engine_us >= atomic_load(&jobs->next_us))
+        return;
+    atomic_store(&jobs->next_us, engine_us);
+    if (jobs->config.wake)
+        jobs->config.wake(jobs->config.data);
+}
+
+/* --- ends of groups --- */
+
+static enum err watch_flush(struct op *op, struct tx *tx, void *data)
+{
+    struct jobs *jobs = data;
+    if (!jobs->loaded)
+        return OK;
+    TRY(ready_write(op, tx, jobs));
+    TRY(queues_flush(op, tx, jobs));
+    TRY(done_flush(op, tx, jobs));
+    delivered_flush(tx, jobs);
+    return OK;
+}
+
+static void watch_kept(void *data)
+{
+    struct jobs *jobs = data;
+    jobs->touched = false;
+    delivered_kept(jobs);
+    sessions_kept(jobs);
+    waits_kept(jobs);
+}
+
+static void watch_drop(void *data)
+{
+    struct jobs *jobs = data;
+    jobs->pending_count = 0;
+    done_drop(jobs);
+    sessions_drop(jobs);
+    waits_drop(jobs);
+    if (jobs->touched)
+        jobs_unload(jobs);
+    jobs->touched = false;
+}
+
+/* Another node changed rows: all of it is read again, by the next command that asks. */
+static void watch_foreign(void *data)
+{
+    struct jobs *jobs = data;
+    jobs->touched = true;
+    watch_drop(jobs);
+}
+
+/* --- open and close --- */
+
+static enum err first_load(struct op *op, struct tx *tx, void *arg)
+{
+    struct jobs *jobs;
+    (void)arg;
+    return jobs_begin(op, tx, &jobs);
+}
+
+enum err jobs_open(struct op *op, const struct jobs_config *config, struct jobs **ret_jobs)
+{
+    struct jobs *jobs = calloc(1, sizeof *jobs);
+    if (!jobs)
+        abort();
+    jobs->config = *config;
+    jobs->key = siphash_key_from(store_hash_key(config->store));
+    jobs->arena = arena_new(64 << 20);
+    atomic_store(&jobs->next_us, NEVER_US);
+    pthread_mutex_init(&jobs->undelivered.lock, NULL);
+    rng_init(&jobs->rng, config->seed ? config->seed : random_u64());
+    struct store_watch watch = { jobs, watch_flush, watch_kept, watch_drop, watch_foreign };
+    store_watch(config->store, &watch);
+    enum err err = store_write(op, config->store, first_load, NULL);
+    if (err != OK) {
+        struct store_watch none = { 0 };
+        store_watch(config->store, &none);
+        jobs_close(jobs);
+        return err;
+    }
+    *ret_jobs = jobs;
+    return OK;
+}
+
+void jobs_close(struct jobs *jobs)
+{
+    if (!jobs)
+        return;
+    waits_drop(jobs);
+    waits_all(NULL, jobs);
+    jobs_unload(jobs);
+    sessions_free(jobs);
+    free(jobs->pending);
+    free(jobs->done);
+    free(jobs->heap);
+    free(jobs->undelivered.told);
+    free(jobs->undelivered.bits);
+    pthread_mutex_destroy(&jobs->undelivered.lock);
+    arena_free(jobs->arena);
+    free(jobs);
+}
+
+struct jobs *jobs_of(struct tx *tx)
+{
+    return tx_watch(tx);
+}
+
+void jobs_set_hooks(struct jobs *jobs, struct job_hooks *hooks)
+{
+    jobs->hooks = hooks;
+}
+
+enum err jobs_stop_leasing(struct op *op, struct tx *tx)
+{
+    struct jobs *jobs;
+    TRY(jobs_begin(op, tx, &jobs));
+    jobs->stopping = true;
+    waits_all(tx, jobs);
+    return OK;
+}
+
+void job_totals(struct tx *tx, struct job_totals *ret)
+{
+    struct jobs *jobs = jobs_of(tx);
+    *ret = jobs->totals;
+    for (size_t i = 0; i < jobs->queue_slots; i++)
+        for (const struct queue *queue = jobs->queues[i]; queue; queue = queue->hash_next) {
+            ret->ready += queue->counts.ready;
+            ret->leased += queue->counts.leased;
+            ret->scheduled += queue->counts.scheduled;
+            ret->retry += queue->counts.retry;
+            ret->blocked += queue->counts.blocked;
+            ret->dead += queue->counts.dead;
+            ret->pushed += queue->counts.pushed;
+            ret->processed += queue->counts.processed;
+            ret->failures += queue->counts.failures;
+            ret->queues += queue->no && !queue->gone;
+        }
+    ret->sessions = session_count(tx);
+}

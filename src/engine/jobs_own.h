@@ -1,0 +1,397 @@
+/*
+ * jobs_own.h - the inside of the job machine, shared by its files; doors see jobs.h.
+ *
+ *     jobs.c        opens, reads the rows, what the end of a group means, the seams
+ *     job_queues.c  queues in RAM, their counters and limits
+ *     job_place.c   where a waiting job lies: ready, timer, gate
+ *     job_push.c    takes jobs in        job_unique.c  locks of unique jobs
+ *     job_fetch.c   hands them out       job_wait.c    fetches that wait
+ *     job_end.c     ack, extend, stale   job_fail.c    failures, dead, lost
+ *     job_done.c    history, the memory of what finished
+ *     job_act.c     an operator's moves  job_tick.c    what time brings
+ *     job_sweep.c   rows nobody needs any more
+ *     session.c     workers              job_budget.c  budgets
+ */
+#pragma once
+
+#include "base/post.h"
+#include "base/random.h"
+#include "base/siphash.h"
+#include "engine/job_end.h"
+#include "engine/job_fetch.h"
+#include "engine/job_opts.h"
+#include "engine/job_policy.h"
+#include "engine/job_queue.h"
+#include "engine/job_read.h"
+#include "engine/jobs.h"
+#include "engine/lane.h"
+#include "store/store_aside.h"
+#include "store/store_job.h"
+#include "store/store_lease.h"
+#include "store/store_queue.h"
+#include "store/store_ready.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define LEASES_MAX     1000000 /* jobs under way at once; above it fetches find nothing */
+#define NEVER_US       INT64_MAX
+#define MINUTE_SLOTS   60
+#define FINISHED_US    (INT64_C(120) * 1000000) /* a finished jid counts as live for so long (JOB-3) */
+#define FINISHED_MAX   1000000
+#define UNDELIVERED_US (INT64_C(60) * 1000000) /* LEASE-5 */
+
+/* Jobs that came and went in each of the last seconds. */
+struct meter {
+    int64_t second;
+    uint32_t counts[MINUTE_SLOTS];
+};
+
+/* What a fairness key has under way; only for queues with limits per key. */
+struct key_use {
+    struct key_use *next;
+    uint64_t key;
+    int64_t leased, tat_ns;
+    int64_t open_us; /* when its rate allows again; NEVER_US = not waiting for that */
+};
+
+struct budget {
+    struct budget *next;
+    struct str id, text;
+    struct budget_policy policy;
+    int64_t used, tat_ns;
+    int64_t open_us;
+    uint32_t turn; /* queue that had the newest unit */
+    bool tat_moved;
+};
+
+/* A held fetch stands in the list of each queue it asks for. */
+struct fetch_wait {
+    struct job_fetch *fetch;
+    struct queue *queue;
+    struct fetch_wait *next, **link;
+};
+
+struct queue {
+    struct queue *hash_next, *dirty_next, *wanted_next;
+    uint32_t no; /* 0: nothing but waiting fetches knows it */
+    struct str name;
+    int64_t version;
+    bool paused, draining, gone;
+    uint64_t cut;
+    struct str text; /* policy */
+    struct queue_policy policy;
+    struct arena *memory; /* of name, text and policy */
+    struct queue_counts counts;
+    bool dirty, tat_moved;
+    struct lanes *lanes;
+    struct budget *budget;
+    int64_t credit; /* of its turn in the budget */
+    struct key_use **keys;
+    size_t key_slots, key_count;
+    struct fetch_wait *waits, **waits_end;
+    int64_t wait_count;
+    int64_t open_us; /* when its rate allows again */
+    struct meter in, out;
+    struct ready_row sweep; /* how far rows below the cut were removed */
+    bool sweeping;
+    bool wanted; /* in the list of those to serve when the command is through */
+};
+
+struct lease {
+    struct lease *hash_next, *next, **link; /* next: of its session */
+    uint64_t id, number, jid_hash;
+    struct queue *queue;
+    struct session *session;
+    uint32_t epoch;
+    uint32_t flags; /* OPT_* */
+    int level, attempt;
+    uint64_t key, mutex, ord; /* ord 0 = id */
+    int64_t started_us, until_us, hard_us;
+    bool aside;       /* it has a row aside */
+    bool undelivered; /* from before a restart, above the mark: back to the head unless someone acks */
+    struct str jid, type, worker;
+};
+
+struct session {
+    struct session *hash_next, *all_next, *touched_next;
+    uint32_t no, epoch;
+    enum session_state state;
+    bool http, suspect, touched, listed;
+    int sockets, sockets_group;                      /* sockets_group: change of the group under way */
+    int64_t pid, rss_kb, since_us, seen_us, left_us; /* left: last socket closed; NEVER_US = not */
+    struct str name, hostname, labels;
+    struct lease *leases;
+    int64_t lease_count;
+    struct str *revoked; /* tokens to tell with the next beat */
+    size_t revoked_count;
+};
+
+struct finished {
+    uint64_t jid_hash, id;
+    int64_t end_us;
+    int32_t hash_next; /* index + 1 */
+    int32_t outcome;
+};
+
+struct undelivered {
+    pthread_mutex_t lock;
+    uint64_t *told; /* numbers told by doors since the last group */
+    size_t told_count, told_room;
+    uint8_t *bits;                /* one per lease from first on: not yet delivered */
+    uint64_t first, newest, boot; /* boot: newest at the start of this run */
+    size_t room;
+};
+
+struct job_hooks;
+
+struct jobs {
+    struct jobs_config config;
+    struct siphash_key key;
+    struct rng rng;
+    bool loaded, touched, stopping;
+    int64_t base_us; /* engine time = monotonic time + base */
+    int64_t lag_us;  /* wall time = engine time + lag */
+    bool based;
+    struct arena *arena; /* of op texts while reading */
+
+    struct queue **queues;
+    size_t queue_slots, queue_count;
+    struct queue **by_no;
+    size_t by_no_room;
+    struct queue *dirty, *wanted;
+    struct budget *budgets;
+    struct lease **leases;
+    size_t lease_slots, lease_count;
+    int64_t next_lease_us; /* no lease ends before */
+    struct session **sessions;
+    size_t session_slots, session_count;
+    struct session *all_sessions, *touched_sessions;
+    struct session **session_by_no;
+    size_t session_no_room;
+    int64_t loading_us;
+    int64_t ids; /* places in all lanes */
+
+    struct ready_row *pending; /* rows of `ready` this group will write, in order of ord; queue_no 0 = taken again */
+    size_t pending_count, pending_room;
+    char *done; /* records of jobs that finished in this group */
+    size_t done_bytes, done_room;
+    int64_t done_count;
+
+    struct finished *finished; /* ring */
+    int32_t *finished_slots;
+    size_t finished_first, finished_count, finished_room, finished_slot_count;
+
+    struct job_fetch *held, *held_new, *released; /* lists by fetch->next */
+    struct job_fetch **heap;                      /* held ones by until_us */
+    size_t heap_count, heap_room;
+    uint64_t turns;
+    int64_t held_count;
+
+    struct undelivered undelivered;
+    struct job_totals totals;
+    int64_t swept_us, recounted_us, sessions_us, boot_us;
+    bool sweep_blocked;
+    struct blocked_row blocked_cursor;
+    uint8_t uniq_cursor[16];
+    void (*on_suspect)(void *data, struct session_id id);
+    void *on_suspect_data;
+    atomic_int_fast64_t next_us; /* engine time of the next useful tick */
+    struct job_hooks *hooks;
+};
+
+/* --- jobs.c --- */
+
+/* The machine with its RAM read from the rows if need be; every command begins with it. */
+enum err jobs_begin(struct op *op, struct tx *tx, struct jobs **ret);
+
+/* Before RAM that follows the rows is changed: a failure from here on takes the group back. */
+void jobs_touch(struct jobs *jobs, struct tx *tx);
+int64_t jobs_engine_us(const struct jobs *jobs, struct tx *tx);
+int64_t jobs_wall_us(const struct jobs *jobs, int64_t engine_us);
+
+/* An instant for a new id or place: engine time, made unique. */
+uint64_t jobs_stamp(struct jobs *jobs, struct tx *tx);
+
+/* Asks for a tick at this engine time at the latest. */
+void jobs_due(struct jobs *jobs, int64_t engine_us);
+enum err jobs_clock_check(struct op *op, struct tx *tx, struct jobs *jobs);
+void jobs_set_hooks(struct jobs *jobs, struct job_hooks *hooks);
+uint64_t jobs_hash(const struct jobs *jobs, struct str text);
+
+/* --- job_queues.c --- */
+struct queue *queue_find(struct jobs *jobs, struct str name);
+struct queue *queue_by_no(struct jobs *jobs, uint32_t no);
+
+/* The queue, made when it is new; ERR_BUSY above QUEUES_MAX. */
+enum err queue_make(struct op *op, struct tx *tx, struct jobs *jobs, struct str name, struct queue **ret);
+
+/* A queue that only waiting fetches know; NULL when there are too many. */
+struct queue *queue_ghost(struct jobs *jobs, struct str name);
+void queue_ghost_end(struct jobs *jobs, struct queue *queue);
+void queue_changed(struct jobs *jobs, struct tx *tx, struct queue *queue);
+enum err queue_write(struct op *op, struct tx *tx, struct queue *queue);
+enum err queues_load(struct op *op, struct tx *tx, struct jobs *jobs);
+void queues_unload(struct jobs *jobs);
+enum err queues_flush(struct op *op, struct tx *tx, struct jobs *jobs);
+/* Is the text a policy, with a budget that is there. */
+enum err queue_policy_check(struct op *op, struct jobs *jobs, struct str text);
+enum err queue_set_policy(struct op *op, struct jobs *jobs, struct queue *queue, struct str text);
+void meter_add(struct meter *meter, int64_t now_us, int64_t n);
+int64_t meter_sum(const struct meter *meter, int64_t now_us);
+struct key_use *queue_key_use(struct queue *queue, uint64_t key, bool make);
+bool queue_counts_keys(const struct queue *queue);
+
+/* May the queue start a job for this session now, its keys aside. Notes when to look again. */
+bool queue_may_start(struct jobs *jobs, struct queue *queue, const struct session *session, int64_t now_us);
+
+/* A start takes from rates and slots; an end gives slots back. */
+enum err queue_started(struct op *op, struct tx *tx, struct jobs *jobs, struct queue *queue, uint64_t key,
+                       int64_t now_us);
+void queue_ended(struct jobs *jobs, struct queue *queue, uint64_t key);
+struct lanes *queue_lanes(struct jobs *jobs, struct queue *queue);
+
+/* --- job_place.c --- */
+
+/* Everything known of a job off its lease. */
+struct job_known {
+    struct job_row row;
+    struct job_opts opts;
+    struct aside_row aside;
+    struct queue *queue;
+    enum job_state state; /* JOB_NONE: deleted with its queue, rows not yet swept */
+    uint64_t ord;         /* its place when ready or blocked */
+    struct lease *lease;  /* when leased */
+};
+enum err job_know(struct op *op, struct tx *tx, struct jobs *jobs, uint64_t id, struct job_known *ret, bool *ret_found);
+
+/* Puts a job where it waits: at due in the future, else through its gate, else ready. `aside` is its row aside (state
+ * and at are set and written unless the job is new and ready, `fresh`). Returns the state. */
+enum err job_put(struct op *op, struct tx *tx, struct jobs *jobs, struct queue *queue, struct job_known *job,
+                 int64_t due_us, enum job_state timed, bool fresh);
+
+/* Takes a waiting job's narrow row away, with its gate and counters. */
+enum err job_lift(struct op *op, struct tx *tx, struct jobs *jobs, struct job_known *job);
+
+/* The holder leaves its gate: the first waiter becomes ready. */
+enum err gate_leave(struct op *op, struct tx *tx, struct jobs *jobs, uint64_t gate, uint64_t holder);
+enum err ready_write(struct op *op, struct tx *tx, struct jobs *jobs);
+enum err ready_take(struct op *op, struct tx *tx, struct jobs *jobs, const struct ready_row *row);
+size_t job_bytes(const struct job_row *row);
+
+/* The one place where a state changes: a move outside the table of job.h is a bug of ours (JOB-1). */
+void job_move(struct job_known *job, enum job_state to);
+
+/* --- job_unique.c --- */
+struct job_pushed;
+enum err unique_take(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_spec *spec, uint64_t id,
+                     struct job_pushed *ret, bool *ret_taken);
+enum err unique_release(struct op *op, struct tx *tx, const struct job_opts *opts, uint64_t id);
+
+/* --- job_fetch.c, job_wait.c --- */
+enum err fetch_fill(struct op *op, struct tx *tx, struct jobs *jobs, struct job_fetch *fetch);
+
+/* Something of the queue may start now: jobs_serve, at the end of the command, gives it to those who wait for it. */
+void queue_wants(struct jobs *jobs, struct queue *queue);
+void queue_wants_first(struct jobs *jobs, struct queue *queue);
+enum err jobs_serve(struct op *op, struct tx *tx, struct jobs *jobs);
+enum err fetch_hold(struct tx *tx, struct jobs *jobs, struct job_fetch *fetch);
+void fetch_release(struct tx *tx, struct jobs *jobs, struct job_fetch *fetch);
+void waits_kept(struct jobs *jobs);
+void waits_drop(struct jobs *jobs);
+void waits_reattach(struct jobs *jobs);
+void waits_over(struct tx *tx, struct jobs *jobs, int64_t now_us);
+void waits_all(struct tx *tx, struct jobs *jobs);
+
+/* --- job_end.c --- */
+struct lease *lease_find(struct jobs *jobs, uint64_t jid_hash);
+struct lease *lease_new(struct jobs *jobs, const struct lease_row *row, const struct job_row *job,
+                        const struct job_opts *opts);
+void leases_unload(struct jobs *jobs);
+void lease_number_ended(struct jobs *jobs, uint64_t number);
+
+/* The lease is over: its row, slots and gate. The job is nowhere until the caller puts it. The lease is freed. */
+enum err lease_end(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease, bool keep_gate);
+
+/* Never delivered: back to the place it had (LEASE-5). */
+enum err lease_return(struct op *op, struct tx *tx, struct jobs *jobs, struct job_known *job);
+
+/* The job is done: its rows go, its record is written. Its narrow row was taken away before. */
+enum err job_finish(struct op *op, struct tx *tx, struct jobs *jobs, struct job_known *job, enum job_outcome outcome,
+                    int64_t started_us, struct str worker);
+/* Its rows go without a trace: deleted with its queue, or a dead one whose jid begins a new life. */
+enum err job_forget(struct op *op, struct tx *tx, struct jobs *jobs, struct job_known *job);
+enum err job_kill(struct op *op, struct tx *tx, struct jobs *jobs, struct job_known *job, enum job_death death);
+
+/* --- job_fail.c --- */
+enum fault { FAULT_FAILED, FAULT_EXPIRED, FAULT_LOST, FAULT_TIMEOUT };
+enum err lease_fail(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease,
+                    const struct job_failure *failure, enum fault fault);
+enum err attempt_note(struct op *op, struct tx *tx, struct jobs *jobs, struct aside_row *aside,
+                      const struct lease *lease, enum job_outcome outcome, const struct job_failure *failure);
+
+/* Earlier attempts as a JSON array. */
+void attempt_write(struct json_writer *w, const struct attempt_row *row);
+enum err attempts_json(struct op *op, struct tx *tx, uint64_t id, struct str *ret);
+
+/* --- job_done.c --- */
+struct done_record {
+    uint64_t id, jid_hash;
+    uint32_t queue_no;
+    uint8_t outcome;
+    int64_t started_us, ended_us; /* wall */
+    int64_t attempts;
+    struct str jid, type, worker;
+    struct str extra; /* JSON array of earlier attempts; not given = none */
+    struct str body;  /* kept when the job may come back, with its options; not given = not */
+    struct str opts;
+    uint32_t flags;
+};
+void done_note(struct jobs *jobs, struct tx *tx, const struct done_record *record);
+enum err done_flush(struct op *op, struct tx *tx, struct jobs *jobs);
+void done_drop(struct jobs *jobs);
+bool done_record_next(struct str *records, struct done_record *ret);
+const struct finished *finished_find(const struct jobs *jobs, uint64_t jid_hash, int64_t now_us);
+void finished_revive(struct jobs *jobs, uint64_t jid_hash);
+enum err finished_load(struct op *op, struct tx *tx, struct jobs *jobs);
+void finished_unload(struct jobs *jobs);
+enum err done_find(struct op *op, struct tx *tx, uint64_t jid_hash, struct str jid, struct done_record *ret,
+                   bool *ret_found);
+enum err done_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more);
+
+/* --- session.c --- */
+enum err sessions_load(struct op *op, struct tx *tx, struct jobs *jobs);
+void sessions_unload(struct jobs *jobs);
+void sessions_free(struct jobs *jobs);
+struct session *session_of(struct jobs *jobs, struct session_id id);
+void session_sign(struct jobs *jobs, struct tx *tx, struct session *session);
+void sessions_kept(struct jobs *jobs);
+void sessions_drop(struct jobs *jobs);
+void session_revoked(struct session *session, const struct lease *lease);
+enum err sessions_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us);
+
+/* --- job_budget.c --- */
+enum err budgets_load(struct op *op, struct tx *tx, struct jobs *jobs);
+void budgets_unload(struct jobs *jobs);
+struct budget *budget_find(struct jobs *jobs, struct str id);
+bool budget_may_start(struct jobs *jobs, const struct queue *queue, int64_t now_us);
+void budget_freed(struct jobs *jobs, struct budget *budget);
+void budgets_recount(struct jobs *jobs);
+void queue_recount_keys(struct jobs *jobs, struct queue *queue);
+
+/* --- job_tick.c, job_sweep.c --- */
+enum err slots_recount(struct op *op, struct tx *tx, struct jobs *jobs);
+enum err jobs_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more);
+
+/* --- seams for others: batches, events --- */
+struct job_hooks {
+    /* A push names a batch: is there one, and is it open. Then, in the same transaction, the job joins it. */
+    enum err (*knows)(struct op *op, struct tx *tx, struct str batch, bool *ret_known);
+    enum err (*joins)(struct op *op, struct tx *tx, struct str batch, uint64_t id);
+    /* A member's attempt failed for the first time since it was pushed or last succeeded. */
+    enum err (*failed)(struct op *op, struct tx *tx, struct str batch, uint64_t id);
+    /* A member ended: done, cancelled, expired or discarded. */
+    enum err (*ended)(struct op *op, struct tx *tx, struct str batch, uint64_t id, enum job_outcome outcome);
+    /* Any job died; once per death. */
+    enum err (*died)(struct op *op, struct tx *tx, const struct job_row *job, enum job_death death);
+};

@@ -1,0 +1,515 @@
+#include "engine/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/jobs_own.h"
+#include "store/seq.h"
+
+#define REVOKED_MAX 1000
+
+const char *session_state_name(enum session_state state)
+{
+    static const char *const names[] = { "running", "quiet", "terminate" };
+    return names[state];
+}
+
+/* --- in RAM --- */
+
+static size_t slot_of(const struct jobs *jobs, struct str name)
+{
+    return jobs_hash(jobs, name) & (jobs->session_slots - 1);
+}
+
+static struct session *session_find(struct jobs *jobs, struct str name)
+{
+    struct session *session = jobs->session_slots ? jobs->sessions[slot_of(jobs, name)] : NULL;
+    while (session && !str_eq(session->name, name))
+        session = session->hash_next;
+    return session;
+}
+
+static void slots_grow(struct jobs *jobs)
+{
+    free(jobs->sessions);
+    jobs->session_slots = jobs->session_slots ? jobs->session_slots * 2 : 64;
+    jobs->sessions = calloc(jobs->session_slots, sizeof(struct session *));
+    if (!jobs->sessions)
+        abort();
+    for (struct session *session = jobs->all_sessions; session; session = session->all_next) {
+        struct session **slot = &jobs->sessions[slot_of(jobs, session->name)];
+        session->hash_next = *slot;
+        *slot = session;
+    }
+}
+
+static struct str tail_str(char **tail, struct str text)
+{
+    struct str copy = { *tail, text.n };
+    if (!text.p)
+        return text;
+    memcpy(*tail, text.p, text.n);
+    *tail += text.n;
+    return copy;
+}
+
+static struct session *session_new(struct jobs *jobs, const struct session_row *row)
+{
+    struct session *session = malloc(sizeof *session + row->name.n + row->hostname.n + row->labels.n);
+    if (!session)
+        abort();
+    char *tail = (char *)(session + 1);
+    *session = (struct session){
+        .no = row->no,
+        .epoch = row->epoch,
+        .state = (enum session_state)row->state,
+        .http = row->http,
+        .pid = row->pid,
+        .since_us = row->since_us,
+        .left_us = NEVER_US,
+        .name = tail_str(&tail, row->name),
+        .hostname = tail_str(&tail, row->hostname),
+        .labels = tail_str(&tail, row->labels),
+    };
+    session->all_next = jobs->all_sessions;
+    jobs->all_sessions = session;
+    if (jobs->session_count++ >= jobs->session_slots) {
+        slots_grow(jobs);
+    } else {
+        struct session **slot = &jobs->sessions[slot_of(jobs, session->name)];
+        session->hash_next = *slot;
+        *slot = session;
+    }
+    return session;
+}
+
+static void revoked_free(struct session *session)
+{
+    for (size_t i = 0; i < session->revoked_count; i++)
+        free((void *)(uintptr_t)session->revoked[i].p);
+    free(session->revoked);
+}
+
+static void session_free(struct jobs *jobs, struct session *session)
+{
+    struct session **link = &jobs->sessions[slot_of(jobs, session->name)];
+    while (*link != session)
+        link = &(*link)->hash_next;
+    *link = session->hash_next;
+    for (link = &jobs->all_sessions; *link != session;)
+        link = &(*link)->all_next;
+    *link = session->all_next;
+    for (link = &jobs->touched_sessions; *link && *link != session;)
+        link = &(*link)->touched_next;
+    if (*link)
+        *link = session->touched_next;
+    jobs->session_count--;
+    revoked_free(session);
+    free(session);
+}
+
+struct session *session_of(struct jobs *jobs, struct session_id id)
+{
+    if (!id.no)
+        return NULL;
+    for (struct session *session = id.no < jobs->session_no_room ? jobs->session_by_no[id.no] : NULL; session;)
+        return session->epoch == id.epoch ? session : NULL;
+    return NULL;
+}
+
+static void number_session(struct jobs *jobs, struct session *session)
+{
+    if (session->no >= jobs->session_no_room) {
+        size_t room = jobs->session_no_room ? jobs->session_no_room : 64;
+        while (room <= session->no)
+            room *= 2;
+        jobs->session_by_no = realloc(jobs->session_by_no, room * sizeof(struct session *));
+        if (!jobs->session_by_no)
+            abort();
+        memset(jobs->session_by_no + jobs->session_no_room, 0,
+               (room - jobs->session_no_room) * sizeof(struct session *));
+        jobs->session_no_room = room;
+    }
+    jobs->session_by_no[session->no] = session;
+}
+
+/* Rows tell who was there; sockets and signs of life are what this process saw and outlive a reading. */
+static enum err load_session(void *arg, const struct session_row *row)
+{
+    struct jobs *jobs = arg;
+    struct session *session = session_find(jobs, row->name);
+    if (session && session->no == row->no && session->epoch == row->epoch) {
+        session->state = (enum session_state)row->state;
+    } else {
+        if (session)
+            session_free(jobs, session);
+        session = session_new(jobs, row);
+        session->seen_us = jobs->loading_us;
+        session->left_us = session->http ? NEVER_US : jobs->loading_us; /* LEASE-9: it has 60 s to come back */
+    }
+    session->listed = true;
+    session->leases = NULL;
+    session->lease_count = 0;
+    number_session(jobs, session);
+    return OK;
+}
+
+enum err sessions_load(struct op *op, struct tx *tx, struct jobs *jobs)
+{
+    jobs->loading_us = jobs_engine_us(jobs, tx);
+    TRY(store_session_each(op, tx, load_session, jobs));
+    for (struct session *session = jobs->all_sessions, *next; session; session = next) {
+        next = session->all_next;
+        if (!session->listed)
+            session_free(jobs, session);
+    }
+    return OK;
+}
+
+void sessions_unload(struct jobs *jobs)
+{
+    for (struct session *session = jobs->all_sessions; session; session = session->all_next) {
+        session->listed = false;
+        session->leases = NULL;
+        session->lease_count = 0;
+    }
+    free(jobs->session_by_no);
+    jobs->session_by_no = NULL;
+    jobs->session_no_room = 0;
+}
+
+void sessions_free(struct jobs *jobs)
+{
+    while (jobs->all_sessions)
+        session_free(jobs, jobs->all_sessions);
+    free(jobs->sessions);
+}
+
+/* --- sockets, which a group may count and take back --- */
+
+static void count_socket(struct jobs *jobs, struct session *session, int change)
+{
+    session->sockets += change;
+    session->sockets_group += change;
+    if (session->touched)
+        return;
+    session->touched = true;
+    session->touched_next = jobs->touched_sessions;
+    jobs->touched_sessions = session;
+}
+
+static void sockets_end(struct jobs *jobs, bool kept)
+{
+    struct session *session;
+    while ((session = jobs->touched_sessions)) {
+        jobs->touched_sessions = session->touched_next;
+        session->touched = false;
+        if (!kept)
+            session->sockets -= session->sockets_group;
+        session->sockets_group = 0;
+    }
+}
+
+void sessions_kept(struct jobs *jobs)
+{
+    sockets_end(jobs, true);
+}
+
+void sessions_drop(struct jobs *jobs)
+{
+    sockets_end(jobs, false);
+}
+
+/* --- joining and leaving --- */
+
+static enum err session_write(struct op *op, struct tx *tx, const struct session *session)
+{
+    struct session_row row = {
+        .no = session->no,
+        .epoch = session->epoch,
+        .state = (int)session->state,
+        .http = session->http,
+        .pid = session->pid,
+        .since_us = session->since_us,
+        .name = session->name,
+        .hostname = session->hostname,
+        .labels = session->labels,
+    };
+    return store_session_put(op, tx, &row);
+}
+
+static enum err session_register(struct op *op, struct tx *tx, struct jobs *jobs, const struct session_info *info,
+                                 struct session **ret)
+{
+    if (info->name.n == 0 || info->name.n > SESSION_NAME_BYTES_MAX)
+        return fail(op, ERR_INVALID, "a worker's name must have 1 to %d bytes", SESSION_NAME_BYTES_MAX);
+    if (jobs->session_count >= SESSIONS_MAX)
+        return fail(op, ERR_BUSY, "there are %d workers, no more can join", SESSIONS_MAX);
+    jobs_touch(jobs, tx);
+    struct session_row row = {
+        .no = (uint32_t)store_seq_next(tx, SEQ_SESSION),
+        .epoch = 1,
+        .http = info->http,
+        .pid = info->pid,
+        .since_us = jobs_engine_us(jobs, tx),
+        .name = info->name,
+        .hostname = str_clip(info->hostname, SESSION_INFO_BYTES_MAX),
+        .labels = info->labels.n <= SESSION_INFO_BYTES_MAX ? info->labels : (struct str){ 0 },
+    };
+    struct session *session = session_new(jobs, &row);
+    session->listed = true;
+    session->seen_us = row.since_us;
+    number_session(jobs, session);
+    *ret = session;
+    return session_write(op, tx, session);
+}
+
+void session_sign(struct jobs *jobs, struct tx *tx, struct session *session)
+{
+    if (!session)
+        return;
+    session->seen_us = jobs_engine_us(jobs, tx);
+    session->suspect = false;
+}
+
+enum err session_join(struct op *op, struct tx *tx, const struct session_info *info, struct session_id *ret_id)
+{
+    struct jobs *jobs;
+    TRY(jobs_begin(op, tx, &jobs));
+    struct session *session = session_find(jobs, info->name);
+    if (!session)
+        TRY(session_register(op, tx, jobs, info, &session));
+    session_sign(jobs, tx, session);
+    session->left_us = NEVER_US;
+    count_socket(jobs, session, 1);
+    *ret_id = (struct session_id){ session->no, session->epoch };
+    jobs_due(jobs, session->seen_us + SESSION_SILENCE_US);
+    return OK;
+}
+
+enum err session_leave(struct op *op, struct tx *tx, struct session_id id)
+{
+    struct jobs *jobs;
+    TRY(jobs_begin(op, tx, &jobs));
+    struct session *session = session_of(jobs, id);
+    if (!session || session->sockets == 0)
+        return OK;
+    count_socket(jobs, session, -1);
+    if (session->sockets > 0)
+        return OK;
+    session->left_us = jobs_engine_us(jobs, tx);
+    jobs_due(jobs, session->left_us + SESSION_SILENCE_US);
+    return OK;
+}
+
+enum err session_seen(struct op *op, struct tx *tx, struct session_id id)
+{
+    struct jobs *jobs;
+    TRY(jobs_begin(op, tx, &jobs));
+    session_sign(jobs, tx, session_of(jobs, id));
+    return OK;
+}
+
+/* --- beats --- */
+
+void session_revoked(struct session *session, const struct lease *lease)
+{
+    if (!session || !session->http || session->revoked_count == REVOKED_MAX)
+        return;
+    struct job_lease token = { lease->id, lease->number, lease->jid_hash };
+    char text[LEASE_TOKEN_BYTES];
+    struct str name = job_token(&token, text);
+    session->revoked = realloc(session->revoked, (session->revoked_count + 1) * sizeof *session->revoked);
+    char *copy = malloc(name.n);
+    if (!session->revoked || !copy)
+        abort();
+    memcpy(copy, name.p, name.n);
+    session->revoked[session->revoked_count++] = (struct str){ copy, name.n };
+}
+
+static enum err tell_revoked(struct op *op, struct session *session, struct str **ret, size_t *ret_count)
+{
+    *ret_count = 0;
+    if (session->revoked_count == 0)
+        return OK;
+    TRY(op_alloc(op, session->revoked_count * sizeof **ret, ret));
+    for (size_t i = 0; i < session->revoked_count; i++)
+        (*ret)[(*ret_count)++] = arena_str(op->arena, session->revoked[i]);
+    revoked_free(session);
+    session->revoked = NULL;
+    session->revoked_count = 0;
+    return OK;
+}
+
+enum err session_beat(struct op *op, struct tx *tx, const struct session_info *info, enum session_state wish,
+                      int64_t rss_kb, enum session_state *ret_state, struct str **ret_revoked, size_t *ret_count)
+{
+    struct jobs *jobs;
+    TRY(jobs_begin(op, tx, &jobs));
+    struct session *session = session_find(jobs, info->name);
+    if (!session && info->http)
+        TRY(session_register(op, tx, jobs, info, &session));
+    if (!session || (!info->http && session->sockets == 0))
+        return fail(op, ERR_NOT_FOUND, "unknown worker %.*s", STR(info->name));
+    session_sign(jobs, tx, session);
+    session->rss_kb = rss_kb;
+    jobs_due(jobs, session->seen_us + SESSION_SILENCE_US);
+    if (wish > session->state) {
+        jobs_touch(jobs, tx);
+        session->state = wish;
+        TRY(session_write(op, tx, session));
+    }
+    *ret_state = session->state;
+    return ret_revoked ? tell_revoked(op, session, ret_revoked, ret_count) : OK;
+}
+
+enum err session_tell(struct op *op, struct tx *tx, struct str name, enum session_state state)
+{
+    struct jobs *jobs;
+    TRY(jobs_begin(op, tx, &jobs));
+    struct session *session = session_find(jobs, name);
+    if (!session)
+        return fail(op, ERR_NOT_FOUND, "unknown worker %.*s", STR(name));
+    if (state <= session->state)
+        return OK;
+    jobs_touch(jobs, tx);
+    session->state = state;
+    return session_write(op, tx, session);
+}
+
+/* --- views --- */
+
+static struct session_view view_of(struct op *op, const struct jobs *jobs, const struct session *session)
+{
+    return (struct session_view){
+        .id = { session->no, session->epoch },
+        .name = arena_str(op->arena, session->name),
+        .hostname = arena_str(op->arena, session->hostname),
+        .labels = arena_str(op->arena, session->labels),
+        .pid = session->pid,
+        .rss_kb = session->rss_kb,
+        .since_us = jobs_wall_us(jobs, session->since_us),
+        .seen_us = jobs_wall_us(jobs, session->seen_us),
+        .state = session->state,
+        .suspect = session->suspect,
+        .http = session->http,
+        .sockets = session->sockets,
+        .leased = session->lease_count,
+    };
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct session *const *x = a, *const *y = b;
+    return str_cmp((*x)->name, (*y)->name);
+}
+
+enum err session_list(struct op *op, struct tx *tx, struct str after, int max, struct session_view **ret,
+                      size_t *ret_count)
+{
+    struct jobs *jobs;
+    struct session **sorted;
+    size_t n = 0;
+    TRY(jobs_begin(op, tx, &jobs));
+    TRY(op_alloc(op, (jobs->session_count + 1) * sizeof(struct session *), &sorted));
+    TRY(op_alloc(op, (size_t)max * sizeof **ret, ret));
+    for (struct session *session = jobs->all_sessions; session; session = session->all_next)
+        if (after.n == 0 || str_cmp(session->name, after) > 0)
+            sorted[n++] = session;
+    qsort(sorted, n, sizeof(struct session *), by_name);
+    *ret_count = n < (size_t)max ? n : (size_t)max;
+    for (size_t i = 0; i < *ret_count; i++)
+        (*ret)[i] = view_of(op, jobs, sorted[i]);
+    return OK;
+}
+
+enum err session_get(struct op *op, struct tx *tx, struct str name, struct session_view *ret)
+{
+    struct jobs *jobs;
+    TRY(jobs_begin(op, tx, &jobs));
+    const struct session *session = session_find(jobs, name);
+    if (!session)
+        return fail(op, ERR_NOT_FOUND, "unknown worker %.*s", STR(name));
+    *ret = view_of(op, jobs, session);
+    return OK;
+}
+
+int64_t session_count(struct tx *tx)
+{
+    return (int64_t)jobs_of(tx)->session_count;
+}
+
+void session_on_suspect(struct jobs *jobs, void (*fn)(void *data, struct session_id id), void *data)
+{
+    jobs->on_suspect = fn;
+    jobs->on_suspect_data = data;
+}
+
+/* --- who is lost (LEASE-6) --- */
+
+#define LOST_STEP 500 /* leases failed in one transaction */
+
+/* When the session's fate is looked at next; *ret_lost when it is sealed now. */
+static int64_t session_fate(struct jobs *jobs, struct session *session, int64_t now_us, bool *ret_lost)
+{
+    *ret_lost = false;
+    if (session->left_us != NEVER_US) {
+        *ret_lost = session->left_us + SESSION_SILENCE_US <= now_us;
+        return session->left_us + SESSION_SILENCE_US;
+    }
+    int64_t suspect_us = session->seen_us + SESSION_SILENCE_US, lost_us = suspect_us + SESSION_SILENCE_US;
+    if (now_us < suspect_us)
+        return suspect_us;
+    if (!session->suspect) {
+        session->suspect = true;
+        if (session->sockets && jobs->on_suspect)
+            jobs->on_suspect(jobs->on_suspect_data, (struct session_id){ session->no, session->epoch });
+    }
+    *ret_lost = lost_us <= now_us;
+    return lost_us;
+}
+
+static enum err session_lost(struct op *op, struct tx *tx, struct jobs *jobs, struct session *session, int *budget)
+{
+    jobs_touch(jobs, tx);
+    for (struct lease *lease = session->leases, *next; lease && *budget > 0; lease = next) {
+        next = lease->next;
+        if (!lease->queue->policy.recover_lost_workers)
+            continue;
+        --*budget;
+        session_revoked(session, lease);
+        TRY(lease_fail(op, tx, jobs, lease, NULL, FAULT_LOST));
+    }
+    if (*budget == 0)
+        return OK;
+    while (session->leases) { /* what is not recovered waits for its lease, and belongs to nobody */
+        struct lease *lease = session->leases;
+        session->leases = lease->next;
+        if (lease->next)
+            lease->next->link = &session->leases;
+        lease->session = NULL;
+        lease->next = NULL;
+    }
+    session->lease_count = 0;
+    TRY(store_session_delete(op, tx, session->no));
+    jobs->session_by_no[session->no] = NULL;
+    session_free(jobs, session);
+    return OK;
+}
+
+enum err sessions_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us)
+{
+    int budget = LOST_STEP;
+    for (struct session *session = jobs->all_sessions, *next; session && budget > 0; session = next) {
+        bool lost;
+        next = session->all_next;
+        int64_t due_us = session_fate(jobs, session, now_us, &lost);
+        if (lost)
+            TRY(session_lost(op, tx, jobs, session, &budget));
+        else
+            jobs_due(jobs, due_us);
+    }
+    if (budget == 0)
+        jobs_due(jobs, now_us);
+    return OK;
+}

@@ -1,0 +1,28 @@
+/*
+ * store_done.h - the history of finished jobs, in chunks that are dropped whole.
+ *
+ * A group's finished jobs are one row: records one behind the other, written
+ * once, never touched again. The engine knows what a record says.
+ */
+#pragma once
+
+#include "store/tx.h"
+
+struct done_chunk {
+    uint64_t no;
+    int64_t at_us;  /* engine time of its newest record */
+    int64_t count;  /* records in it */
+    int64_t before; /* records in all chunks before it, ever */
+    struct str records;
+};
+
+enum err store_done_add(struct op *op, struct tx *tx, const struct done_chunk *chunk);
+
+/* The newest chunk below `no` (0 = of all), with its records in op's arena; no 0 in *ret: none. */
+enum err store_done_before(struct op *op, struct tx *tx, uint64_t no, struct done_chunk *ret);
+
+/* The oldest chunk, without its records; no 0: none. */
+enum err store_done_oldest(struct op *op, struct tx *tx, struct done_chunk *ret);
+
+/* Drops one chunk. */
+enum err store_done_drop(struct op *op, struct tx *tx, uint64_t no);

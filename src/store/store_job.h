@@ -1,0 +1,33 @@
+/*
+ * store_job.h - what a push said: written once, deleted once.
+ *
+ * The state of a job is not here: it is where its narrow row lies (`ready`,
+ * `timer`, `blocked`, `lease`, `dead`). Flags and options are the engine's;
+ * this family keeps them as they are.
+ */
+#pragma once
+
+#include "store/tx.h"
+
+struct job_row {
+    uint64_t id;
+    uint32_t queue_no;
+    uint32_t flags;
+    struct str jid, type;
+    struct str opts; /* bytes; not given = none */
+    struct str body;
+};
+
+/* *ret_added is false, and nothing changed, when a row has the jid already. */
+enum err store_job_add(struct op *op, struct tx *tx, const struct job_row *row, bool *ret_added);
+
+/* Texts lie in op's arena. *ret_found false: no such row. */
+enum err store_job_get(struct op *op, struct tx *tx, uint64_t id, struct job_row *ret, bool *ret_found);
+
+/* Id of the row with this jid; 0 = none. */
+enum err store_job_find(struct op *op, struct tx *tx, struct str jid, uint64_t *ret_id);
+
+enum err store_job_delete(struct op *op, struct tx *tx, uint64_t id);
+
+/* Rows with an id behind `after`, in order, at most max, without their bodies; for check and sweeps. */
+enum err store_job_walk(struct op *op, struct tx *tx, uint64_t after, int max, struct job_row **ret, size_t *ret_count);
