@@ -179,15 +179,15 @@ TEST(move, between_the_engines_and_back_gives_the_same_rows)
     ONLY_POSTGRES();
     struct house h;
     struct test_database blank;
-    char text[128], back[64] = "/tmp/posthouse-test-XXXXXX";
+    char name[64], text[128], back[64] = "/tmp/posthouse-test-XXXXXX";
     int64_t differ;
     house_start(&h);
     house_rest(&h);
     YES(mkdtemp(back) != NULL);
-    snprintf(blank.name, sizeof blank.name, "t_%d_blank", (int)getpid());
-    snprintf(text, sizeof text, "CREATE DATABASE %s", blank.name);
+    snprintf(name, sizeof name, "t_%d_blank", (int)getpid());
+    snprintf(text, sizeof text, "CREATE DATABASE %s", name);
     test_sql(NULL, text);
-    test_database_url(blank.url, sizeof blank.url, blank.name);
+    test_database_url(blank.url, sizeof blank.url, name);
 
     aim(&h); /* PostgreSQL -> SQLite */
     SUCCEEDS(&h.ledger.fixture.op, run(&h));
@@ -204,7 +204,8 @@ TEST(move, between_the_engines_and_back_gives_the_same_rows)
     EQ(count_again(&h, h.move.to, &differ), facts);
     EQ(differ, 0);
 
-    test_database_drop(&blank);
+    snprintf(text, sizeof text, "DROP DATABASE %s WITH (FORCE)", name);
+    test_sql(NULL, text);
     remove_store(back);
     house_end(&h);
 }
