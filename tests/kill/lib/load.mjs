@@ -86,8 +86,11 @@ export class Load {
   start(daemons) {
     let stopped = false
     const running = (daemon) => () => !stopped && daemon.running
-    const cut = (daemon) => (error) => {
-      if ((daemon.running && !stopped) || error instanceof assert.AssertionError) throw error
+    const cut = (daemon) => async (error) => {
+      if (error instanceof assert.AssertionError) throw error
+      // A killed process closes its connections a moment before it is seen to have ended.
+      if (!stopped) await Promise.race([daemon.ended, pause(BREATH_MS * 20)])
+      if (daemon.running && !stopped) throw error
     }
     const works = ['importSome', 'reportSome', 'reportSome']
     const all = Promise.all(daemons.flatMap((daemon) => works.map((work) => this[work](daemon, running(daemon)).catch(cut(daemon)))))
