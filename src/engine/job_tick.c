@@ -156,12 +156,8 @@ enum err slots_recount(struct op *op, struct tx *tx, struct jobs *jobs)
 
 /* --- the whole --- */
 
-enum err jobs_tick(struct op *op, struct tx *tx, int64_t *ret_next_us)
+static enum err tick_slices(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us)
 {
-    struct jobs *jobs;
-    TRY(jobs_begin(op, tx, &jobs));
-    int64_t now_us = jobs_engine_us(jobs, tx);
-    atomic_store(&jobs->next_us, NEVER_US);
     TRY(jobs_clock_check(op, tx, jobs));
     TRY(timers_tick(op, tx, jobs, TIMER_SCHEDULED));
     TRY(timers_tick(op, tx, jobs, TIMER_RETRY));
@@ -184,7 +180,19 @@ enum err jobs_tick(struct op *op, struct tx *tx, int64_t *ret_next_us)
         jobs->swept_us = now_us + (more ? SWEEP_MORE_US : SWEEP_US);
     }
     jobs_due(jobs, jobs->swept_us);
-    TRY(jobs_serve(op, tx, jobs));
+    return jobs_serve(op, tx, jobs);
+}
+
+enum err jobs_tick(struct op *op, struct tx *tx, int64_t *ret_next_us)
+{
+    struct jobs *jobs;
+    TRY(jobs_begin(op, tx, &jobs));
+    int64_t now_us = jobs_engine_us(jobs, tx);
+    atomic_store(&jobs->next_us, NEVER_US);
+    jobs->ticking = true;
+    enum err err = tick_slices(op, tx, jobs, now_us);
+    jobs->ticking = false;
+    TRY(err);
     int64_t next_us = atomic_load(&jobs->next_us);
     *ret_next_us = next_us > now_us ? next_us - now_us : 0;
     return OK;

@@ -231,7 +231,7 @@ void jobs_due(struct jobs *jobs, int64_t engine_us)
     if (engine_us >= atomic_load(&jobs->next_us))
         return;
     atomic_store(&jobs->next_us, engine_us);
-    if (jobs->config.wake)
+    if (jobs->config.wake && !jobs->ticking)
         jobs->config.wake(jobs->config.data);
 }
 

@@ -150,6 +150,7 @@ struct jobs {
     struct siphash_key key;
     struct rng rng;
     bool loaded, touched, stopping;
+    bool ticking;    /* the ticker is told when the tick ends */
     int64_t base_us; /* engine time = monotonic time + base */
     int64_t lag_us;  /* wall time = engine time + lag */
     bool based;

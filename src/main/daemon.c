@@ -13,6 +13,7 @@
 #include "main/lists.h"
 #include "main/settings.h"
 #include "main/settle.h"
+#include "main/ticker.h"
 #include "net/http_server.h"
 #include "relay/cert_fetch.h"
 #include "relay/poller.h"
@@ -34,6 +35,7 @@ struct daemon {
     struct cert_fetch *certs;
     struct poller *poller;
     struct keeper *keeper;
+    struct ticker *ticker;
     struct inbox_taker *inbox_taker;
     struct http_server *http;
     struct api api;
@@ -191,6 +193,8 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
     };
     TRY(store_read(op, daemon->store, load_tokens, daemon));
     api_open(&daemon->api, op->now_us);
+    TRY(ticker_start(op, daemon->store, &daemon->ticker));
+    daemon->api.config.jobs = ticker_jobs(daemon->ticker);
     TRY(declare(op, daemon, daemon->conf));
     start_relay(daemon, dev);
     TRY(keeper_start(op, daemon->store, &daemon->keeper));
@@ -297,6 +301,8 @@ void daemon_stop(struct daemon *daemon)
 {
     daemon->api.stopping = true;
     metrics_server(NULL);
+    if (daemon->ticker)
+        ticker_stop_leasing(daemon->ticker);
     if (daemon->http)
         http_server_close(daemon->http, conf_ms(daemon->conf, "server", "stop"));
     if (daemon->http_loop)
@@ -306,8 +312,12 @@ void daemon_stop(struct daemon *daemon)
         inbox_taker_stop(daemon->inbox_taker);
     if (daemon->keeper)
         keeper_stop(daemon->keeper);
+    if (daemon->ticker)
+        ticker_stop(daemon->ticker);
     if (daemon->store)
         store_close(daemon->store);
+    if (daemon->ticker)
+        ticker_free(daemon->ticker);
     api_close(&daemon->api);
     if (daemon->api.config.tokens)
         tokens_free(daemon->api.config.tokens);

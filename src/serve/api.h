@@ -16,12 +16,14 @@
 struct agent_list;
 struct cidr_list;
 struct inflight;
+struct jobs;     /* engine/jobs.h */
 struct refusals; /* refusals.h */
 struct sns_certs;
 struct tokens; /* access.h */
 
 struct api_config {
     struct store *store;
+    struct jobs *jobs;
     struct tokens *tokens;
     bool dev;             /* no token needed on loopback, signatures without key accepted */
     const char *database; /* "sqlite:/var/lib/posthouse", for the overview */

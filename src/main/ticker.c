@@ -1,0 +1,110 @@
+#include "main/ticker.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/queue.h"
+#include "base/thread.h"
+#include "main/settle.h"
+
+#define TICKER_BYTES_MAX (64u << 20)
+#define REST_MIN_US      1000    /* between two ticks */
+#define REST_MAX_US      1000000 /* a step of the clock is seen within this */
+#define ILL_US           1000000 /* the store cannot write: again so much later */
+
+struct ticker {
+    struct jobs *jobs;
+    struct thread thread;
+    struct mailbox sleep; /* gets no mail: nudged to wake up */
+    bool started;
+    atomic_bool stop;
+    struct op op;
+};
+
+static void wake(void *data)
+{
+    struct ticker *ticker = data;
+    mailbox_nudge(&ticker->sleep);
+}
+
+static void op_again(struct ticker *ticker)
+{
+    arena_reset(ticker->op.arena);
+    op_init(&ticker->op, ticker->op.arena, clock_wall_us());
+}
+
+static enum err tick(struct op *op, struct tx *tx, void *arg)
+{
+    return jobs_tick(op, tx, arg);
+}
+
+static void ticker_run(void *context)
+{
+    struct ticker *ticker = context;
+    bool ill = false;
+    while (!atomic_load(&ticker->stop)) {
+        int64_t next_us = 0;
+        op_again(ticker);
+        enum err err = settle(&ticker->op, tick, &next_us);
+        if (err != OK && !ill)
+            log_warn("what falls due for jobs waits", LOG_ERROR_OF(&ticker->op));
+        ill = err != OK;
+        next_us = ill ? ILL_US : next_us < REST_MIN_US ? REST_MIN_US : next_us > REST_MAX_US ? REST_MAX_US : next_us;
+        if (!atomic_load(&ticker->stop))
+            mailbox_wait(&ticker->sleep, next_us);
+    }
+}
+
+enum err ticker_start(struct op *op, struct store *store, struct ticker **ret_ticker)
+{
+    struct ticker *ticker = calloc(1, sizeof *ticker);
+    if (!ticker)
+        abort();
+    op_init(&ticker->op, arena_new(TICKER_BYTES_MAX), op->now_us);
+    mailbox_init(&ticker->sleep, 1, NULL, NULL);
+    struct jobs_config config = { .store = store, .wake = wake, .data = ticker };
+    enum err err = jobs_open(op, &config, &ticker->jobs);
+    if (err == OK)
+        err = thread_start(op, &ticker->thread, "ticker", ticker_run, ticker);
+    ticker->started = err == OK;
+    *ret_ticker = ticker; /* also then: what was opened is freed behind the store */
+    return err;
+}
+
+struct jobs *ticker_jobs(const struct ticker *ticker)
+{
+    return ticker->jobs;
+}
+
+static enum err stop_leasing(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    return jobs_stop_leasing(op, tx);
+}
+
+void ticker_stop_leasing(struct ticker *ticker)
+{
+    struct op op;
+    op_init(&op, arena_new(TICKER_BYTES_MAX), clock_wall_us());
+    if (ticker->jobs && settle(&op, stop_leasing, NULL) != OK)
+        log_warn("fetches that wait are answered late", LOG_ERROR_OF(&op));
+    arena_free(op.arena);
+}
+
+void ticker_stop(struct ticker *ticker)
+{
+    atomic_store(&ticker->stop, true);
+    mailbox_nudge(&ticker->sleep);
+    if (ticker->started)
+        thread_join(&ticker->thread);
+    ticker->started = false;
+}
+
+void ticker_free(struct ticker *ticker)
+{
+    jobs_close(ticker->jobs);
+    arena_free(ticker->op.arena);
+    free(ticker);
+}
