@@ -24,7 +24,6 @@ static const struct {
     { "group_log", "groups belong to a database; its numbers travel as one value" },
     { "schema_version", "each database has its own" },
     { "node", "a life of a process in this store" },
-    { "lease", "held by such a life" },
     { "mailing_stats_delta", "added up before" },
     { "fact_delta", "added up before" },
     { "mailing_link_delta", "added up before" },
@@ -449,7 +448,11 @@ enum err move_compare(struct op *op, struct move *move)
     TRY(bulk_open(op, move->source, false, &m->from));
     TRY(bulk_open(op, move->target, false, &m->to));
     TRY(tables_read(op, m));
-    return each_table(op, move, compare_table);
+    TRY(each_table(op, move, compare_table));
+    bulk_close(m->from);
+    bulk_close(m->to);
+    m->from = m->to = NULL; /* what follows may take long: no snapshot is held meanwhile */
+    return OK;
 }
 
 /* --- ending -------------------------------------------------------------------- */
@@ -478,9 +481,6 @@ enum err move_finish(struct op *op, struct move *move)
     struct marking marking = { .move = move };
     if (move->differ > 0)
         return fail(op, ERR_CONFLICT, "%s is not finished: %" PRId64 " rows differ", move->to_name, move->differ);
-    bulk_close(m->from);
-    bulk_close(m->to);
-    m->from = m->to = NULL;
     TRY(store_write(op, move->source, source_rested, &marking));
     TRY(bulk_open(op, move->target, true, &m->to));
     TRY(bulk_begin(op, m->to, true));

@@ -75,10 +75,11 @@ static enum err postgres_text(struct op *op, struct bulk *base, const char *text
 
 /* --- what tables there are --- */
 
-/* One row per column, tables together, the place in the primary key or 0. */
+/* One row per column, tables together: its place in the primary key or 0, and whether it sorts by bytes (950 is "C").
+ */
 static const char catalog[] =
     "SELECT c.relname, a.attname, format_type(a.atttypid, NULL),"
-    " coalesce(array_position(i.indkey::int2[], a.attnum) + 1, 0)"
+    " coalesce(array_position(i.indkey::int2[], a.attnum) + 1, 0), a.attcollation IN (0, 950)"
     " FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
     " LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary"
     " WHERE c.relnamespace = 'posthouse'::regnamespace AND c.relkind = 'r' ORDER BY c.relname, a.attnum";
@@ -99,7 +100,7 @@ static bool type_of(const char *word, enum bulk_type *ret_type)
     return false;
 }
 
-/* A table with a column of another type has no key here, so that it is told if it should travel. */
+/* A table with a column of another type, or a key in another order, has no key here: it is told if it should travel. */
 static enum err column_add(struct op *op, struct bulk_postgres *bulk, const PGresult *result, int row,
                            struct bulk_table *table)
 {
@@ -108,6 +109,8 @@ static enum err column_add(struct op *op, struct bulk_postgres *bulk, const PGre
         return fail(op, ERR_BUG, "table %s is too wide", table->name);
     table->column[at].name = arena_str(bulk->base.arena, str_of(PQgetvalue(result, row, 1))).p;
     if (!type_of(PQgetvalue(result, row, 2), &table->column[at].type))
+        table->keys = -1;
+    if (place > 0 && PQgetvalue(result, row, 4)[0] != 't')
         table->keys = -1;
     if (place > 0 && table->keys >= 0) {
         table->key[place - 1] = at;

@@ -9,7 +9,8 @@ const struct schema_step job_step = {
     "CREATE TABLE job (id INTEGER PRIMARY KEY, jid TEXT NOT NULL, queue INTEGER NOT NULL, type TEXT NOT NULL,"
     " flags INTEGER NOT NULL, opts BLOB, body BLOB NOT NULL);"
     "CREATE UNIQUE INDEX job_jid ON job (jid);",
-    "CREATE TABLE job (id BIGINT PRIMARY KEY, jid TEXT NOT NULL, queue BIGINT NOT NULL, type TEXT NOT NULL,"
+    "CREATE TABLE job (id BIGINT PRIMARY KEY, jid text COLLATE \"C\" NOT NULL, queue BIGINT NOT NULL, type text "
+    "COLLATE \"C\" NOT NULL,"
     " flags BIGINT NOT NULL, opts BYTEA, body BYTEA NOT NULL);"
     "CREATE UNIQUE INDEX job_jid ON job (jid);",
 };

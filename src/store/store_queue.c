@@ -12,10 +12,12 @@ const struct schema_step queue_step = {
     "CREATE TABLE budget (id TEXT PRIMARY KEY, policy TEXT NOT NULL, tat_ns INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE job_clock (no INTEGER PRIMARY KEY, lag_us INTEGER NOT NULL);",
     "CREATE TABLE queue (no BIGINT PRIMARY KEY, version BIGINT NOT NULL, paused BIGINT NOT NULL,"
-    " draining BIGINT NOT NULL, gone BIGINT NOT NULL, cut BIGINT NOT NULL, name TEXT NOT NULL, policy TEXT);"
+    " draining BIGINT NOT NULL, gone BIGINT NOT NULL, cut BIGINT NOT NULL, name text COLLATE \"C\" NOT NULL, policy "
+    "text COLLATE \"C\");"
     "CREATE TABLE queue_count (no BIGINT PRIMARY KEY, counts BYTEA NOT NULL);"
     "CREATE TABLE key_rate (queue BIGINT, key BIGINT, tat_ns BIGINT NOT NULL, PRIMARY KEY (queue, key));"
-    "CREATE TABLE budget (id TEXT PRIMARY KEY, policy TEXT NOT NULL, tat_ns BIGINT NOT NULL);"
+    "CREATE TABLE budget (id text COLLATE \"C\" PRIMARY KEY, policy text COLLATE \"C\" NOT NULL, tat_ns BIGINT NOT "
+    "NULL);"
     "CREATE TABLE job_clock (no BIGINT PRIMARY KEY, lag_us BIGINT NOT NULL);",
 };
 
