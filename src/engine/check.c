@@ -48,8 +48,13 @@ bool check_goes_on(struct check *check)
 
 enum err check_run(struct op *op, struct check *check)
 {
+    bool in_one = !check->by_slices;
     check->compared = check->differ = 0;
-    TRY(check_totals(op, check));
+    check->most_rows = 0;
+    if (check->by_slices)
+        TRY(check_slices(op, check, &in_one));
+    if (in_one)
+        TRY(check_totals(op, check));
     if (check_goes_on(check))
         TRY(check_details(op, check));
     return check_goes_on(check) ? check_links(op, check) : OK;

@@ -106,7 +106,8 @@ enum err check_details(struct op *op, struct check *check)
     uint64_t newest;
     enum err err = store_read(op, check->store, newest_read, &newest);
     for (d.from = 1; err == OK && d.from <= newest; d.from = d.to) {
-        d.to = d.from + CHECK_CHUNK_MESSAGES <= newest + 1 ? d.from + CHECK_CHUNK_MESSAGES : newest + 1;
+        uint64_t step = check->by_slices ? CHECK_FEW_MESSAGES : CHECK_CHUNK_MESSAGES;
+        d.to = d.from + step <= newest + 1 ? d.from + step : newest + 1;
         err = store_read(op, check->store, details_read, &d);
         if (check->progress)
             check->progress(check->data, d.to - 1, newest);

@@ -15,6 +15,16 @@ void check_claim(struct check *check, bool holds, const char *what, ...) __attri
 /* Between two snapshots: false when the check is to end. */
 bool check_goes_on(struct check *check);
 
+/* A snapshot has read so many messages or members. */
+static inline void check_rows(struct check *check, uint64_t rows)
+{
+    check->most_rows = rows > check->most_rows ? rows : check->most_rows;
+}
+
 enum err check_totals(struct op *op, struct check *check);
 enum err check_details(struct op *op, struct check *check);
 enum err check_links(struct op *op, struct check *check);
+
+/* The same counters as check_totals in short snapshots. What changes while it is being counted is left for another
+ * time. *ret_doubt: something did not agree, and only check_totals can say whether it differs. */
+enum err check_slices(struct op *op, struct check *check, bool *ret_doubt);

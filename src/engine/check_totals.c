@@ -299,7 +299,8 @@ static enum err totals_pass(struct op *op, struct totals *t, uint64_t from_membe
     struct member_compare compare = { t, fixes };
     t->member_from = from_member;
     t->counts_all = from_member == 0;
-    memset(t->members, 0, MEMBERS_PER_PASS * sizeof *t->members);
+    if (from_member > 0) /* fresh memory is zero already, and takes none until it is used */
+        memset(t->members, 0, MEMBERS_PER_PASS * sizeof *t->members);
     for (uint64_t from = 0;; from += WINDOW) {
         TRY(window_read(t, from));
         if (t->seen_to == from)

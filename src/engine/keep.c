@@ -49,7 +49,9 @@ static void tell_difference(void *data, const char *line)
 
 enum err keep_recount(struct op *op, struct store *store, bool (*pause)(void *data), void *data, int64_t *ret_differ)
 {
-    struct check check = { .store = store, .difference = tell_difference, .pause = pause, .data = data };
+    struct check check = {
+        .store = store, .by_slices = true, .difference = tell_difference, .pause = pause, .data = data
+    };
     enum err err = check_run(op, &check);
     metric_add(drift_counter(), check.differ);
     if (err == OK)

@@ -120,6 +120,67 @@ TEST(check, counts_members_again)
     ledger_stop(&l);
 }
 
+/* Between two snapshots a message that was counted already changes. */
+struct meanwhile {
+    struct ledger *l;
+    int pauses;
+    bool changes;
+};
+
+static bool change_meanwhile(void *data)
+{
+    struct meanwhile *m = data;
+    m->pauses++;
+    if (m->changes && m->pauses == 1)
+        tell(m->l, event_of(EVENT_DELIVERED, "r1@x.org", T0, "meanwhile"));
+    return true;
+}
+
+static void fill_thousands(struct ledger *l)
+{
+    enum { PART = sizeof l->lines / sizeof l->lines[0] };
+    char lines[PART * 64];
+    ledger_start(l);
+    for (int done = 0; done < 12000; done += PART) {
+        size_t n = 0;
+        arena_reset(l->fixture.arena);
+        for (int i = done; i < done + PART && i < 12000; i++)
+            n += (size_t)snprintf(lines + n, sizeof lines - n, "{\"recipient\":\"r%d@x.org\",\"member\":\"m-%d\"}\n", i,
+                                  i % 7000);
+        import(l, lines);
+    }
+    tell(l, event_of(EVENT_OPENED, "r2@x.org", T0, "1"));
+}
+
+TEST(check, counts_by_slices_of_five_thousand_beside_a_ledger_that_moves)
+{
+    struct ledger l;
+    fill_thousands(&l);
+    struct meanwhile m = { .l = &l, .changes = true };
+    struct check check = { .store = l.fixture.store, .by_slices = true, .pause = change_meanwhile, .data = &m };
+    SUCCEEDS(&l.fixture.op, check_run(&l.fixture.op, &check));
+    EQ(check.differ, 0);
+    EQ(check.most_rows, CHECK_CHUNK_MESSAGES);
+    YES(m.pauses >= 3 + 24); /* the totals in three slices, the details in twenty-four */
+    YES(check.compared > 4 * 7000);
+    ledger_stop(&l);
+}
+
+TEST(check, a_doubt_raised_by_slices_is_decided_in_one_snapshot)
+{
+    struct ledger l;
+    struct seen seen = { .count = 0 };
+    fill_thousands(&l);
+    WRITES(&l.fixture, tamper_counter, &l);
+    WRITES(&l.fixture, tamper_member, NULL);
+    struct check check = { .store = l.fixture.store, .by_slices = true, .difference = see, .data = &seen };
+    SUCCEEDS(&l.fixture.op, check_run(&l.fixture.op, &check));
+    EQ(check.differ, 2);
+    STR_EQ(str_of(seen.lines[0]), "mailing m opened: counter 41, rows 1");
+    STR_EQ(str_of(seen.lines[1]), "member 1 opened: counter 7, rows 0");
+    ledger_stop(&l);
+}
+
 static enum err tamper_bits(struct op *op, struct tx *tx, void *arg)
 {
     (void)arg;
