@@ -14,6 +14,7 @@
 #include "engine/ledger.h"
 #include "engine/source_config.h"
 #include "engine/warnings.h"
+#include "store/store_node.h"
 
 #define SOURCE_LEASE_US         INT64_C(60000000)
 #define SOURCE_RENEW_US         INT64_C(20000000)
@@ -36,7 +37,8 @@ struct source_save {
     uint32_t source_no;
     uint32_t tenant_no;
     struct str source_id;
-    uint64_t epoch; /* 0 = no lease is checked: tools */
+    uint64_t epoch;        /* 0 = no lease is checked: tools */
+    struct node_self node; /* whose lease it is; its life must not be over either */
     enum lane lane;
     struct timing timing;
     int64_t first_begin_us;
@@ -75,12 +77,17 @@ enum err source_commit(struct op *op, struct tx *tx, const struct source_save *s
 
 /* ---------------------------------------------------------------------------------------------------------- lease */
 
-/* Takes the lanes of a source for a node, at once when they are free or the node's own already, after 60 s when another
- * node died. ERR_CONFLICT while another holds them. Writes the begin of the first reading when there is none. */
-enum err source_lease_take(struct op *op, struct tx *tx, uint32_t source_no, struct str node, uint64_t *ret_epoch);
+/* Ends of leases are told by the store's clock (store_node.h). */
 
-/* Every 20 s. ERR_CONFLICT when the lease is lost. */
-enum err source_lease_renew(struct op *op, struct tx *tx, uint32_t source_no, uint64_t epoch);
+/* Takes the lanes of a source for a node: at once when they are free, the node's own already, or their holder was
+ * called lost; else when the lease is over. ERR_CONFLICT while another holds them, or when the node's own life is over.
+ * Writes the begin of the first reading when there is none. */
+enum err source_lease_take(struct op *op, struct tx *tx, uint32_t source_no, const struct node_self *node,
+                           uint64_t *ret_epoch);
+
+/* Every 20 s. ERR_CONFLICT when the lease is lost, or the node's life is over. */
+enum err source_lease_renew(struct op *op, struct tx *tx, uint32_t source_no, const struct node_self *node,
+                            uint64_t epoch);
 
 /* At shutdown: another node may go on at once. Never fails for a lease that is lost. */
 enum err source_lease_give(struct op *op, struct tx *tx, uint32_t source_no, uint64_t epoch);

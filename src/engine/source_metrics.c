@@ -19,18 +19,33 @@ void source_metrics_count(struct str source_id, enum lane lane, const struct sou
                        result->count[i]);
 }
 
+static struct metric *lag_gauge(void)
+{
+    return metric_gauge("posthouse_source_lag_seconds", "How far a lane is behind what it should have read.",
+                        "source,lane", METRIC_SECONDS);
+}
+
+static struct metric *last_gauge(void)
+{
+    return metric_gauge("posthouse_source_last_event_timestamp_seconds",
+                        "Time of the newest event heard from a source.", "source", METRIC_SECONDS);
+}
+
 void source_metrics_gauge(struct str source_id, const int64_t lag_us[LANE_COUNT], int64_t last_event_us)
 {
-    struct metric *lag =
-        metric_gauge("posthouse_source_lag_seconds", "How far a lane is behind what it should have read.",
-                     "source,lane", METRIC_SECONDS);
-    struct metric *last = metric_gauge("posthouse_source_last_event_timestamp_seconds",
-                                       "Time of the newest event heard from a source.", "source", METRIC_SECONDS);
+    struct metric *lag = lag_gauge(), *last = last_gauge();
     for (int i = 0; i < LANE_COUNT; i++)
         if (lag_us[i] >= 0)
             metric_set(METRIC_AT(lag, source_id, lane_label(i)), lag_us[i]);
     if (last_event_us != STORE_NO_INSTANT)
         metric_set(METRIC_AT(last, source_id), last_event_us);
+}
+
+void source_metrics_hide(struct str source_id)
+{
+    for (int i = 0; i < LANE_COUNT; i++)
+        metric_hide(METRIC_AT(lag_gauge(), source_id, lane_label(i)));
+    metric_hide(METRIC_AT(last_gauge(), source_id));
 }
 
 static enum err read_lags(struct op *op, struct tx *tx, const struct source_row *row, struct coverage *maps,

@@ -17,6 +17,9 @@ void source_metrics_count(struct str source_id, enum lane lane, const struct sou
 /* Sets the gauges of one source. lag_us per lane, below 0 = not known. */
 void source_metrics_gauge(struct str source_id, const int64_t lag_us[LANE_COUNT], int64_t last_event_us);
 
+/* Leaves its gauges out: another node reads the source now, and one of them shall tell. */
+void source_metrics_hide(struct str source_id);
+
 /* The figures for source_metrics_gauge, read off the rows; last_event STORE_NO_INSTANT when there was none. */
 enum err source_metrics_read(struct op *op, struct tx *tx, uint32_t source_no, int64_t ret_lag_us[LANE_COUNT],
                              int64_t *ret_last_event_us);

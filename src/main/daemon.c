@@ -11,6 +11,7 @@
 #include "main/inbox_taker.h"
 #include "main/keeper.h"
 #include "main/lists.h"
+#include "main/pulse.h"
 #include "main/settings.h"
 #include "main/settle.h"
 #include "main/ticker.h"
@@ -34,6 +35,7 @@ struct daemon {
     struct http_client *client;
     struct cert_fetch *certs;
     struct poller *poller;
+    struct pulse *pulse;
     struct keeper *keeper;
     struct ticker *ticker;
     struct inbox_taker *inbox_taker;
@@ -83,6 +85,17 @@ static enum err open_store(struct op *op, struct daemon *daemon)
     daemon->database = settings_store_text(&daemon->op, &config);
     config.threads = true;
     return store_open(op, &config, &daemon->store);
+}
+
+static enum err start_pulse(struct op *op, struct daemon *daemon)
+{
+    int64_t beat_us = conf_ms(daemon->conf, "node", "beat") * 1000;
+    struct pulse_config config = {
+        .store = daemon->store,
+        .id = conf_text(daemon->conf, "node", "id"),
+        .timing = { beat_us, conf_ms(daemon->conf, "node", "lost") * 1000, 3 * beat_us },
+    };
+    return pulse_start(op, &config, &daemon->pulse);
 }
 
 static enum err load_tokens(struct op *op, struct tx *tx, void *arg)
@@ -140,7 +153,7 @@ static void start_relay(struct daemon *daemon, bool dev)
         .store = daemon->store,
         .loop = daemon->relay_loop,
         .client = daemon->client,
-        .node = "local", /* one process at a time holds a SQLite store */
+        .nodes = pulse_board(daemon->pulse),
         .agents = daemon->lists->agents,
         .networks = daemon->lists->networks,
     };
@@ -182,6 +195,7 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
     TRY(configure_status(op, daemon->conf));
     TRY(lists_read(op, daemon->conf, dev, &daemon->lists));
     TRY(open_store(op, daemon));
+    TRY(start_pulse(op, daemon));
     daemon->api.config = (struct api_config){
         .store = daemon->store,
         .tokens = tokens_new(),
@@ -190,6 +204,7 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
         .agents = daemon->lists->agents,
         .networks = daemon->lists->networks,
         .reachable = daemon->lists->reachable,
+        .nodes = pulse_board(daemon->pulse),
     };
     TRY(store_read(op, daemon->store, load_tokens, daemon));
     api_open(&daemon->api, op->now_us);
@@ -197,7 +212,7 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
     daemon->api.config.jobs = ticker_jobs(daemon->ticker);
     TRY(declare(op, daemon, daemon->conf));
     start_relay(daemon, dev);
-    TRY(keeper_start(op, daemon->store, &daemon->keeper));
+    TRY(keeper_start(op, daemon->store, pulse_board(daemon->pulse), &daemon->keeper));
     TRY(inbox_taker_start(op, daemon->store, &daemon->inbox_taker));
     return open_http(op, daemon, config->listen_fd);
 }
@@ -230,7 +245,7 @@ static bool same_value(const struct conf_value *a, const struct conf_value *b)
 /* Says which changed values wait for the next start. */
 static void tell_unchanged(const struct conf *before, const struct conf *now)
 {
-    static const char *const fixed[] = { "server", "database", NULL };
+    static const char *const fixed[] = { "server", "database", "node", NULL };
     for (const struct conf_section *section = conf_schema(now); section->name; section++)
         for (const char *const *name = fixed; *name; name++) {
             if (strcmp(section->name, *name) != 0)
@@ -314,6 +329,8 @@ void daemon_stop(struct daemon *daemon)
         keeper_stop(daemon->keeper);
     if (daemon->ticker)
         ticker_stop(daemon->ticker);
+    if (daemon->pulse)
+        pulse_stop(daemon->pulse);
     if (daemon->store)
         store_close(daemon->store);
     if (daemon->ticker)

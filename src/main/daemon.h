@@ -1,8 +1,8 @@
 /*
  * daemon.h - everything a running Posthouse consists of, in the order it starts and stops.
  *
- *     start: store -> tokens -> loops -> what the file declares -> poller -> HTTP
- *     stop:  HTTP -> poller -> loops -> store
+ *     start: store -> node -> tokens -> what the file declares -> loops, poller -> HTTP
+ *     stop:  HTTP -> poller -> loops -> node -> store
  *
  * Doors open last and close first, so nobody meets a half of it. `serve` runs
  * one until a signal comes; `demo` and `bench` run one beside themselves.

@@ -14,6 +14,7 @@
 
 struct keeper {
     struct store *store;
+    struct node_board *nodes;
     struct thread thread;
     struct mailbox sleep; /* gets no mail: nudged to wake up */
     atomic_bool stop;
@@ -36,35 +37,48 @@ static void op_again(struct keeper *keeper)
 
 /* --- what is old ----------------------------------------------------------- */
 
+struct step {
+    struct node_life life;
+    struct keep_result result;
+};
+
 static enum err step_run(struct op *op, struct tx *tx, void *arg)
 {
-    return keep_step(op, tx, arg);
+    struct step *step = arg;
+    struct duty lead = node_lead(&step->life);
+    TRY(store_duty_check(op, tx, &lead));
+    return keep_step(op, tx, &step->result);
 }
 
 static void keep_all(struct keeper *keeper)
 {
-    struct keep_result result;
+    struct step step;
     int64_t parked_gone = 0;
     do {
-        result = (struct keep_result){ .more = false };
+        step = (struct step){ .life = node_board_get(keeper->nodes) };
         op_again(keeper);
-        /* A store that cannot write says so itself; the next minute tries again. */
-        if (settle(&keeper->op, step_run, &result) != OK)
+        /* A store that cannot write says so itself, another leader goes on by itself; the next minute tries again. */
+        if (step.life.term == 0 || settle(&keeper->op, step_run, &step) != OK)
             break;
-        parked_gone += result.parked_gone;
-    } while (result.more && rest(keeper, KEEPER_PAUSE_MS));
+        parked_gone += step.result.parked_gone;
+    } while (step.result.more && rest(keeper, KEEPER_PAUSE_MS));
     if (parked_gone)
         log_warn("reports were thrown away that waited too long for their message", LOG_INT("count", parked_gone));
 }
 
 /* --- counting again --------------------------------------------------------- */
 
+static bool leads(struct keeper *keeper)
+{
+    return node_board_get(keeper->nodes).term != 0;
+}
+
 /* Rests as long as its share asks for. */
 static bool check_pause(void *data)
 {
     struct keeper *keeper = data;
     int64_t worked_us = clock_mono_us() - keeper->worked_from_us;
-    bool goes_on = rest(keeper, worked_us * KEEPER_REST / 1000 + 1);
+    bool goes_on = rest(keeper, worked_us * KEEPER_REST / 1000 + 1) && leads(keeper);
     keeper->worked_from_us = clock_mono_us();
     return goes_on;
 }
@@ -86,19 +100,20 @@ static void keeper_run(void *context)
     while (rest(keeper, KEEPER_EVERY_MS)) {
         keep_all(keeper);
         int64_t now_ms = clock_mono_us() / 1000;
-        if (now_ms < keeper->check_at_ms || atomic_load(&keeper->stop))
+        if (now_ms < keeper->check_at_ms || atomic_load(&keeper->stop) || !leads(keeper))
             continue;
         check_all(keeper);
         keeper->check_at_ms = clock_mono_us() / 1000 + KEEPER_CHECK_MS;
     }
 }
 
-enum err keeper_start(struct op *op, struct store *store, struct keeper **ret_keeper)
+enum err keeper_start(struct op *op, struct store *store, struct node_board *nodes, struct keeper **ret_keeper)
 {
     struct keeper *keeper = calloc(1, sizeof *keeper);
     if (!keeper)
         abort();
     keeper->store = store;
+    keeper->nodes = nodes;
     keeper->check_at_ms = clock_mono_us() / 1000 + KEEPER_FIRST_MS;
     mailbox_init(&keeper->sleep, 1, NULL, NULL);
     keep_declare();

@@ -5,10 +5,13 @@
  * the writer, one at a time with pauses, until nothing is left to do. Each hour
  * it counts everything again over snapshots, resting nine times as long as it
  * worked, so it takes at most a tenth of one processor (LED-35).
+ *
+ * Of several nodes only the leader does this; each step checks in its own
+ * transaction that it leads still (NODE-2).
  */
 #pragma once
 
-#include "store/tx.h"
+#include "engine/node.h"
 
 #define KEEPER_EVERY_MS 60000
 #define KEEPER_PAUSE_MS 200 /* between two steps while there is more */
@@ -18,8 +21,8 @@
 
 struct keeper;
 
-/* Starts the thread; the store outlives it. ERR_UNAVAILABLE when the system has none to give. */
-enum err keeper_start(struct op *op, struct store *store, struct keeper **ret_keeper);
+/* Starts the thread; store and board outlive it. ERR_UNAVAILABLE when the system has none to give. */
+enum err keeper_start(struct op *op, struct store *store, struct node_board *nodes, struct keeper **ret_keeper);
 
 /* Ends what is under way at its next step. */
 void keeper_stop(struct keeper *keeper);

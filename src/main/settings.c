@@ -28,6 +28,13 @@ static const struct conf_key database_keys[] = {
     { 0 },
 };
 
+static const struct conf_key node_keys[] = {
+    { .name = "id", .type = CONF_TEXT, .max = 90 },
+    { .name = "beat", .type = CONF_DURATION, .min = 100, .max = 60000, .fallback = "5s" },
+    { .name = "lost", .type = CONF_DURATION, .min = 1000, .max = 600000, .fallback = "30s" },
+    { 0 },
+};
+
 static const struct conf_key log_keys[] = {
     { .name = "level", .type = CONF_CHOICE, .fallback = "info", .choices = "debug|info|warn|error" },
     { .name = "format", .type = CONF_CHOICE, .fallback = "logfmt", .choices = "logfmt|json" },
@@ -78,9 +85,11 @@ static const struct conf_key source_keys[] = {
 };
 
 const struct conf_section settings_schema[] = {
-    { "server", false, server_keys },     { "database", false, database_keys }, { "log", false, log_keys },
-    { "classify", false, classify_keys }, { "status", false, status_keys },     { "sources", false, sources_keys },
-    { "tenant", true, tenant_keys },      { "source", true, source_keys },      { 0 },
+    { "server", false, server_keys },     { "database", false, database_keys },
+    { "node", false, node_keys },         { "log", false, log_keys },
+    { "classify", false, classify_keys }, { "status", false, status_keys },
+    { "sources", false, sources_keys },   { "tenant", true, tenant_keys },
+    { "source", true, source_keys },      { 0 },
 };
 
 /* Flags of serve that are values of the configuration, and their short names in the environment. */
@@ -150,6 +159,9 @@ enum err settings_check(struct op *op, const struct conf *conf)
     struct addr addr;
     TRY(settings_addr(op, conf, "http", &addr));
     TRY(settings_addr(op, conf, "worker", &addr));
+    if (conf_ms(conf, "node", "lost") < 3 * conf_ms(conf, "node", "beat"))
+        return fail(op, ERR_INVALID,
+                    "[node] lost: at least three times beat, or a node is called lost for one late beat");
     struct str url = conf_text(conf, "database", "url");
     if (str_given(url) && !str_starts(url, S("postgres://")) && !str_starts(url, S("postgresql://")))
         return fail(op, ERR_INVALID,

@@ -17,6 +17,7 @@ struct load {
     struct post post; /* first */
     struct polled *source;
     bool takes_lease;
+    struct node_life life;
     struct source_setup setup;
     uint64_t epoch;
 };
@@ -26,8 +27,9 @@ static enum err load_read(struct post *post)
 {
     struct load *load = (struct load *)post;
     struct op *op = &post->op;
+    struct node_self self = node_self(&load->life);
     if (load->takes_lease)
-        TRY(source_lease_take(op, post->tx, load->source->no, str_of(load->source->poller->config.node), &load->epoch));
+        TRY(source_lease_take(op, post->tx, load->source->no, &self, &load->epoch));
     return source_load(op, post->tx, load->source->no, &load->setup);
 }
 
@@ -82,7 +84,11 @@ static void take_load(struct polled *source, struct load *load)
     source->version = load->setup.row.version;
     if (load->takes_lease) {
         source->epoch = load->epoch;
+        source->life = load->life;
+        source->free_since_ms = source->given_at_ms = 0;
         load->setup.epoch = load->epoch;
+        if (load->life.alive > 1)
+            log_info("a source is read by this node", LOG_TEXT("source", source->id));
         loop_timer_set(loop, &source->renew_timer, POLLER_RENEW_MS);
     }
     if (source->machine)
@@ -91,6 +97,18 @@ static void take_load(struct polled *source, struct load *load)
         source->machine = source_new(&load->setup, random_u64());
     source_hold(source->machine, true);
     polled_drive(source);
+}
+
+/* Among several nodes the next look decides who reads it; alone, one that died may still hold the lease. */
+static void load_again(struct polled *source, const struct load *load)
+{
+    struct loop *loop = source->poller->config.loop;
+    if (load->post.err != ERR_CONFLICT) {
+        log_warn("source cannot be loaded", LOG_TEXT("source", source->id), LOG_ERROR_OF(&load->post.op));
+        loop_timer_set(loop, &source->timer, POLLER_AGAIN_MS);
+    } else if (load->life.alive <= 1) {
+        loop_timer_set(loop, &source->timer, POLLER_LEASE_MS);
+    }
 }
 
 static enum err load_done(struct post *post)
@@ -105,10 +123,7 @@ static enum err load_done(struct post *post)
     } else if (post->err == OK) {
         take_load(source, load);
     } else {
-        bool is_taken = post->err == ERR_CONFLICT;
-        if (!is_taken)
-            log_warn("source cannot be loaded", LOG_TEXT("source", source->id), LOG_ERROR_OF(&post->op));
-        loop_timer_set(poller->config.loop, &source->timer, is_taken ? POLLER_LEASE_MS : POLLER_AGAIN_MS);
+        load_again(source, load);
     }
     poller_post_free(poller, post);
     return OK;
@@ -128,29 +143,32 @@ void polled_load(struct polled *source)
     source->is_loading = true;
     load->source = source;
     load->takes_lease = !source->machine || source_is_fenced(source->machine);
+    load->life = node_board_get(source->poller->config.nodes);
     load->post.hop = load_route;
     post_send(&load->post);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- lease */
 
-struct lease {
+struct lease_post {
     struct post post; /* first */
     struct polled *source;
+    struct node_life life;
     uint64_t epoch;
 };
 
 static enum err lease_renew(struct post *post)
 {
-    struct lease *lease = (struct lease *)post;
-    return source_lease_renew(&post->op, post->tx, lease->source->no, lease->epoch);
+    struct lease_post *lease = (struct lease_post *)post;
+    struct node_self self = node_self(&lease->life);
+    return source_lease_renew(&post->op, post->tx, lease->source->no, &self, lease->epoch);
 }
 
 static enum err lease_renewed(struct post *post)
 {
-    struct lease *lease = (struct lease *)post;
+    struct lease_post *lease = (struct lease_post *)post;
     struct polled *source = lease->source;
-    if (post->err == ERR_CONFLICT && source->machine && source->epoch == lease->epoch) {
+    if (post->err == ERR_CONFLICT && source->machine && source->epoch == lease->epoch && !source->is_leaving) {
         log_warn("the lease of a source was lost", LOG_TEXT("source", source->id));
         source_fence(source->machine);
         polled_load(source);
@@ -171,8 +189,9 @@ static void renew(struct timer *timer)
     if (source->poller->is_stopping)
         return;
     loop_timer_set(source->poller->config.loop, timer, POLLER_RENEW_MS);
-    struct lease *lease = poller_post_new(source->poller, sizeof *lease, 65536);
+    struct lease_post *lease = poller_post_new(source->poller, sizeof *lease, 65536);
     lease->source = source;
+    lease->life = source->life;
     lease->epoch = source->epoch;
     lease->post.hop = renew_route;
     post_send(&lease->post);
@@ -180,13 +199,24 @@ static void renew(struct timer *timer)
 
 static enum err lease_give(struct post *post)
 {
-    struct lease *lease = (struct lease *)post;
+    struct lease_post *lease = (struct lease_post *)post;
     return source_lease_give(&post->op, post->tx, lease->source->no, lease->epoch);
 }
 
+/* While the poller runs, the machine goes: another node makes one of the rows. Given back or not, the lease ends. */
 static enum err lease_given(struct post *post)
 {
-    poller_post_free(((struct lease *)post)->source->poller, post);
+    struct polled *source = ((struct lease_post *)post)->source;
+    struct poller *poller = source->poller;
+    if (source->is_leaving && !poller->is_stopping) {
+        source_free(source->machine);
+        source->machine = NULL;
+        source->epoch = 0;
+        source->is_leaving = false;
+        source->given_at_ms = loop_now_ms(poller->config.loop);
+        source_metrics_hide(str_of(source->id));
+    }
+    poller_post_free(poller, post);
     return OK;
 }
 
@@ -195,6 +225,15 @@ static const struct hop give_route[] = {
     { lease_given, THREAD_CALLER },
     { 0 },
 };
+
+static void post_give(struct polled *source)
+{
+    struct lease_post *lease = poller_post_new(source->poller, sizeof *lease, 65536);
+    lease->source = source;
+    lease->epoch = source->epoch;
+    lease->post.hop = give_route;
+    post_send(&lease->post);
+}
 
 /* ---------------------------------------------------------------------------------------------------------- trips */
 
@@ -255,7 +294,7 @@ static enum err trip_committed(struct post *post)
     source_saved(source->machine, ticket, err, &result, poller_now_us(source->poller));
     if (source->poller->is_stopping)
         return OK;
-    if (source_is_fenced(source->machine))
+    if (source_is_fenced(source->machine) && !source->is_leaving)
         polled_load(source);
     polled_drive(source);
     return OK;
@@ -270,6 +309,8 @@ static const struct hop commit_route[] = {
 static void send_save(struct trip *trip)
 {
     trip->post.op.now_us = poller_now_us(trip->source->poller);
+    trip->life = trip->source->life;
+    trip->save.node = node_self(&trip->life);
     trip->post.hop = commit_route;
     post_send(&trip->post);
 }
@@ -466,15 +507,50 @@ void polled_stepped(struct polled *source, int64_t by_us)
         trip->asked_us += by_us;
 }
 
+/* Keeps what is in hand, and gives the lease back when nothing is. */
+static void leave_on(struct polled *source)
+{
+    take_held(source);
+    if (!source_is_quiet(source->machine) || source->held || source->is_given)
+        return;
+    source->is_given = true;
+    loop_timer_clear(source->poller->config.loop, &source->renew_timer);
+    post_give(source);
+}
+
+void polled_leave(struct polled *source)
+{
+    if (source->is_leaving || source->is_loading || !source->machine)
+        return;
+    log_info("a source is left to another node", LOG_TEXT("source", source->id));
+    source->is_leaving = true;
+    source->is_given = false;
+    source_hold(source->machine, true);
+    loop_timer_clear(source->poller->config.loop, &source->timer);
+    poll_host_leave(source->host, &source->turn);
+    leave_on(source);
+}
+
 void polled_drive(struct polled *source)
 {
-    if (source->poller->is_stopping || !source->machine || source_is_fenced(source->machine))
+    if (source->poller->is_stopping || !source->machine)
+        return;
+    if (source->is_leaving) {
+        leave_on(source);
+        return;
+    }
+    if (source_is_fenced(source->machine))
         return;
     if (source->is_polled)
         drive_one(source);
     else
         take_held(source); /* its key was taken away: what is under way is still kept */
     host_pump(source->poller, source->host);
+}
+
+bool polled_is_held(const struct polled *source)
+{
+    return source->is_loading || (source->machine && !source_is_fenced(source->machine));
 }
 
 void polled_wake(struct timer *timer)
@@ -516,13 +592,8 @@ void polled_stop(struct polled *source)
 
 void polled_give(struct polled *source)
 {
-    if (!source->epoch)
-        return;
-    struct lease *lease = poller_post_new(source->poller, sizeof *lease, 65536);
-    lease->source = source;
-    lease->epoch = source->epoch;
-    lease->post.hop = give_route;
-    post_send(&lease->post);
+    if (source->epoch)
+        post_give(source);
 }
 
 void polled_free(struct polled *source)

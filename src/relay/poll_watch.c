@@ -75,11 +75,20 @@ static const struct hop look_route[] = {
     { 0 },
 };
 
+/* Each source is looked after by one node: the one that reads it, or, when it only hears, the one that leads. */
+static struct polled *next_own(const struct poller *poller, struct polled *source)
+{
+    bool leads = node_board_get(poller->config.nodes).term != 0;
+    while (source && !(source->is_hook ? leads : polled_is_held(source)))
+        source = source->next;
+    return source;
+}
+
 static void watch_next(struct poller *poller)
 {
     if (poller->is_stopping)
         return;
-    struct polled *source = poller->watched;
+    struct polled *source = next_own(poller, poller->watched);
     if (!source) {
         loop_timer_set(poller->config.loop, &poller->watch_timer, WATCH_MS);
         return;

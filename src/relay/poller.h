@@ -1,9 +1,14 @@
 /*
- * poller.h - reads every polled source of this node, on one loop.
+ * poller.h - reads the polled sources that are this node's part, on one loop.
  *
- *     sweep (each minute, and when source_signal rings): which sources are there, what changed
+ *     sweep (each minute, and when source_signal rings): which sources are there, what changed, whose is what
  *        |
  *     source: lease -> load -> drive: fetch, parse, commit, again, until the machine of source.h waits
+ *        |
+ *     leave: another node has too few (share.h) -> the pages in hand are kept, the lease is given back
+ *
+ * Where several nodes live a sweep comes every few seconds: nothing rings between processes, so a source made, changed
+ * or left behind elsewhere is found by looking.
  *
  * Decisions are the machine's; this folder sends requests, posts commits to the
  * writer and keeps the limits that span sources: at most POLLER_HOST_MAX
@@ -15,11 +20,13 @@
 #pragma once
 
 #include "engine/agent.h"
+#include "engine/node.h"
 #include "net/http_client.h"
 #include "store/tx.h"
 
 #define POLLER_HOST_MAX   4
 #define POLLER_SWEEP_MS   60000
+#define POLLER_LOOK_MS    5000    /* the same where other nodes live too */
 #define POLLER_STEP_US    5000000 /* a wall clock this far off the monotonic one has stepped */
 #define POLLER_RENEW_MS   20000
 #define POLLER_AGAIN_MS   1000        /* after the store could not answer */
@@ -32,7 +39,7 @@ struct poller_config {
     struct store *store;
     struct loop *loop;
     struct http_client *client;       /* on that loop */
-    const char *node;                 /* names the leases; the same after a restart, so that it goes on at once */
+    struct node_board *nodes;         /* this node's life: names the leases */
     const struct agent_list *agents;  /* known scanners, or NULL */
     const struct cidr_list *networks; /* networks of machines, or NULL */
 };

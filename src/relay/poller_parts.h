@@ -1,5 +1,5 @@
 /*
- * poller_parts.h - the inside of the poller, shared by poller.c, poll_source.c and poll_watch.c only.
+ * poller_parts.h - the inside of the poller, shared by poller.c, poll_sweep.c, poll_source.c and poll_watch.c only.
  */
 #pragma once
 
@@ -22,6 +22,7 @@ struct poller {
     struct timer sweep_timer;
     struct errand ring; /* of source_signal */
     bool is_sweeping, is_rung, is_stopping;
+    int64_t news_at_ms;        /* when sweeps last asked for the newest mailings, by the steady clock */
     atomic_bool is_ringing;    /* the errand is on its way */
     int64_t wall_less_mono_us; /* what the wall clock shows more than the monotonic one; another value: it stepped */
     struct polled *watched;    /* whose warnings are looked at next; NULL: the round is over */
@@ -44,12 +45,18 @@ struct polled {
     uint64_t version; /* as loaded */
     uint64_t wanted_version;
     bool is_polled;
+    bool is_hook;          /* only hears: no lease, the leader looks after its warnings */
+    bool is_given;         /* leaving: the lease is on its way back */
+    bool is_leaving;       /* asks for no page; what is in hand is kept, then the lease is given back */
+    int64_t free_since_ms; /* since when nobody is seen to read it; 0 = somebody does */
+    int64_t given_at_ms;   /* when this node gave it up, 0 = never */
 
     struct source *machine; /* NULL until loaded */
     struct arena *account_arena;
     struct poll_account account;
     struct poll_host *host;
     uint64_t epoch;
+    struct node_life life; /* under which the lease was taken */
     bool is_loading;
     struct timer timer; /* the machine wants to be asked again, or the lease to be tried */
     struct timer renew_timer;
@@ -70,6 +77,7 @@ struct trip {
     int64_t begin_us, end_us;
     int64_t asked_us;
     struct provider_page page;
+    struct node_life life; /* whose page it is */
     struct source_save save;
     struct source_result result;
 };
@@ -98,12 +106,22 @@ void polled_stepped(struct polled *source, int64_t by_us);
 void polled_drive(struct polled *source);
 void polled_wake(struct timer *timer);
 
+/* Whether this node reads it, or is about to. */
+bool polled_is_held(const struct polled *source);
+
+/* Another node shall read it. */
+void polled_leave(struct polled *source);
+
 /* Cancels what is being fetched; saves under way end by themselves. */
 void polled_stop(struct polled *source);
 
 /* Gives the lease back, when it has one. */
 void polled_give(struct polled *source);
 void polled_free(struct polled *source);
+
+/* Looks which sources there are, what changed, and which are this node's to read; again after a while (poll_sweep.c).
+ */
+void sweep_start(struct poller *poller);
 
 /* Keeps the warnings and gauges of one source after the other up to date, once a minute (poll_watch.c). */
 void watch_start(struct poller *poller);

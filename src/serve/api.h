@@ -16,7 +16,8 @@
 struct agent_list;
 struct cidr_list;
 struct inflight;
-struct jobs;     /* engine/jobs.h */
+struct jobs; /* engine/jobs.h */
+struct node_board;
 struct refusals; /* refusals.h */
 struct sns_certs;
 struct tokens; /* access.h */
@@ -25,8 +26,9 @@ struct api_config {
     struct store *store;
     struct jobs *jobs;
     struct tokens *tokens;
-    bool dev;             /* no token needed on loopback, signatures without key accepted */
-    const char *database; /* "sqlite:/var/lib/posthouse", for the overview */
+    bool dev;                 /* no token needed on loopback, signatures without key accepted */
+    const char *database;     /* "sqlite:/var/lib/posthouse", for the overview */
+    struct node_board *nodes; /* this node's life */
     /* Webhooks and sources; each may be NULL. A reload shows new lists and keeps the former ones for a while. */
     struct sns_certs *certs; /* certificates of SNS; NULL: only those given as signing_key are believed */
     _Atomic(const struct agent_list *) agents;   /* known scanners */

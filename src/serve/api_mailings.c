@@ -78,8 +78,7 @@ void mailing_put(struct http_request *request)
     if (!c)
         return;
     c->put.track_opens = c->put.track_clicks = true;
-    if (call_id(&c->call) &&
-        call_body(&c->call, mailing_put_fields, MAILING_PUT_FIELDS, &c->put, NULL))
+    if (call_id(&c->call) && call_body(&c->call, mailing_put_fields, MAILING_PUT_FIELDS, &c->put, NULL))
         call_send(&c->call, route);
 }
 

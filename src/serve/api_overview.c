@@ -4,11 +4,10 @@
  * The page is plain HTML without scripts or outside resources; its policy
  * allows nothing but the one style sheet it carries, named by its hash.
  */
-#include <unistd.h>
-
 #include "base/crypto.h"
 #include "base/hex.h"
 #include "base/instant.h"
+#include "engine/node_status.h"
 #include "engine/source_status.h"
 #include "serve/api.h"
 #include "serve/api_ops.h"
@@ -61,24 +60,11 @@ static void write_store(struct json_writer *w, struct store *store)
     json_object_end(w);
 }
 
-/* SQLite has one node, this one; the fields are those that many nodes have. */
-static void write_nodes(struct json_writer *w, const struct op *op, const struct api *api)
+static enum err write_nodes(struct op *op, struct tx *tx, struct json_writer *w, const struct api *api)
 {
-    char host[256] = "";
-    gethostname(host, sizeof host - 1);
+    struct node_life own = node_board_get(api->config.nodes);
     json_put_name(w, "nodes");
-    json_array_begin(w);
-    json_object_begin(w);
-    json_member_str(w, "id", str_of(host));
-    json_member_str(w, "state", S("alive"));
-    render_us(w, "started_at", api->started_at_us, 0);
-    render_us(w, "beat_at", op->now_us, 0);
-    json_member_int(w, "clock_offset_seconds", 0);
-    json_put_name(w, "leases");
-    json_array_begin(w);
-    json_array_end(w);
-    json_object_end(w);
-    json_array_end(w);
+    return node_status_write(op, tx, &own, w);
 }
 
 static enum err write_mailing(struct op *op, struct tx *tx, const struct mailing *mailing, void *arg)
@@ -130,7 +116,7 @@ static enum err overview_read(struct post *post)
     json_member_bool(w, "ready", store_is_ready(call->api->config.store));
     render_us(w, "started_at", call->api->started_at_us, 0);
     write_store(w, call->api->config.store);
-    write_nodes(w, op, call->api);
+    TRY(write_nodes(op, post->tx, w, call->api));
     json_put_name(w, "sources");
     json_array_begin(w);
     TRY(store_source_each(op, post->tx, (struct str){ 0 }, SOURCES_SHOWN, write_source, w));

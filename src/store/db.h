@@ -134,6 +134,9 @@ void tx_full(struct tx *tx);
  * parameters (arrays), prefetches, and state in RAM that must not outlive the turn. */
 bool tx_is_shared(const struct tx *tx);
 
+/* True when the engine has a clock that all nodes go by; else the op's is the only one. */
+bool tx_has_clock(const struct tx *tx);
+
 /* PostgreSQL: the numbers of seq.c travel in the row every group leaves (group_log). In a writing transaction: where
  * the newest group of any node left them, { NULL, 0 } before the first; stands until the transaction ends. */
 struct str tx_seqs(const struct tx *tx);

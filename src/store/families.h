@@ -34,6 +34,7 @@ extern const struct schema_step aside_step;
 extern const struct schema_step uniq_step;
 extern const struct schema_step queue_step;
 extern const struct schema_step done_step;
+extern const struct schema_step node_step;
 
 extern const struct family tenant_family;
 extern const struct family cohort_family;

@@ -24,6 +24,7 @@ static const struct {
     { "group_log", "groups belong to a database; its numbers travel as one value" },
     { "schema_version", "each database has its own" },
     { "node", "a life of a process in this store" },
+    { "duty", "held by such a life" },
     { "mailing_stats_delta", "added up before" },
     { "fact_delta", "added up before" },
     { "mailing_link_delta", "added up before" },

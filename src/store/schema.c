@@ -44,7 +44,8 @@
     X(aside_step)                                                                                                      \
     X(uniq_step)                                                                                                       \
     X(queue_step)                                                                                                      \
-    X(done_step)
+    X(done_step)                                                                                                       \
+    X(node_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \
@@ -69,6 +70,11 @@ FAMILIES(DECLARE_FAMILY)
 
 const struct schema_step *const schema_steps[] = { STEPS(ADDRESS) NULL };
 const struct family *const store_families[] = { FAMILIES(ADDRESS) NULL };
+
+int store_steps_known(void)
+{
+    return (int)(sizeof schema_steps / sizeof *schema_steps) - 1;
+}
 
 static enum err step_run(struct op *op, struct conn *conn, const struct schema_step *step, int no)
 {

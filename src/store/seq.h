@@ -37,7 +37,9 @@ enum seq {
     SEQ_SESSION,
     SEQ_DONE,     /* chunks of finished jobs */
     SEQ_DONE_JOB, /* jobs that finished */
-    SEQS_MAX = 64 /* the row has room for so many; numbers above are never renumbered, only appended */
+    SEQ_NODE,
+    SEQ_NODE_EPOCH, /* of all starts of all nodes: one number, one life */
+    SEQS_MAX = 64   /* the row has room for so many; numbers above are never renumbered, only appended */
 };
 
 /* The next number; only in the writer's transaction. */

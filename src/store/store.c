@@ -610,6 +610,11 @@ bool tx_may_write(const struct tx *tx)
     return tx->writing;
 }
 
+bool tx_has_clock(const struct tx *tx)
+{
+    return tx->store->engine->shared && !tx->store->config.op_clock;
+}
+
 bool tx_is_shared(const struct tx *tx)
 {
     return tx->store->engine->shared;

@@ -79,6 +79,7 @@ struct store_config {
     bool threads;   /* false: no threads are started; tests and tools use store_write, store_read and store_turn */
     bool read_only; /* for `check` beside a running daemon: takes no lock, changes and checkpoints nothing */
     enum store_use use;
+    bool op_clock;                     /* sim, tests: the store's clock is the op's on PostgreSQL too */
     const struct store_faults *faults; /* sim: where to fail; NULL in life */
     const struct store_clock *clock;   /* NULL in life: clock_mono_us */
 };
@@ -153,6 +154,9 @@ void tx_wrote(struct tx *tx);
 
 /* True in the writer's transaction, false in a snapshot. */
 bool tx_may_write(const struct tx *tx);
+
+/* Steps of the schema that this program knows. */
+int store_steps_known(void);
 
 /* What the store did since it was opened; a snapshot for metrics, any thread. */
 struct store_figures {

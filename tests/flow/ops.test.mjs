@@ -1,6 +1,7 @@
 // What operators look at: health, metrics, the page, the contract, memory.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { cli, program, startDaemon, until } from './lib/daemon.mjs'
@@ -92,7 +93,9 @@ test('the overview tells how everything stands', async () => {
   assert.equal(body.ready, true)
   assert.match(body.database, /^sqlite:/)
   assert.equal(body.nodes.length, 1)
-  assert.equal(body.nodes[0].state, 'alive')
+  const [{ id, state, version, started_at, beat_at, clock_offset_seconds, leases }] = body.nodes
+  assert.deepEqual({ id, state, version, clock_offset_seconds, leases }, { id: hostname(), state: 'alive', version: body.version, clock_offset_seconds: 0, leases: ['lead'] })
+  assert.ok(Date.parse(started_at) <= Date.parse(beat_at) && Date.now() - Date.parse(beat_at) < 5000)
   assert.deepEqual(body.mailings.map((m) => [m.id, m.tenant, m.stats.messages]), [['m-2', 't-1', 0], ['m-1', 't-1', 0]])
   await daemon.stop()
 })

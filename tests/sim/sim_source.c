@@ -140,16 +140,18 @@ static void import_now(void)
 
 /* ----------------------------------------------------------------------------------------------- the process's life */
 
+static const struct node_self node = { .id = { "n1", 2 } };
+
 static enum err take_lease(struct op *op, struct tx *tx, struct command *command)
 {
     (void)command;
-    return source_lease_take(op, tx, stage.source_no, S("n1"), &stage.epoch);
+    return source_lease_take(op, tx, stage.source_no, &node, &stage.epoch);
 }
 
 static enum err renew_lease(struct op *op, struct tx *tx, struct command *command)
 {
     (void)command;
-    enum err err = source_lease_renew(op, tx, stage.source_no, stage.epoch);
+    enum err err = source_lease_renew(op, tx, stage.source_no, &node, stage.epoch);
     stage.is_lost = err == ERR_CONFLICT; /* the clock was set forward */
     return err == ERR_CONFLICT ? OK : err;
 }

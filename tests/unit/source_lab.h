@@ -23,7 +23,7 @@ struct lab {
     enum hook_outcome outcome;
     struct lane_row lanes[STORE_LANES];
     struct source_setup setup;
-    struct str node;
+    struct node_self node;
     const char *body;
     struct str text; /* newest status document */
 };
@@ -49,12 +49,12 @@ static inline enum err lab_put(struct lab *lab, const char *body)
 static inline enum err lab_lease_run(struct op *op, struct tx *tx, void *arg)
 {
     struct lab *lab = arg;
-    return source_lease_take(op, tx, lab->source_no, lab->node, &lab->epoch);
+    return source_lease_take(op, tx, lab->source_no, &lab->node, &lab->epoch);
 }
 
 static inline enum err lab_lease(struct lab *lab, const char *node)
 {
-    lab->node = str_of(node);
+    lab->node = (struct node_self){ .id = str_of(node) };
     return store_write(lab->op, lab->store, lab_lease_run, lab);
 }
 

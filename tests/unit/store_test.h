@@ -64,6 +64,7 @@ static inline struct store_config fixture_config(struct fixture *fixture)
     fixture->clock = (struct store_clock){ fixture_mono_us, fixture };
     return (struct store_config){ .directory = fixture->directory[0] ? fixture->directory : NULL,
                                   .url = fixture->database.url[0] ? fixture->database.url : NULL,
+                                  .op_clock = true,
                                   .faults = &fixture->faults,
                                   .clock = &fixture->clock };
 }

@@ -7,6 +7,7 @@
 #include "engine/simulate_render.h"
 #include "engine/simulate_truth.h"
 #include "engine/source_signal.h"
+#include "node_test.h"
 #include "relay/poller.h"
 #include "serve/simulate_mailgun.h"
 #include "source_lab.h"
@@ -20,6 +21,7 @@ static struct net_lab {
     struct stand_in *provider;
     struct loop *loop;
     struct http_client *client;
+    struct node_board *nodes;
     struct poller *poller;
     uint32_t mailing_no;
     uint32_t source_no;
@@ -97,7 +99,9 @@ static void provider_start(void)
 
 static void poller_begin(void)
 {
-    struct poller_config config = { .store = lab.fixture.store, .loop = lab.loop, .client = lab.client, .node = "n1" };
+    struct poller_config config = {
+        .store = lab.fixture.store, .loop = lab.loop, .client = lab.client, .nodes = lab.nodes
+    };
     lab.poller = poller_start(&config);
 }
 
@@ -129,6 +133,7 @@ static void lab_open_with(const char *api)
     config.threads = true;
     SUCCEEDS(&lab.fixture.op, store_open(&lab.fixture.op, &config, &lab.fixture.store));
     lab.reading = arena_new(16 << 20);
+    lab.nodes = node_board_alone("n1");
     lab.loop = loop_start("relay");
     lab.client = http_client_open(lab.loop, &(struct http_client_config){ .allow_loopback = true });
     sim_truth(stand_in_model(lab.provider), &lab.truth);
@@ -138,6 +143,7 @@ static void lab_close_all(void)
 {
     if (lab.poller)
         poller_stop(lab.poller);
+    node_board_free(lab.nodes);
     http_client_close(lab.client);
     loop_stop(lab.loop);
     stand_in_stop(lab.provider);

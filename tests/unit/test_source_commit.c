@@ -119,10 +119,66 @@ TEST(source_commit, a_lease_is_taken_from_a_dead_node_after_a_minute_and_from_on
     lab_stop(&lab);
 }
 
+static enum err begin_nodes(struct op *op, struct tx *tx, void *arg)
+{
+    struct node_row *rows = arg;
+    for (int i = 0; i < 2; i++) {
+        rows[i] = (struct node_row){ .id = i ? S("b") : S("a"),
+                                     .process = S("p"),
+                                     .version = S("v"),
+                                     .started_at_us = op->now_us,
+                                     .beat_at_us = op->now_us,
+                                     .offset_us = NODE_NO_OFFSET };
+        TRY(store_node_start(op, tx, &rows[i]));
+    }
+    return OK;
+}
+
+static enum err lose_first(struct op *op, struct tx *tx, void *arg)
+{
+    struct node_row *rows = arg;
+    int64_t count;
+    return store_node_lose(op, tx, INT64_MAX, rows[1].no, &count);
+}
+
+static enum err lease_as(struct node_row *row)
+{
+    lab.node = (struct node_self){ row->id, row->no, row->epoch };
+    lab.save.node = lab.node;
+    enum err err = store_write(lab.op, lab.store, lab_lease_run, &lab);
+    lab.save.epoch = lab.epoch;
+    return err;
+}
+
+TEST(source_commit, a_node_called_lost_keeps_no_page_and_its_lanes_are_free_at_once)
+{
+    struct node_row rows[2];
+    lab_start(&lab);
+    const struct provider_event events[] = { lab_open(&lab, "a@x.org", T0, "e1") };
+    page(events, 1);
+    mark(MARK_READ, T0 - MINUTE, T0 + MINUTE);
+    SUCCEEDS(lab.op, store_write(lab.op, lab.store, begin_nodes, rows));
+    lab.op->now_us += SOURCE_LEASE_US + 1; /* the lab's own lease is over */
+    SUCCEEDS(lab.op, lease_as(&rows[0]));
+    struct node_self first = lab.node;
+    uint64_t epoch = lab.epoch;
+    EQ(lease_as(&rows[1]), ERR_CONFLICT);
+
+    SUCCEEDS(lab.op, store_write(lab.op, lab.store, lose_first, rows));
+    lab.save.node = first;
+    lab.save.epoch = epoch;
+    EQ(lab_commit(&lab), ERR_CONFLICT); /* though nobody has taken its lease yet */
+    EQ(lease_as(&rows[0]), ERR_CONFLICT);
+    SUCCEEDS(lab.op, lease_as(&rows[1]));
+    SUCCEEDS(lab.op, lab_commit(&lab));
+    EQ(figure(&lab.ledger, MAILING_OPENED), 1);
+    lab_stop(&lab);
+}
+
 static enum err renew(struct op *op, struct tx *tx, void *arg)
 {
     (void)arg;
-    return source_lease_renew(op, tx, lab.source_no, lab.epoch);
+    return source_lease_renew(op, tx, lab.source_no, &lab.node, lab.epoch);
 }
 
 static enum err give(struct op *op, struct tx *tx, void *arg)

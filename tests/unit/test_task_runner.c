@@ -4,6 +4,7 @@
 #include "engine/source_config.h"
 #include "engine/source_task.h"
 #include "http_lab.h"
+#include "node_test.h"
 #include "relay/poller.h"
 #include "relay/task_runner.h"
 #include "store_test.h"
@@ -14,6 +15,7 @@ static struct tasks_lab {
     struct lab web;
     struct loop *loop;
     struct http_client *client;
+    struct node_board *nodes;
     struct poller *poller;
     char base[64];
     atomic_int status; /* the provider's next answers */
@@ -89,13 +91,17 @@ static void lab_begin(const char *task, int status)
 
     lab.loop = loop_start("relay");
     lab.client = http_client_open(lab.loop, &(struct http_client_config){ .allow_loopback = true });
-    struct poller_config poller = { .store = lab.fixture.store, .loop = lab.loop, .client = lab.client, .node = "n1" };
+    lab.nodes = node_board_alone("n1");
+    struct poller_config poller = {
+        .store = lab.fixture.store, .loop = lab.loop, .client = lab.client, .nodes = lab.nodes
+    };
     lab.poller = poller_start(&poller);
 }
 
 static void lab_end(void)
 {
     poller_stop(lab.poller);
+    node_board_free(lab.nodes);
     http_client_close(lab.client);
     loop_stop(lab.loop);
     lab_close(&lab.web);
