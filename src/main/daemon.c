@@ -15,6 +15,7 @@
 #include "main/settings.h"
 #include "main/settle.h"
 #include "main/ticker.h"
+#include "main/token_watch.h"
 #include "net/http_server.h"
 #include "relay/cert_fetch.h"
 #include "relay/poller.h"
@@ -39,6 +40,7 @@ struct daemon {
     struct keeper *keeper;
     struct ticker *ticker;
     struct inbox_taker *inbox_taker;
+    struct token_watch *token_watch;
     struct http_server *http;
     struct api api;
 };
@@ -213,6 +215,7 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
     TRY(declare(op, daemon, daemon->conf));
     start_relay(daemon, dev);
     TRY(keeper_start(op, daemon->store, pulse_board(daemon->pulse), &daemon->keeper));
+    TRY(token_watch_start(op, daemon->store, daemon->api.config.tokens, &daemon->token_watch));
     TRY(inbox_taker_start(op, daemon->store, &daemon->inbox_taker));
     return open_http(op, daemon, config->listen_fd);
 }
@@ -323,6 +326,7 @@ void daemon_stop(struct daemon *daemon)
     if (daemon->http_loop)
         loop_stop(daemon->http_loop);
     stop_relay(daemon);
+    token_watch_stop(daemon->token_watch);
     if (daemon->inbox_taker)
         inbox_taker_stop(daemon->inbox_taker);
     if (daemon->keeper)

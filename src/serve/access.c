@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/crypto.h"
 #include "base/hex.h"
@@ -23,11 +24,36 @@ struct entry {
 
 #define BUCKETS 4096 /* a power of two; the hash is the token's own */
 
-struct tokens {
-    pthread_mutex_t lock;
+struct table {
     size_t count;
+    size_t waiting; /* bound to a tenant there is none of yet */
     struct entry *buckets[BUCKETS];
 };
+
+struct tokens {
+    pthread_mutex_t lock;
+    struct table *table;
+    struct token_mark mark; /* of the rows as last read */
+    uint64_t changes;       /* of this node, since it started */
+};
+
+static struct table *table_new(void)
+{
+    struct table *table = calloc(1, sizeof *table);
+    if (!table)
+        abort();
+    return table;
+}
+
+static void table_free(struct table *table)
+{
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (struct entry *entry = table->buckets[i], *next; entry; entry = next) {
+            next = entry->next;
+            free(entry);
+        }
+    free(table);
+}
 
 struct tokens *tokens_new(void)
 {
@@ -35,23 +61,20 @@ struct tokens *tokens_new(void)
     if (!tokens)
         abort();
     pthread_mutex_init(&tokens->lock, NULL);
+    tokens->table = table_new();
     return tokens;
 }
 
 void tokens_free(struct tokens *tokens)
 {
-    for (size_t i = 0; i < BUCKETS; i++)
-        for (struct entry *entry = tokens->buckets[i], *next; entry; entry = next) {
-            next = entry->next;
-            free(entry);
-        }
+    table_free(tokens->table);
     pthread_mutex_destroy(&tokens->lock);
     free(tokens);
 }
 
-static struct entry **bucket_of(struct tokens *tokens, const uint8_t sha256[32])
+static struct entry **bucket_of(struct table *table, const uint8_t sha256[32])
 {
-    return &tokens->buckets[(sha256[0] | sha256[1] << 8) % BUCKETS];
+    return &table->buckets[(sha256[0] | sha256[1] << 8) % BUCKETS];
 }
 
 static struct str put_text(char **at, struct str text)
@@ -62,6 +85,12 @@ static struct str put_text(char **at, struct str text)
     struct str kept = { *at, text.n };
     *at += text.n;
     return kept;
+}
+
+/* The next look asks again whether its tenant was made. */
+static size_t is_waiting(const struct entry *entry)
+{
+    return str_given(entry->caller.tenant) && entry->caller.tenant_no == 0;
 }
 
 static struct entry *entry_new(const struct token *token, uint32_t tenant_no)
@@ -81,31 +110,54 @@ static struct entry *entry_new(const struct token *token, uint32_t tenant_no)
     return entry;
 }
 
-void tokens_add(struct tokens *tokens, const struct token *token, uint32_t tenant_no)
+static void table_remove(struct table *table, struct str id)
 {
-    struct entry *entry = entry_new(token, tenant_no);
-    pthread_mutex_lock(&tokens->lock);
-    struct entry **bucket = bucket_of(tokens, token->sha256);
-    entry->next = *bucket;
-    *bucket = entry;
-    tokens->count++;
-    pthread_mutex_unlock(&tokens->lock);
-}
-
-void tokens_remove(struct tokens *tokens, struct str id)
-{
-    pthread_mutex_lock(&tokens->lock);
     for (size_t i = 0; i < BUCKETS; i++)
-        for (struct entry **at = &tokens->buckets[i]; *at;) {
+        for (struct entry **at = &table->buckets[i]; *at;) {
             struct entry *entry = *at;
             if (!str_eq(entry->caller.id, id)) {
                 at = &entry->next;
                 continue;
             }
             *at = entry->next;
-            tokens->count--;
+            table->count--;
+            table->waiting -= is_waiting(entry);
             free(entry);
         }
+}
+
+static void table_add(struct table *table, const struct token *token, uint32_t tenant_no)
+{
+    struct entry *entry = entry_new(token, tenant_no), **bucket = bucket_of(table, token->sha256);
+    entry->next = *bucket;
+    *bucket = entry;
+    table->count++;
+    table->waiting += is_waiting(entry);
+}
+
+static bool table_has(struct table *table, const uint8_t sha256[32])
+{
+    for (const struct entry *entry = *bucket_of(table, sha256); entry; entry = entry->next)
+        if (memcmp(entry->sha256, sha256, sizeof entry->sha256) == 0)
+            return true;
+    return false;
+}
+
+/* A look at the rows may have brought it already. */
+void tokens_add(struct tokens *tokens, const struct token *token, uint32_t tenant_no)
+{
+    pthread_mutex_lock(&tokens->lock);
+    if (!table_has(tokens->table, token->sha256))
+        table_add(tokens->table, token, tenant_no);
+    tokens->changes++;
+    pthread_mutex_unlock(&tokens->lock);
+}
+
+void tokens_remove(struct tokens *tokens, struct str id)
+{
+    pthread_mutex_lock(&tokens->lock);
+    table_remove(tokens->table, id);
+    tokens->changes++;
     pthread_mutex_unlock(&tokens->lock);
 }
 
@@ -113,16 +165,20 @@ void tokens_learn_tenant(struct tokens *tokens, struct str tenant, uint32_t tena
 {
     pthread_mutex_lock(&tokens->lock);
     for (size_t i = 0; i < BUCKETS; i++)
-        for (struct entry *entry = tokens->buckets[i]; entry; entry = entry->next)
-            if (str_given(entry->caller.tenant) && str_eq(entry->caller.tenant, tenant))
+        for (struct entry *entry = tokens->table->buckets[i]; entry; entry = entry->next)
+            if (str_given(entry->caller.tenant) && str_eq(entry->caller.tenant, tenant)) {
+                tokens->table->waiting -= is_waiting(entry);
                 entry->caller.tenant_no = tenant_no;
+                tokens->table->waiting += is_waiting(entry);
+            }
+    tokens->changes++;
     pthread_mutex_unlock(&tokens->lock);
 }
 
 size_t tokens_count(struct tokens *tokens)
 {
     pthread_mutex_lock(&tokens->lock);
-    size_t count = tokens->count;
+    size_t count = tokens->table->count;
     pthread_mutex_unlock(&tokens->lock);
     return count;
 }
@@ -139,7 +195,7 @@ enum err token_tenant_no(struct op *op, struct tx *tx, const struct token *token
     return OK;
 }
 
-enum err tokens_load(struct op *op, struct tx *tx, struct tokens *tokens)
+static enum err table_read(struct op *op, struct tx *tx, struct table *table)
 {
     uint64_t after_no = 0;
     for (;;) {
@@ -150,12 +206,60 @@ enum err tokens_load(struct op *op, struct tx *tx, struct tokens *tokens)
             if (list[i].revoked_at_ms == 0) {
                 uint32_t tenant_no;
                 TRY(token_tenant_no(op, tx, &list[i], &tenant_no));
-                tokens_add(tokens, &list[i], tenant_no);
+                table_add(table, &list[i], tenant_no);
             }
         if (count < TOKEN_LIST_MAX)
             return OK;
         after_no = list[count - 1].no;
     }
+}
+
+uint64_t tokens_changes(struct tokens *tokens)
+{
+    pthread_mutex_lock(&tokens->lock);
+    uint64_t changes = tokens->changes;
+    pthread_mutex_unlock(&tokens->lock);
+    return changes;
+}
+
+/* Whether the rows are those of the table in force. */
+static bool is_known(struct tokens *tokens, const struct token_mark *mark)
+{
+    pthread_mutex_lock(&tokens->lock);
+    bool known = tokens->mark.made == mark->made && tokens->mark.revoked == mark->revoked && !tokens->table->waiting;
+    pthread_mutex_unlock(&tokens->lock);
+    return known;
+}
+
+/* Puts a table in force that was read when this node had made so many changes. Returns the one to be freed. */
+static struct table *swap(struct tokens *tokens, struct table *table, const struct token_mark *mark, uint64_t changes)
+{
+    pthread_mutex_lock(&tokens->lock);
+    struct table *old = table;
+    if (tokens->changes == changes) {
+        old = tokens->table;
+        tokens->table = table;
+        tokens->mark = *mark;
+    }
+    pthread_mutex_unlock(&tokens->lock);
+    return old;
+}
+
+enum err tokens_refresh(struct op *op, struct tx *tx, struct tokens *tokens, uint64_t changes)
+{
+    struct token_mark mark;
+    TRY(store_token_mark(op, tx, &mark));
+    if (is_known(tokens, &mark))
+        return OK;
+    struct table *table = table_new();
+    enum err err = table_read(op, tx, table);
+    table_free(err == OK ? swap(tokens, table, &mark, changes) : table);
+    return err;
+}
+
+enum err tokens_load(struct op *op, struct tx *tx, struct tokens *tokens)
+{
+    return tokens_refresh(op, tx, tokens, tokens_changes(tokens));
 }
 
 /* A copy of the caller with this hash, in the arena; NULL when there is none. The bucket is found by the hash, so only
@@ -165,7 +269,8 @@ static struct caller *tokens_find(struct tokens *tokens, struct arena *arena, co
     struct caller *caller = arena_alloc(arena, sizeof *caller);
     bool found = false;
     pthread_mutex_lock(&tokens->lock);
-    for (const struct entry *entry = *bucket_of(tokens, sha256); entry && caller && !found; entry = entry->next) {
+    for (const struct entry *entry = *bucket_of(tokens->table, sha256); entry && caller && !found;
+         entry = entry->next) {
         struct str have = { (const char *)entry->sha256, 32 }, want = { (const char *)sha256, 32 };
         if (!str_eq_secret(have, want))
             continue;

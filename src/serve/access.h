@@ -52,6 +52,12 @@ void tokens_free(struct tokens *tokens);
 /* Takes over every token in force. */
 enum err tokens_load(struct op *op, struct tx *tx, struct tokens *tokens);
 
+/* Takes over what other nodes changed since: reads the table again when it is not the one last read. `changes` is what
+ * tokens_changes said before the snapshot was begun: when this node has changed something since, what was read is too
+ * old to be taken over, and the next look finds it. */
+enum err tokens_refresh(struct op *op, struct tx *tx, struct tokens *tokens, uint64_t changes);
+uint64_t tokens_changes(struct tokens *tokens);
+
 /* A token is durable, or was revoked. tenant_no is the number of its tenant, 0 when there is none of that id yet. */
 void tokens_add(struct tokens *tokens, const struct token *token, uint32_t tenant_no);
 void tokens_remove(struct tokens *tokens, struct str id);

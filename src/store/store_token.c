@@ -30,6 +30,7 @@ SQL(token_by_hash, "SELECT " TOKEN_COLUMNS " FROM token WHERE sha256 = ?1 AND re
 SQL(token_by_id, "SELECT no FROM token WHERE id = ?1", NULL);
 SQL(token_end, "UPDATE token SET revoked_at_ms = ?2 WHERE no = ?1 AND revoked_at_ms IS NULL", NULL);
 SQL(token_page, "SELECT " TOKEN_COLUMNS " FROM token WHERE no > ?1 ORDER BY no LIMIT ?2", NULL);
+SQL_SCAN(token_marks, "SELECT count(*), count(revoked_at_ms) FROM token", NULL);
 SQL_SCAN(token_first, "SELECT no FROM token WHERE revoked_at_ms IS NULL LIMIT 1", NULL); /* of the index in force */
 
 enum err store_token_add(struct op *op, struct tx *tx, struct token *token)
@@ -122,6 +123,17 @@ enum err store_token_list(struct op *op, struct tx *tx, uint64_t after_no, int m
     }
     *ret_tokens = tokens;
     *ret_count = n;
+    return OK;
+}
+
+enum err store_token_mark(struct op *op, struct tx *tx, struct token_mark *ret)
+{
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, &token_marks, &stmt));
+    TRY(stmt_row(op, stmt, &found));
+    *ret = found ? (struct token_mark){ col_int(stmt, 0), col_int(stmt, 1) } : (struct token_mark){ 0 };
+    stmt_reset(stmt);
     return OK;
 }
 

@@ -42,5 +42,11 @@ enum err store_token_revoke(struct op *op, struct tx *tx, struct str id);
 enum err store_token_list(struct op *op, struct tx *tx, uint64_t after_no, int max, struct token **ret_tokens,
                           int *ret_count);
 
+/* Moves whenever a token is made or revoked. */
+struct token_mark {
+    int64_t made, revoked;
+};
+enum err store_token_mark(struct op *op, struct tx *tx, struct token_mark *ret);
+
 /* Is any token in force: a public address without one is refused at start. */
 enum err store_token_any(struct op *op, struct tx *tx, bool *ret_any);

@@ -1,7 +1,8 @@
 #include "base/crypto.h"
 #include "serve/access.h"
 #include "serve/api.h"
-#include "test.h"
+#include "store/store_tenant.h"
+#include "store_test.h"
 
 /* One request against one table of tokens, without a socket. */
 struct door {
@@ -209,4 +210,114 @@ TEST(access, scopes_are_words_separated_by_commas)
     EQ(token_scopes_words(TOKEN_ADMIN | TOKEN_READ, words), 2);
     STR_EQ(words[0], "read");
     STR_EQ(words[1], "admin");
+}
+
+/* ------------------------------------------------------------------------------------------------- several nodes */
+
+static struct fixture rows;
+
+struct made {
+    const char *id, *tenant;
+    uint8_t sha256[32];
+};
+
+static enum err make_run(struct op *op, struct tx *tx, void *arg)
+{
+    struct made *made = arg;
+    struct token token = {
+        .id = str_of(made->id), .name = S("n"), .scopes = TOKEN_READ, .tenant = str_of(made->tenant)
+    };
+    memcpy(token.sha256, made->sha256, sizeof token.sha256);
+    return store_token_add(op, tx, &token);
+}
+
+/* A token in the rows, made at another node; its text. */
+static const char *made_elsewhere(const char *id, const char *tenant)
+{
+    struct made made = { .id = id, .tenant = tenant };
+    char *text = arena_alloc(rows.arena, TOKEN_TEXT_BYTES);
+    token_make(text, made.sha256);
+    WRITES(&rows, make_run, &made);
+    return text;
+}
+
+static enum err revoke_run(struct op *op, struct tx *tx, void *arg)
+{
+    const char *id = arg;
+    return store_token_revoke(op, tx, str_of(id));
+}
+
+static enum err tenant_run(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    struct tenant tenant = { .id = S("t-1"), .timezone = S("UTC"), .retention = S("{}") };
+    return store_tenant_put(op, tx, &tenant);
+}
+
+struct look {
+    struct tokens *tokens;
+    uint64_t changes;
+};
+
+static enum err look_run(struct op *op, struct tx *tx, void *arg)
+{
+    struct look *look = arg;
+    return tokens_refresh(op, tx, look->tokens, look->changes);
+}
+
+static void looks(struct door *door)
+{
+    struct look look = { door->api.config.tokens, tokens_changes(door->api.config.tokens) };
+    READS(&rows, look_run, &look);
+}
+
+TEST(access, of_what_another_node_made_or_revoked_is_known_after_a_look)
+{
+    struct door door;
+    fixture_start(&rows);
+    door_init(&door, ACCESS_READ, false);
+    const char *one = made_elsewhere("tok-1", NULL), *two = made_elsewhere("tok-2", NULL);
+    EQ(door_ask(&door, BEARER, one), ERR_UNAUTHORIZED);
+    looks(&door);
+    EQ(door_ask(&door, BEARER, one), OK);
+    EQ(door_ask(&door, BEARER, two), OK);
+    char id[] = "tok-1";
+    WRITES(&rows, revoke_run, id);
+    looks(&door);
+    EQ(door_ask(&door, BEARER, one), ERR_UNAUTHORIZED);
+    EQ(door_ask(&door, BEARER, two), OK);
+    EQ(tokens_count(door.api.config.tokens), 1);
+    door_done(&door);
+    fixture_end(&rows);
+}
+
+TEST(access, of_a_bound_token_learns_of_a_tenant_that_another_node_made)
+{
+    struct door door;
+    fixture_start(&rows);
+    door_init(&door, ACCESS_READ, false);
+    const char *token = made_elsewhere("tok-1", "t-1");
+    looks(&door);
+    EQ(door_ask(&door, BEARER, token), OK);
+    EQ(access_caller(&door.request)->tenant_no, 0);
+    WRITES(&rows, tenant_run, NULL);
+    looks(&door);
+    EQ(door_ask(&door, BEARER, token), OK);
+    NE(access_caller(&door.request)->tenant_no, 0);
+    door_done(&door);
+    fixture_end(&rows);
+}
+
+TEST(access, of_a_token_made_here_does_not_end_by_a_look_that_began_before)
+{
+    struct door door;
+    fixture_start(&rows);
+    door_init(&door, ACCESS_READ, false);
+    made_elsewhere("tok-9", NULL);
+    struct look look = { door.api.config.tokens, tokens_changes(door.api.config.tokens) };
+    const char *token = door_token(&door, TOKEN_READ, NULL); /* durable, but not in that look's snapshot */
+    READS(&rows, look_run, &look);
+    EQ(door_ask(&door, BEARER, token), OK);
+    door_done(&door);
+    fixture_end(&rows);
 }
