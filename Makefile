@@ -37,7 +37,11 @@ objs     = $(patsubst %.c,$(B)/%.o,$(sort $(shell find $(1) -name '*.c' 2>/dev/n
 programs = $(patsubst %.c,$(B)/%,$(sort $(wildcard $(1))))
 
 MAIN_OBJS := $(call objs,src/main)
-UNIT      := $(call programs,tests/unit/test_*.c)
+# Run on PostgreSQL: what needs a store, and what only PostgreSQL has.
+ON_POSTGRES   := $(shell grep -lE '"(store_test|ledger_test|source_world|source_lab)\.h"' tests/unit/test_*.c)
+POSTGRES_ONLY := tests/unit/test_postgres.c tests/unit/test_store_turns.c
+UNIT_POSTGRES := $(call programs,$(filter-out tests/unit/test_store_file.c tests/unit/test_sqlite_wal.c,$(ON_POSTGRES)))
+UNIT          := $(filter-out $(call programs,$(POSTGRES_ONLY)),$(call programs,tests/unit/test_*.c))
 SIM       := $(call programs,tests/sim/sim_*.c)
 KILL      := $(call programs,tests/kill/kill_*.c) $(sort $(wildcard tests/kill/*.test.mjs))
 FLOW      := $(sort $(wildcard tests/flow/*.test.mjs))
@@ -92,7 +96,7 @@ $(B)/flags: FORCE
 $(B)/tests/%.o: CPPFLAGS += -Itests/unit -Itests/sim -Itests/kill
 $(B)/tests/unit/test_json_cjson: LDLIBS += -lcjson
 $(B)/tests/unit/test_notify: $(B)/src/main/notify.o
-$(UNIT): %: %.o $(LIBS)
+$(sort $(UNIT) $(UNIT_POSTGRES)): %: %.o $(LIBS)
 	$(LINK) -lcmocka
 $(SIM): %: %.o $(SIM_OBJS) $(LIBS)
 	$(LINK) -lcmocka
@@ -113,15 +117,22 @@ $(call programs,tests/bench/bench_*.c): %: %.o $(LIBS)
 .SECONDARY:
 
 .PHONY: unit-programs sim-programs fuzz-programs test-programs objects
-unit-programs: $(UNIT)
+unit-programs: $(UNIT) $(UNIT_POSTGRES)
 sim-programs: $(SIM)
 fuzz-programs: $(FUZZ)
-test-programs: all $(UNIT) $(SIM) $(filter $(B)/%,$(KILL))
+test-programs: all $(UNIT) $(UNIT_POSTGRES) $(SIM) $(filter $(B)/%,$(KILL))
 # Everything compiled, nothing linked: for compiler warnings.
 objects: $(call objs,src tests/unit tests/sim tests/kill tests/fuzz tests/bench)
 
 unit: $(UNIT)
 	@tools/run-tests $(UNIT:%=unit:%)
+
+# The same on a PostgreSQL of its own: what needs a store.
+.PHONY: unit-postgres sim-postgres
+unit-postgres: $(UNIT_POSTGRES)
+	@tools/with-postgres tools/run-tests $(UNIT_POSTGRES:%=unit-postgres:%)
+sim-postgres: sim-programs
+	@SIM_SEEDS=$(or $(SEEDS),20) tools/with-postgres tools/run-tests $(SIM:%=sim-postgres:%)
 
 # ---- Goals that install what they need first. Compiling starts in a second make, after tools/deps.
 
@@ -145,7 +156,8 @@ test:
 .PHONY: run-tests
 run-tests: export POSTHOUSE := $(CURDIR)/$(B)/posthouse
 run-tests:
-	@tools/run-tests $(UNIT:%=unit:%) $(SIM:%=sim:%) $(patsubst $(B)/%,asan:build/asan/%,$(UNIT) $(FUZZ)) \
+	@tools/with-postgres -o tools/run-tests $(UNIT:%=unit:%) $(SIM:%=sim:%) \
+		$(UNIT_POSTGRES:%=unit-postgres:%) $(SIM:%=sim-postgres:%) $(patsubst $(B)/%,asan:build/asan/%,$(UNIT) $(FUZZ)) \
 		$(FLOW:%=flow:%) $(KILL:%=kill:%) $(DOCS:%=docs:%)
 
 check:
@@ -202,7 +214,7 @@ help:
 	@echo 'make demo       install what is missing, build, run the main job end to end'
 	@echo 'make test       install what is missing, build, run all tests; last line is the count'
 	@echo 'make check      format, layers, rules, analysers, unit and sim under sanitizers'
-	@echo 'make unit       the unit tests alone'
+	@echo 'make unit       the unit tests alone; make unit-postgres, sim-postgres SEEDS=20: on a PostgreSQL of its own'
 	@echo 'make sim        the simulation, SEEDS=300'
 	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS=60'
 	@echo 'make bench      the benchmarks, one JSON line each'

@@ -70,7 +70,7 @@ SQL(bucket_get, "SELECT keys FROM dedupe_bucket WHERE no = ?1", NULL);
 SQL(bucket_add, "INSERT INTO dedupe_bucket (no, keys) VALUES (?1, ?2)", NULL);
 SQL(bucket_set, "UPDATE dedupe_bucket SET keys = ?2 WHERE no = ?1", NULL);
 SQL(bucket_range, "SELECT keys FROM dedupe_bucket WHERE no >= ?1 AND no <= ?2 ORDER BY no", NULL);
-SQL_ONLY_POSTGRES(bucket_rows, "INSERT INTO dedupe_bucket (no, keys) SELECT * FROM unnest(?1, ?2)");
+SQL_ONLY_POSTGRES(bucket_rows, "INSERT INTO dedupe_bucket (no, keys) SELECT * FROM unnest(?1::bigint[], ?2::bytea[])");
 SQL_ONLY_POSTGRES(bucket_wanted, "SELECT no, keys FROM dedupe_bucket WHERE no = ANY (?1)");
 SQL(bucket_erase, "DELETE FROM dedupe_bucket WHERE no >= ?1 AND no < ?2", NULL);
 

@@ -5,7 +5,7 @@
  * events costs more than all the rows; so a family whose rows are many collects
  * them, and one statement takes them as arrays, a parameter for each column:
  *
- *     SQL_ONLY_POSTGRES(touch_rows, "INSERT INTO touch (seq, bits) SELECT * FROM unnest(?1, ?2)");
+ *     SQL_ONLY_POSTGRES(touch_rows, "INSERT INTO touch (seq, bits) SELECT * FROM unnest(?1::bigint[], ?2::bytea[])");
  *
  *     rows_begin(&rows);
  *     rows_int(&rows, seq);

@@ -29,7 +29,10 @@ static enum store_fault ask(void *data, enum store_point point)
 /* Opening may fail too, or die half way through. */
 static void open_store(struct machine *machine)
 {
-    struct store_config config = { .directory = machine->directory, .faults = &machine->faults, .readers = 1 };
+    struct store_config config = { .directory = machine->directory,
+                                   .url = machine->database.url[0] ? machine->database.url : NULL,
+                                   .faults = &machine->faults,
+                                   .readers = 1 };
     for (int i = 0; i < ROUNDS_MAX; i++) {
         bool was_calm = machine->is_calm;
         machine->is_calm = was_calm || i > 3;
@@ -50,6 +53,7 @@ void machine_start(struct machine *machine, struct rng *rng, int64_t now_us)
     const char *place = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
     snprintf(machine->directory, sizeof machine->directory, "%s/posthouse-sim-XXXXXX", place);
     SIM_YES(mkdtemp(machine->directory), "no directory in %s", place);
+    test_database_make(&machine->database);
     machine->is_calm = true;
     open_store(machine);
     machine->is_calm = false;

@@ -17,12 +17,14 @@
 #include "base/random.h"
 #include "seeds.h"
 #include "store/tx.h"
+#include "test_database.h"
 
 #define COMMAND_BYTES_MAX (4u << 20)
 
 struct machine {
     struct rng *rng;
     char directory[64];
+    struct test_database database; /* with POSTHOUSE_TEST_DATABASE instead of the directory */
     struct store *store;
     struct store_faults faults;
     double at_statement, at_commit; /* chance of a fault at each such point */

@@ -17,7 +17,6 @@
 
 #include "base/op.h"
 #include "store/tx.h"
-#include "test.h"
 
 struct test_database {
     char url[512]; /* "" without POSTHOUSE_TEST_DATABASE */
@@ -35,9 +34,10 @@ static inline void test_sql(const char *url, const char *text)
     PGconn *conn = PQconnectdb(url ? url : test_server());
     PGresult *result = PQexec(conn, text);
     ExecStatusType status = PQresultStatus(result);
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
-        print_error("%.80s: %s", text, PQerrorMessage(conn));
-    YES(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        fprintf(stderr, "%.80s: %s", text, PQerrorMessage(conn));
+        abort();
+    }
     PQclear(result);
     PQfinish(conn);
 }
@@ -93,7 +93,10 @@ static inline void test_database_begin(char *url, size_t room)
     test_database_url(url, room, test_name);
     op_init(&op, arena_new(1 << 20), 0);
     struct store_config config = { .url = url };
-    SUCCEEDS(&op, store_open(&op, &config, &store));
+    if (store_open(&op, &config, &store) != OK) {
+        fprintf(stderr, "%s\n", op.error);
+        abort();
+    }
     store_close(store);
     arena_free(op.arena);
     test_sql(url, "DELETE FROM posthouse.group_log; DELETE FROM posthouse.meta WHERE name <> 'probe'");
