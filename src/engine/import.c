@@ -1,4 +1,4 @@
-#include "engine/import.h"
+#include "engine/import_ahead.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +33,13 @@ struct importing {
     bool duplicate;
 };
 
+/* Where the line before belonged. */
+struct import_place {
+    struct str tenant_id;
+    uint32_t tenant_no;
+    struct mailing mailing;
+};
+
 static enum err refuse(struct import_line *line, const char *detail)
 {
     line->refused = true;
@@ -40,26 +47,47 @@ static enum err refuse(struct import_line *line, const char *detail)
     return OK;
 }
 
-/* Which tenant and mailing the line belongs to; chunk->mailing was looked up already. */
+/* Looks names up once for lines that follow each other. */
+static enum err tenant_no_of(struct op *op, struct tx *tx, struct import_place *place, struct str id, uint32_t *ret_no)
+{
+    struct tenant tenant;
+    if (!place->tenant_no || !str_eq(place->tenant_id, id)) {
+        TRY(store_tenant_get(op, tx, id, &tenant));
+        place->tenant_id = id;
+        place->tenant_no = tenant.no;
+    }
+    *ret_no = place->tenant_no;
+    return OK;
+}
+
+static enum err mailing_of(struct op *op, struct tx *tx, struct import_place *place, struct str id, struct mailing *ret)
+{
+    if (!place->mailing.no || !str_eq(place->mailing.id, id)) {
+        place->mailing.no = 0;
+        TRY(store_mailing_get(op, tx, id, &place->mailing));
+    }
+    *ret = place->mailing;
+    return OK;
+}
+
+/* Which tenant and mailing the line belongs to; the mailing of the path was looked up already. */
 static enum err place_line(struct op *op, struct importing *in, const struct import_chunk *chunk,
-                           const struct mailing *mailing)
+                           struct import_place *place)
 {
     struct import_line *line = in->line;
     if (chunk->kind == IMPORT_MAILING) {
-        in->mailing = *mailing;
-        in->tenant_no = mailing->tenant_no;
+        in->mailing = place->mailing;
+        in->tenant_no = place->mailing.tenant_no;
         return OK;
     }
-    struct tenant tenant;
-    enum err err = store_tenant_get(op, in->tx, line->tenant, &tenant);
-    if (err == ERR_NOT_FOUND || (err == OK && chunk->tenant_only && tenant.no != chunk->tenant_only))
+    enum err err = tenant_no_of(op, in->tx, place, line->tenant, &in->tenant_no);
+    if (err == ERR_NOT_FOUND || (err == OK && chunk->tenant_only && in->tenant_no != chunk->tenant_only))
         return refuse(line, "tenant: there is no such tenant");
     TRY(err);
-    in->tenant_no = tenant.no;
     if (!str_given(line->mailing))
         return OK;
-    err = store_mailing_get(op, in->tx, line->mailing, &in->mailing);
-    if (err == ERR_NOT_FOUND || (err == OK && in->mailing.tenant_no != tenant.no))
+    err = mailing_of(op, in->tx, place, line->mailing, &in->mailing);
+    if (err == ERR_NOT_FOUND || (err == OK && in->mailing.tenant_no != in->tenant_no))
         return refuse(line, "mailing: there is no such mailing of this tenant");
     return err;
 }
@@ -214,9 +242,9 @@ static enum err deliver(struct op *op, struct importing *in)
 }
 
 static enum err import_one(struct op *op, struct importing *in, const struct import_chunk *chunk,
-                           const struct mailing *mailing)
+                           struct import_place *place)
 {
-    TRY(place_line(op, in, chunk, mailing));
+    TRY(place_line(op, in, chunk, place));
     if (in->line->refused)
         return OK;
     in->row.recipient_hash = name_recipient(op, in->tx, in->line->channel, in->line->recipient);
@@ -233,19 +261,20 @@ static enum err import_one(struct op *op, struct importing *in, const struct imp
 
 enum err import_apply(struct op *op, struct tx *tx, struct import_chunk *chunk)
 {
-    struct mailing mailing = { 0 };
+    struct import_place place = { 0 };
     if (chunk->kind == IMPORT_MAILING) {
-        TRY(store_mailing_get(op, tx, chunk->mailing, &mailing));
-        if (chunk->tenant_only && mailing.tenant_no != chunk->tenant_only)
+        TRY(store_mailing_get(op, tx, chunk->mailing, &place.mailing));
+        if (chunk->tenant_only && place.mailing.tenant_no != chunk->tenant_only)
             return fail(op, ERR_NOT_FOUND, "there is no mailing '%.*s'", STR(chunk->mailing));
     }
+    TRY(import_prefetch(op, tx, chunk, &place.mailing));
     chunk->accepted = chunk->duplicates = chunk->rejected = 0;
     for (size_t i = 0; i < chunk->count; i++) {
         struct import_line *line = &chunk->lines[i];
         struct importing in = { .tx = tx, .line = line };
         line->refused = false;
         if (!line->rejected)
-            TRY(import_one(op, &in, chunk, &mailing));
+            TRY(import_one(op, &in, chunk, &place));
         bool rejected = line->rejected || line->refused;
         chunk->rejected += rejected;
         chunk->duplicates += in.duplicate;

@@ -28,5 +28,9 @@ enum err ledger_apply(struct op *op, struct tx *tx, struct str source_id, uint32
 enum err ledger_apply_to(struct op *op, struct tx *tx, struct str source_id, uint32_t tenant_no,
                          const struct provider_event *event, uint64_t message_no, bool *ret_changed);
 
+/* Says that these events will be applied soon, so that a store that must be asked over a network is asked once for all
+ * of them. Changes nothing. */
+enum err ledger_prefetch(struct op *op, struct tx *tx, const struct provider_event *events, size_t count);
+
 /* The message an event speaks of, first hit wins (SRC-25); 0 when it is not known yet. */
 enum err ledger_find(struct op *op, struct tx *tx, const struct provider_event *event, uint64_t *ret_no);

@@ -156,7 +156,8 @@ enum err park_meet(struct op *op, struct tx *tx, const struct message_row *row, 
     TRY(store_parked_is_empty(op, tx, &empty));
     if (empty)
         return OK;
-    TRY(meet_ref(op, tx, row, name_ref_message(tx, row->id)));
+    if (row->id_given) /* nobody can have named an id of ours before its row was there */
+        TRY(meet_ref(op, tx, row, name_ref_message(tx, row->id)));
     if (str_given(mailing_id))
         TRY(meet_ref(op, tx, row, name_ref_mailing(tx, mailing_id, row->recipient_hash)));
     if (!row->provider_hash)

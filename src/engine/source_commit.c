@@ -108,6 +108,7 @@ static enum err intake_run(struct op *op, struct tx *tx, struct intake *intake, 
     if (count == 0)
         return OK;
     TRY(store_ring_get(op, tx, intake->source_no, &intake->ring));
+    TRY(ledger_prefetch(op, tx, events, count));
     for (size_t i = 0; i < count; i++)
         intake->malformed_left += events[i].kind == EVENT_MALFORMED;
     for (size_t i = 0; i < count; i++)

@@ -468,23 +468,35 @@ const struct family dedupe_family = {
 
 /* --- the calls --- */
 
-enum err store_dedupe_prefetch(struct op *op, struct tx *tx, const struct dedupe_key *keys, size_t count)
+static struct run_key key_of(const struct dedupe_key *key)
+{
+    return (struct run_key){ { key->key[0], key->key[1] } };
+}
+
+static const struct entry *set_look(const struct key_set *set, const struct dedupe_key *key)
+{
+    return &set->slots[set_find(set, key->day, key_of(key))];
+}
+
+enum err store_dedupe_prefetch(struct op *op, struct tx *tx, struct dedupe_key *keys, size_t count)
 {
     struct dedupe *dedupe = tx_state(tx, &dedupe_family);
     struct run_ask *asks;
     size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        keys[i].known = false;
     if (!tx_is_shared(tx) || count == 0 || dedupe->asked.count + count > ASKED_MAX)
         return OK;
     TRY(op_alloc(op, count * sizeof *asks, &asks));
-    for (size_t i = 0; i < count; i++) {
-        struct run_key key = { { keys[i].key[0], keys[i].key[1] } };
-        if (!dedupe->young.slots[set_find(&dedupe->young, keys[i].day, key)].used)
-            asks[n++] = (struct run_ask){ .day = keys[i].day, .key = key };
-    }
+    for (size_t i = 0; i < count; i++)
+        if (!set_look(&dedupe->young, &keys[i])->used)
+            asks[n++] = (struct run_ask){ .day = keys[i].day, .key = key_of(&keys[i]) };
     TRY(runs_ask(op, tx, dedupe->runs, asks, n));
     for (size_t i = 0; i < n; i++)
         set_fill(&dedupe->asked, set_find(&dedupe->asked, asks[i].day, asks[i].key), asks[i].day, asks[i].key,
                  asks[i].known);
+    for (size_t i = 0; i < count; i++)
+        keys[i].known = set_look(&dedupe->young, &keys[i])->used || set_look(&dedupe->asked, &keys[i])->known;
     return OK;
 }
 

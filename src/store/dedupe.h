@@ -24,11 +24,12 @@ enum err store_dedupe_take(struct op *op, struct tx *tx, int32_t day, const uint
 struct dedupe_key {
     int32_t day;
     uint64_t key[2];
+    bool known; /* set by prefetch */
 };
 
-/* Says that these keys will be taken soon. On PostgreSQL what runs know of them is read together; else nothing is
- * done. */
-enum err store_dedupe_prefetch(struct op *op, struct tx *tx, const struct dedupe_key *keys, size_t count);
+/* Says that these keys will be taken soon. On PostgreSQL what runs know of them is read together, and `known` says
+ * which were taken before; else nothing is done, and none is. */
+enum err store_dedupe_prefetch(struct op *op, struct tx *tx, struct dedupe_key *keys, size_t count);
 
 /* Gives a key back, as when a parked event is thrown away and may come again (LED-14). Unknown keys are no error. */
 enum err store_dedupe_forget(struct op *op, struct tx *tx, int32_t day, const uint64_t key[2]);

@@ -38,6 +38,7 @@ extern const struct schema_step node_step;
 
 extern const struct family tenant_family;
 extern const struct family cohort_family;
+extern const struct family log_family;
 extern const struct family link_family;
 extern const struct family parked_family;
 extern const struct family client_key_family;

@@ -49,12 +49,14 @@
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \
+    X(ahead_family)                                                                                                    \
     X(block_family)                                                                                                    \
     X(tally_family)                                                                                                    \
     X(dedupe_family)                                                                                                   \
     X(tenant_family)                                                                                                   \
     X(cohort_family)                                                                                                   \
     X(message_family)                                                                                                  \
+    X(log_family)                                                                                                      \
     X(link_family)                                                                                                     \
     X(parked_family)                                                                                                   \
     X(client_key_family)                                                                                               \

@@ -620,6 +620,11 @@ bool tx_is_shared(const struct tx *tx)
     return tx->store->engine->shared;
 }
 
+bool tx_asks_ahead(const struct tx *tx)
+{
+    return tx->writing && tx_is_shared(tx);
+}
+
 struct str tx_seqs(const struct tx *tx)
 {
     return tx->seqs_newest;

@@ -32,7 +32,7 @@ enum err store_audit_add(struct op *op, struct tx *tx, struct str who, struct st
     bind_str(stmt, 4, action);
     bind_str(stmt, 5, subject);
     bind_str(stmt, 6, str_given(detail) ? str_clip(detail, AUDIT_DETAIL_BYTES_MAX) : detail);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_audit_list(struct op *op, struct tx *tx, uint64_t before_no, int max, struct audit **ret_entries,

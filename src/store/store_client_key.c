@@ -53,7 +53,7 @@ static enum err key_make(struct op *op, struct tx *tx, int32_t day, uint8_t ret_
     TRY(tx_stmt(op, tx, &client_key_put, &stmt));
     bind_int(stmt, 1, day);
     bind_blob(stmt, 2, key, sizeof key);
-    TRY(stmt_done(op, stmt));
+    TRY(stmt_later(op, stmt));
     memcpy(ret_key, key, sizeof key);
     return OK;
 }

@@ -93,7 +93,7 @@ static enum err interval_put(struct op *op, struct tx *tx, uint32_t source_no, u
     bind_int(stmt, 6, row->looks);
     bind_int(stmt, 7, row->tried);
     bind_int(stmt, 8, row->again_us);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 static enum err interval_delete(struct op *op, struct tx *tx, uint32_t source_no, unsigned class, int64_t begin_us)
@@ -103,7 +103,7 @@ static enum err interval_delete(struct op *op, struct tx *tx, uint32_t source_no
     bind_int(stmt, 1, source_no);
     bind_int(stmt, 2, class);
     bind_int(stmt, 3, begin_us);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 static bool is_same(const struct interval *a, const struct interval *b)
@@ -141,11 +141,11 @@ enum err store_gap_add(struct op *op, struct tx *tx, uint32_t source_no, const s
     bind_int(stmt, 2, gap->begin_us);
     bind_int(stmt, 3, gap->end_us);
     bind_int(stmt, 4, gap->at_us);
-    TRY(stmt_done(op, stmt));
+    TRY(stmt_later(op, stmt));
     TRY(tx_stmt(op, tx, &gap_trim, &stmt));
     bind_int(stmt, 1, source_no);
     bind_int(stmt, 2, STORE_GAPS_MAX);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_gap_list(struct op *op, struct tx *tx, uint32_t source_no, struct gap_row **ret, size_t *ret_count)

@@ -46,12 +46,16 @@ SQL(fact_list,
     " ORDER BY c.local_day, " CHANNEL_WORD " COLLATE \"C\", " KEY_WORD " COLLATE \"C\", c.template, " STATUS_WORD
     " COLLATE \"C\"");
 
-#define CACHE_SLOTS 1024
+#define CACHE_SLOTS  1024
+#define MET_SLOTS    64
+#define TEMPLATE_MAX 128
 
 struct cohort_cache {
     struct cohort briefs[CACHE_SLOTS];
-    struct cohort newest; /* imports ask for the same one line after line */
-    char newest_template[128];
+    struct { /* imports ask for the same few line after line */
+        struct cohort cohort;
+        char template_name[TEMPLATE_MAX];
+    } met[MET_SLOTS];
 };
 
 static enum err cache_open(struct op *op, struct tx *tx, void **ret_state)
@@ -83,11 +87,30 @@ static void bind_values(struct stmt *stmt, const struct cohort *cohort)
     bind_str(stmt, 5, cohort->template_name);
 }
 
+static size_t met_slot(const struct cohort *cohort)
+{
+    uint32_t hash = (uint32_t)cohort->local_day * 31 + cohort->tenant_no + cohort->channel * 7u + cohort->key;
+    for (size_t i = 0; i < cohort->template_name.n; i++)
+        hash = hash * 16777619u ^ (uint8_t)cohort->template_name.p[i];
+    return hash % MET_SLOTS;
+}
+
+static void remember(struct cohort_cache *cache, const struct cohort *cohort)
+{
+    size_t slot = met_slot(cohort);
+    if (cohort->template_name.n > TEMPLATE_MAX)
+        return;
+    cache->met[slot].cohort = *cohort;
+    memcpy(cache->met[slot].template_name, cohort->template_name.p, cohort->template_name.n);
+    cache->met[slot].cohort.template_name.p = cache->met[slot].template_name;
+}
+
 enum err store_cohort_meet(struct op *op, struct tx *tx, struct cohort *cohort)
 {
     struct cohort_cache *cache = tx_state(tx, &cohort_family);
-    if (cache->newest.no && same_values(&cache->newest, cohort)) {
-        cohort->no = cache->newest.no;
+    const struct cohort *met = &cache->met[met_slot(cohort)].cohort;
+    if (met->no && same_values(met, cohort)) {
+        cohort->no = met->no;
         return OK;
     }
     struct stmt *stmt;
@@ -103,13 +126,9 @@ enum err store_cohort_meet(struct op *op, struct tx *tx, struct cohort *cohort)
         TRY(tx_stmt(op, tx, &cohort_insert, &stmt));
         bind_values(stmt, cohort);
         bind_int(stmt, 6, cohort->no);
-        TRY(stmt_done(op, stmt));
+        TRY(stmt_later(op, stmt));
     }
-    if (cohort->template_name.n <= sizeof cache->newest_template) {
-        cache->newest = *cohort;
-        memcpy(cache->newest_template, cohort->template_name.p, cohort->template_name.n);
-        cache->newest.template_name.p = cache->newest_template;
-    }
+    remember(cache, cohort);
     return OK;
 }
 

@@ -67,7 +67,7 @@ static enum err forget_one(struct op *op, struct tx *tx, int64_t now_us)
     TRY(tx_stmt(op, tx, &hook_token_delete, &stmt));
     bind_int(stmt, 1, source_no);
     bind_blob(stmt, 2, token, n);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_hook_token_put(struct op *op, struct tx *tx, uint32_t source_no,
@@ -80,7 +80,7 @@ enum err store_hook_token_put(struct op *op, struct tx *tx, uint32_t source_no,
     bind_blob(stmt, 2, token, STORE_TOKEN_HASH_BYTES);
     bind_blob(stmt, 3, body_hash, STORE_BODY_HASH_BYTES);
     bind_int(stmt, 4, until_us);
-    TRY(stmt_done(op, stmt));
+    TRY(stmt_later(op, stmt));
     for (int i = 0; i < FORGET_PER_PUT; i++)
         TRY(forget_one(op, tx, now_us));
     return OK;

@@ -80,13 +80,13 @@ static enum err answer_make_room(struct op *op, struct tx *tx, const uint8_t key
             return fail(op, ERR_CONFLICT, "this Idempotency-Key was used for another request");
         TRY(tx_stmt(op, tx, &answer_delete, &stmt));
         bind_int(stmt, 1, no);
-        TRY(stmt_done(op, stmt));
+        TRY(stmt_later(op, stmt));
     }
     TRY(tx_stmt(op, tx, &answer_sweep, &stmt));
     bind_int(stmt, 1, SWEEP_ROWS);
     bind_int(stmt, 2, op_now_ms(op) - IDEMPOTENCY_KEEP_MS);
     bind_int(stmt, 3, (int64_t)newest - IDEMPOTENCY_MAX);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_idempotency_put(struct op *op, struct tx *tx, const uint8_t key[16], const struct idempotency *answer)
@@ -104,5 +104,5 @@ enum err store_idempotency_put(struct op *op, struct tx *tx, const uint8_t key[1
     bind_int(stmt, 5, (int64_t)answer->request_hash);
     bind_int(stmt, 6, answer->status);
     bind_blob(stmt, 7, answer->body.p, answer->body.n);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }

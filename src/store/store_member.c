@@ -1,5 +1,7 @@
 #include "store/store_member.h"
 
+#include "store/ahead.h"
+#include "store/block.h"
 #include "store/db.h"
 #include "store/families.h"
 #include "store/postgres_table.h"
@@ -20,6 +22,7 @@ const struct schema_step member_step = {
 };
 
 SQL(member_by_id, "SELECT no, address_hash FROM member WHERE id = ?1 AND tenant_no = ?2", NULL);
+SQL_ONLY_POSTGRES(member_wanted, "SELECT id, no, address_hash FROM member WHERE id = ANY (?1) AND tenant_no = ?2");
 SQL(member_insert, "INSERT INTO member(no, tenant_no, id, address_hash) VALUES(?1,?2,?3,?4)", NULL);
 SQL(member_address_add, "INSERT INTO member_address(member_no, address_hash) VALUES(?1,?2) ON CONFLICT DO NOTHING",
     NULL);
@@ -30,6 +33,15 @@ enum err store_member_get(struct op *op, struct tx *tx, uint32_t tenant_no, stru
 {
     struct stmt *stmt;
     bool found;
+    struct ahead_answer answer;
+    if (ahead_find(tx, ahead_text(tx, AHEAD_MEMBER, tenant_no, id), &answer)) {
+        if (answer.count == 0)
+            return fail(op, ERR_NOT_FOUND, "there is no member '%.*s'", STR(id));
+        *ret = (struct member){
+            .no = (uint32_t)answer.value[0], .tenant_no = tenant_no, .id = id, .address_hash = answer.value[1]
+        };
+        return OK;
+    }
     TRY(tx_stmt(op, tx, &member_by_id, &stmt));
     bind_str(stmt, 1, id);
     bind_int(stmt, 2, tenant_no);
@@ -53,7 +65,9 @@ static enum err member_make(struct op *op, struct tx *tx, uint32_t tenant_no, st
     bind_int(stmt, 2, tenant_no);
     bind_str(stmt, 3, id);
     bind_int(stmt, 4, address_hash);
-    TRY(stmt_done(op, stmt));
+    TRY(stmt_later(op, stmt));
+    ahead_put(tx, ahead_text(tx, AHEAD_MEMBER, tenant_no, id),
+              (struct ahead_answer){ .count = 2, .value = { no, address_hash } });
     *ret_no = no;
     return OK;
 }
@@ -71,7 +85,7 @@ enum err store_member_meet(struct op *op, struct tx *tx, uint32_t tenant_no, str
         TRY(tx_stmt(op, tx, &member_address_add, &stmt));
         bind_int(stmt, 1, member.no);
         bind_int(stmt, 2, address_hash);
-        TRY(stmt_done(op, stmt));
+        TRY(stmt_later(op, stmt));
     }
     *ret_no = member.no;
     return OK;
@@ -115,4 +129,39 @@ enum err store_member_tenants(struct op *op, struct tx *tx, struct str id, uint3
     }
     *ret_count = count;
     return OK;
+}
+
+/* The blocks of those found, and of those that will be made. */
+static enum err blocks_ahead(struct op *op, struct tx *tx, uint64_t *numbers, size_t found, size_t count)
+{
+    uint64_t newest = store_seq_newest(tx, SEQ_MEMBER);
+    for (size_t i = found; i < count; i++)
+        numbers[i] = newest + 1 + (i - found);
+    return store_block_prefetch(op, tx, 1u << BLOCK_MEMBER, numbers, count);
+}
+
+enum err store_member_prefetch(struct op *op, struct tx *tx, uint32_t tenant_no, const struct str *ids, size_t count)
+{
+    struct stmt *stmt;
+    uint64_t *numbers;
+    size_t found_count = 0;
+    if (!tx_is_shared(tx) || !tx_may_write(tx) || count == 0)
+        return OK;
+    TRY(op_alloc(op, count * sizeof *numbers, &numbers));
+    TRY(tx_stmt(op, tx, &member_wanted, &stmt));
+    bind_strs(stmt, 1, ids, count);
+    bind_int(stmt, 2, tenant_no);
+    for (size_t i = 0; i < count; i++)
+        ahead_put(tx, ahead_text(tx, AHEAD_MEMBER, tenant_no, ids[i]), (struct ahead_answer){ 0 });
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            break;
+        ahead_put(tx, ahead_text(tx, AHEAD_MEMBER, tenant_no, col_str_borrowed(stmt, 0)),
+                  (struct ahead_answer){ .count = 2, .value = { col_int(stmt, 1), col_int(stmt, 2) } });
+        if (found_count < count)
+            numbers[found_count++] = (uint64_t)col_int(stmt, 1);
+    }
+    return blocks_ahead(op, tx, numbers, found_count, count);
 }

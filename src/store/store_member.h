@@ -24,6 +24,10 @@ enum err store_member_get(struct op *op, struct tx *tx, uint32_t tenant_no, stru
 enum err store_member_meet(struct op *op, struct tx *tx, uint32_t tenant_no, struct str id, int64_t address_hash,
                            uint32_t *ret_no);
 
+/* Says that these members of a tenant will be met soon. On PostgreSQL they and their records are read together; else
+ * nothing is done. */
+enum err store_member_prefetch(struct op *op, struct tx *tx, uint32_t tenant_no, const struct str *ids, size_t count);
+
 /* Every address hash seen for a member, at most MEMBER_ADDRESSES_MAX, in the op's arena. */
 enum err store_member_addresses(struct op *op, struct tx *tx, const struct member *member, const int64_t **ret_hashes,
                                 size_t *ret_count);

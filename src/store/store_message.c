@@ -4,9 +4,12 @@
 #include <string.h>
 
 #include "base/id.h"
+#include "store/ahead.h"
+#include "store/block.h"
 #include "store/db.h"
 #include "store/families.h"
 #include "store/postgres_table.h"
+#include "store/rows.h"
 #include "store/seq.h"
 
 const struct schema_step message_step = {
@@ -48,6 +51,30 @@ SQL(message_insert,
     "INSERT INTO message(" MESSAGE_COLUMNS
     ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)",
     NULL);
+/* A row as values: the types of its columns, in their order. */
+#define MESSAGE_TYPES "itiiiiiiiitittittiiii"
+SQL_ONLY_POSTGRES(message_rows,
+                  "INSERT INTO message(" MESSAGE_COLUMNS
+                  ") SELECT no, id, given, tenant_no, mailing_no, member_no, channel, key, first_status, imported,"
+                  " recipient, recipient_hash, provider, provider_message_id, nullif(provider_hash, 0), template,"
+                  " reference, created_at_ms, added_at_ms, nullif(sent_at_us, 0), local_day"
+                  " FROM unnest(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21) AS"
+                  " r(" MESSAGE_COLUMNS ")");
+/* What a page of events or an import will ask, by one statement. Inner limits keep each look-up one of an index. */
+SQL_ONLY_POSTGRES(
+    message_wanted,
+    "SELECT 1::bigint, k.at, m.no FROM unnest(?1, ?2) WITH ORDINALITY AS k(mailing_no, recipient_hash, at)"
+    " CROSS JOIN LATERAL (SELECT no FROM message WHERE mailing_no = k.mailing_no AND mailing_no > 0"
+    "  AND recipient_hash = k.recipient_hash LIMIT 1) AS m"
+    " UNION ALL SELECT 2, k.at, m.no FROM unnest(?3, ?4) WITH ORDINALITY AS k(provider_hash, recipient_hash, at)"
+    " CROSS JOIN LATERAL (SELECT no FROM message WHERE provider_hash = k.provider_hash"
+    "  AND recipient_hash = k.recipient_hash ORDER BY no DESC LIMIT 2) AS m"
+    " UNION ALL SELECT 3, k.at, m.no FROM unnest(?3) WITH ORDINALITY AS k(provider_hash, at)"
+    " CROSS JOIN LATERAL (SELECT no FROM message WHERE provider_hash = k.provider_hash LIMIT 2) AS m"
+    " UNION ALL SELECT 4, k.at, m.no FROM unnest(?5) WITH ORDINALITY AS k(id, at)"
+    " CROSS JOIN LATERAL (SELECT no FROM message WHERE id = k.id AND given = 1 LIMIT 1) AS m"
+    " UNION ALL SELECT 4, k.at, m.no FROM unnest(?6, ?5) WITH ORDINALITY AS k(no, id, at)"
+    " CROSS JOIN LATERAL (SELECT no FROM message WHERE no = k.no AND id = k.id LIMIT 1) AS m");
 SQL(message_by_no, "SELECT " MESSAGE_COLUMNS " FROM message WHERE no = ?1", NULL);
 SQL(message_by_id, "SELECT no FROM message WHERE id = ?1 AND given = 1", NULL);
 SQL(message_id_of_no, "SELECT id FROM message WHERE no = ?1", NULL);
@@ -79,45 +106,135 @@ SQL(message_list_mailing,
 #define CACHE_SLOTS 131072 /* a power of two; 3 MiB once used */
 
 struct recipient_slot {
-    uint64_t no; /* 0 = empty */
+    uint64_t no;
     int64_t recipient_hash;
     uint32_t mailing_no;
+    uint32_t age; /* of the cache when it was filled; another one: empty */
 };
 
 struct recipient_cache {
     struct recipient_slot slots[CACHE_SLOTS];
+    uint32_t age;     /* grows when all is forgotten */
+    struct rows rows; /* PostgreSQL: messages of the command under way, inserted together behind it */
 };
 
 static enum err cache_open(struct op *op, struct tx *tx, void **ret_state)
 {
     (void)tx;
-    *ret_state = calloc(1, sizeof(struct recipient_cache)); /* pages never used cost nothing */
-    return *ret_state ? OK : fail(op, ERR_UNAVAILABLE, "no memory for the cache of recipients");
+    struct recipient_cache *cache = calloc(1, sizeof *cache); /* pages never used cost nothing */
+    if (!cache)
+        return fail(op, ERR_UNAVAILABLE, "no memory for the cache of recipients");
+    cache->age = 1;
+    rows_init(&cache->rows, MESSAGE_TYPES);
+    *ret_state = cache;
+    return OK;
+}
+
+static void cache_close(void *state)
+{
+    struct recipient_cache *cache = state;
+    rows_done(&cache->rows);
+    free(cache);
+}
+
+static enum err rows_flush(struct op *op, struct tx *tx, void *state)
+{
+    struct recipient_cache *cache = state;
+    return rows_write(op, tx, &cache->rows, &message_rows);
 }
 
 static void cache_drop(void *state)
 {
-    memset(state, 0, sizeof(struct recipient_cache));
+    struct recipient_cache *cache = state;
+    cache->age++;
+    rows_clear(&cache->rows);
 }
 
-const struct family message_family = { .name = "recipients", .open = cache_open, .close = free, .drop = cache_drop };
+const struct family message_family = { .name = "recipients",
+                                       .open = cache_open,
+                                       .close = cache_close,
+                                       .flush = rows_flush,
+                                       .trim = rows_flush,
+                                       .drop = cache_drop };
 
 /* NULL in a snapshot. */
-static struct recipient_slot *slot_of(struct tx *tx, uint32_t mailing_no, int64_t recipient_hash)
+static struct recipient_cache *cache_of(struct tx *tx)
 {
-    if (!tx_may_write(tx))
-        return NULL;
-    struct recipient_cache *cache = tx_state(tx, &message_family);
+    return tx_may_write(tx) ? tx_state(tx, &message_family) : NULL;
+}
+
+/* Before the table is read. */
+static enum err rows_settle(struct op *op, struct tx *tx)
+{
+    struct recipient_cache *cache = cache_of(tx);
+    return cache ? rows_flush(op, tx, cache) : OK;
+}
+
+/* A statement that reads or changes the table. */
+static enum err message_stmt(struct op *op, struct tx *tx, const struct sql *sql, struct stmt **ret_stmt)
+{
+    TRY(rows_settle(op, tx));
+    return tx_stmt(op, tx, sql, ret_stmt);
+}
+
+static struct recipient_slot *slot_of(struct recipient_cache *cache, uint32_t mailing_no, int64_t recipient_hash)
+{
     return &cache->slots[((uint64_t)recipient_hash ^ mailing_no) & (CACHE_SLOTS - 1)];
 }
 
-static void remember(struct recipient_slot *slot, uint32_t mailing_no, int64_t recipient_hash, uint64_t no)
+static uint64_t remembered(struct recipient_cache *cache, uint32_t mailing_no, int64_t recipient_hash)
 {
-    if (slot && no)
-        *slot = (struct recipient_slot){ .no = no, .recipient_hash = recipient_hash, .mailing_no = mailing_no };
+    const struct recipient_slot *slot = cache ? slot_of(cache, mailing_no, recipient_hash) : NULL;
+    bool hit =
+        slot && slot->age == cache->age && slot->recipient_hash == recipient_hash && slot->mailing_no == mailing_no;
+    return hit ? slot->no : 0;
 }
 
-enum err store_message_put(struct op *op, struct tx *tx, const struct message_row *row)
+static void remember(struct recipient_cache *cache, uint32_t mailing_no, int64_t recipient_hash, uint64_t no)
+{
+    if (!cache || !no)
+        return;
+    *slot_of(cache, mailing_no, recipient_hash) = (struct recipient_slot){
+        .no = no, .recipient_hash = recipient_hash, .mailing_no = mailing_no, .age = cache->age
+    };
+}
+
+/* Answers read ahead that this row makes untrue. */
+static void answers_forget(struct tx *tx, const struct message_row *row)
+{
+    ahead_forget(tx, ahead_text(tx, AHEAD_ID, 0, row->id));
+    ahead_forget(tx, (struct ahead_key){ AHEAD_RECIPIENT, row->mailing_no, row->recipient_hash });
+    ahead_forget(tx, (struct ahead_key){ AHEAD_PROVIDER_TO, row->provider_hash, row->recipient_hash });
+    ahead_forget(tx, (struct ahead_key){ AHEAD_PROVIDER, row->provider_hash, 0 });
+}
+
+static void row_add(struct rows *rows, const struct message_row *row)
+{
+    rows_begin(rows);
+    rows_int(rows, (int64_t)row->no);
+    rows_str(rows, row->id);
+    rows_int(rows, row->id_given);
+    rows_int(rows, row->tenant_no);
+    rows_int(rows, row->mailing_no);
+    rows_int(rows, row->member_no);
+    rows_int(rows, row->channel);
+    rows_int(rows, row->key);
+    rows_int(rows, row->first_status);
+    rows_int(rows, row->imported);
+    rows_str(rows, row->recipient);
+    rows_int(rows, row->recipient_hash);
+    rows_str(rows, row->provider);
+    rows_str(rows, row->provider_message_id);
+    rows_int(rows, row->provider_hash);
+    rows_str(rows, row->template_name);
+    rows_str(rows, row->reference);
+    rows_int(rows, row->created_at_ms);
+    rows_int(rows, row->added_at_ms);
+    rows_int(rows, row->sent_at_us);
+    rows_int(rows, row->local_day);
+}
+
+static enum err row_insert(struct op *op, struct tx *tx, const struct message_row *row)
 {
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, &message_insert, &stmt));
@@ -142,9 +259,21 @@ enum err store_message_put(struct op *op, struct tx *tx, const struct message_ro
     bind_int(stmt, 19, row->added_at_ms);
     bind_int_null(stmt, 20, row->sent_at_us, 0);
     bind_int(stmt, 21, row->local_day);
-    TRY(stmt_done(op, stmt));
+    return stmt_done(op, stmt);
+}
+
+enum err store_message_put(struct op *op, struct tx *tx, const struct message_row *row)
+{
+    struct recipient_cache *cache = cache_of(tx);
+    if (tx_is_shared(tx)) {
+        row_add(&cache->rows, row);
+        answers_forget(tx, row);
+        tx_wrote(tx);
+    } else {
+        TRY(row_insert(op, tx, row));
+    }
     if (row->mailing_no)
-        remember(slot_of(tx, row->mailing_no, row->recipient_hash), row->mailing_no, row->recipient_hash, row->no);
+        remember(cache, row->mailing_no, row->recipient_hash, row->no);
     return OK;
 }
 
@@ -182,7 +311,7 @@ enum err store_message_get(struct op *op, struct tx *tx, uint64_t no, struct mes
 {
     struct stmt *stmt;
     bool found;
-    TRY(tx_stmt(op, tx, &message_by_no, &stmt));
+    TRY(message_stmt(op, tx, &message_by_no, &stmt));
     bind_int(stmt, 1, (int64_t)no);
     TRY(stmt_row(op, stmt, &found));
     if (!found)
@@ -211,7 +340,7 @@ static enum err find_own_id(struct op *op, struct tx *tx, struct str id, uint64_
         return OK;
     struct stmt *stmt;
     bool found;
-    TRY(tx_stmt(op, tx, &message_id_of_no, &stmt));
+    TRY(message_stmt(op, tx, &message_id_of_no, &stmt));
     bind_int(stmt, 1, (int64_t)no);
     TRY(stmt_row(op, stmt, &found));
     if (found && str_eq(col_str_borrowed(stmt, 0), id))
@@ -220,16 +349,26 @@ static enum err find_own_id(struct op *op, struct tx *tx, struct str id, uint64_
     return OK;
 }
 
+static enum err find_id(struct op *op, struct tx *tx, struct str id, uint64_t *ret_no)
+{
+    struct ahead_answer answer;
+    if (ahead_find(tx, ahead_text(tx, AHEAD_ID, 0, id), &answer)) {
+        *ret_no = answer.count ? (uint64_t)answer.value[0] : 0;
+        return OK;
+    }
+    TRY(find_own_id(op, tx, id, ret_no));
+    if (*ret_no)
+        return OK;
+    struct stmt *stmt;
+    TRY(message_stmt(op, tx, &message_by_id, &stmt));
+    bind_str(stmt, 1, id);
+    return one_number(op, stmt, ret_no);
+}
+
 enum err store_message_find_id(struct op *op, struct tx *tx, struct str id, uint64_t *ret_no)
 {
     uint64_t no;
-    TRY(find_own_id(op, tx, id, &no));
-    if (no == 0) {
-        struct stmt *stmt;
-        TRY(tx_stmt(op, tx, &message_by_id, &stmt));
-        bind_str(stmt, 1, id);
-        TRY(one_number(op, stmt, &no));
-    }
+    TRY(find_id(op, tx, id, &no));
     if (no == 0)
         return fail(op, ERR_NOT_FOUND, "there is no message '%.*s'", STR(id));
     *ret_no = no;
@@ -239,25 +378,38 @@ enum err store_message_find_id(struct op *op, struct tx *tx, struct str id, uint
 enum err store_message_find_recipient(struct op *op, struct tx *tx, uint32_t mailing_no, int64_t recipient_hash,
                                       uint64_t *ret_no)
 {
-    struct recipient_slot *slot = slot_of(tx, mailing_no, recipient_hash);
-    if (slot && slot->no && slot->recipient_hash == recipient_hash && slot->mailing_no == mailing_no) {
-        *ret_no = slot->no;
+    struct recipient_cache *cache = cache_of(tx);
+    struct ahead_answer answer;
+    *ret_no = remembered(cache, mailing_no, recipient_hash);
+    if (*ret_no)
+        return OK;
+    if (ahead_find(tx, (struct ahead_key){ AHEAD_RECIPIENT, mailing_no, recipient_hash }, &answer)) {
+        *ret_no = answer.count ? (uint64_t)answer.value[0] : 0;
         return OK;
     }
     struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &message_by_recipient, &stmt));
+    TRY(message_stmt(op, tx, &message_by_recipient, &stmt));
     bind_int(stmt, 1, mailing_no);
     bind_int(stmt, 2, recipient_hash);
     TRY(one_number(op, stmt, ret_no));
-    remember(slot, mailing_no, recipient_hash, *ret_no);
+    remember(cache, mailing_no, recipient_hash, *ret_no);
     return OK;
 }
 
 enum err store_message_find_provider(struct op *op, struct tx *tx, int64_t provider_hash, bool by_recipient,
                                      int64_t recipient_hash, uint64_t ret_no[2], int *ret_count)
 {
+    struct ahead_key key = by_recipient ? (struct ahead_key){ AHEAD_PROVIDER_TO, provider_hash, recipient_hash }
+                                        : (struct ahead_key){ AHEAD_PROVIDER, provider_hash, 0 };
+    struct ahead_answer answer;
+    if (ahead_find(tx, key, &answer)) {
+        for (int i = 0; i < answer.count; i++)
+            ret_no[i] = (uint64_t)answer.value[i];
+        *ret_count = answer.count;
+        return OK;
+    }
     struct stmt *stmt;
-    TRY(tx_stmt(op, tx, by_recipient ? &message_by_provider_recipient : &message_by_provider, &stmt));
+    TRY(message_stmt(op, tx, by_recipient ? &message_by_provider_recipient : &message_by_provider, &stmt));
     bind_int(stmt, 1, provider_hash);
     if (by_recipient)
         bind_int(stmt, 2, recipient_hash);
@@ -273,10 +425,133 @@ enum err store_message_find_provider(struct op *op, struct tx *tx, int64_t provi
     return OK;
 }
 
+/* --- reading ahead --- */
+
+/* The arrays of one statement, and the keys their places stand for. */
+struct asking {
+    int64_t *mailing_no, *recipient, *provider, *provider_to, *id_no;
+    struct str *id;
+    size_t recipients, providers, ids;
+};
+
+static enum err asking_make(struct op *op, size_t n, struct asking *ret)
+{
+    *ret = (struct asking){ 0 };
+    int64_t **numbers[] = { &ret->mailing_no, &ret->recipient, &ret->provider, &ret->provider_to, &ret->id_no };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        TRY(op_alloc(op, n * sizeof **numbers[i], numbers[i]));
+    return op_alloc(op, n * sizeof *ret->id, &ret->id);
+}
+
+/* Notes the question with the answer "none", which rows then correct; one that was asked is not asked again. */
+static bool ask(struct tx *tx, struct ahead_key key)
+{
+    struct ahead_answer answer;
+    if (ahead_find(tx, key, &answer))
+        return false;
+    ahead_put(tx, key, (struct ahead_answer){ 0 });
+    return ahead_find(tx, key, &answer); /* false: no room for more */
+}
+
+static void ask_all(struct tx *tx, const struct message_want *want, struct asking *asking)
+{
+    int64_t made_ms;
+    uint64_t own_no;
+    if (str_given(want->id) && ask(tx, ahead_text(tx, AHEAD_ID, 0, want->id))) {
+        bool is_own = id_parse(want->id, &made_ms, &own_no) && own_no <= INT64_MAX;
+        asking->id_no[asking->ids] = is_own ? (int64_t)own_no : 0;
+        asking->id[asking->ids++] = want->id;
+    }
+    if (want->mailing_no && !remembered(cache_of(tx), want->mailing_no, want->recipient_hash) &&
+        ask(tx, (struct ahead_key){ AHEAD_RECIPIENT, want->mailing_no, want->recipient_hash })) {
+        asking->mailing_no[asking->recipients] = want->mailing_no;
+        asking->recipient[asking->recipients++] = want->recipient_hash;
+    }
+    if (!want->provider_hash)
+        return;
+    bool to = ask(tx, (struct ahead_key){ AHEAD_PROVIDER_TO, want->provider_hash, want->recipient_hash });
+    if (ask(tx, (struct ahead_key){ AHEAD_PROVIDER, want->provider_hash, 0 }) || to) {
+        asking->provider[asking->providers] = want->provider_hash;
+        asking->provider_to[asking->providers++] = want->recipient_hash;
+    }
+}
+
+static struct ahead_key asked_key(struct tx *tx, const struct asking *asking, int64_t what, size_t at)
+{
+    switch (what) {
+    case 1:
+        return (struct ahead_key){ AHEAD_RECIPIENT, asking->mailing_no[at], asking->recipient[at] };
+    case 2:
+        return (struct ahead_key){ AHEAD_PROVIDER_TO, asking->provider[at], asking->provider_to[at] };
+    case 3:
+        return (struct ahead_key){ AHEAD_PROVIDER, asking->provider[at], 0 };
+    default:
+        return ahead_text(tx, AHEAD_ID, 0, asking->id[at]);
+    }
+}
+
+/* One more number of an answer, larger ones first. A provider's id that was asked for with several recipients is
+ * answered as often, with the same numbers. */
+static void answer_add(struct tx *tx, struct ahead_key key, int64_t no)
+{
+    struct ahead_answer answer = { 0 };
+    ahead_find(tx, key, &answer);
+    for (int i = 0; i < answer.count; i++)
+        if (answer.value[i] == no)
+            return;
+    if (answer.count == 2)
+        return;
+    bool larger = answer.count == 1 && no > answer.value[0];
+    if (larger)
+        answer.value[1] = answer.value[0];
+    answer.value[larger ? 0 : answer.count] = no;
+    answer.count++;
+    ahead_put(tx, key, answer);
+}
+
+enum err store_message_prefetch(struct op *op, struct tx *tx, const struct message_want *wants, size_t count)
+{
+    struct asking asking;
+    struct stmt *stmt;
+    if (!tx_is_shared(tx) || !tx_may_write(tx) || count == 0)
+        return OK;
+    TRY(asking_make(op, count, &asking));
+    for (size_t i = 0; i < count; i++)
+        ask_all(tx, &wants[i], &asking);
+    if (asking.recipients + asking.providers + asking.ids == 0)
+        return OK;
+    TRY(message_stmt(op, tx, &message_wanted, &stmt));
+    bind_ints(stmt, 1, asking.mailing_no, asking.recipients);
+    bind_ints(stmt, 2, asking.recipient, asking.recipients);
+    bind_ints(stmt, 3, asking.provider, asking.providers);
+    bind_ints(stmt, 4, asking.provider_to, asking.providers);
+    bind_strs(stmt, 5, asking.id, asking.ids);
+    bind_ints(stmt, 6, asking.id_no, asking.ids);
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            return OK;
+        size_t at = (size_t)col_int(stmt, 1) - 1;
+        answer_add(tx, asked_key(tx, &asking, col_int(stmt, 0), at), col_int(stmt, 2));
+    }
+}
+
+enum err store_message_expect(struct op *op, struct tx *tx, size_t count)
+{
+    uint64_t *numbers, newest = store_seq_newest(tx, SEQ_MESSAGE);
+    if (!tx_is_shared(tx))
+        return OK;
+    TRY(op_alloc(op, count * sizeof *numbers, &numbers));
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = newest + 1 + i;
+    return store_block_prefetch(op, tx, 1u << BLOCK_MESSAGE_FIXED | 1u << BLOCK_MESSAGE_DELIVERY, numbers, count);
+}
+
 enum err store_message_newest(struct op *op, struct tx *tx, uint64_t *ret_no)
 {
     struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &message_newest, &stmt));
+    TRY(message_stmt(op, tx, &message_newest, &stmt));
     return one_number(op, stmt, ret_no);
 }
 
@@ -284,7 +559,7 @@ enum err store_message_each_of_mailing(struct op *op, struct tx *tx, uint32_t ma
                                        enum err (*fn)(struct op *op, struct tx *tx, uint64_t no, void *arg), void *arg)
 {
     struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &message_of_mailing, &stmt));
+    TRY(message_stmt(op, tx, &message_of_mailing, &stmt));
     bind_int(stmt, 1, mailing_no);
     for (;;) {
         bool found;
@@ -302,7 +577,9 @@ enum err store_message_each_of_mailing(struct op *op, struct tx *tx, uint32_t ma
 enum err store_message_fill(struct op *op, struct tx *tx, const struct message_row *row)
 {
     struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &message_fill, &stmt));
+    ahead_forget(tx, (struct ahead_key){ AHEAD_PROVIDER_TO, row->provider_hash, row->recipient_hash });
+    ahead_forget(tx, (struct ahead_key){ AHEAD_PROVIDER, row->provider_hash, 0 });
+    TRY(message_stmt(op, tx, &message_fill, &stmt));
     bind_int(stmt, 1, (int64_t)row->no);
     bind_str(stmt, 2, row->provider);
     bind_str(stmt, 3, row->provider_message_id);
@@ -321,7 +598,7 @@ static bool passes(const struct message_filter *filter, const struct message_row
 static enum err list_begin(struct op *op, struct tx *tx, const struct message_filter *filter, struct stmt **ret_stmt)
 {
     struct stmt *stmt;
-    TRY(tx_stmt(op, tx, filter->mailing_no ? &message_list_mailing : &message_list, &stmt));
+    TRY(message_stmt(op, tx, filter->mailing_no ? &message_list_mailing : &message_list, &stmt));
     bind_int(stmt, 1, filter->after ? filter->after_created_at_ms : INT64_MAX);
     bind_str(stmt, 2, filter->after ? filter->after_id : S(""));
     bind_int(stmt, 3, STORE_LIST_SCAN_MAX);

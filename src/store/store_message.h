@@ -66,6 +66,21 @@ enum err store_message_find_recipient(struct op *op, struct tx *tx, uint32_t mai
 enum err store_message_find_provider(struct op *op, struct tx *tx, int64_t provider_hash, bool by_recipient,
                                      int64_t recipient_hash, uint64_t ret_no[2], int *ret_count);
 
+/* What will be asked about one message; 0 or not given = not by this. */
+struct message_want {
+    struct str id;
+    uint32_t mailing_no; /* with recipient_hash */
+    int64_t recipient_hash;
+    int64_t provider_hash; /* alone, and with recipient_hash */
+};
+
+/* Says that these will be looked for soon. On PostgreSQL they are looked up together, so that each find_ call of this
+ * transaction is answered from RAM; else nothing is done. */
+enum err store_message_prefetch(struct op *op, struct tx *tx, const struct message_want *wants, size_t count);
+
+/* Says that about so many messages will be made soon: the blocks of their records are read together. */
+enum err store_message_expect(struct op *op, struct tx *tx, size_t count);
+
 /* The highest number of any message; 0 when there is none. */
 enum err store_message_newest(struct op *op, struct tx *tx, uint64_t *ret_no);
 

@@ -105,7 +105,7 @@ enum err store_failure_put(struct op *op, struct tx *tx, const struct failure_ro
     bind_str(stmt, 6, row->text);
     bind_int(stmt, 7, row->at_us);
     bind_str(stmt, 8, row->event_id);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_failure_list(struct op *op, struct tx *tx, uint32_t mailing_no, int severity, uint64_t after_no,
@@ -157,7 +157,7 @@ enum err store_word_put(struct op *op, struct tx *tx, uint64_t message_no, const
     bind_int(stmt, 1, (int64_t)message_no);
     bind_int_null(stmt, 2, row->complained_at_us, 0);
     bind_int_null(stmt, 3, row->unsubscribed_at_us, 0);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 /* Links are few and clicked often: the number behind a URL is remembered, and what clicks add is written once a
@@ -265,7 +265,7 @@ enum err store_link_meet(struct op *op, struct tx *tx, uint32_t mailing_no, stru
         bind_int(stmt, 2, mailing_no);
         bind_int(stmt, 3, hash);
         bind_str(stmt, 4, url);
-        TRY(stmt_done(op, stmt));
+        TRY(stmt_later(op, stmt));
     }
     cache->slots[slot].mailing_no = mailing_no;
     cache->slots[slot].url_hash = hash;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/ahead.h"
 #include "store/delta.h"
 #include "store/families.h"
 #include "store/postgres_table.h"
@@ -35,6 +36,7 @@ SQL(parked_by_ref,
     "SELECT " PARKED_COLUMNS " FROM parked_ref r JOIN parked p ON p.seq = r.seq WHERE r.ref = ?1"
     " ORDER BY p.at_us, p.seq",
     NULL);
+SQL_ONLY_POSTGRES(parked_wanted, "SELECT DISTINCT ref FROM parked_ref WHERE ref = ANY (?1)");
 SQL(parked_source_of, "SELECT source_no FROM parked WHERE seq = ?1", NULL);
 SQL(parked_delete, "DELETE FROM parked WHERE seq = ?1", NULL);
 SQL(parked_ref_delete, "DELETE FROM parked_ref WHERE seq = ?1", NULL);
@@ -180,6 +182,33 @@ enum err store_parked_count(struct op *op, struct tx *tx, uint32_t source_no, in
     return OK;
 }
 
+static struct ahead_key ref_key(int64_t ref)
+{
+    return (struct ahead_key){ AHEAD_PARKED, ref, 0 };
+}
+
+enum err store_parked_prefetch(struct op *op, struct tx *tx, const int64_t *refs, size_t count)
+{
+    struct stmt *stmt;
+    bool empty;
+    if (!tx_is_shared(tx) || !tx_may_write(tx) || count == 0)
+        return OK;
+    TRY(store_parked_is_empty(op, tx, &empty));
+    if (empty)
+        return OK;
+    TRY(tx_stmt(op, tx, &parked_wanted, &stmt));
+    bind_ints(stmt, 1, refs, count);
+    for (size_t i = 0; i < count; i++)
+        ahead_put(tx, ref_key(refs[i]), (struct ahead_answer){ 0 });
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            return OK;
+        ahead_forget(tx, ref_key(col_int(stmt, 0)));
+    }
+}
+
 enum err store_parked_add(struct op *op, struct tx *tx, struct parked *parked, const int64_t refs[], int ref_count)
 {
     parked->seq = store_seq_next(tx, SEQ_PARKED);
@@ -194,12 +223,13 @@ enum err store_parked_add(struct op *op, struct tx *tx, struct parked *parked, c
     bind_int(stmt, 7, (int64_t)parked->key[0]);
     bind_int(stmt, 8, (int64_t)parked->key[1]);
     bind_blob(stmt, 9, parked->event.p, parked->event.n);
-    TRY(stmt_done(op, stmt));
+    TRY(stmt_later(op, stmt));
     for (int i = 0; i < ref_count; i++) {
+        ahead_forget(tx, ref_key(refs[i]));
         TRY(tx_stmt(op, tx, &parked_ref_insert, &stmt));
         bind_int(stmt, 1, refs[i]);
         bind_int(stmt, 2, (int64_t)parked->seq);
-        TRY(stmt_done(op, stmt));
+        TRY(stmt_later(op, stmt));
     }
     return counts_add(op, tx, parked->source_no, 1);
 }
@@ -250,6 +280,11 @@ static enum err parked_rows(struct op *op, struct stmt *stmt, size_t max, struct
 enum err store_parked_find(struct op *op, struct tx *tx, int64_t ref, struct parked **ret, size_t *ret_count)
 {
     struct stmt *stmt;
+    struct ahead_answer answer;
+    *ret = NULL;
+    *ret_count = 0;
+    if (ahead_find(tx, ref_key(ref), &answer))
+        return OK; /* nothing */
     TRY(tx_stmt(op, tx, &parked_by_ref, &stmt));
     bind_int(stmt, 1, ref);
     return parked_rows(op, stmt, SIZE_MAX, ret, ret_count);
@@ -268,10 +303,10 @@ enum err store_parked_delete(struct op *op, struct tx *tx, uint64_t seq)
     stmt_reset(stmt);
     TRY(tx_stmt(op, tx, &parked_delete, &stmt));
     bind_int(stmt, 1, (int64_t)seq);
-    TRY(stmt_done(op, stmt));
+    TRY(stmt_later(op, stmt));
     TRY(tx_stmt(op, tx, &parked_ref_delete, &stmt));
     bind_int(stmt, 1, (int64_t)seq);
-    TRY(stmt_done(op, stmt));
+    TRY(stmt_later(op, stmt));
     return counts_add(op, tx, source_no, -1);
 }
 

@@ -28,6 +28,10 @@ enum err store_parked_is_empty(struct op *op, struct tx *tx, bool *ret_empty);
 
 enum err store_parked_add(struct op *op, struct tx *tx, struct parked *parked, const int64_t refs[], int ref_count);
 
+/* Says that these references will be asked for soon. On PostgreSQL it is learned together under which of them nothing
+ * is parked; else nothing is done. */
+enum err store_parked_prefetch(struct op *op, struct tx *tx, const int64_t *refs, size_t count);
+
 /* All events under a reference, in order of event time, in the op's arena. */
 enum err store_parked_find(struct op *op, struct tx *tx, int64_t ref, struct parked **ret, size_t *ret_count);
 enum err store_parked_delete(struct op *op, struct tx *tx, uint64_t seq);

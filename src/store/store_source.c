@@ -168,7 +168,7 @@ enum err store_source_put(struct op *op, struct tx *tx, struct source_row *row)
         bind_int(stmt, 17, row->created_at_us);
         bind_int_null(stmt, 18, row->first_begin_us, STORE_NO_INSTANT);
     }
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_source_begin_put(struct op *op, struct tx *tx, uint32_t source_no, int64_t first_begin_us)
@@ -177,7 +177,7 @@ enum err store_source_begin_put(struct op *op, struct tx *tx, uint32_t source_no
     TRY(tx_stmt(op, tx, &source_begin, &stmt));
     bind_int(stmt, 1, source_no);
     bind_int(stmt, 2, first_begin_us);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_source_touch(struct op *op, struct tx *tx, uint32_t source_no)
@@ -185,7 +185,7 @@ enum err store_source_touch(struct op *op, struct tx *tx, uint32_t source_no)
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, &source_touch, &stmt));
     bind_int(stmt, 1, source_no);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_source_each(struct op *op, struct tx *tx, struct str after, int limit,
@@ -302,7 +302,7 @@ enum err store_lane_put(struct op *op, struct tx *tx, const struct lane_row *row
     bind_int(stmt, 17, (int64_t)row->lease_epoch);
     bind_int(stmt, 18, row->lease_until_us);
     bind_int(stmt, 19, row->source_no);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_source_newest_mailing(struct op *op, struct tx *tx, uint32_t tenant_no, int64_t *ret_us)

@@ -95,7 +95,7 @@ enum err store_warning_put(struct op *op, struct tx *tx, uint32_t source_no, con
     bind_int(stmt, 4, row->seen_us);
     bind_int(stmt, 5, row->number);
     bind_str(stmt, 6, row->detail);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_warning_delete(struct op *op, struct tx *tx, uint32_t source_no, unsigned code)
@@ -104,7 +104,7 @@ enum err store_warning_delete(struct op *op, struct tx *tx, uint32_t source_no, 
     TRY(tx_stmt(op, tx, &warning_delete, &stmt));
     bind_int(stmt, 1, source_no);
     bind_int(stmt, 2, code);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_ring_get(struct op *op, struct tx *tx, uint32_t source_no, struct ring *ret)
@@ -130,7 +130,7 @@ enum err store_ring_put(struct op *op, struct tx *tx, uint32_t source_no, const 
     TRY(tx_stmt(op, tx, &ring_put, &stmt));
     bind_int(stmt, 1, source_no);
     bind_blob(stmt, 2, ring, sizeof *ring);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_reason_count(struct op *op, struct tx *tx, uint32_t source_no, struct str reason, int64_t delta)
@@ -140,7 +140,7 @@ enum err store_reason_count(struct op *op, struct tx *tx, uint32_t source_no, st
     bind_int(stmt, 1, source_no);
     bind_str(stmt, 2, reason);
     bind_int(stmt, 3, delta);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_reason_list(struct op *op, struct tx *tx, uint32_t source_no, struct reason_row **ret, size_t *ret_count)
@@ -180,13 +180,13 @@ enum err store_sample_add(struct op *op, struct tx *tx, uint32_t source_no, cons
     bind_int(stmt, 3, row->at_us);
     bind_str(stmt, 4, row->reason);
     bind_str(stmt, 5, row->raw);
-    TRY(stmt_done(op, stmt));
+    TRY(stmt_later(op, stmt));
     if (seq <= STORE_SAMPLES_MAX)
         return OK;
     TRY(tx_stmt(op, tx, &sample_trim, &stmt));
     bind_int(stmt, 1, source_no);
     bind_int(stmt, 2, seq - STORE_SAMPLES_MAX);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_sample_list(struct op *op, struct tx *tx, uint32_t source_no, struct sample_row **ret, size_t *ret_count)

@@ -1,5 +1,6 @@
 #include "store/store_suppression.h"
 
+#include "store/ahead.h"
 #include "store/db.h"
 #include "store/families.h"
 #include "store/postgres_table.h"
@@ -40,6 +41,38 @@ SQL(suppression_list_both,
     " FROM suppression WHERE address_hash = ?3 AND tenant_no = ?4 AND no > ?1 ORDER BY no LIMIT ?2",
     NULL);
 
+SQL_ONLY_POSTGRES(suppression_wanted, "SELECT DISTINCT address_hash FROM suppression WHERE address_hash = ANY (?1)");
+
+static struct ahead_key address_key(int64_t address_hash)
+{
+    return (struct ahead_key){ AHEAD_SUPPRESSION, address_hash, 0 };
+}
+
+/* Known, without asking, to have none. */
+static bool has_none(struct tx *tx, int64_t address_hash)
+{
+    struct ahead_answer answer;
+    return ahead_find(tx, address_key(address_hash), &answer) && answer.count == 0;
+}
+
+enum err store_suppression_prefetch(struct op *op, struct tx *tx, const int64_t *address_hashes, size_t count)
+{
+    struct stmt *stmt;
+    if (!tx_is_shared(tx) || !tx_may_write(tx) || count == 0)
+        return OK;
+    TRY(tx_stmt(op, tx, &suppression_wanted, &stmt));
+    bind_ints(stmt, 1, address_hashes, count);
+    for (size_t i = 0; i < count; i++)
+        ahead_put(tx, address_key(address_hashes[i]), (struct ahead_answer){ 0 });
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            return OK;
+        ahead_forget(tx, address_key(col_int(stmt, 0)));
+    }
+}
+
 static struct suppression suppression_columns(struct op *op, struct stmt *stmt)
 {
     return (struct suppression){ .no = (uint64_t)col_int(stmt, 0),
@@ -59,6 +92,8 @@ enum err store_suppression_get(struct op *op, struct tx *tx, uint32_t tenant_no,
 {
     struct stmt *stmt;
     bool found;
+    if (has_none(tx, address_hash))
+        return fail(op, ERR_NOT_FOUND, "this address is not suppressed");
     TRY(tx_stmt(op, tx, &suppression_one_get, &stmt));
     bind_int(stmt, 1, address_hash);
     bind_int(stmt, 2, tenant_no);
@@ -75,6 +110,7 @@ enum err store_suppression_get(struct op *op, struct tx *tx, uint32_t tenant_no,
 enum err store_suppression_put(struct op *op, struct tx *tx, struct suppression *row)
 {
     bool is_new = row->no == 0;
+    ahead_forget(tx, address_key(row->address_hash));
     if (is_new)
         row->no = store_seq_next(tx, SEQ_SUPPRESSION);
     struct stmt *stmt;
@@ -91,7 +127,7 @@ enum err store_suppression_put(struct op *op, struct tx *tx, struct suppression 
         bind_int_null(stmt, 9, (int64_t)row->message_no, 0);
         bind_str(stmt, 10, row->source);
     }
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_suppression_delete(struct op *op, struct tx *tx, uint64_t no)
@@ -115,6 +151,9 @@ enum err store_suppression_list(struct op *op, struct tx *tx, uint32_t tenant_no
                                 void *arg, bool *ret_more)
 {
     struct stmt *stmt;
+    *ret_more = false;
+    if (by_address && has_none(tx, address_hash))
+        return OK;
     TRY(tx_stmt(op, tx, list_sql(tenant_no, by_address), &stmt));
     bind_int(stmt, 1, (int64_t)after_no);
     bind_int(stmt, 2, limit + 1);
@@ -123,7 +162,6 @@ enum err store_suppression_list(struct op *op, struct tx *tx, uint32_t tenant_no
         bind_int(stmt, at++, address_hash);
     if (tenant_no)
         bind_int(stmt, at, tenant_no);
-    *ret_more = false;
     for (int taken = 0;; taken++) {
         bool found;
         TRY(stmt_row(op, stmt, &found));

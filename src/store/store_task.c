@@ -42,7 +42,7 @@ enum err store_task_add(struct op *op, struct tx *tx, struct str kind, struct st
     bind_str(stmt, 3, payload);
     bind_int(stmt, 4, due_at_ms);
     bind_int(stmt, 5, op_now_ms(op));
-    TRY(stmt_done(op, stmt));
+    TRY(stmt_later(op, stmt));
     *ret_no = no;
     return OK;
 }

@@ -161,7 +161,7 @@ enum err store_tenant_put(struct op *op, struct tx *tx, struct tenant *tenant)
     bind_str(stmt, 5, tenant->link_hosts);
     bind_int(stmt, 6, tenant->zone_since_ms);
     cache_of(tx)->zones[tenant->no % CACHE_SLOTS].no = 0;
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_tenant_zone(struct op *op, struct tx *tx, uint32_t no, const struct zone **ret_zone)
@@ -192,7 +192,7 @@ enum err store_tenant_zone_note(struct op *op, struct tx *tx, uint32_t tenant_no
     bind_int(stmt, 1, tenant_no);
     bind_int(stmt, 2, at_ms);
     bind_str(stmt, 3, timezone);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 static struct mailing mailing_columns(struct op *op, struct stmt *stmt)
@@ -252,7 +252,7 @@ enum err store_mailing_put(struct op *op, struct tx *tx, struct mailing *mailing
     bind_int(stmt, 4, mailing->track_opens);
     bind_int(stmt, 5, mailing->track_clicks);
     cache_of(tx)->briefs[mailing->no % CACHE_SLOTS].no = 0;
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_mailing_brief(struct op *op, struct tx *tx, uint32_t no, struct mailing_brief *ret)

@@ -33,6 +33,10 @@ struct touch_row {
     int64_t client;
 };
 
+/* Says that the chains that end in these rows (0 = none) will be read soon. On PostgreSQL they are read together; else
+ * nothing is done. */
+enum err store_touch_prefetch(struct op *op, struct tx *tx, const uint64_t *seqs, size_t count);
+
 enum err store_touch_add(struct op *op, struct tx *tx, struct touch_row *row); /* sets row->seq */
 enum err store_touch_get(struct op *op, struct tx *tx, uint64_t seq, struct touch_row *ret);
 enum err store_touch_set_bits(struct op *op, struct tx *tx, uint64_t seq, uint32_t bits);

@@ -158,6 +158,10 @@ bool tx_may_write(const struct tx *tx);
 /* Steps of the schema that this program knows. */
 int store_steps_known(void);
 
+/* True where a look-up costs a trip to a server: then what is asked over and over is worth being said beforehand, by
+ * the prefetch calls of the families. */
+bool tx_asks_ahead(const struct tx *tx);
+
 /* What the store did since it was opened; a snapshot for metrics, any thread. */
 struct store_figures {
     uint64_t commits;       /* that changed something */

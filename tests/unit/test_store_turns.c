@@ -312,7 +312,7 @@ static enum err take_some(struct op *op, struct tx *tx, void *arg)
     for (int i = 0; i < takes->count; i++) {
         numbers[i] = roll(KEYS);
         uint64_t mixed = (numbers[i] + 1) * 0x9E3779B97F4A7C15u;
-        keys[i] = (struct dedupe_key){ (int32_t)roll(DAYS), { mixed, mixed ^ mixed >> 29 } };
+        keys[i] = (struct dedupe_key){ (int32_t)roll(DAYS), { mixed, mixed ^ mixed >> 29 }, false };
     }
     if (takes->ahead)
         TRY(store_dedupe_prefetch(op, tx, keys, (size_t)takes->count));
