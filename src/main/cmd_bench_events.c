@@ -159,6 +159,7 @@ static enum err import_mailing(struct bench *b, int64_t n)
 static enum err apply_group(struct op *op, struct tx *tx, void *arg)
 {
     struct bench *b = arg;
+    TRY(ledger_prefetch(op, tx, b->events, b->count));
     for (size_t i = 0; i < b->count; i++) {
         enum event_result result;
         TRY(ledger_apply(op, tx, b->source, 1, 1, &b->events[i], &result));
@@ -230,7 +231,7 @@ static enum err bench_apply(struct bench *b, int64_t messages, double *ret_rate)
     *ret_rate = rate_of(b, took_us);
     close_model(b, outer);
     store_close(b->store);
-    return err == OK && b->database ? store_erase(b->op, b->database) : err;
+    return err;
 }
 
 /* ----------------------------------------------------------------------------------------------------------- served */
@@ -276,6 +277,8 @@ static enum err bench_served(struct bench *b, int64_t messages, struct served *r
 {
     struct rig rig;
     struct rig_config config = { .directory = b->directory,
+                                 .database = b->database,
+                                 .filled = b->database != NULL,
                                  .model = { .seed = 7,
                                             .mailing = S(RIG_MAILING),
                                             .recipients = 1,

@@ -127,7 +127,8 @@ enum err rig_database_is_free(struct op *op, const char *url)
 static enum err start_all(struct rig *rig)
 {
     if (rig->config.database) {
-        TRY(rig_database_is_free(rig->op, rig->config.database));
+        if (!rig->config.filled)
+            TRY(rig_database_is_free(rig->op, rig->config.database));
         rig->erase = !rig->config.keep;
     }
     if (rig->config.directory) {

@@ -22,6 +22,7 @@
 struct rig_config {
     const char *directory; /* of the store; NULL: a temporary one, removed by rig_stop */
     const char *database;  /* a PostgreSQL database without Posthouse in it; NULL: SQLite */
+    bool filled;           /* the database holds a Posthouse, and it is the one meant */
     bool keep;             /* leaves in the database what the rig made */
     struct sim_config model;
     const char *every, *margin, *recheck_1, *recheck_2; /* timing of the source, as the API takes it */

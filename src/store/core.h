@@ -43,6 +43,7 @@ struct conn {
     enum conn_role role;
     struct tx *tx;                  /* under way, NULL between */
     uint64_t snapshot;              /* counts transactions */
+    uint64_t trips;                 /* times a server was asked and waited for */
     struct stmt *slots[STMT_SLOTS]; /* by address of their sql */
     int used;
     struct stmt *active; /* holding rows, newest first */

@@ -199,6 +199,7 @@ enum err pg_drain(struct op *op, struct pg_conn *conn, struct pg_stmt *wanted)
     if (conn->sent[conn->sent_count - 1].stmt)
         TRY(sync_send(op, conn));
     TRY(pg_flush(op, conn));
+    conn->base.trips++;
     enum err first = OK, err = OK;
     size_t n = conn->sent_count;
     for (size_t i = 0; i < n && err == OK; i++) {

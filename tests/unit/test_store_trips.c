@@ -1,0 +1,120 @@
+/* How often a server is asked and waited for: once for many things, whatever their number. */
+#include "store/core.h"
+
+#include "source_lab.h"
+
+#define LINES  1000
+#define EVENTS 300
+
+static struct lab lab;
+static struct import_line lines[LINES];
+static struct provider_event events[EVENTS];
+
+static void restart(void)
+{
+    fixture_reopen(&lab.ledger.fixture);
+    lab.store = lab.ledger.fixture.store;
+}
+
+static uint64_t trips(void)
+{
+    return lab.ledger.fixture.store->conn->trips;
+}
+
+static struct str text_of(const char *format, int n)
+{
+    return arena_fmt(lab.op->arena, format, n);
+}
+
+static enum err import_lines(struct op *op, struct tx *tx, void *arg)
+{
+    return import_apply(op, tx, arg);
+}
+
+/* Lines with everything that is looked up. */
+static uint64_t import_all(void)
+{
+    struct import_chunk chunk = { .kind = IMPORT_MAILING, .mailing = S("m"), .lines = lines, .count = LINES };
+    for (int i = 0; i < LINES; i++) {
+        struct str text = arena_fmt(lab.op->arena,
+                                    "{\"recipient\":\"r%d@x.org\",\"id\":\"id-%d\",\"member\":\"p%d\","
+                                    "\"provider_message_id\":\"<%d@mg>\",\"template\":\"t%d\"}",
+                                    i, i, i % 700, i, i % 5);
+        struct json_line line = { .number = i + 1, .text = text };
+        import_line_parse(lab.op, IMPORT_MAILING, &line, &lines[i]);
+    }
+    uint64_t before = trips();
+    SUCCEEDS(lab.op, store_write(lab.op, lab.ledger.fixture.store, import_lines, &chunk));
+    return trips() - before;
+}
+
+static struct provider_event event_no(int i)
+{
+    static const enum event_kind kinds[] = { EVENT_DELIVERED, EVENT_OPENED, EVENT_CLICKED, EVENT_CLICKED,
+                                             EVENT_FAILED,    EVENT_OPENED, EVENT_DELAYED };
+    struct provider_event event =
+        lab_open(&lab, text_of("r%d@x.org", i * 3 % LINES).p, T0 + i * SECOND, text_of("e%d", i).p);
+    event.kind = kinds[i % 7];
+    event.ip = S("192.0.2.1");
+    event.agent = S("Mozilla/5.0 (X11)");
+    if (event.kind == EVENT_CLICKED)
+        event.url = text_of("https://example.org/%d", i % 4);
+    if (event.kind == EVENT_FAILED)
+        event.suppress = SUPPRESS_BOUNCE;
+    if (i % 4 == 1) { /* by the provider's id alone */
+        event.mailing = (struct str){ 0 };
+        event.provider_message_id = text_of("%d@mg", i * 3 % LINES);
+    }
+    provider_event_key(&event, store_hash_key(lab.ledger.fixture.store), lab.save.source_id);
+    return event;
+}
+
+static uint64_t tell_page(int from)
+{
+    for (int i = 0; i < EVENTS; i++)
+        events[i] = event_no(from + i);
+    lab.save.events = events;
+    lab.save.event_count = EVENTS;
+    uint64_t before = trips();
+    SUCCEEDS(lab.op, lab_commit(&lab));
+    return trips() - before;
+}
+
+#define START_LAB()                                                                                                    \
+    do {                                                                                                               \
+        if (!test_server())                                                                                            \
+            SKIP("there is no server to ask");                                                                         \
+        lab_start(&lab);                                                                                               \
+    } while (0)
+
+TEST(trips, of_an_import_are_a_handful)
+{
+    START_LAB();
+    uint64_t n = import_all();
+    print_message("# %d lines: %d trips\n", LINES, (int)n);
+    YES(n <= 16);
+    n = import_all();
+    print_message("# the same again: %d trips\n", (int)n);
+    YES(n <= 8);
+    lab_stop(&lab);
+}
+
+TEST(trips, of_a_page_of_events_are_a_handful_also_after_a_start)
+{
+    START_LAB();
+    import_all();
+    restart();
+    uint64_t n = tell_page(0);
+    print_message("# %d events after a start: %d trips\n", EVENTS, (int)n);
+    EQ(lab.result.count[RESULT_APPLIED] + lab.result.count[RESULT_UNCHANGED], EVENTS);
+    YES(n <= 30);
+    n = tell_page(EVENTS);
+    print_message("# %d more: %d trips\n", EVENTS, (int)n);
+    YES(n <= 16);
+    restart();
+    n = tell_page(0);
+    print_message("# %d known ones after a start: %d trips\n", EVENTS, (int)n);
+    EQ(lab.result.count[RESULT_DUPLICATE], EVENTS);
+    YES(n <= 12);
+    lab_stop(&lab);
+}
