@@ -61,10 +61,10 @@ static void wanted_signals(sigset_t *ret)
 
 static void say_ready(const struct daemon *daemon)
 {
-    char text[ADDR_TEXT_BYTES_MAX];
-    struct addr http = daemon_http(daemon);
-    printf("posthouse ready http=%.*s worker=off database=%.*s\n", STR(addr_text(&http, text)),
-           STR(daemon_database(daemon)));
+    char http_text[ADDR_TEXT_BYTES_MAX], worker_text[ADDR_TEXT_BYTES_MAX];
+    struct addr http = daemon_http(daemon), worker = daemon_worker(daemon);
+    printf("posthouse ready http=%.*s worker=%.*s database=%.*s\n", STR(addr_text(&http, http_text)),
+           STR(addr_text(&worker, worker_text)), STR(daemon_database(daemon)));
     fflush(stdout);
     notify_send("READY=1");
 }

@@ -16,6 +16,7 @@
 #include "main/settle.h"
 #include "main/ticker.h"
 #include "main/token_watch.h"
+#include "main/workshop.h"
 #include "net/http_server.h"
 #include "relay/cert_fetch.h"
 #include "relay/poller.h"
@@ -41,6 +42,7 @@ struct daemon {
     struct ticker *ticker;
     struct inbox_taker *inbox_taker;
     struct token_watch *token_watch;
+    struct workshop *workshop;
     struct http_server *http;
     struct api api;
 };
@@ -71,6 +73,7 @@ enum err daemon_check(struct op *op, const struct conf *conf)
 {
     struct lists *lists;
     TRY(settings_check(op, conf));
+    TRY(workshop_check(op, conf));
     TRY(declared_check(op, conf));
     TRY(each_status(op, conf, status_check));
     TRY(lists_read(op, conf, conf_bool(conf, "server", "dev"), &lists));
@@ -217,7 +220,8 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
     TRY(keeper_start(op, daemon->store, pulse_board(daemon->pulse), &daemon->keeper));
     TRY(token_watch_start(op, daemon->store, daemon->api.config.tokens, &daemon->token_watch));
     TRY(inbox_taker_start(op, daemon->store, &daemon->inbox_taker));
-    return open_http(op, daemon, config->listen_fd);
+    TRY(open_http(op, daemon, config->listen_fd));
+    return workshop_open(op, daemon->store, daemon->api.config.jobs, daemon->conf, &daemon->workshop);
 }
 
 enum err daemon_start(struct op *op, const struct daemon_config *config, struct daemon **ret_daemon)
@@ -248,7 +252,7 @@ static bool same_value(const struct conf_value *a, const struct conf_value *b)
 /* Says which changed values wait for the next start. */
 static void tell_unchanged(const struct conf *before, const struct conf *now)
 {
-    static const char *const fixed[] = { "server", "database", "node", NULL };
+    static const char *const fixed[] = { "server", "database", "node", "worker", NULL };
     for (const struct conf_section *section = conf_schema(now); section->name; section++)
         for (const char *const *name = fixed; *name; name++) {
             if (strcmp(section->name, *name) != 0)
@@ -321,6 +325,8 @@ void daemon_stop(struct daemon *daemon)
     metrics_server(NULL);
     if (daemon->ticker)
         ticker_stop_leasing(daemon->ticker);
+    if (daemon->workshop)
+        workshop_stop(daemon->workshop, conf_ms(daemon->conf, "server", "stop"));
     if (daemon->http)
         http_server_close(daemon->http, conf_ms(daemon->conf, "server", "stop"));
     if (daemon->http_loop)
@@ -333,6 +339,8 @@ void daemon_stop(struct daemon *daemon)
         keeper_stop(daemon->keeper);
     if (daemon->ticker)
         ticker_stop(daemon->ticker);
+    if (daemon->workshop)
+        workshop_close(daemon->workshop);
     if (daemon->pulse)
         pulse_stop(daemon->pulse);
     if (daemon->store)
@@ -350,6 +358,11 @@ void daemon_stop(struct daemon *daemon)
 struct addr daemon_http(const struct daemon *daemon)
 {
     return http_server_addr(daemon->http);
+}
+
+struct addr daemon_worker(const struct daemon *daemon)
+{
+    return workshop_addr(daemon->workshop);
 }
 
 struct str daemon_database(const struct daemon *daemon)

@@ -1,8 +1,8 @@
 /*
  * daemon.h - everything a running Posthouse consists of, in the order it starts and stops.
  *
- *     start: store -> node -> tokens -> what the file declares -> loops, poller -> HTTP
- *     stop:  HTTP -> poller -> loops -> node -> store
+ *     start: store -> node -> jobs, tokens -> what the file declares -> loops, poller -> HTTP -> workers
+ *     stop:  workers -> HTTP -> poller -> loops -> node -> store
  *
  * Doors open last and close first, so nobody meets a half of it. `serve` runs
  * one until a signal comes; `demo` and `bench` run one beside themselves.
@@ -38,6 +38,9 @@ void daemon_stop(struct daemon *daemon);
 
 /* The address the API answers on. */
 struct addr daemon_http(const struct daemon *daemon);
+
+/* The address workers connect to. */
+struct addr daemon_worker(const struct daemon *daemon);
 
 /* "sqlite:/var/lib/posthouse" */
 struct str daemon_database(const struct daemon *daemon);

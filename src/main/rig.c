@@ -72,6 +72,7 @@ static enum err start_daemon(struct rig *rig)
                                     .data = rig->directory,
                                     .database = rig->config.database,
                                     .http = "127.0.0.1:0",
+                                    .worker = "127.0.0.1:0",
                                     .dev = true };
     struct conf *conf;
     char address[ADDR_TEXT_BYTES_MAX];

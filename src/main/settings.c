@@ -35,6 +35,16 @@ static const struct conf_key node_keys[] = {
     { 0 },
 };
 
+static const struct conf_key worker_keys[] = {
+    { .name = "password", .type = CONF_SECRET },
+    { .name = "require_v2_auth", .type = CONF_BOOL, .fallback = "false" },
+    { .name = "connections", .type = CONF_INT, .min = 1, .max = 100000, .fallback = "10000" },
+    { .name = "max_command_bytes", .type = CONF_SIZE, .min = 1 << 10, .max = 64 << 20, .fallback = "16MiB" },
+    { .name = "max_job_bytes", .type = CONF_SIZE, .min = 1 << 10, .max = 16 << 20, .fallback = "1MiB" },
+    { .name = "description", .type = CONF_TEXT, .max = 100, .fallback = "Posthouse" },
+    { 0 },
+};
+
 static const struct conf_key log_keys[] = {
     { .name = "level", .type = CONF_CHOICE, .fallback = "info", .choices = "debug|info|warn|error" },
     { .name = "format", .type = CONF_CHOICE, .fallback = "logfmt", .choices = "logfmt|json" },
@@ -85,11 +95,17 @@ static const struct conf_key source_keys[] = {
 };
 
 const struct conf_section settings_schema[] = {
-    { "server", false, server_keys },     { "database", false, database_keys },
-    { "node", false, node_keys },         { "log", false, log_keys },
-    { "classify", false, classify_keys }, { "status", false, status_keys },
-    { "sources", false, sources_keys },   { "tenant", true, tenant_keys },
-    { "source", true, source_keys },      { 0 },
+    { "server", false, server_keys },
+    { "database", false, database_keys },
+    { "node", false, node_keys },
+    { "worker", false, worker_keys },
+    { "log", false, log_keys },
+    { "classify", false, classify_keys },
+    { "status", false, status_keys },
+    { "sources", false, sources_keys },
+    { "tenant", true, tenant_keys },
+    { "source", true, source_keys },
+    { 0 },
 };
 
 /* Flags of serve that are values of the configuration, and their short names in the environment. */

@@ -19,14 +19,18 @@ struct ticker {
     struct thread thread;
     struct mailbox sleep; /* gets no mail: nudged to wake up */
     bool started;
+    bool ticking; /* the writer runs a tick: what it finds due stands in its answer */
     atomic_bool stop;
+    int64_t next_us; /* said by the newest tick */
     struct op op;
 };
 
+/* On the writer's thread. */
 static void wake(void *data)
 {
     struct ticker *ticker = data;
-    mailbox_nudge(&ticker->sleep);
+    if (!ticker->ticking)
+        mailbox_nudge(&ticker->sleep);
 }
 
 static void op_again(struct ticker *ticker)
@@ -37,7 +41,11 @@ static void op_again(struct ticker *ticker)
 
 static enum err tick(struct op *op, struct tx *tx, void *arg)
 {
-    return jobs_tick(op, tx, arg);
+    struct ticker *ticker = arg;
+    ticker->ticking = true;
+    enum err err = jobs_tick(op, tx, &ticker->next_us);
+    ticker->ticking = false;
+    return err;
 }
 
 static void ticker_run(void *context)
@@ -45,9 +53,9 @@ static void ticker_run(void *context)
     struct ticker *ticker = context;
     bool ill = false;
     while (!atomic_load(&ticker->stop)) {
-        int64_t next_us = 0;
         op_again(ticker);
-        enum err err = settle(&ticker->op, tick, &next_us);
+        enum err err = settle(&ticker->op, tick, ticker);
+        int64_t next_us = ticker->next_us;
         if (err != OK && !ill)
             log_warn("what falls due for jobs waits", LOG_ERROR_OF(&ticker->op));
         ill = err != OK;

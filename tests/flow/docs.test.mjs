@@ -9,7 +9,7 @@ import { Shell, complaintOf, examplesOf, isLike, isLikeJson, runExample } from '
 
 const pages = ['README.md', 'ARCHITECTURE.md', ...readdirSync('docs').filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
 
-// A port nobody listens on; the pages say 7420 and 7430, which the tester's own daemon may hold.
+// A port nobody listens on; the pages say 7419, 7420 and 7430, which the tester's own daemon may hold.
 function freePort() {
   return new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
@@ -36,7 +36,7 @@ for (const page of pages) {
   test(`the examples of ${page} do what it says`, async (t) => {
     const home = folder()
     mkdirSync(join(home, 'bin'))
-    const ports = { 7420: await freePort(), 7430: await freePort() }
+    const ports = { 7419: await freePort(), 7420: await freePort(), 7430: await freePort() }
     const listen = `[ "$1" != simulate ] || set -- "$@" --listen 127.0.0.1:${ports[7430]}`
     writeFileSync(join(home, 'bin', 'posthouse'), `#!/bin/sh\n${listen}\nexec ${program} "$@"\n`, { mode: 0o755 })
     const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('POSTHOUSE')))
@@ -46,9 +46,10 @@ for (const page of pages) {
       NO_COLOR: '1',
       TMPDIR: home,
       POSTHOUSE_HTTP: `127.0.0.1:${ports[7420]}`,
+      POSTHOUSE_WORKER: `127.0.0.1:${ports[7419]}`,
       POSTHOUSE_URL: `http://127.0.0.1:${ports[7420]}`,
     })
-    const mine = text.replace(/\b(?:127\.0\.0\.1|localhost):(7420|7430)\b/g, (all, port) => `127.0.0.1:${ports[port]}`)
+    const mine = text.replace(/\b(?:127\.0\.0\.1|localhost):(7419|7420|7430)\b/g, (all, port) => `127.0.0.1:${ports[port]}`)
     try {
       for (const example of examplesOf(mine))
         if (!(await runExample(shell, page, example))) t.diagnostic(`${page}:${example.line} needs a command that is not there`)

@@ -112,7 +112,7 @@ test('flags win over the environment, the environment over the file, the file ov
 
 test('a relative path in the file counts from the file', async () => {
   const daemon = new Daemon({ config: '[server]\ndata = beside\n' })
-  daemon.arguments = () => ['serve', '--config', daemon.config, '--http', '127.0.0.1:0', '--dev']
+  daemon.arguments = () => ['serve', '--config', daemon.config, '--http', '127.0.0.1:0', '--worker', '127.0.0.1:0', '--dev']
   await daemon.start()
   assert.equal(daemon.database, `sqlite:${join(daemon.folder, 'beside')}`)
   await daemon.stop()
@@ -222,7 +222,7 @@ test('a listening socket may be handed over by a service manager', async () => {
   await new Promise((done) => server.listen(0, '127.0.0.1', done))
   const { port } = server.address()
   const script = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"'
-  const child = spawn('sh', ['-c', script, program, 'serve', '--dev', '--data', folder(), '--http', '127.0.0.1:1'],
+  const child = spawn('sh', ['-c', script, program, 'serve', '--dev', '--data', folder(), '--http', '127.0.0.1:1', '--worker', '127.0.0.1:0'],
     { stdio: ['ignore', 'pipe', 'inherit', server._handle.fd] })
   let stdout = ''
   child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text))

@@ -1,0 +1,126 @@
+// The npm package faktory-worker, unchanged, as producer and as worker.
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import faktory from 'faktory-worker'
+import { startDaemon, until } from './lib/daemon.mjs'
+import { enter } from './lib/lines.mjs'
+
+const { Client, Worker } = faktory
+const ends = []
+after(async () => {
+  for (const end of ends.reverse()) await end()
+})
+
+async function started(options) {
+  const daemon = await startDaemon(options)
+  const [host, port] = daemon.worker.split(':')
+  return { daemon, at: { host, port } }
+}
+
+function client(options) {
+  const made = new Client(options)
+  ends.push(() => made.close())
+  return made
+}
+
+async function working(options) {
+  const worker = new Worker({ shutdownTimeout: 5, ...options })
+  worker.on('error', () => {}) // a job that fails; the test looks at what the daemon knows
+  await worker.work()
+  let stopped
+  worker.end = () => (stopped ??= worker.stop())
+  ends.push(worker.end)
+  return worker
+}
+
+test('ten thousand jobs are pushed, run once each and acknowledged', async () => {
+  const { at } = await started()
+  const producer = client(at)
+  const seen = new Map()
+  const worker = await working({ ...at, concurrency: 20, queues: ['bulk', 'single'], registry: { Count: (n) => void seen.set(n, (seen.get(n) ?? 0) + 1) } })
+  for (let from = 0; from < 9000; from += 1000) {
+    const jobs = Array.from({ length: 1000 }, (_, i) => {
+      const job = producer.job('Count', from + i)
+      job.queue = 'bulk'
+      return job
+    })
+    assert.deepEqual(await producer.pushBulk(jobs), {})
+  }
+  const pushes = Array.from({ length: 1000 }, (_, i) => {
+    const job = producer.job('Count', 9000 + i)
+    job.queue = 'single'
+    return job.push()
+  })
+  await Promise.all(pushes)
+  await until(() => seen.size === 10_000, 120_000, () => `${seen.size} of 10000 ran`)
+  await until(async () => (await producer.info()).faktory.sets.working === 0)
+  await worker.end()
+  assert.ok([...seen.values()].every((times) => times === 1))
+  const { faktory } = await producer.info()
+  assert.equal(faktory.total_processed, 10_000)
+  assert.equal(faktory.total_failures, 0)
+  assert.deepEqual([faktory.queues.bulk, faktory.queues.single], [0, 0])
+})
+
+test('a failing job is kept with its error and its number of attempts', async () => {
+  const { at, daemon } = await started()
+  const producer = client(at)
+  const worker = await working({
+    ...at,
+    registry: {
+      Break: () => {
+        throw Object.assign(new Error('no such file'), { code: 'ENOENT' })
+      },
+    },
+  })
+  const kept = producer.job('Break', 1)
+  kept.retry = 3
+  await kept.push()
+  const once = producer.job('Break', 2)
+  once.retry = 0
+  await once.push()
+  const dead = producer.job('Break', 3)
+  dead.retry = -1
+  await dead.push()
+  await until(async () => (await producer.info()).faktory.total_failures === 3)
+  await worker.end()
+  const { sets } = (await producer.info()).faktory
+  assert.deepEqual([sets.retries, sets.dead, sets.working], [1, 1, 0])
+  assert.ok(daemon.running)
+})
+
+test('a job scheduled for later runs later', async () => {
+  const { at } = await started()
+  const producer = client(at)
+  const ran = []
+  await working({ ...at, registry: { Later: (n) => void ran.push([n, Date.now()]) } })
+  const job = producer.job('Later', 7)
+  const due = Date.now() + 1500
+  job.at = new Date(due).toISOString()
+  await job.push()
+  assert.equal((await producer.info()).faktory.sets.scheduled, 1)
+  await until(() => ran.length === 1)
+  assert.ok(ran[0][1] >= due - 5, `${due - ran[0][1]} ms early`)
+})
+
+test('a worker that is told to be quiet or to terminate obeys with its next beat', async () => {
+  const { at, daemon } = await started()
+  const ran = []
+  const worker = await working({ ...at, wid: 'w-quiet', beatInterval: 0.2, registry: { Any: (n) => void ran.push(n) } })
+  const c = await enter(daemon.worker, { wid: 'w-quiet' })
+  assert.equal(await c.ask('BEAT {"wid":"w-quiet","current_state":"quiet"}'), '{"state":"quiet"}')
+  await until(() => worker.quieted)
+  assert.equal(await c.ask('BEAT {"wid":"w-quiet","current_state":"terminate"}'), '{"state":"terminate"}')
+  await until(async () => (await c.json('INFO')).server.connections === 1)
+  c.close()
+  assert.deepEqual(ran, [])
+})
+
+test('the password of the URL opens the door, a wrong one does not', async () => {
+  const { daemon } = await started({ config: '[worker]\npassword = p@ss wörd\n' })
+  const producer = client({ url: `tcp://:${encodeURIComponent('p@ss wörd')}@${daemon.worker}` })
+  assert.match(await producer.push({ jobtype: 'Any', args: [], queue: 'q' }), /^[0-9a-f-]{36}$/)
+  assert.equal((await producer.info()).faktory.queues.q, 1)
+  const stranger = new Client({ url: `tcp://:wrong@${daemon.worker}` })
+  await assert.rejects(stranger.connect(), /Invalid password/)
+})
