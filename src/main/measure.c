@@ -1,0 +1,53 @@
+#include "main/measure.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define SYNC_ROUNDS 101
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+double measure_percentile_ms(int64_t *us, size_t count, double share)
+{
+    if (count == 0)
+        return 0;
+    qsort(us, count, sizeof *us, by_value);
+    return (double)us[(size_t)(share * (double)(count - 1))] / 1000;
+}
+
+double measure_sync_ms(const char *directory)
+{
+    char path[300], bytes[4096] = { 1 };
+    int64_t took_us[SYNC_ROUNDS];
+    snprintf(path, sizeof path, "%s/sync-probe", directory);
+    int fd = open(path, O_CREAT | O_RDWR | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return 0;
+    size_t n = 0;
+    for (; n < SYNC_ROUNDS; n++) {
+        int64_t began_us = clock_mono_us();
+        if (pwrite(fd, bytes, sizeof bytes, (off_t)(n * sizeof bytes)) != sizeof bytes || fdatasync(fd) != 0)
+            break;
+        took_us[n] = clock_mono_us() - began_us;
+    }
+    close(fd);
+    unlink(path);
+    return measure_percentile_ms(took_us, n, 0.5);
+}
+
+void measure_put(struct json_writer *w, const char *name, double value, int places)
+{
+    double unit = 1;
+    for (int i = 0; i < places; i++)
+        unit *= 10;
+    json_put_name(w, name);
+    json_put_decimal(w, (int64_t)(value * unit + 0.5), places);
+}

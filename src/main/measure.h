@@ -1,0 +1,15 @@
+/*
+ * measure.h - what the benches have in common: percentiles, the price of a sync, figures in JSON.
+ */
+#pragma once
+
+#include "base/json_write.h"
+
+/* The value below which this share of the microseconds lies, in ms; sorts them. 0 without any. */
+double measure_percentile_ms(int64_t *us, size_t count, double share);
+
+/* Median of an fdatasync of 4 KiB in the directory, ms; 0 when it cannot be written. */
+double measure_sync_ms(const char *directory);
+
+/* A member with this many decimals. */
+void measure_put(struct json_writer *w, const char *name, double value, int places);

@@ -1,0 +1,350 @@
+#include "main/worker_load.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+
+#define LINE_BYTES_MAX (4u << 20)
+#define EVENTS         256
+#define STALL_US       INT64_C(60000000)
+#define LATENCIES_MAX  2000000 /* of each kind; later ones are not kept */
+#define ARGS_BYTES_MAX 256
+
+enum state { LOAD_GREETED, LOAD_HELLO, LOAD_IDLE, LOAD_PUSH, LOAD_FETCH, LOAD_ACK };
+
+struct client {
+    int fd;
+    bool works;
+    enum state state;
+    struct buf in, out;
+    size_t out_at;
+    bool armed; /* waits for room to write */
+    int64_t asked_us;
+    int carries; /* jobs of the push under way */
+    char jid[64];
+};
+
+struct latencies {
+    int64_t *us;
+    size_t count;
+};
+
+struct load {
+    struct op *op;
+    const struct load_config *config;
+    struct client *clients;
+    int count, ready;
+    int epoll;
+    int64_t began_us, ends_us, moved_us;
+    int64_t sent, pushed, fetched, acked;
+    struct latencies push, work;
+};
+
+/* --- what is said --------------------------------------------------------- */
+
+/* About 120 bytes, as those of a report to one recipient. */
+static int job_text(const struct load *load, int64_t no, char *out, size_t room)
+{
+    char args[ARGS_BYTES_MAX];
+    snprintf(args, sizeof args,
+             "{\"recipient\":%" PRId64 ",\"mailing\":\"2026-11-01-monthly\",\"email\":\"user%07" PRId64
+             "@example.org\",\"template\":\"report\",\"site\":%" PRId64 ",\"k\":\"%08" PRIx64 "\"}",
+             no, no, no % 977, load->config->seed & 0xffffffff);
+    return snprintf(out, room,
+                    "{\"jid\":\"%08" PRIx64 "%016" PRIx64 "\",\"jobtype\":\"noop\",\"queue\":\"%.*s\",\"args\":[%s]}",
+                    load->config->seed & 0xffffffff, (uint64_t)no, STR(load->config->queue), args);
+}
+
+static void say_push(struct load *load, struct client *client)
+{
+    const struct load_config *config = load->config;
+    char job[1024];
+    int64_t left = config->jobs ? config->jobs - load->sent : INT64_MAX;
+    client->carries = left < config->batch ? (int)left : config->batch;
+    buf_add_str(&client->out, config->batch > 1 ? S("PUSHB [") : S("PUSH "));
+    for (int i = 0; i < client->carries; i++) {
+        if (i > 0)
+            buf_add_char(&client->out, ',');
+        buf_add(&client->out, job, (size_t)job_text(load, load->sent++, job, sizeof job));
+    }
+    buf_add_str(&client->out, config->batch > 1 ? S("]\r\n") : S("\r\n"));
+    client->state = LOAD_PUSH;
+    client->asked_us = clock_mono_us();
+}
+
+static bool is_time(const struct load *load)
+{
+    return load->ends_us && clock_mono_us() >= load->ends_us;
+}
+
+static bool may_push(const struct load *load)
+{
+    return !is_time(load) && (!load->config->jobs || load->sent < load->config->jobs);
+}
+
+/* Workers of a run with producers work until nothing is left; those of a run without, as long as they were told. */
+static bool may_fetch(const struct load *load)
+{
+    if (load->config->producers > 0)
+        return load->acked < load->sent || may_push(load);
+    return !is_time(load) && (!load->config->jobs || load->acked < load->config->jobs);
+}
+
+static void say_next(struct load *load, struct client *client)
+{
+    client->state = LOAD_IDLE;
+    if (!client->works && may_push(load)) {
+        say_push(load, client);
+    } else if (client->works && may_fetch(load)) {
+        buf_add_fmt(&client->out, "FETCH %.*s\r\n", STR(load->config->queue));
+        client->state = LOAD_FETCH;
+        client->asked_us = clock_mono_us();
+    }
+}
+
+static bool is_done(const struct load *load)
+{
+    if (load->config->producers > 0 && (may_push(load) || load->pushed < load->sent))
+        return false;
+    return load->config->workers == 0 || !may_fetch(load);
+}
+
+/* --- what is heard -------------------------------------------------------- */
+
+/* Bytes of the answer in front, 0 when it is not whole; *ret_body is a bulk string's text. */
+static size_t answer_bytes(struct str in, struct str *ret_body)
+{
+    size_t line = str_search(in, S("\r\n"));
+    int64_t n;
+    *ret_body = (struct str){ 0 };
+    if (line == in.n)
+        return 0;
+    if (in.p[0] != '$' || !str_to_int((struct str){ in.p + 1, line - 1 }, 0, LINE_BYTES_MAX, &n))
+        return line + 2;
+    size_t whole = line + 2 + (size_t)n + 2;
+    *ret_body = (struct str){ in.p + line + 2, (size_t)n };
+    return in.n >= whole ? whole : 0;
+}
+
+static void keep_latency(struct latencies *latencies, int64_t us)
+{
+    if (latencies->count < LATENCIES_MAX)
+        latencies->us[latencies->count++] = us;
+}
+
+static enum err hear_job(struct load *load, struct client *client, struct str job)
+{
+    if (!str_given(job)) { /* none within two seconds */
+        say_next(load, client);
+        return OK;
+    }
+    size_t at = str_search(job, S("\"jid\":\""));
+    if (at == job.n)
+        return fail(load->op, ERR_IO, "a job without jid: %.*s", STR(str_clip(job, 100)));
+    struct str rest = { job.p + at + 7, job.n - at - 7 }, jid = str_cut(&rest, '"');
+    snprintf(client->jid, sizeof client->jid, "%.*s", STR(jid));
+    load->fetched++;
+    buf_add_fmt(&client->out, "ACK {\"jid\":\"%s\"}\r\n", client->jid);
+    client->state = LOAD_ACK;
+    return OK;
+}
+
+static enum err hear(struct load *load, struct client *client, struct str answer, struct str body)
+{
+    load->moved_us = clock_mono_us();
+    bool is_error = answer.p[0] == '-' || (client->state == LOAD_PUSH && str_given(body) && !str_eq(body, S("{}")));
+    if (is_error)
+        return fail(load->op, ERR_IO, "the server answered: %.*s", STR(str_trim(str_clip(answer, 200))));
+    switch (client->state) {
+    case LOAD_GREETED:
+        buf_add_fmt(&client->out, "HELLO {\"v\":2,\"hostname\":\"bench\",\"pid\":%d,\"labels\":[],\"wid\":\"",
+                    getpid());
+        if (client->works)
+            buf_add_fmt(&client->out, "bench-%d-%d", getpid(), client->fd);
+        buf_add_str(&client->out, S("\"}\r\n"));
+        client->state = LOAD_HELLO;
+        break;
+    case LOAD_HELLO:
+        client->state = LOAD_IDLE;
+        load->ready++;
+        break;
+    case LOAD_PUSH:
+        keep_latency(&load->push, load->moved_us - client->asked_us);
+        load->pushed += client->carries;
+        say_next(load, client);
+        break;
+    case LOAD_FETCH:
+        return hear_job(load, client, body);
+    case LOAD_ACK:
+        keep_latency(&load->work, load->moved_us - client->asked_us);
+        load->acked++;
+        say_next(load, client);
+        break;
+    case LOAD_IDLE:
+        return fail(load->op, ERR_IO, "the server said something unasked");
+    }
+    return OK;
+}
+
+/* --- sockets -------------------------------------------------------------- */
+
+static enum err dial(struct load *load, struct client *client)
+{
+    struct sockaddr_storage to;
+    socklen_t n = (socklen_t)addr_to_sockaddr(&load->config->door, &to);
+    int on = 1;
+    char text[ADDR_TEXT_BYTES_MAX];
+    client->fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (client->fd < 0 || connect(client->fd, (struct sockaddr *)&to, n) != 0)
+        return fail(load->op, ERR_IO, "cannot connect to %.*s: %s", STR(addr_text(&load->config->door, text)),
+                    strerror(errno));
+    setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    buf_init(&client->in, LINE_BYTES_MAX);
+    buf_init(&client->out, LINE_BYTES_MAX);
+    struct epoll_event event = { .events = EPOLLIN, .data.ptr = client };
+    epoll_ctl(load->epoll, EPOLL_CTL_ADD, client->fd, &event);
+    return OK;
+}
+
+static enum err client_write(struct load *load, struct client *client)
+{
+    while (client->out_at < client->out.n) {
+        ssize_t n = send(client->fd, client->out.p + client->out_at, client->out.n - client->out_at,
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno == EAGAIN)
+            break;
+        if (n < 0)
+            return fail(load->op, ERR_IO, "writing to the server: %s", strerror(errno));
+        client->out_at += (size_t)n;
+    }
+    bool wants = client->out_at < client->out.n;
+    if (!wants) {
+        buf_reset(&client->out);
+        client->out_at = 0;
+    }
+    if (wants != client->armed) {
+        struct epoll_event event = { .events = EPOLLIN | (wants ? EPOLLOUT : 0), .data.ptr = client };
+        epoll_ctl(load->epoll, EPOLL_CTL_MOD, client->fd, &event);
+        client->armed = wants;
+    }
+    return OK;
+}
+
+static enum err client_read(struct load *load, struct client *client)
+{
+    if (!buf_reserve(&client->in, 65536))
+        return fail(load->op, ERR_IO, "an answer of the server is too long");
+    ssize_t n = recv(client->fd, client->in.p + client->in.n, 65536, MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN)
+        return OK;
+    if (n <= 0)
+        return fail(load->op, ERR_IO, "the server ended a connection");
+    client->in.n += (size_t)n;
+    size_t used = 0, whole;
+    struct str body;
+    while ((whole = answer_bytes((struct str){ client->in.p + used, client->in.n - used }, &body)) > 0) {
+        TRY(hear(load, client, (struct str){ client->in.p + used, whole }, body));
+        used += whole;
+    }
+    buf_drop(&client->in, used);
+    return OK;
+}
+
+static enum err turn(struct load *load)
+{
+    struct epoll_event events[EVENTS];
+    int n = epoll_wait(load->epoll, events, EVENTS, 100);
+    for (int i = 0; i < n; i++) {
+        struct client *client = events[i].data.ptr;
+        if (events[i].events & ~(uint32_t)EPOLLOUT)
+            TRY(client_read(load, client));
+        TRY(client_write(load, client));
+    }
+    if (clock_mono_us() - load->moved_us > STALL_US)
+        return fail(load->op, ERR_IO, "the server did not answer for 60 s");
+    return OK;
+}
+
+/* --- a run ---------------------------------------------------------------- */
+
+static enum err run(struct load *load)
+{
+    load->moved_us = clock_mono_us();
+    for (int i = 0; i < load->count; i++) {
+        load->clients[i].works = i >= load->config->producers;
+        TRY(dial(load, &load->clients[i]));
+    }
+    while (load->ready < load->count)
+        TRY(turn(load));
+    load->began_us = clock_mono_us();
+    load->ends_us = load->config->for_ms ? load->began_us + load->config->for_ms * 1000 : 0;
+    for (int i = 0; i < load->count; i++) {
+        say_next(load, &load->clients[i]);
+        TRY(client_write(load, &load->clients[i]));
+    }
+    while (!is_done(load))
+        TRY(turn(load));
+    return OK;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void percentiles(struct latencies *latencies, double *ret_p50_ms, double *ret_p99_ms)
+{
+    size_t n = latencies->count;
+    *ret_p50_ms = *ret_p99_ms = 0;
+    if (n == 0)
+        return;
+    qsort(latencies->us, n, sizeof *latencies->us, by_value);
+    *ret_p50_ms = (double)latencies->us[n / 2] / 1000;
+    *ret_p99_ms = (double)latencies->us[n * 99 / 100] / 1000;
+}
+
+static void load_end(struct load *load)
+{
+    for (int i = 0; i < load->count; i++) {
+        if (load->clients[i].fd > 0)
+            close(load->clients[i].fd);
+        buf_done(&load->clients[i].in);
+        buf_done(&load->clients[i].out);
+    }
+    close(load->epoll);
+    free(load->clients);
+    free(load->push.us);
+    free(load->work.us);
+}
+
+enum err worker_load(struct op *op, const struct load_config *config, struct load_result *ret)
+{
+    struct load load = { .op = op, .config = config, .count = config->producers + config->workers };
+    load.clients = calloc((size_t)load.count, sizeof *load.clients);
+    load.push.us = malloc(LATENCIES_MAX * sizeof *load.push.us);
+    load.work.us = malloc(LATENCIES_MAX * sizeof *load.work.us);
+    load.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (!load.clients || !load.push.us || !load.work.us || load.epoll < 0)
+        abort();
+    enum err err = run(&load);
+    if (err == OK) {
+        *ret = (struct load_result){ .pushed = load.pushed,
+                                     .acked = load.acked,
+                                     .took_us = clock_mono_us() - load.began_us };
+        percentiles(&load.push, &ret->push_p50_ms, &ret->push_p99_ms);
+        percentiles(&load.work, &ret->work_p50_ms, &ret->work_p99_ms);
+    }
+    load_end(&load);
+    return err;
+}

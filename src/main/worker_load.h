@@ -1,0 +1,36 @@
+/*
+ * worker_load.h - producers and workers over the worker door, as fast as they are answered.
+ *
+ * A producer has one command under way, a push of one job or of a batch. A
+ * worker fetches one job, acknowledges it and fetches the next, each time
+ * waiting for the answer: what a standard client does. All connections are
+ * served by one thread, this one.
+ */
+#pragma once
+
+#include "base/op.h"
+#include "net/addr.h"
+
+#define LOAD_CLIENTS_MAX 10000
+#define LOAD_BATCH_MAX   1000
+
+struct load_config {
+    struct addr door;
+    int producers, workers;
+    int batch;      /* jobs of a push; 1 = PUSH, above PUSHB */
+    int64_t jobs;   /* at most so many are pushed, or, without producers, worked; 0 = as time allows */
+    int64_t for_ms; /* producers stop then, workers when all is done (without producers: then); 0 = no limit */
+    struct str queue;
+    uint64_t seed; /* makes jids of one run differ from those of another */
+};
+
+struct load_result {
+    int64_t pushed, acked;
+    int64_t took_us;
+    double push_p50_ms, push_p99_ms; /* from a push to its answer */
+    double work_p50_ms, work_p99_ms; /* from a fetch to the answer of the ack */
+};
+
+/* Runs until done. ERR_IO when the server cannot be reached, ends a connection, answers an error or, for 60 s, nothing.
+ */
+enum err worker_load(struct op *op, const struct load_config *config, struct load_result *ret);
