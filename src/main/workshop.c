@@ -12,6 +12,7 @@
 #include "serve/worker_door.h"
 
 #define STOP_LOOK_US    20000 /* between two looks at what is still leased */
+#define CLOSE_MS        1000  /* for the last answers, and clients to hear that it is over */
 #define STOP_BYTES_MAX  (16u << 20)
 #define SESSIONS_A_LOOK 1000
 #define TEXT_BYTES_MAX  (1u << 20)
@@ -112,7 +113,7 @@ void workshop_stop(struct workshop *workshop, int64_t wait_ms)
 void workshop_close(struct workshop *workshop)
 {
     if (workshop->door)
-        worker_door_close(workshop->door, 0);
+        worker_door_close(workshop->door, CLOSE_MS);
     if (workshop->loop)
         loop_stop(workshop->loop);
     arena_free(workshop->memory);

@@ -207,7 +207,7 @@ void conn_drain(struct worker_conn *conn)
             command_give(command);
         }
     }
-    if (ends)
+    if (ends || (conn->over && !conn->first))
         line_conn_finish(conn->line);
     else if (conn_is_full(conn))
         line_conn_pause(conn->line);

@@ -329,6 +329,17 @@ void worker_door_stop(struct worker_door *door)
     line_server_stop(door->server);
 }
 
+/* No more commands; a connection ends behind the last answer it waits for. */
+static void finish_on_loop(void *data)
+{
+    struct worker_door *door = data;
+    for (struct worker_conn *conn = door->conns, *next; conn; conn = next) {
+        next = conn->next;
+        conn->over = true;
+        conn_drain(conn);
+    }
+}
+
 struct drain_call {
     struct worker_door *door;
     sem_t drained;
@@ -351,6 +362,7 @@ static void free_on_loop(void *data)
 
 void worker_door_close(struct worker_door *door, int64_t wait_ms)
 {
+    loop_call(door->config.loop, finish_on_loop, door);
     line_server_close(door->server, wait_ms);
     struct drain_call call = { .door = door };
     sem_init(&call.drained, 0, 0);

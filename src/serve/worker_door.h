@@ -50,7 +50,8 @@ enum err worker_door_open(struct op *op, const struct worker_door_config *config
 /* STOP-1: nobody new comes in; ACK, FAIL, BEAT and the like go on, other commands hear "shutdown in progress". */
 void worker_door_stop(struct worker_door *door);
 
-/* Ends what is left after wait_ms and frees the door when everything is home. Nothing calls jobs_tick any more. */
+/* Ends each connection behind the answers it waits for, cuts those that are left after wait_ms, and frees the door when
+ * everything is home. Nothing calls jobs_tick any more. */
 void worker_door_close(struct worker_door *door, int64_t wait_ms);
 
 struct addr worker_door_addr(const struct worker_door *door);
