@@ -4,7 +4,7 @@
  *     posthouse.put_mailing, add_messages --> inbox --taken, applied--> mailings, messages
  *                                                   --not possible----> inbox_refused, with the reason
  *
- * The functions stand in inbox.sql; their rows appear with the caller's commit,
+ * The functions stand in inbox.sql (TX-1); their rows appear with the caller's commit,
  * in any order of their numbers. So rows are taken by removing them, whichever
  * are there, and never by remembering how far one has come (TX-2).
  *

@@ -1,0 +1,223 @@
+// What an application says inside its own transaction (docs/transactions.md), said by psql: to the database itself and
+// through PgBouncer in transaction mode.
+import { spawn, spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join, resolve } from 'node:path'
+import { after, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { folder, startDaemon, until } from './lib/daemon.mjs'
+import { postgres, skip } from './lib/postgres.mjs'
+
+const literal = (text) => `'${text.replaceAll("'", "''")}'`
+const json = (value) => literal(typeof value === 'string' ? value : JSON.stringify(value))
+const putMailing = (id, body) => `SELECT posthouse.put_mailing(${literal(id)}, ${json(body)})`
+const addMessages = (mailing, lines) => `SELECT posthouse.add_messages(${literal(mailing)}, ${json(lines)})`
+const recipients = (name, count) => Array.from({ length: count }, (_, i) => ({ recipient: `${name}-${i}@k.example` }))
+
+// A daemon on a database of its own with tenant t-1 and mailing m-1.
+async function start() {
+  const server = await postgres()
+  const url = await server.database()
+  const daemon = await startDaemon({ database: url })
+  await daemon.put('/v1/tenants/t-1', {})
+  await daemon.put('/v1/tenants/t-2', {})
+  await daemon.put('/v1/mailings/m-1', { tenant: 't-1' })
+  return { server, url, daemon, say: (text) => server.query(url, text) }
+}
+
+const messagesOf = async (daemon, mailing) => (await daemon.get(`/v1/mailings/${mailing}/stats`)).body?.messages
+const inboxOf = async (say) => Number((await say('SELECT count(*) FROM posthouse.inbox'))[0][0])
+
+// SQLSTATE, message and DETAIL of what a statement is refused with.
+async function refusal(server, url, text) {
+  const args = ['-X', '-q', '-v', 'VERBOSITY=verbose', url, '-c', text]
+  const { stderr } = spawnSync('psql', args, { encoding: 'utf8' })
+  const [, state, message] = stderr.match(/ERROR: {2}(\w{5}): (.*)/) ?? []
+  return { state, message, detail: stderr.match(/DETAIL: {2}(.*)/)?.[1] }
+}
+
+test('what was committed is done, what was rolled back was never said', { skip }, async () => {
+  const { daemon, say } = await start()
+  await say(`BEGIN; ${putMailing('gone', { tenant: 't-1' })}; ${addMessages('gone', recipients('gone', 2))}; ROLLBACK`)
+  await say(`BEGIN; ${putMailing('m-2', { tenant: 't-1', subject: 'Ünïcode "✉"' })}; ${addMessages('m-2', recipients('a', 3))}; ${addMessages('m-2', recipients('b', 2))}; COMMIT`)
+  await until(async () => (await messagesOf(daemon, 'm-2')) === 5)
+  assert.equal((await daemon.get('/v1/mailings/m-2')).body.subject, 'Ünïcode "✉"')
+  assert.equal((await daemon.get('/v1/mailings/gone')).status, 404)
+  assert.equal(await inboxOf(say), 0)
+  await say(addMessages('m-2', recipients('a', 4)))
+  await until(async () => (await messagesOf(daemon, 'm-2')) === 6)
+  assert.match((await daemon.get('/metrics')).text, /^posthouse_inbox_rows_total\{outcome="duplicate"\} 3$/m)
+})
+
+test('ten thousand messages are said in one transaction', { skip }, async () => {
+  const { daemon, say } = await start()
+  const thousand = (from) => `SELECT posthouse.add_messages('m-1', json_agg(json_build_object('recipient', i || '@k.example'))) FROM generate_series(${from}, ${from + 999}) i`
+  await say(`BEGIN; ${Array.from({ length: 10 }, (_, i) => thousand(1000 * i)).join('; ')}; COMMIT`)
+  await until(async () => (await messagesOf(daemon, 'm-1')) === 10_000, 60_000)
+  assert.equal(await inboxOf(say), 0)
+})
+
+// What the API answers to the same.
+async function apiOf(daemon, path, body) {
+  const { status, body: answer, text } = Array.isArray(body) ? await daemon.post(path, body) : await daemon.put(path, body)
+  return status === 200 ? answer.rejected[0]?.detail : (answer?.detail ?? text)
+}
+
+test('a call is refused with SQLSTATE 22023 and the sentence of the API', { skip }, async () => {
+  const { server, url, daemon, say } = await start()
+  await daemon.post('/v1/mailings/m-1/messages', [{ recipient: 'first@k.example' }])
+  const mailings = [
+    {}, { tenant: 1 }, { tenant: '' }, { tenant: 'x'.repeat(129) }, { tenant: null }, { tenant: 'nobody' }, { tenant: 't-1', subjekt: 'x' },
+    { tenant: 't-1', subject: 'ü'.repeat(501) }, { tenant: 't-1', subject: ['a'] }, { tenant: 't-1', subject: 'a\0b' }, { tenant: 't-1', sent_at: 'yesterday' },
+    { tenant: 't-1', sent_at: '2026-02-29T00:00:00Z' }, { tenant: 't-1', sent_at: '2026-11-21T24:00:00Z' }, { tenant: 't-1', sent_at: '2026-11-21T10:00:00' },
+    { tenant: 't-1', track_opens: 'yes' }, { tenant: 't-1', track_opens: null }, { tenant: 't-1', track_opens: false }, { tenant: 't-2' }, { tenant: 't-1', 'a/b~c': 1 },
+  ]
+  for (const body of mailings) {
+    const { state, message } = await refusal(server, url, putMailing('m-1', body))
+    assert.deepEqual({ body, state, message }, { body, state: '22023', message: await apiOf(daemon, '/v1/mailings/m-1', body) })
+  }
+  const one = (more) => ({ recipient: 'a@k.example', ...more })
+  const lines = [
+    {}, [], null, 'text', 7, true, { recipient: '' }, { recipient: ' \t' }, { recipient: 5 }, { recipient: 'x'.repeat(321) }, one({ id: '' }), one({ id: 'x'.repeat(129) }), one({ member: {} }),
+    one({ member: 'a\0' }), one({ what: 1 }), one({ channel: 'fax' }), one({ key: 'live' }), one({ status: 'gone' }), one({ status: 'delivered' }), one({ status: 'pending-virus-check' }),
+    one({ created_at: 'now' }), one({ created_at: '1999-12-31T23:59:59Z' }), one({ created_at: '2200-01-01T00:00:00Z' }), one({ sent_at: '1970-01-01T00:00:00Z' }), one({ sent_at: 'x'.repeat(41) }),
+    one({ deliver: 'q' }), one({ deliver: {} }), one({ deliver: { queue: 'q' } }), one({ deliver: { queue: 'q', jobtype: '', x: 1 } }), one({ deliver: { queue: 'q', jobtype: 'j', x: 1 } }),
+    one({ deliver: { queue: 'x'.repeat(1100), jobtype: 'j' } }), one({ ['ü'.repeat(60)]: 1 }), one({ member: 'x'.repeat(66_000) }), one({ member: '\\u0000', id: 'a\0' }),
+  ]
+  for (const line of lines) {
+    const { state, message, detail } = await refusal(server, url, addMessages('m-1', [one({ id: 'fine' }), line]))
+    const wanted = await apiOf(daemon, '/v1/mailings/m-1/messages', [line])
+    assert.deepEqual({ line, state, message, detail }, { line, state: '22023', message: wanted, detail: 'line 2' })
+  }
+  assert.equal((await refusal(server, url, `SELECT posthouse.add_messages('m-1', '[{"recipient":"a@x","recipient":"b@x"}]')`)).message, 'recipient: is given twice')
+  assert.equal((await refusal(server, url, addMessages('nowhere', []))).message, (await daemon.post('/v1/mailings/nowhere/messages', [])).body.detail)
+  assert.equal((await refusal(server, url, addMessages('m-1', {}))).message, (await daemon.post('/v1/mailings/m-1/messages', {})).body.detail)
+  assert.equal((await refusal(server, url, putMailing('x'.repeat(129), { tenant: 't-1' }))).message, (await daemon.put(`/v1/mailings/${'x'.repeat(129)}`, { tenant: 't-1' })).body.detail)
+  assert.equal(await inboxOf(say), 0)
+  assert.equal(await messagesOf(daemon, 'm-1'), 1)
+})
+
+test('instants are read as the API reads them', { skip }, async () => {
+  const { daemon, say } = await start()
+  const instants = ['2026-11-21T19:00:00.1234567Z', '2026-11-21t19:00:00z', '2026-12-31T23:59:60Z', '2024-02-29T00:00:00+02:30', '1985-04-12T23:20:50.52-08:00']
+  for (const [i, sent_at] of instants.entries()) await say(putMailing(`i-${i}`, { tenant: 't-1', sent_at }))
+  for (const [i, sent_at] of instants.entries()) {
+    const said = await until(async () => (await daemon.get(`/v1/mailings/i-${i}`)).body?.sent_at)
+    assert.equal(said, (await daemon.put('/v1/mailings/other', { tenant: 't-1', sent_at })).body.sent_at)
+  }
+})
+
+test('a row that only the node can refuse is left out alone and stands with its reason', { skip }, async () => {
+  const { daemon, say } = await start()
+  await daemon.post('/v1/mailings/m-1/messages', [{ recipient: 'first@k.example', id: 'n-1' }])
+  await say(addMessages('m-1', [{ recipient: 'a@k.example' }, { recipient: 'b@k.example', id: 'n-1' }, { recipient: 'c@k.example' }]))
+  await until(async () => (await messagesOf(daemon, 'm-1')) === 3)
+  assert.deepEqual(await say('SELECT subject, reason, body FROM posthouse.inbox_refused'), [['m-1', 'id already used', '{"recipient":"b@k.example","id":"n-1"}']])
+  assert.match((await daemon.get('/metrics')).text, /^posthouse_inbox_rows_total\{outcome="refused"\} 1$/m)
+  await daemon.logged(/could not all be done/)
+})
+
+test('only members of posthouse_app may call, and they may do nothing else there', { skip }, async (t) => {
+  const { server, url, daemon, say } = await start()
+  const names = ['app', 'stranger'].map((name) => `${name}_${process.pid}`)
+  await say(names.map((name) => `CREATE ROLE ${name}`).join('; ') + `; GRANT posthouse_app TO ${names[0]}`)
+  t.after(() => say(names.map((name) => `DROP ROLE ${name}`).join('; ')))
+  const as = (name, text) => `SET ROLE ${name}; ${text}`
+  await say(as(names[0], addMessages('m-1', recipients('app', 1))))
+  await until(async () => (await messagesOf(daemon, 'm-1')) === 1)
+  assert.deepEqual(await say(as(names[0], 'SELECT count(*) FROM posthouse.inbox_refused')), [['0']])
+  for (const text of [addMessages('m-1', recipients('no', 1)), putMailing('no', { tenant: 't-1' })])
+    assert.equal((await refusal(server, url, as(names[1], text))).state, '42501')
+  for (const text of ['SELECT * FROM posthouse.inbox', 'SELECT * FROM posthouse.source', `INSERT INTO posthouse.inbox (kind, subject, body) VALUES (1, 'x', '{}')`, 'DELETE FROM posthouse.inbox_refused', 'SELECT posthouse.inbox_shrink()'])
+    assert.equal((await refusal(server, url, as(names[0], text))).state, '42501', text)
+  // Names that a caller puts in front of ours lead nowhere.
+  await say(as(names[0], `CREATE TEMP TABLE mailing (no bigint, id text, tenant_no bigint, track_opens bigint); INSERT INTO mailing VALUES (1, 'fake', 1, 1); SET search_path = pg_temp, posthouse; CREATE TEMP TABLE inbox (LIKE mailing); ${addMessages('m-1', recipients('path', 1))}`))
+  assert.equal((await refusal(server, url, as(names[0], `CREATE TEMP TABLE mailing (id text); INSERT INTO mailing VALUES ('fake'); SET search_path = pg_temp, posthouse; ${addMessages('fake', [])}`))).message, "there is no mailing 'fake'")
+  await until(async () => (await messagesOf(daemon, 'm-1')) === 2)
+})
+
+test('two nodes take each row once, and a killed one loses none', { skip }, async () => {
+  const { url, daemon, say } = await start()
+  const other = await startDaemon({ database: url })
+  const writers = Array.from({ length: 4 }, async (_, w) => {
+    for (let i = 0; i < 10; i++) await say(`BEGIN; ${addMessages('m-1', recipients(`w${w}-${i}`, 20))}; COMMIT`)
+  })
+  await until(async () => (await messagesOf(daemon, 'm-1')) > 50, 30_000)
+  await other.kill()
+  await Promise.all(writers)
+  await until(async () => (await messagesOf(daemon, 'm-1')) === 800, 60_000)
+  assert.equal(await inboxOf(say), 0)
+  assert.deepEqual(await say('SELECT count(*) FROM posthouse.inbox_refused'), [['0']])
+})
+
+test('an emptied inbox gives its space back, also under an old snapshot', { skip }, async () => {
+  const { daemon, say, url } = await start()
+  const holder = spawn('psql', ['-X', '-q', url], { stdio: ['pipe', 'pipe', 'inherit'] })
+  holder.stdin.write("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 'held';\n")
+  await new Promise((resolve) => holder.stdout.once('data', resolve))
+  await daemon.stop()
+  await say(`INSERT INTO posthouse.inbox (kind, subject, body) SELECT 9, 'x', repeat(md5(i::text), 60) FROM generate_series(1, 12000) i; DELETE FROM posthouse.inbox`)
+  const size = async () => Number((await say("SELECT pg_relation_size('posthouse.inbox')"))[0][0])
+  assert.ok((await size()) > 16 << 20)
+  const open = spawn('psql', ['-X', '-q', url], { stdio: ['pipe', 'pipe', 'inherit'] })
+  open.stdin.write(`BEGIN; ${putMailing('open', { tenant: 't-1' })}; SELECT 'said';\n`)
+  await new Promise((resolve) => open.stdout.on('data', (text) => String(text).includes('said') && resolve()))
+  assert.deepEqual(await say('SELECT posthouse.inbox_shrink()'), [['f']]) // a caller is inside: nobody waits
+  const closed = new Promise((resolve) => open.on('close', resolve))
+  open.stdin.end('ROLLBACK;\n')
+  await closed
+  assert.deepEqual(await say('SELECT posthouse.inbox_shrink()'), [['t']])
+  assert.equal(await size(), 0)
+  holder.stdin.end('COMMIT;\n')
+})
+
+// --- PgBouncer ---------------------------------------------------------------------------------------------------------
+
+const bouncer = [resolve('.tools/pgbouncer'), '/usr/sbin/pgbouncer'].find((path) => existsSync(path) && spawnSync(path, ['--version']).status === 0)
+const nobody = process.getuid() === 0 ? { uid: 65534, gid: 65534 } : {}
+const bouncers = new Set()
+after(() => bouncers.forEach((child) => child.kill()))
+
+function freePort() {
+  return new Promise((resolve) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = probe.address()
+      probe.close(() => resolve(port))
+    })
+  })
+}
+
+// A pooler in transaction mode with two connections to the server; the URL through it.
+async function pool(url) {
+  const { hostname, port, username, pathname } = new URL(url)
+  const home = folder()
+  const listen = await freePort()
+  const name = pathname.slice(1)
+  chmodSync(home, 0o755)
+  writeFileSync(join(home, 'users.txt'), `"${username}" ""\n`)
+  writeFileSync(
+    join(home, 'pgbouncer.ini'),
+    `[databases]\n${name} = host=${hostname} port=${port} dbname=${name} user=${username}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${listen}\n` +
+      `unix_socket_dir =\nauth_type = trust\nauth_file = ${join(home, 'users.txt')}\npool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 100\n`,
+  )
+  const child = spawn(bouncer, [join(home, 'pgbouncer.ini')], { ...nobody, stdio: ['ignore', 'ignore', 'pipe'] })
+  bouncers.add(child)
+  let log = ''
+  child.stderr.setEncoding('utf8').on('data', (text) => (log += text))
+  await until(() => /process up/.test(log) || child.exitCode !== null, 10_000)
+  assert.match(log, /process up/, log)
+  return `postgres://${username}@127.0.0.1:${listen}/${name}`
+}
+
+test('applications may speak through PgBouncer in transaction mode', { skip: skip || (!bouncer && 'no PgBouncer on this machine (package pgbouncer)') }, async () => {
+  const { server, url, daemon } = await start()
+  const pooled = await pool(url)
+  await Promise.all(
+    Array.from({ length: 8 }, async (_, w) => {
+      for (let i = 0; i < 5; i++) await server.query(pooled, `BEGIN; ${putMailing(`b-${w}`, { tenant: 't-1' })}; ${addMessages(`b-${w}`, recipients(`b${w}-${i}`, 3))}; ${i % 2 ? 'ROLLBACK' : 'COMMIT'}`)
+    }),
+  )
+  for (let w = 0; w < 8; w++) await until(async () => (await messagesOf(daemon, `b-${w}`)) === 9, 30_000)
+  assert.equal((await refusal(server, pooled, addMessages('b-1', [{}]))).message, 'recipient: is required')
+})
