@@ -10,9 +10,11 @@
 #include "store/bulk.h"
 #include "store/store_delta.h"
 #include "store/store_move.h"
+#include "store/store_node.h"
 
 #define FOLD_ROWS     5000
 #define PROGRESS_ROWS 2000
+#define SILENT_US     INT64_C(30000000) /* a node that beat later than that may be using the store */
 
 /* Tables that do not travel row by row, and why. A test compares the rest with the schemas of both engines. */
 static const struct {
@@ -85,6 +87,25 @@ static void tell_progress(struct move *move, int64_t rows)
 static enum err fold(struct op *op, struct tx *tx, void *arg)
 {
     return store_delta_fold(op, tx, FOLD_ROWS, arg);
+}
+
+/* On SQLite the lock tells that nobody uses the store; where there are nodes, their beats. */
+static enum err nodes_rest(struct op *op, struct tx *tx, void *arg)
+{
+    const struct move *move = arg;
+    struct node_row *nodes;
+    size_t count;
+    int64_t now_us;
+    if (!tx_is_shared(tx))
+        return OK;
+    TRY(store_clock_us(op, tx, &now_us));
+    TRY(store_node_list(op, tx, &nodes, &count));
+    for (size_t i = 0; i < count; i++)
+        if (!nodes[i].is_lost && nodes[i].beat_at_us > now_us - SILENT_US)
+            return fail(op, ERR_CONFLICT,
+                        "%s is in use by node %.*s: stop it first; one that was killed is silent soon", move->from_name,
+                        STR(nodes[i].id));
+    return OK;
 }
 
 struct marking {
@@ -260,6 +281,7 @@ static enum err begin(struct op *op, struct move *move)
     from.use = STORE_TO_MOVE_AWAY;
     to.use = STORE_TO_MOVE_HERE;
     TRY(store_open(op, &from, &move->source));
+    TRY(store_read(op, move->source, nodes_rest, move));
     TRY(store_open(op, &to, &move->target));
     TRY(source_rest(op, move));
     TRY(bulk_open(op, move->source, false, &m->from));

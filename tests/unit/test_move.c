@@ -265,6 +265,24 @@ TEST(move, refuses_a_source_that_a_daemon_holds)
     house_end(&h);
 }
 
+TEST(move, refuses_a_source_whose_nodes_live)
+{
+    ONLY_POSTGRES();
+    struct house h;
+    house_start(&h);
+    house_rest(&h);
+    const char *url = h.ledger.fixture.database.url;
+    test_sql(url, "INSERT INTO posthouse.node VALUES (1, 'host-a', 1, '1', '1', 1, 0,"
+                  " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, NULL, 0)");
+    aim(&h);
+    EQ(run(&h), ERR_CONFLICT);
+    YES(strstr(h.ledger.fixture.op.error, "in use by node host-a") != NULL);
+    test_sql(url, "UPDATE posthouse.node SET beat_at_us = beat_at_us - 31000000");
+    aim(&h);
+    SUCCEEDS(&h.ledger.fixture.op, run(&h));
+    house_end(&h);
+}
+
 /* Begins and copies, but does not finish. */
 static void leave_half(struct house *h)
 {
