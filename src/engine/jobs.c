@@ -39,27 +39,30 @@ int64_t jobs_now_us(struct tx *tx)
 static enum err clock_load(struct op *op, struct tx *tx, struct jobs *jobs)
 {
     int64_t lag;
+    bool first = !jobs->based;
     TRY(store_job_clock_get(op, tx, &lag));
-    if (!jobs->based) {
+    if (first) {
         jobs->base_us = op->now_us - lag - tx_mono_us(tx);
         int64_t newest = (int64_t)store_seq_newest(tx, SEQ_JOB);
         if (jobs_engine_us(jobs, tx) < newest) /* the clock went back while nobody looked */
             jobs->base_us = newest - tx_mono_us(tx);
         jobs->based = true;
     }
-    jobs->lag_us = lag;
+    jobs->stored_lag_us = lag;
+    if (first)
+        jobs->lag_us = lag;
     return OK;
 }
 
 enum err jobs_clock_check(struct op *op, struct tx *tx, struct jobs *jobs)
 {
     int64_t lag = op->now_us - jobs_engine_us(jobs, tx);
-    if (llabs(lag - jobs->lag_us) < LAG_STEP_US)
+    jobs->lag_us = lag;
+    if (llabs(lag - jobs->stored_lag_us) < LAG_STEP_US)
         return OK;
     jobs_touch(jobs, tx);
-    TRY(store_job_clock_put(op, tx, lag));
-    jobs->lag_us = lag;
-    return OK;
+    jobs->stored_lag_us = lag;
+    return store_job_clock_put(op, tx, lag);
 }
 
 uint64_t jobs_stamp(struct jobs *jobs, struct tx *tx)

@@ -153,6 +153,7 @@ struct jobs {
     bool ticking;    /* the ticker is told when the tick ends */
     int64_t base_us; /* engine time = monotonic time + base */
     int64_t lag_us;  /* wall time = engine time + lag */
+    int64_t stored_lag_us;
     bool based;
     struct arena *arena; /* of op texts while reading */
 

@@ -70,11 +70,13 @@ enum err ticker_start(struct op *op, struct store *store, struct ticker **ret_ti
     struct ticker *ticker = calloc(1, sizeof *ticker);
     if (!ticker)
         abort();
-    op_init(&ticker->op, arena_new(TICKER_BYTES_MAX), op->now_us);
+    op_init(&ticker->op, arena_new(TICKER_BYTES_MAX), clock_wall_us());
     mailbox_init(&ticker->sleep, 1, NULL, NULL);
     struct jobs_config config = { .store = store, .wake = wake, .data = ticker };
-    enum err err = jobs_open(op, &config, &ticker->jobs);
-    if (err == OK)
+    enum err err = jobs_open(&ticker->op, &config, &ticker->jobs);
+    if (err != OK)
+        fail(op, err, "%s", ticker->op.error);
+    else
         err = thread_start(op, &ticker->thread, "ticker", ticker_run, ticker);
     ticker->started = err == OK;
     *ret_ticker = ticker; /* also then: what was opened is freed behind the store */

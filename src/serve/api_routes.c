@@ -6,6 +6,7 @@
 #include "engine/provider.h"
 #include "serve/access.h"
 #include "serve/api.h"
+#include "serve/api_jobs.h"
 #include "serve/api_ledger.h"
 #include "serve/api_ops.h"
 #include "serve/api_sources.h"
@@ -73,6 +74,39 @@ const struct http_route api_routes[] = {
       .handle = source_hook_post,
       .body_bytes_max = PROVIDER_HOOK_BYTES_MAX,
       .scope = ACCESS_PUBLIC },
+
+    { .method = "POST",
+      .pattern = "/v1/jobs",
+      .handle = jobs_post,
+      .body_bytes_max = JOBS_BODY_BYTES_MAX,
+      .scope = ACCESS_WRITE },
+    READ("/v1/jobs", jobs_list, ACCESS_READ),
+    CHANGE("POST", "/v1/jobs/fetch", jobs_fetch, ACCESS_WORK),
+    CHANGE("POST", "/v1/jobs/ack", jobs_ack, ACCESS_WORK),
+    { .method = "POST",
+      .pattern = "/v1/jobs/fail",
+      .handle = jobs_fail,
+      .body_bytes_max = JOBS_BODY_BYTES_MAX,
+      .scope = ACCESS_WORK },
+    CHANGE("POST", "/v1/jobs/extend", jobs_extend, ACCESS_WORK),
+    READ("/v1/jobs/{jid}", jobs_get, ACCESS_READ),
+    CHANGE("POST", "/v1/jobs/{jid}/retry", jobs_retry, ACCESS_WRITE),
+    CHANGE("POST", "/v1/jobs/{jid}/run", jobs_run, ACCESS_WRITE),
+    CHANGE("POST", "/v1/jobs/{jid}/kill", jobs_kill, ACCESS_WRITE),
+    CHANGE("POST", "/v1/jobs/{jid}/cancel", jobs_cancel, ACCESS_WRITE),
+    READ("/v1/workers", workers_list, ACCESS_READ | ACCESS_WHOLE),
+    CHANGE("POST", "/v1/workers/{id}/beat", workers_beat, ACCESS_WORK),
+    CHANGE("POST", "/v1/workers/{id}/quiet", workers_quiet, ACCESS_WRITE | ACCESS_WHOLE),
+    CHANGE("POST", "/v1/workers/{id}/terminate", workers_terminate, ACCESS_WRITE | ACCESS_WHOLE),
+    READ("/v1/queues", queues_list, ACCESS_READ | ACCESS_WHOLE),
+    READ("/v1/queues/{q}", queues_get, ACCESS_READ | ACCESS_WHOLE),
+    CHANGE("PATCH", "/v1/queues/{q}", queues_patch, ACCESS_WRITE | ACCESS_WHOLE),
+    DELETE("/v1/queues/{q}", queues_delete, ACCESS_WRITE | ACCESS_WHOLE),
+    CHANGE("POST", "/v1/queues/{q}/drain", queues_drain, ACCESS_WRITE | ACCESS_WHOLE),
+    READ("/v1/budgets", budgets_list, ACCESS_READ | ACCESS_WHOLE),
+    CHANGE("PUT", "/v1/budgets/{id}", budgets_put, ACCESS_WRITE | ACCESS_WHOLE),
+    READ("/v1/budgets/{id}", budgets_get, ACCESS_READ | ACCESS_WHOLE),
+    DELETE("/v1/budgets/{id}", budgets_delete, ACCESS_WRITE | ACCESS_WHOLE),
 
     READ("/v1/suppressions", suppression_list, ACCESS_READ),
     DELETE("/v1/suppressions/{address}", suppression_delete, ACCESS_WRITE),

@@ -24,7 +24,11 @@ enum cursor_kind {
     CURSOR_LINKS = 5,
     CURSOR_MESSAGES = 6,
     CURSOR_SUPPRESSIONS = 7,
-    CURSOR_FACTS = 8
+    CURSOR_FACTS = 8,
+    CURSOR_JOBS = 9,
+    CURSOR_QUEUES = 10,
+    CURSOR_WORKERS = 11,
+    CURSOR_BUDGETS = 12
 };
 
 /* Not given when the arena is full. */

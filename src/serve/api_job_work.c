@@ -1,0 +1,492 @@
+/*
+ * api_job_work.c - work over HTTP: fetch, ack, fail, extend, and the beat of a worker.
+ *
+ * A fetch that waits is held by the engine and answered when a job is there.
+ * Its client may be gone by then; since the answer is handed over as a whole,
+ * a client that has left before gets nothing and its jobs go back (LEASE-5).
+ */
+#include "base/duration.h"
+#include "engine/job_end.h"
+#include "engine/job_fetch.h"
+#include "engine/job_read.h"
+#include "engine/session.h"
+#include "serve/access.h"
+#include "serve/api.h"
+#include "serve/api_jobs.h"
+#include "serve/call.h"
+#include "serve/cursor.h"
+#include "serve/render.h"
+
+#define LEASES_PER_CALL 1000
+#define NAME_MAX        SESSION_NAME_BYTES_MAX
+
+/* A duration in a body: "2s". */
+static enum err read_duration(struct call *call, const char *pointer, struct str text, int64_t min_ms, int64_t max_ms,
+                              int64_t *ret_us)
+{
+    int64_t ms;
+    char low[DURATION_TEXT_BYTES], high[DURATION_TEXT_BYTES];
+    if (!str_given(text))
+        return OK;
+    if (duration_parse(text, &ms) && ms >= min_ms && ms <= max_ms) {
+        *ret_us = ms * 1000;
+        return OK;
+    }
+    struct str from = duration_text(min_ms, low), to = duration_text(max_ms, high);
+    return json_problem(&call->post.op, &call->problems, pointer, "%s must be a duration from %.*s to %.*s",
+                        pointer + 1, STR(from), STR(to));
+}
+
+/* --- fetch ------------------------------------------------------------------ */
+
+struct fetch_call {
+    struct call call;
+    struct {
+        struct json_strs queues;
+        int64_t max;
+        struct str wait, worker, order;
+    } body;
+    struct job_fetch fetch;
+    struct job_lease *leases;
+    bool back;
+};
+
+#define FETCH_BODY offsetof(struct fetch_call, body)
+static const struct json_field fetch_fields[] = {
+    { "queues", JSON_FIELD_STRS, offsetof(struct fetch_call, body.queues) - FETCH_BODY, JOB_QUEUE_BYTES_MAX,
+      JSON_REQUIRED, 1, FETCH_QUEUES_MAX },
+    { "max", JSON_FIELD_INT, offsetof(struct fetch_call, body.max) - FETCH_BODY, FETCH_MAX, 0, 1, 0 },
+    { "wait", JSON_FIELD_STR, offsetof(struct fetch_call, body.wait) - FETCH_BODY, 32, JSON_NULLABLE, 1, 0 },
+    { "worker", JSON_FIELD_STR, offsetof(struct fetch_call, body.worker) - FETCH_BODY, NAME_MAX, JSON_NULLABLE, 1, 0 },
+    { "order", JSON_FIELD_STR, offsetof(struct fetch_call, body.order) - FETCH_BODY, 16, JSON_NULLABLE, 1, 0 },
+};
+
+static void fetch_render(struct fetch_call *c)
+{
+    struct json_writer *w = &c->call.json;
+    json_object_begin(w);
+    json_put_name(w, "jobs");
+    json_array_begin(w);
+    for (int i = 0; i < c->fetch.count; i++) {
+        char token[LEASE_TOKEN_BYTES];
+        struct buf buf;
+        struct str text = job_token(&c->leases[i], token);
+        buf_init_arena(&buf, c->call.post.op.arena, CALL_ANSWER_BYTES_MAX);
+        job_write(&buf, &c->fetch.jobs[i],
+                  arena_fmt(c->call.post.op.arena, "\"attempt\":%d,\"lease\":\"%.*s\"", c->fetch.jobs[i].attempt,
+                            STR(text)));
+        json_put_raw(w, buf_str(&buf));
+    }
+    json_array_end(w);
+    json_object_end(w);
+}
+
+static enum err fetch_run(struct post *post)
+{
+    struct fetch_call *c = (struct fetch_call *)post;
+    struct session_view session;
+    c->fetch.session = (struct session_id){ 0 };
+    if (str_given(c->body.worker) && session_get(&post->op, post->tx, c->body.worker, &session) == OK)
+        c->fetch.session = session.id;
+    return job_fetch(&post->op, post->tx, &c->fetch);
+}
+
+/* The client left while its fetch waited or was on its way: its jobs are given back. */
+static enum err fetch_back(struct post *post)
+{
+    struct fetch_call *c = (struct fetch_call *)post;
+    for (int i = 0; i < c->fetch.count; i++)
+        TRY(job_return(&post->op, post->tx, c->fetch.jobs[i].id, c->fetch.jobs[i].lease));
+    c->fetch.count = 0;
+    return OK;
+}
+
+static enum err fetch_reply(struct post *post)
+{
+    static const struct hop back[] = { { fetch_back, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
+    struct fetch_call *c = (struct fetch_call *)post;
+    if (post->err == OK && c->fetch.count && !c->call.request->conn) {
+        post->hop = back;
+        post_send(post);
+        return OK;
+    }
+    if (post->err == OK) {
+        struct siphash_key key = siphash_key_from(store_hash_key(c->call.api->config.store));
+        enum err err = op_alloc(&post->op, ((size_t)c->fetch.count + 1) * sizeof *c->leases, &c->leases);
+        for (int i = 0; err == OK && i < c->fetch.count; i++) {
+            const struct job_out *job = &c->fetch.jobs[i];
+            c->leases[i] = (struct job_lease){ job->id, job->lease, siphash64(key, job->jid.p, job->jid.n) };
+            job_delivered(c->call.api->config.jobs, job->lease);
+        }
+        if (err == OK)
+            fetch_render(c);
+        post->err = err;
+    }
+    return call_reply(post);
+}
+
+static enum err fetch_check(struct fetch_call *c)
+{
+    struct call *call = &c->call;
+    if (c->body.queues.count == 0)
+        json_problem(&call->post.op, &call->problems, "/queues", "queues must name at least one queue");
+    for (size_t i = 0; i < c->body.queues.count; i++)
+        TRY(call_may_queue(&call->post.op, call, c->body.queues.items[i]));
+    read_duration(call, "/wait", c->body.wait, 0, FETCH_WAIT_US_MAX / 1000, &c->fetch.wait_us);
+    if (str_given(c->body.order) && !str_eq(c->body.order, S("weighted")) && !str_eq(c->body.order, S("given")))
+        json_problem(&call->post.op, &call->problems, "/order", "order is given or weighted");
+    return call->problems.count ? ERR_INVALID : OK;
+}
+
+void jobs_fetch(struct http_request *request)
+{
+    static const struct hop route[] = { { fetch_run, THREAD_WRITER }, { fetch_reply, THREAD_CALLER }, { 0 } };
+    struct fetch_call *c = call_new(request, sizeof *c);
+    if (!c)
+        return;
+    c->body.max = 1;
+    if (!call_body(&c->call, fetch_fields, sizeof fetch_fields / sizeof *fetch_fields, &c->body, NULL))
+        return;
+    enum err err = fetch_check(c);
+    if (err != OK) {
+        call_end(&c->call, err);
+        return;
+    }
+    c->fetch.post = &c->call.post;
+    c->fetch.queues = c->body.queues.items;
+    c->fetch.queue_count = c->body.queues.count;
+    c->fetch.max = (int)c->body.max;
+    c->fetch.worker = c->body.worker;
+    c->fetch.weighted = str_eq(c->body.order, S("weighted"));
+    c->call.shown_once = true; /* a fetch sent again fetches again */
+    call_send(&c->call, route);
+}
+
+/* --- ack and fail ----------------------------------------------------------- */
+
+struct failure_body {
+    struct str lease, errtype, message, retry_in, snooze;
+    struct json_strs backtrace;
+    bool final;
+};
+
+struct end_call {
+    struct call call;
+    struct {
+        struct json_strs leases;
+        struct str failures;
+    } body;
+    struct str *tokens; /* as they came */
+    struct job_ref *refs;
+    struct job_failure *failures; /* NULL: acks */
+    bool *known;                  /* the token parses */
+    size_t count;
+};
+
+static void stale_render(struct json_writer *w, struct str token, const char *reason)
+{
+    json_object_begin(w);
+    json_member_str(w, "lease", token);
+    json_member_str(w, "reason", str_of(reason));
+    json_object_end(w);
+}
+
+static enum err end_commit(struct post *post)
+{
+    struct end_call *c = (struct end_call *)post;
+    struct json_writer *w = &c->call.json;
+    int64_t applied = 0;
+    enum job_stale *stale;
+    call_restart(&c->call);
+    TRY(op_alloc(&post->op, (c->count + 1) * sizeof *stale, &stale));
+    for (size_t i = 0; i < c->count; i++) {
+        stale[i] = STALE_UNKNOWN;
+        if (c->known[i] && c->failures)
+            TRY(job_fail(&post->op, post->tx, &c->refs[i], &c->failures[i], &stale[i]));
+        else if (c->known[i])
+            TRY(job_ack(&post->op, post->tx, &c->refs[i], &stale[i]));
+        applied += stale[i] == STALE_NOT;
+    }
+    json_object_begin(w);
+    json_member_int(w, "acked", applied);
+    json_put_name(w, "stale");
+    json_array_begin(w);
+    for (size_t i = 0; i < c->count; i++)
+        if (stale[i] != STALE_NOT)
+            stale_render(w, c->tokens[i], job_stale_name(stale[i]));
+    json_array_end(w);
+    json_object_end(w);
+    return OK;
+}
+
+static const struct hop end_route[] = { { end_commit, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
+
+static enum err end_room(struct end_call *c, size_t n)
+{
+    struct op *op = &c->call.post.op;
+    TRY(op_alloc(op, (n + 1) * sizeof *c->tokens, &c->tokens));
+    TRY(op_alloc(op, (n + 1) * sizeof *c->refs, &c->refs));
+    return op_alloc(op, (n + 1) * sizeof *c->known, &c->known);
+}
+
+static void add_token(struct end_call *c, struct str token)
+{
+    c->tokens[c->count] = token;
+    c->known[c->count] = job_token_parse(token, &c->refs[c->count].lease);
+    c->count++;
+}
+
+void jobs_ack(struct http_request *request)
+{
+    static const struct json_field fields[] = {
+        { "leases", JSON_FIELD_STRS, 0, 128, JSON_REQUIRED, 1, LEASES_PER_CALL },
+    };
+    struct end_call *c = call_new(request, sizeof *c);
+    if (!c || !call_body(&c->call, fields, 1, &c->body.leases, NULL))
+        return;
+    enum err err = end_room(c, c->body.leases.count);
+    for (size_t i = 0; err == OK && i < c->body.leases.count; i++)
+        add_token(c, c->body.leases.items[i]);
+    if (err != OK)
+        call_end(&c->call, err);
+    else
+        call_send(&c->call, end_route);
+}
+
+static const struct json_field failure_fields[] = {
+    { "lease", JSON_FIELD_STR, offsetof(struct failure_body, lease), 128, JSON_REQUIRED, 1, 0 },
+    { "errtype", JSON_FIELD_STR, offsetof(struct failure_body, errtype), 1 << 20, JSON_NULLABLE, 0, 0 },
+    { "message", JSON_FIELD_STR, offsetof(struct failure_body, message), 1 << 20, JSON_NULLABLE, 0, 0 },
+    { "backtrace", JSON_FIELD_STRS, offsetof(struct failure_body, backtrace), 1 << 20, JSON_NULLABLE, 0, 1000 },
+    { "retry_in", JSON_FIELD_STR, offsetof(struct failure_body, retry_in), 32, JSON_NULLABLE, 1, 0 },
+    { "final", JSON_FIELD_BOOL, offsetof(struct failure_body, final), 0, JSON_NULLABLE, 0, 0 },
+    { "snooze", JSON_FIELD_STR, offsetof(struct failure_body, snooze), 32, JSON_NULLABLE, 1, 0 },
+};
+
+static enum err read_failure(struct end_call *c, struct json *j)
+{
+    struct call *call = &c->call;
+    struct failure_body body = { 0 };
+    if (c->count == LEASES_PER_CALL)
+        return json_problem(&call->post.op, &call->problems, "/failures", "at most %d failures in one call",
+                            LEASES_PER_CALL);
+    TRY(json_fields(&call->post.op, j, "/failures", failure_fields, sizeof failure_fields / sizeof *failure_fields,
+                    &body, NULL, &call->problems));
+    struct job_failure *failure = &c->failures[c->count];
+    *failure = (struct job_failure){ .errtype = body.errtype,
+                                     .message = body.message,
+                                     .backtrace = body.backtrace.items,
+                                     .backtrace_lines = body.backtrace.count,
+                                     .final = body.final };
+    TRY(read_duration(call, "/failures/retry_in", body.retry_in, 1000, INT64_C(30) * 86400000, &failure->retry_in_us));
+    TRY(read_duration(call, "/failures/snooze", body.snooze, 1000, INT64_C(7) * 86400000, &failure->snooze_us));
+    add_token(c, body.lease);
+    return OK;
+}
+
+void jobs_fail(struct http_request *request)
+{
+    static const struct json_field fields[] = { { "failures", JSON_FIELD_ARRAY, 0, 0, JSON_REQUIRED, 0, 0 } };
+    struct end_call *c = call_new(request, sizeof *c);
+    if (!c || !call_body(&c->call, fields, 1, &c->body.failures, NULL))
+        return;
+    struct op *op = &c->call.post.op;
+    struct json j;
+    enum err err = end_room(c, LEASES_PER_CALL);
+    if (err == OK)
+        err = op_alloc(op, LEASES_PER_CALL * sizeof *c->failures, &c->failures);
+    json_init(&j, op->arena, c->body.failures, JSON_STRICT);
+    if (err == OK && json_enter_array(&j))
+        while (err == OK && json_next_item(&j))
+            err = read_failure(c, &j);
+    if (err != OK)
+        call_end(&c->call, err);
+    else
+        call_send(&c->call, end_route);
+}
+
+/* --- extend ----------------------------------------------------------------- */
+
+struct extend_call {
+    struct call call;
+    struct {
+        struct str lease, length, desc;
+        int64_t percent;
+    } body;
+    struct job_ref ref;
+    int64_t for_us;
+};
+
+#define EXTEND_BODY offsetof(struct extend_call, body)
+static const struct json_field extend_fields[] = {
+    { "lease", JSON_FIELD_STR, offsetof(struct extend_call, body.lease) - EXTEND_BODY, 128, JSON_REQUIRED, 1, 0 },
+    { "for", JSON_FIELD_STR, offsetof(struct extend_call, body.length) - EXTEND_BODY, 32, JSON_REQUIRED, 1, 0 },
+};
+
+static enum err extend_commit(struct post *post)
+{
+    struct extend_call *c = (struct extend_call *)post;
+    enum job_stale stale;
+    int64_t until_us;
+    call_restart(&c->call);
+    TRY(job_extend(&post->op, post->tx, &c->ref, c->for_us, &stale, &until_us));
+    if (stale != STALE_NOT)
+        return fail_at(&post->op, ERR_CONFLICT, "/lease", "%s", job_stale_name(stale));
+    json_object_begin(&c->call.json);
+    json_member_str(&c->call.json, "lease", c->body.lease);
+    render_us(&c->call.json, "until", until_us, 0);
+    json_object_end(&c->call.json);
+    return OK;
+}
+
+void jobs_extend(struct http_request *request)
+{
+    static const struct hop route[] = { { extend_commit, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
+    struct extend_call *c = call_new(request, sizeof *c);
+    if (!c || !call_body(&c->call, extend_fields, sizeof extend_fields / sizeof *extend_fields, &c->body, NULL))
+        return;
+    enum err err = read_duration(&c->call, "/for", c->body.length, 1000, JOB_LEASE_US_MAX / 1000, &c->for_us);
+    if (err == OK && !job_token_parse(c->body.lease, &c->ref.lease))
+        err = fail_at(&c->call.post.op, ERR_CONFLICT, "/lease", "unknown");
+    if (err != OK)
+        call_end(&c->call, err);
+    else
+        call_send(&c->call, route);
+}
+
+/* --- workers ---------------------------------------------------------------- */
+
+struct worker_call {
+    struct call call;
+    struct {
+        struct str hostname, state;
+        int64_t pid, rss_kb;
+    } body;
+    enum session_state wish;
+    int limit;
+    struct str after;
+    bool foreign;
+};
+
+static void worker_render(struct json_writer *w, const struct session_view *view)
+{
+    json_object_begin(w);
+    json_member_str(w, "id", view->name);
+    json_member_str(w, "kind", view->http ? S("http") : S("worker"));
+    json_member_str(w, "state", view->suspect ? S("suspect") : str_of(session_state_name(view->state)));
+    json_member_str(w, "hostname", view->hostname);
+    json_member_int(w, "pid", view->pid);
+    if (str_given(view->labels))
+        json_member_raw(w, "labels", view->labels);
+    json_member_int(w, "rss_kb", view->rss_kb);
+    json_member_int(w, "connections", view->sockets);
+    json_member_int(w, "leased", view->leased);
+    render_us(w, "started_at", view->since_us, 0);
+    render_us(w, "seen_at", view->seen_us, 0);
+    json_object_end(w);
+}
+
+static enum err workers_read(struct post *post)
+{
+    struct worker_call *c = (struct worker_call *)post;
+    struct session_view *views;
+    size_t n = 0;
+    call_restart(&c->call);
+    list_begin(&c->call.json);
+    if (!c->foreign)
+        TRY(session_list(&post->op, post->tx, c->after, c->limit + 1, &views, &n));
+    bool more = n > (size_t)c->limit;
+    n = more ? (size_t)c->limit : n;
+    for (size_t i = 0; i < n; i++)
+        worker_render(&c->call.json, &views[i]);
+    return list_end(&post->op, &c->call.json, more, CURSOR_WORKERS, 0, n ? views[n - 1].name : S(""));
+}
+
+void workers_list(struct http_request *request)
+{
+    static const struct hop route[] = { { workers_read, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
+    struct worker_call *c = call_new(request, sizeof *c);
+    struct str after;
+    if (!c || !call_page(&c->call, &c->limit, &after))
+        return;
+    c->foreign = !cursor_read(&c->call.post.op, after, CURSOR_WORKERS, NULL, &c->after);
+    call_send(&c->call, route);
+}
+
+static enum err beat_commit(struct post *post)
+{
+    struct worker_call *c = (struct worker_call *)post;
+    struct json_writer *w = &c->call.json;
+    struct session_info info = {
+        .name = call_param(&c->call, 0), .hostname = c->body.hostname, .pid = c->body.pid, .http = true
+    };
+    enum session_state state;
+    struct str *revoked;
+    size_t n = 0;
+    call_restart(&c->call);
+    TRY(session_beat(&post->op, post->tx, &info, c->wish, c->body.rss_kb, &state, &revoked, &n));
+    json_object_begin(w);
+    json_member_str(w, "state", str_of(session_state_name(state)));
+    json_put_name(w, "revoked");
+    json_array_begin(w);
+    for (size_t i = 0; i < n; i++)
+        json_put_str(w, revoked[i]);
+    json_array_end(w);
+    json_object_end(w);
+    return OK;
+}
+
+#define WORKER_BODY offsetof(struct worker_call, body)
+static const struct json_field beat_fields[] = {
+    { "hostname", JSON_FIELD_STR, offsetof(struct worker_call, body.hostname) - WORKER_BODY, 255, JSON_NULLABLE, 0, 0 },
+    { "pid", JSON_FIELD_INT, offsetof(struct worker_call, body.pid) - WORKER_BODY, INT32_MAX, JSON_NULLABLE, 0, 0 },
+    { "rss_kb", JSON_FIELD_INT, offsetof(struct worker_call, body.rss_kb) - WORKER_BODY, INT64_MAX, JSON_NULLABLE, 0,
+      0 },
+    { "state", JSON_FIELD_STR, offsetof(struct worker_call, body.state) - WORKER_BODY, 16, JSON_NULLABLE, 1, 0 },
+};
+
+void workers_beat(struct http_request *request)
+{
+    static const struct hop route[] = { { beat_commit, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
+    struct worker_call *c = call_new(request, sizeof *c);
+    if (!c || !call_id(&c->call))
+        return;
+    if (request->body.n && !call_body(&c->call, beat_fields, sizeof beat_fields / sizeof *beat_fields, &c->body, NULL))
+        return;
+    c->wish = str_eq(c->body.state, S("quiet"))       ? SESSION_QUIET
+              : str_eq(c->body.state, S("terminate")) ? SESSION_TERMINATE
+                                                      : SESSION_RUNNING;
+    c->call.shown_once = true;
+    call_send(&c->call, route);
+}
+
+static enum err tell_commit(struct post *post)
+{
+    struct worker_call *c = (struct worker_call *)post;
+    struct session_view view;
+    call_restart(&c->call);
+    TRY(session_tell(&post->op, post->tx, call_param(&c->call, 0), c->wish));
+    TRY(session_get(&post->op, post->tx, call_param(&c->call, 0), &view));
+    worker_render(&c->call.json, &view);
+    return OK;
+}
+
+static void tell(struct http_request *request, enum session_state state)
+{
+    static const struct hop route[] = { { tell_commit, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
+    struct worker_call *c = call_new(request, sizeof *c);
+    if (!c || !call_id(&c->call))
+        return;
+    c->wish = state;
+    call_send(&c->call, route);
+}
+
+void workers_quiet(struct http_request *request)
+{
+    tell(request, SESSION_QUIET);
+}
+
+void workers_terminate(struct http_request *request)
+{
+    tell(request, SESSION_TERMINATE);
+}

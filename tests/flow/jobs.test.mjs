@@ -1,0 +1,136 @@
+// Jobs over HTTP: pushed, fetched, ended, looked at; queues and their limits.
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { startDaemon } from './lib/daemon.mjs'
+
+const fetchJobs = async (daemon, queues, more = {}) =>
+  (await daemon.post('/v1/jobs/fetch', { queues, max: 10, ...more })).body.jobs
+
+test('a job answered 201 is there after a kill, and an acked one never runs again', async () => {
+  const daemon = await startDaemon()
+  const pushed = await daemon.post('/v1/jobs', { jid: 'job-0001', jobtype: 'mail', queue: 'q', args: [1] })
+  assert.equal(pushed.status, 201)
+  assert.deepEqual(pushed.body, { jid: 'job-0001', state: 'ready' })
+  await daemon.post('/v1/jobs', { jid: 'job-0002', jobtype: 'mail', queue: 'q', args: [2] })
+  const [first] = await fetchJobs(daemon, ['q'], { max: 1 })
+  assert.equal(first.jid, 'job-0001')
+  assert.deepEqual((await daemon.post('/v1/jobs/ack', { leases: [first.lease] })).body, { acked: 1, stale: [] })
+  await daemon.kill()
+  await daemon.start()
+  assert.equal((await daemon.get('/v1/jobs/job-0001')).body.state, 'done')
+  assert.equal((await daemon.get('/v1/jobs/job-0002')).body.state, 'ready')
+  assert.deepEqual((await fetchJobs(daemon, ['q'])).map((job) => job.jid), ['job-0002'])
+  const again = await daemon.post('/v1/jobs', { jid: 'job-0001', jobtype: 'mail', queue: 'q', args: [1] })
+  assert.equal(again.status, 200)
+  assert.deepEqual(again.body, { jid: 'job-0001', state: 'done', duplicate: true })
+  const late = await daemon.post('/v1/jobs/ack', { leases: [first.lease] })
+  assert.deepEqual(late.body, { acked: 0, stale: [{ lease: first.lease, reason: 'finished' }] })
+  await daemon.stop()
+})
+
+test('a fetch that waits gets the job that is pushed meanwhile', async () => {
+  const daemon = await startDaemon()
+  const waiting = fetchJobs(daemon, ['q'], { wait: '20s' })
+  assert.deepEqual(await fetchJobs(daemon, ['q']), [])
+  await daemon.post('/v1/jobs', { jid: 'job-0001', jobtype: 'mail', queue: 'q', args: [] })
+  assert.deepEqual((await waiting).map((job) => job.jid), ['job-0001'])
+  assert.deepEqual(await fetchJobs(daemon, ['q'], { wait: '100ms' }), [])
+  await daemon.stop()
+})
+
+test('a bulk push names the lines it refuses and takes the others', async () => {
+  const daemon = await startDaemon()
+  const { status, body } = await daemon.bulk('/v1/jobs', [
+    { jid: 'job-0001', jobtype: 'a', args: [] }, { jid: 'short', jobtype: 'a', args: [] },
+    { jid: 'job-0001', jobtype: 'a', args: [] }, { jobtype: 'a', args: {} }, { jid: 'job-0002', jobtype: 'a', args: [] },
+  ])
+  assert.equal(status, 200)
+  assert.equal(body.accepted, 2)
+  assert.equal(body.duplicates, 1)
+  assert.deepEqual(body.rejected.map((line) => line.line), [2, 4])
+  const array = await daemon.post('/v1/jobs', [{ jobtype: 'a', args: [] }, { jobtype: 'a', args: [] }])
+  assert.equal(array.body.accepted, 2)
+  await daemon.stop()
+})
+
+test('a failed job is in retry with its attempts, and moves by an operator are answered with the job as it is', async () => {
+  const daemon = await startDaemon()
+  await daemon.post('/v1/jobs', { jid: 'job-0001', jobtype: 'mail', queue: 'q', args: ['x'], retry: 3 })
+  const [job] = await fetchJobs(daemon, ['q'], { worker: 'w-1' })
+  const failed = await daemon.post('/v1/jobs/fail', {
+    failures: [{ lease: job.lease, errtype: 'Boom', message: 'no luck', backtrace: ['a', 'b'] }],
+  })
+  assert.deepEqual(failed.body, { acked: 1, stale: [] })
+  const shown = (await daemon.get('/v1/jobs/job-0001')).body
+  assert.equal(shown.state, 'retry')
+  assert.equal(shown.failure.remaining, 3)
+  assert.equal(shown.attempts[0].outcome, 'failed')
+  assert.equal(shown.attempts[0].worker, 'w-1')
+  assert.deepEqual(shown.attempts[0].backtrace, ['a', 'b'])
+  assert.deepEqual((await daemon.get('/v1/jobs?state=retry&queue=q')).body.items.map((item) => item.jid), ['job-0001'])
+  assert.equal((await daemon.post('/v1/jobs/job-0001/kill', {})).body.state, 'dead')
+  assert.equal((await daemon.post('/v1/jobs/job-0001/run', {})).status, 409)
+  assert.equal((await daemon.post('/v1/jobs/job-0001/retry', {})).body.state, 'ready')
+  assert.equal((await daemon.post('/v1/jobs/job-0001/cancel', {})).body.state, 'done')
+  assert.equal((await daemon.get('/v1/jobs/job-0001')).body.outcome, 'cancelled')
+  assert.equal((await daemon.get('/v1/jobs/job-none')).status, 404)
+  await daemon.stop()
+})
+
+test('a queue shows its figures and policy, and refuses what its policy does not allow', async () => {
+  const daemon = await startDaemon()
+  assert.equal((await daemon.get('/v1/queues/q')).status, 404)
+  const patched = await daemon.patch('/v1/queues/q', { concurrency: 1, max_queued: 2, weight: 3 })
+  assert.equal(patched.body.concurrency, 1)
+  for (const jid of ['job-0001', 'job-0002'])
+    assert.equal((await daemon.post('/v1/jobs', { jid, jobtype: 'a', queue: 'q', args: [] })).status, 201)
+  const full = await daemon.post('/v1/jobs', { jid: 'job-0003', jobtype: 'a', queue: 'q', args: [] })
+  assert.equal(full.status, 429)
+  assert.ok(Number(full.headers.get('retry-after')) >= 1)
+  assert.equal((await fetchJobs(daemon, ['q'])).length, 1)
+  assert.deepEqual(await fetchJobs(daemon, ['q']), [])
+  const view = (await daemon.get('/v1/queues/q')).body
+  assert.deepEqual([view.ready, view.leased, view.weight], [1, 1, 3])
+  const bad = await daemon.patch('/v1/queues/q', { rate: { limit: 5, per: '1s', burst: 6 } })
+  assert.equal(bad.status, 422)
+  assert.equal(bad.body.errors[0].pointer, '/rate/burst')
+  assert.equal((await daemon.patch('/v1/queues/q', { concurrency: 1.5 })).status, 422)
+  assert.equal((await daemon.patch('/v1/queues/q', { nonsense: 1 })).status, 422)
+  assert.equal((await daemon.patch('/v1/queues/q', { budget: 'none' })).status, 422)
+  assert.equal((await daemon.patch('/v1/queues/q', { concurrency: null })).body.concurrency, undefined)
+  assert.equal((await daemon.post('/v1/queues/q/drain', {})).status, 202)
+  assert.equal((await daemon.post('/v1/jobs', { jobtype: 'a', queue: 'q', args: [] })).status, 409)
+  assert.equal((await daemon.delete('/v1/queues/q')).status, 204)
+  assert.deepEqual((await daemon.get('/v1/queues')).body.items, [])
+  await daemon.stop()
+})
+
+test('a budget in use is not deleted, and a worker that beats is listed', async () => {
+  const daemon = await startDaemon()
+  assert.equal((await daemon.put('/v1/budgets/db', { concurrency: 2, cpu_share: 0.2 })).body.concurrency, 2)
+  assert.equal((await daemon.put('/v1/budgets/db', { cpu_share: 2 })).status, 422)
+  await daemon.patch('/v1/queues/q', { budget: 'db' })
+  assert.equal((await daemon.delete('/v1/budgets/db')).status, 409)
+  await daemon.patch('/v1/queues/q', { budget: null })
+  assert.equal((await daemon.delete('/v1/budgets/db')).status, 204)
+  assert.deepEqual((await daemon.get('/v1/budgets')).body.items.map((item) => item.id), ['background'])
+  assert.deepEqual((await daemon.post('/v1/workers/w-1/beat', {})).body, { state: 'running', revoked: [] })
+  assert.equal((await daemon.get('/v1/workers')).body.items[0].id, 'w-1')
+  await daemon.post('/v1/workers/w-1/quiet', {})
+  assert.equal((await daemon.post('/v1/workers/w-1/beat', {})).body.state, 'quiet')
+  await daemon.post('/v1/jobs', { jobtype: 'a', queue: 'q', args: [] })
+  assert.deepEqual(await fetchJobs(daemon, ['q'], { worker: 'w-1' }), [])
+  assert.equal((await daemon.post('/v1/workers/none/quiet', {})).status, 404)
+  await daemon.stop()
+})
+
+test('bad words of a fetch are refused with their places', async () => {
+  const daemon = await startDaemon()
+  for (const [body, pointer] of [[{ queues: [] }, '/queues'], [{ queues: ['q'], max: 0 }, '/max'],
+    [{ queues: ['q'], wait: '31s' }, '/wait'], [{ max: 1 }, '/queues']]) {
+    const { status, body: problem } = await daemon.post('/v1/jobs/fetch', body)
+    assert.equal(status, 422)
+    assert.equal(problem.errors[0].pointer, pointer)
+  }
+  await daemon.stop()
+})
