@@ -72,6 +72,12 @@ void command_send(struct worker_command *command, const struct hop *route)
     command_send_beside(command, &command->post, route);
 }
 
+void command_again(struct worker_command *command, const struct hop *route)
+{
+    command->post.hop = route;
+    post_send(&command->post);
+}
+
 /* Home, or answered, with nobody there to hear it. */
 static void command_lose(struct worker_command *command)
 {

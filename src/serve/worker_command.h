@@ -73,6 +73,7 @@ struct worker_verb {
 extern const struct worker_verb worker_job_verbs[];
 extern const struct worker_verb worker_fetch_verbs[];
 extern const struct worker_verb worker_ops_verbs[];
+extern const struct worker_verb worker_mutate_verbs[];
 extern const struct worker_verb worker_hello_verb;
 
 /* One connection. */
@@ -122,6 +123,9 @@ static inline struct worker_command *command_of(struct post *post)
 /* Sends the command along a route that ends with command_home. */
 void command_send(struct worker_command *command, const struct hop *route);
 enum err command_home(struct post *post);
+
+/* Sends a command that has just come home, in its last hop, along the route once more. */
+void command_again(struct worker_command *command, const struct hop *route);
 
 /* The same for a second post of the command, whose memory the command holds: its last hop must call command_back. */
 void command_send_beside(struct worker_command *command, struct post *beside, const struct hop *route);

@@ -87,12 +87,9 @@ struct worker_mutate {
     const struct str *jids;
     size_t jid_count;
     struct str jobtype; /* empty = any */
-    struct str regexp;  /* a glob; empty = any */
+    struct str regexp;  /* a glob, whatever its name says; empty = any */
 };
 enum err worker_read_mutate(struct op *op, struct str argument, struct worker_mutate *ret);
-
-/* True when the glob covers the whole text: '*', '?', '[a-z]', '[^a]', and '\' before a byte that means itself. */
-bool worker_glob(struct str glob, struct str text);
 
 struct worker_track {
     bool set;

@@ -124,3 +124,27 @@ test('the password of the URL opens the door, a wrong one does not', async () =>
   const stranger = new Client({ url: `tcp://:wrong@${daemon.worker}` })
   await assert.rejects(stranger.connect(), /Invalid password/)
 })
+
+test('scheduled, failed and dead jobs are moved by the mutations of the client', async () => {
+  const { at } = await started()
+  const producer = client(at)
+  const sets = async () => (({ scheduled, retries, dead }) => [scheduled, retries, dead])((await producer.info()).faktory.sets)
+  const later = async (type, ...args) => {
+    const job = producer.job(type, ...args)
+    job.at = new Date(Date.now() + 3600_000)
+    return job.push()
+  }
+  const jids = [await later('A', 1), await later('A', 2), await later('B', 1)]
+  await producer.scheduled.ofType('A').withJids(jids[0]).kill()
+  assert.deepEqual(await sets(), [2, 0, 1])
+  await producer.scheduled.ofType('B').requeue()
+  assert.deepEqual(await sets(), [1, 0, 1])
+  assert.equal((await producer.fetch('default')).jid, jids[2])
+  await producer.fail(jids[2], new Error('broken'))
+  assert.deepEqual(await sets(), [1, 1, 1])
+  await producer.retries.ofType('B').discard()
+  await producer.scheduled.matching('*"args":\\[2\\]*').discard()
+  assert.deepEqual(await sets(), [0, 0, 1])
+  await producer.dead.clear()
+  assert.deepEqual(await sets(), [0, 0, 0])
+})

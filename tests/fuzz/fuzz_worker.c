@@ -5,6 +5,7 @@
  */
 #include <assert.h>
 
+#include "base/glob.h"
 #include "fuzz.h"
 #include "serve/worker_read.h"
 #include "serve/worker_reply.h"
@@ -59,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     err = worker_read_mutate(&op, argument, &mutate);
     check_sentence(&op, err);
     if (err == OK && mutate.regexp.n < 100 && bytes < 4096)
-        worker_glob(mutate.regexp, argument);
+        glob_covers(mutate.regexp, argument);
     arena_free(arena);
     return 0;
 }
