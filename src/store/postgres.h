@@ -29,6 +29,7 @@
 #include "store/core.h"
 
 #define PG_PARAMS_MAX 64
+#define PG_FIRST_ROWS 64  /* of a walk, for whoever wants a page only; then */
 #define PG_SLICE_ROWS 256 /* of a walk, by one FETCH */
 #define PG_UNSYNCED_MAX                                                                                                \
     16384                   /* bytes queued before they are sent; libpq would send by itself at 64 KiB, without Sync */
@@ -75,6 +76,7 @@ struct pg_stmt {
     PGresult *result; /* NULL: not run, or reset */
     int row, rows;    /* of the result */
     char *declare;    /* a walk: DECLARE name CURSOR FOR text */
+    int slice;        /* rows asked for by the newest FETCH */
     bool open;        /* its cursor */
 };
 
@@ -102,6 +104,7 @@ struct pg_conn {
     int64_t answer_us;             /* after which the server counts as gone */
     struct pg_group newest, known; /* as the turn found it; the newest that RAM knows of */
     bool warned;                   /* since the commit began */
+    int64_t transactions;          /* on this link */
     char limit_ms[24], idle_ms[24];
 };
 

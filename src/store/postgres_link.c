@@ -99,6 +99,7 @@ enum err pg_connect(struct op *op, struct pg_conn *conn)
         conn->link = link;
         conn->link_no++;
         conn->pause_us = 0;
+        conn->transactions = 0;
         return OK;
     }
     char detail[OP_ERROR_BYTES_MAX];

@@ -254,7 +254,8 @@ static enum err walk_fetch(struct op *op, struct pg_stmt *stmt)
 {
     struct pg_conn *conn = pg_of(stmt->base.conn);
     char text[64];
-    snprintf(text, sizeof text, "FETCH %d FROM %s", PG_SLICE_ROWS, stmt->name);
+    stmt->slice = stmt->result ? PG_SLICE_ROWS : PG_FIRST_ROWS;
+    snprintf(text, sizeof text, "FETCH %d FROM %s", stmt->slice, stmt->name);
     TRY(pg_send_raw(op, conn, stmt, text));
     return pg_drain(op, conn, stmt);
 }
@@ -285,7 +286,7 @@ enum err pg_step_row(struct op *op, struct stmt *base, bool *ret_has_row)
     struct pg_stmt *stmt = pg_stmt_of(base);
     if (!stmt->result)
         TRY(stmt->declare ? walk_open(op, stmt) : run_now(op, stmt));
-    else if (stmt->open && stmt->row + 1 == PG_SLICE_ROWS)
+    else if (stmt->open && stmt->row + 1 == stmt->slice)
         TRY(walk_fetch(op, stmt));
     if (stmt->row + 1 >= stmt->rows)
         return OK;

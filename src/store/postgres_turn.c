@@ -26,6 +26,7 @@ static const struct sql view_begin = { "begin", NULL, "BEGIN ISOLATION LEVEL REP
 static const struct sql turn_commit = { "commit", NULL, "COMMIT", 0 };
 static const struct sql turn_rollback = { "rollback", NULL, "ROLLBACK", 0 };
 static const struct sql turn_take = { "turn", NULL, "SELECT pg_advisory_xact_lock(" PG_TURN_KEY ")", 0 };
+static const struct sql plans_forget = { "forget plans", NULL, "DISCARD PLANS", 0 };
 static const struct sql settings = {
     "settings",
     NULL,
@@ -40,6 +41,15 @@ SQL_ONLY_POSTGRES(group_add, "INSERT INTO group_log (no, node, epoch, seqs) VALU
 SQL_ONLY_POSTGRES(group_clear, "DELETE FROM group_log WHERE no IN (SELECT no FROM group_log WHERE no < ?1"
                                " AND at < clock_timestamp() - interval '10 minutes' ORDER BY no LIMIT ?2)");
 
+/* A holder of the turn whose server waits for it without a timer: bytes of it came, and then neither a Sync nor more.
+ */
+SQL_MARKED(turn_evict, NULL,
+           "SELECT count(pg_terminate_backend(l.pid)) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
+           " WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 0 AND l.objid = " PG_TURN_KEY
+           " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+           " AND a.wait_event = 'ClientRead' AND a.query_start < clock_timestamp() - ?1 * interval '1 ms'",
+           SQL_POSTGRES | SQL_SCANS);
+
 /* --- beginning --- */
 
 static enum err settings_send(struct op *op, struct pg_conn *conn)
@@ -51,11 +61,20 @@ static enum err settings_send(struct op *op, struct pg_conn *conn)
     return pg_send(op, conn, pg_stmt_of(stmt));
 }
 
+/* A plan made while tables were empty may take the wrong index for ever: PostgreSQL keeps it until somebody analyses
+ * the table. So plans are made anew, by the size that tables have then, after 16, 32, 64.. transactions of a link. */
+static bool plans_are_due(struct pg_conn *conn)
+{
+    int64_t n = ++conn->transactions;
+    return n >= 16 && (n & (n - 1)) == 0;
+}
+
 static enum err transaction_send(struct op *op, struct pg_conn *conn, const struct sql *begin)
 {
     TRY(pg_send_text(op, conn, begin));
     conn->begun = true;
-    return settings_send(op, conn);
+    TRY(settings_send(op, conn));
+    return plans_are_due(conn) ? pg_send_text(op, conn, &plans_forget) : OK;
 }
 
 /* Is this group in the log? Sends; the answer is a row or none. */
@@ -148,6 +167,27 @@ static enum err link_ready(struct op *op, struct pg_conn *conn)
     return conn->link ? OK : pg_connect(op, conn);
 }
 
+/* The turn could not be had in time: whoever holds it and is waited for since long loses it. */
+static void evict_frozen(struct op *op, struct tx *tx)
+{
+    struct pg_conn *conn = pg_of(tx->conn);
+    struct tx view = { .store = tx->store, .conn = tx->conn };
+    struct op aside = { .arena = op->arena };
+    struct stmt *stmt;
+    conn->base.tx = &view;
+    enum err err = transaction_send(&aside, conn, &view_begin);
+    if (err == OK)
+        err = tx_stmt(&aside, &view, &turn_evict, &stmt);
+    if (err == OK) {
+        pg_bind_int(stmt, 1, tx->store->config.statement_timeout_ms);
+        err = pg_send(&aside, conn, pg_stmt_of(stmt));
+    }
+    if (err == OK)
+        pg_drain(&aside, conn, NULL);
+    pg_rollback(&view);
+    conn->base.tx = tx;
+}
+
 static enum err begin_once(struct op *op, struct tx *tx)
 {
     struct pg_conn *conn = pg_of(tx->conn);
@@ -155,8 +195,11 @@ static enum err begin_once(struct op *op, struct tx *tx)
     tx->broken = tx->again = false; /* how the last transaction ended says nothing about this one */
     tx->reason[0] = '\0';
     enum err err = tx->writing ? turn_open(op, tx) : transaction_send(op, conn, &view_begin);
-    if (err != OK)
-        pg_rollback(tx);
+    if (err == OK)
+        return OK;
+    pg_rollback(tx);
+    if (tx->writing && tx->again && conn->link)
+        evict_frozen(op, tx);
     return err;
 }
 

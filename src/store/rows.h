@@ -5,7 +5,8 @@
  * events costs more than all the rows; so a family whose rows are many collects
  * them, and one statement takes them as arrays, a parameter for each column:
  *
- *     SQL_ONLY_POSTGRES(touch_rows, "INSERT INTO touch (seq, bits) SELECT * FROM unnest(?1::bigint[], ?2::bytea[])");
+ *     SQL_ONLY_POSTGRES(touch_rows,
+ *         "INSERT INTO touch (seq, bits) SELECT * FROM unnest(?1" PG_INTS ", ?2" PG_INTS ")");
  *
  *     rows_begin(&rows);
  *     rows_int(&rows, seq);
@@ -20,6 +21,11 @@
 
 #include "base/buf.h"
 #include "store/db.h"
+
+/* Says of a parameter of a text what it is an array of; a plan can be asked for only then. */
+#define PG_INTS  "::bigint[]"
+#define PG_TEXTS "::text[]"
+#define PG_BLOBS "::bytea[]"
 
 #define ROWS_COLUMNS_MAX 24
 #define ROWS_FULL        16384 /* rows that wait, above which a family says tx_full, or writes */

@@ -58,23 +58,28 @@ SQL_ONLY_POSTGRES(message_rows,
                   ") SELECT no, id, given, tenant_no, mailing_no, member_no, channel, key, first_status, imported,"
                   " recipient, recipient_hash, provider, provider_message_id, nullif(provider_hash, 0), template,"
                   " reference, created_at_ms, added_at_ms, nullif(sent_at_us, 0), local_day"
-                  " FROM unnest(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21) AS"
+                  " FROM unnest(?1" PG_INTS ",?2" PG_TEXTS ",?3" PG_INTS ",?4" PG_INTS ",?5" PG_INTS ",?6" PG_INTS
+                  ",?7" PG_INTS ",?8" PG_INTS ",?9" PG_INTS ",?10" PG_INTS ",?11" PG_TEXTS ",?12" PG_INTS
+                  ",?13" PG_TEXTS ",?14" PG_TEXTS ",?15" PG_INTS ",?16" PG_TEXTS ",?17" PG_TEXTS ",?18" PG_INTS
+                  ",?19" PG_INTS ",?20" PG_INTS ",?21" PG_INTS ") AS"
                   " r(" MESSAGE_COLUMNS ")");
 /* What a page of events or an import will ask, by one statement. Inner limits keep each look-up one of an index. */
-SQL_ONLY_POSTGRES(
-    message_wanted,
-    "SELECT 1::bigint, k.at, m.no FROM unnest(?1, ?2) WITH ORDINALITY AS k(mailing_no, recipient_hash, at)"
-    " CROSS JOIN LATERAL (SELECT no FROM message WHERE mailing_no = k.mailing_no AND mailing_no > 0"
-    "  AND recipient_hash = k.recipient_hash LIMIT 1) AS m"
-    " UNION ALL SELECT 2, k.at, m.no FROM unnest(?3, ?4) WITH ORDINALITY AS k(provider_hash, recipient_hash, at)"
-    " CROSS JOIN LATERAL (SELECT no FROM message WHERE provider_hash = k.provider_hash"
-    "  AND recipient_hash = k.recipient_hash ORDER BY no DESC LIMIT 2) AS m"
-    " UNION ALL SELECT 3, k.at, m.no FROM unnest(?3) WITH ORDINALITY AS k(provider_hash, at)"
-    " CROSS JOIN LATERAL (SELECT no FROM message WHERE provider_hash = k.provider_hash LIMIT 2) AS m"
-    " UNION ALL SELECT 4, k.at, m.no FROM unnest(?5) WITH ORDINALITY AS k(id, at)"
-    " CROSS JOIN LATERAL (SELECT no FROM message WHERE id = k.id AND given = 1 LIMIT 1) AS m"
-    " UNION ALL SELECT 4, k.at, m.no FROM unnest(?6, ?5) WITH ORDINALITY AS k(no, id, at)"
-    " CROSS JOIN LATERAL (SELECT no FROM message WHERE no = k.no AND id = k.id LIMIT 1) AS m");
+SQL_ONLY_POSTGRES(message_wanted,
+                  "SELECT 1::bigint, k.at, m.no FROM unnest(?1" PG_INTS ", ?2" PG_INTS
+                  ") WITH ORDINALITY AS k(mailing_no, recipient_hash, at)"
+                  " CROSS JOIN LATERAL (SELECT no FROM message WHERE mailing_no = k.mailing_no AND mailing_no > 0"
+                  "  AND recipient_hash = k.recipient_hash LIMIT 1) AS m"
+                  " UNION ALL SELECT 2, k.at, m.no FROM unnest(?3" PG_INTS ", ?4" PG_INTS
+                  ") WITH ORDINALITY AS k(provider_hash, recipient_hash, at)"
+                  " CROSS JOIN LATERAL (SELECT no FROM message WHERE provider_hash = k.provider_hash"
+                  "  AND recipient_hash = k.recipient_hash ORDER BY no DESC LIMIT 2) AS m"
+                  " UNION ALL SELECT 3, k.at, m.no FROM unnest(?3" PG_INTS ") WITH ORDINALITY AS k(provider_hash, at)"
+                  " CROSS JOIN LATERAL (SELECT no FROM message WHERE provider_hash = k.provider_hash LIMIT 2) AS m"
+                  " UNION ALL SELECT 4, k.at, m.no FROM unnest(?5" PG_TEXTS ") WITH ORDINALITY AS k(id, at)"
+                  " CROSS JOIN LATERAL (SELECT no FROM message WHERE id = k.id AND given = 1 LIMIT 1) AS m"
+                  " UNION ALL SELECT 4, k.at, m.no FROM unnest(?6" PG_INTS ", ?5" PG_TEXTS
+                  ") WITH ORDINALITY AS k(no, id, at)"
+                  " CROSS JOIN LATERAL (SELECT no FROM message WHERE no = k.no AND id = k.id LIMIT 1) AS m");
 SQL(message_by_no, "SELECT " MESSAGE_COLUMNS " FROM message WHERE no = ?1", NULL);
 SQL(message_by_id, "SELECT no FROM message WHERE id = ?1 AND given = 1", NULL);
 SQL(message_id_of_no, "SELECT id FROM message WHERE no = ?1", NULL);
@@ -88,18 +93,18 @@ SQL(message_of_mailing, "SELECT no FROM message WHERE mailing_no = ?1 AND mailin
 SQL(message_fill,
     "UPDATE message SET provider = ?2, provider_message_id = ?3, provider_hash = ?4, sent_at_us = ?5 WHERE no = ?1",
     NULL);
-SQL(message_list,
-    "SELECT " MESSAGE_COLUMNS " FROM message INDEXED BY message_created"
-    " WHERE (created_at_ms, id) < (?1, ?2) ORDER BY created_at_ms DESC, id DESC LIMIT ?3",
-    "SELECT " MESSAGE_COLUMNS
-    " FROM message WHERE (created_at_ms, id) < (?1, ?2) ORDER BY created_at_ms DESC, id DESC LIMIT ?3");
-SQL(message_list_mailing,
-    "SELECT " MESSAGE_COLUMNS " FROM message INDEXED BY message_mailing"
-    " WHERE mailing_no = ?4 AND mailing_no > 0 AND (created_at_ms, id) < (?1, ?2)"
-    " ORDER BY created_at_ms DESC, id DESC LIMIT ?3",
-    "SELECT " MESSAGE_COLUMNS
-    " FROM message WHERE mailing_no = ?4 AND mailing_no > 0 AND (created_at_ms, id) < (?1, ?2)"
-    " ORDER BY created_at_ms DESC, id DESC LIMIT ?3");
+SQL_WALK(message_list,
+         "SELECT " MESSAGE_COLUMNS " FROM message INDEXED BY message_created"
+         " WHERE (created_at_ms, id) < (?1, ?2) ORDER BY created_at_ms DESC, id DESC LIMIT ?3",
+         "SELECT " MESSAGE_COLUMNS
+         " FROM message WHERE (created_at_ms, id) < (?1, ?2) ORDER BY created_at_ms DESC, id DESC LIMIT ?3");
+SQL_WALK(message_list_mailing,
+         "SELECT " MESSAGE_COLUMNS " FROM message INDEXED BY message_mailing"
+         " WHERE mailing_no = ?4 AND mailing_no > 0 AND (created_at_ms, id) < (?1, ?2)"
+         " ORDER BY created_at_ms DESC, id DESC LIMIT ?3",
+         "SELECT " MESSAGE_COLUMNS
+         " FROM message WHERE mailing_no = ?4 AND mailing_no > 0 AND (created_at_ms, id) < (?1, ?2)"
+         " ORDER BY created_at_ms DESC, id DESC LIMIT ?3");
 
 /* Reports come several to a message and soon after its import, so who was asked for lately is remembered: a place for
  * each hash, the newest wins. Only the writer's; forgotten whole when a group is rolled back. */

@@ -27,12 +27,14 @@ const struct schema_step log_step = {
 SQL_ONLY_SQLITE(history_insert, "INSERT INTO history(seq, message_no, prev, at_ms, from_status, to_status, cause)"
                                 " VALUES(?1,?2,?3,?4,?5,?6,?7)");
 SQL_ONLY_POSTGRES(history_rows, "INSERT INTO history(seq, message_no, prev, at_ms, from_status, to_status, cause)"
-                                " SELECT * FROM unnest(?1,?2,?3,?4,?5,?6,?7)");
+                                " SELECT * FROM unnest(?1" PG_INTS ",?2" PG_INTS ",?3" PG_INTS ",?4" PG_INTS
+                                ",?5" PG_INTS ",?6" PG_INTS ",?7" PG_TEXTS ")");
 SQL(history_by_seq, "SELECT prev, at_ms, from_status, to_status, cause FROM history WHERE seq = ?1", NULL);
 
 #define TOUCH_COLUMNS "seq, message_no, prev, at_us, kind, link_no, bits, client"
 SQL_ONLY_SQLITE(touch_insert, "INSERT INTO touch(" TOUCH_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8)");
-SQL_ONLY_POSTGRES(touch_rows, "INSERT INTO touch(" TOUCH_COLUMNS ") SELECT * FROM unnest(?1,?2,?3,?4,?5,?6,?7,?8)");
+SQL_ONLY_POSTGRES(touch_rows, "INSERT INTO touch(" TOUCH_COLUMNS ") SELECT * FROM unnest(?1" PG_INTS ",?2" PG_INTS
+                              ",?3" PG_INTS ",?4" PG_INTS ",?5" PG_INTS ",?6" PG_INTS ",?7" PG_INTS ",?8" PG_INTS ")");
 SQL(touch_by_seq, "SELECT " TOUCH_COLUMNS " FROM touch WHERE seq = ?1", NULL);
 SQL(touch_set_bits, "UPDATE touch SET bits = ?2 WHERE seq = ?1", NULL);
 /* Whole chains at once. OFFSET keeps each step a look-up by key. */

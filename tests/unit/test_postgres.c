@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
-#include "store/core.h"
+#include "store/postgres.h"
 #include "store/seq.h"
 #include "store/tally.h"
 #include "store_test.h"
@@ -427,7 +427,7 @@ static enum err walk(struct op *op, struct tx *tx, void *arg)
 TEST(postgres, walks_in_slices_and_may_leave_early)
 {
     START();
-    int64_t n = 1000, all = INT64_MAX, some = 300, slice = 256;
+    int64_t n = 1000, all = INT64_MAX, some = 300, slice = PG_FIRST_ROWS;
     WRITES(&f, add_many, &n);
     READS(&f, walk, &some);
     EQ(some, 300);
@@ -503,6 +503,32 @@ TEST(postgres, waits_for_its_turn_until_a_frozen_node_loses_it)
     WRITES(&f, add, &no);
     EQ(things(), 1);
     EQ(store_figures(f.store).failures, 0);
+    PQfinish(frozen);
+    end();
+}
+
+TEST(postgres, takes_the_turn_from_a_node_that_froze_where_the_server_has_no_timer)
+{
+    START();
+    store_close(f.store);
+    struct store_config config = fixture_config(&f);
+    config.statement_timeout_ms = 300; /* also how long it waits for its turn before it looks who has it */
+    SUCCEEDS(&f.op, store_open(&f.op, &config, &f.store));
+    PGconn *frozen = PQconnectdb(f.database.url);
+    EQ(PQenterPipelineMode(frozen), 1);
+    EQ(PQsendQueryParams(frozen, "BEGIN", 0, NULL, NULL, NULL, NULL, 1), 1);
+    EQ(PQsendQueryParams(frozen,
+                         "SELECT set_config('idle_in_transaction_session_timeout', '100', true),"
+                         " pg_advisory_xact_lock(1886352244)",
+                         0, NULL, NULL, NULL, NULL, 1),
+       1);
+    EQ(PQsendFlushRequest(frozen), 1); /* and no Sync */
+    PQclear(PQgetResult(frozen));
+    PQclear(PQgetResult(frozen));
+    PQclear(PQgetResult(frozen)); /* it has the turn */
+    int64_t no = 1;
+    WRITES(&f, add, &no);
+    EQ(things(), 1);
     PQfinish(frozen);
     end();
 }
