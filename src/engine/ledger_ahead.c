@@ -76,25 +76,32 @@ static enum err find_messages(struct op *op, struct tx *tx, struct page *page)
     return store_block_prefetch(op, tx, kinds, page->numbers, page->count);
 }
 
-/* Chains are read by clicks behind another click, and by what may make a burst. */
+/* The newest row of the chain that applying the event will read: clicks look for others of their link, what may make a
+ * burst looks at all, and so does a delivery, which moves what "soon" counts from. */
+static uint64_t chain_of(const struct provider_event *event, const struct message_engagement *engagement)
+{
+    bool has_clicks = engagement->click_human + engagement->click_machine > 0;
+    return event->kind == EVENT_DELIVERED || (is_touch(event) && has_clicks) ? engagement->touch_last : 0;
+}
+
 static enum err find_touches(struct op *op, struct tx *tx, const struct page *page)
 {
-    uint64_t *members, *touches;
+    uint64_t *members, *chains;
     size_t n = 0;
     TRY(op_alloc(op, page->count * sizeof *members, &members));
-    TRY(op_alloc(op, page->count * sizeof *touches, &touches));
+    TRY(op_alloc(op, page->count * sizeof *chains, &chains));
     for (size_t i = 0; i < page->count; i++) {
         const struct message_fixed *fixed;
         const struct message_engagement *engagement;
-        if (!page->numbers[i] || !is_touch(page->events[i]))
+        if (!page->numbers[i])
             continue;
         TRY(store_block_get(op, tx, BLOCK_MESSAGE_FIXED, page->numbers[i], &fixed));
         TRY(store_block_get(op, tx, BLOCK_MESSAGE_ENGAGEMENT, page->numbers[i], &engagement));
-        members[n] = fixed->member_no;
-        touches[n++] = engagement->click_human + engagement->click_machine > 0 ? engagement->touch_last : 0;
+        members[n] = is_touch(page->events[i]) ? fixed->member_no : 0;
+        chains[n++] = chain_of(page->events[i], engagement);
     }
     TRY(store_block_prefetch(op, tx, 1u << BLOCK_MEMBER, members, n));
-    return store_touch_prefetch(op, tx, touches, n);
+    return store_touch_prefetch(op, tx, chains, n);
 }
 
 static enum err find_suppressions(struct op *op, struct tx *tx, const struct page *page)
