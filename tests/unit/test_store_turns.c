@@ -68,6 +68,17 @@ static uint64_t roll(uint64_t n)
     return rng_below(&dice, n);
 }
 
+static enum err count_of(struct op *op, struct tx *tx, const struct sql *sql, int64_t *ret)
+{
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, sql, &stmt));
+    TRY(stmt_row(op, stmt, &found));
+    *ret = col_int(stmt, 0);
+    stmt_reset(stmt);
+    return OK;
+}
+
 /* --- figures --- */
 
 struct counts {
@@ -126,9 +137,14 @@ static void counts_are(int64_t n)
     }
 }
 
+static enum err stats_of_seven(struct op *op, struct tx *tx, void *arg)
+{
+    return store_mailing_stats_get(op, tx, 7, arg);
+}
+
 static enum err fold_some(struct op *op, struct tx *tx, void *arg)
 {
-    return store_delta_fold(op, tx, 7, arg);
+    return store_delta_fold(op, tx, 11, arg);
 }
 
 TEST(turns, add_up_every_figure_whoever_counted_and_folded)
@@ -148,6 +164,53 @@ TEST(turns, add_up_every_figure_whoever_counted_and_folded)
     counts_are(40);
     reopen(0);
     counts_are(40);
+    end_two();
+}
+
+SQL_SCAN(test_waiting, "SELECT 0",
+         "SELECT (SELECT count(*) FROM mailing_stats_delta) + (SELECT count(*) FROM fact_delta)");
+
+static enum err count_waiting(struct op *op, struct tx *tx, void *arg)
+{
+    return count_of(op, tx, &test_waiting, arg);
+}
+
+/* 1,500 mailings and as many cohorts. */
+static enum err count_many(struct op *op, struct tx *tx, void *arg)
+{
+    (void)op;
+    (void)arg;
+    for (uint32_t no = 1; no <= 1500; no++) {
+        store_mailing_count(tx, no, MAILING_OPENED, 1);
+        store_fact_count(tx, no, 4, 1);
+    }
+    return OK;
+}
+
+static enum err fold_rest(struct op *op, struct tx *tx, void *arg)
+{
+    return store_delta_fold(op, tx, STORE_FOLD_ROWS, arg);
+}
+
+TEST(turns, keep_few_counters_waiting_and_fold_none_of_the_same_twice)
+{
+    START_TWO();
+    int64_t waiting = 0;
+    struct mailing_stats stats;
+    for (int i = 0; i < 8; i++) {
+        write_by((int)roll(2), count_many, NULL);
+        read_by(0, count_waiting, &waiting);
+        YES(waiting <= 4000);
+    }
+    read_by(1, stats_of_seven, &stats);
+    EQ(stats.figure[MAILING_OPENED], 8);
+    bool more = true;
+    while (more)
+        write_by((int)roll(2), fold_rest, &more);
+    read_by(0, count_waiting, &waiting);
+    EQ(waiting, 0);
+    read_by(1, stats_of_seven, &stats);
+    EQ(stats.figure[MAILING_OPENED], 8);
     end_two();
 }
 
@@ -332,17 +395,6 @@ static enum err take_some(struct op *op, struct tx *tx, void *arg)
 static enum err expire_day(struct op *op, struct tx *tx, void *arg)
 {
     return store_dedupe_expire(op, tx, 1, 40, arg);
-}
-
-static enum err count_of(struct op *op, struct tx *tx, const struct sql *sql, int64_t *ret)
-{
-    struct stmt *stmt;
-    bool found;
-    TRY(tx_stmt(op, tx, sql, &stmt));
-    TRY(stmt_row(op, stmt, &found));
-    *ret = col_int(stmt, 0);
-    stmt_reset(stmt);
-    return OK;
 }
 
 SQL_SCAN(test_runs, "SELECT count(*) FROM dedupe_run", NULL);
