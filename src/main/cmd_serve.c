@@ -28,6 +28,7 @@ static struct settings_flags flags_of(const struct cli *cli)
         .http = cli_option(cli, "http"),
         .worker = cli_option(cli, "worker"),
         .dev = cli_has(cli, "dev"),
+        .migrate = cli_has(cli, "migrate"),
     };
 }
 
@@ -149,6 +150,7 @@ static const struct cli_option serve_options[] = {
     { "config", "FILE", "the configuration (POSTHOUSE_CONFIG, default /etc/posthouse/posthouse.conf if it exists)" },
     { "data", "DIR", "where the database lies (POSTHOUSE_DATA, default ./posthouse-data)" },
     { "database", "URL", "a PostgreSQL database instead (POSTHOUSE_DATABASE)" },
+    { "migrate", NULL, "carry the schema over though nodes of an older posthouse run on this database" },
     { "http", "ADDR", "where the API listens (POSTHOUSE_HTTP, default 127.0.0.1:7420)" },
     { "worker", "ADDR", "where workers connect (POSTHOUSE_WORKER, default 127.0.0.1:7419)" },
     { "dev", NULL, "for trying out: no token needed from this machine (POSTHOUSE_DEV)" },

@@ -18,6 +18,7 @@ static const struct conf_key server_keys[] = {
 
 static const struct conf_key database_keys[] = {
     { .name = "url", .type = CONF_SECRET },
+    { .name = "migrate", .type = CONF_BOOL, .fallback = "false" },
     { .name = "replica", .type = CONF_SECRET },
     { .name = "connections", .type = CONF_INT, .min = 3, .max = 100, .fallback = "8" },
     { .name = "prepare", .type = CONF_CHOICE, .fallback = "auto", .choices = "auto|on|off" },
@@ -142,6 +143,8 @@ static enum err read_flags(struct op *op, struct conf *conf, const struct settin
     const char *dev = getenv("POSTHOUSE_DEV");
     if (flags->dev || dev)
         TRY(conf_set(op, conf, "server", (struct str){ 0 }, S("dev"), flags->dev ? S("true") : str_of(dev), CONF_FLAG));
+    if (flags->migrate)
+        TRY(conf_set(op, conf, "database", (struct str){ 0 }, S("migrate"), S("true"), CONF_FLAG));
     return OK;
 }
 
@@ -205,6 +208,7 @@ void settings_store(struct op *op, const struct conf *conf, struct store_config 
         .directory = arena_str(op->arena, settings_data(conf)).p,
         .url = database_text(op, conf, "url"),
         .replica = database_text(op, conf, "replica"),
+        .migrate = conf_bool(conf, "database", "migrate"),
         .prepare = prepare_of(conf_text(conf, "database", "prepare")),
         .statement_timeout_ms = conf_ms(conf, "database", "statement_timeout"),
         .idle_timeout_ms = conf_ms(conf, "database", "idle_timeout"),

@@ -25,6 +25,7 @@ struct settings_flags {
     const char *http;
     const char *worker;
     bool dev;
+    bool migrate;
 };
 
 /* The configuration in force; its memory is the op's arena. *ret_file (may be NULL) is the file that was read, NULL

@@ -88,6 +88,30 @@ static enum err step_run(struct op *op, struct conn *conn, const struct schema_s
     return fail(op, err, "schema step %d (%s): %s", no, step->name, reason);
 }
 
+/* Nodes that beat within the last minute; the clock is the database's. Their own schema is older: a newer one would
+ * not be carried over to by us. */
+static const char living_nodes[] =
+    "SELECT count(*) FROM posthouse.node WHERE lost = 0"
+    " AND beat_at_us > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - 60000000";
+
+/* Nodes of an older program may not understand what a step makes of their tables. */
+static enum err check_older(struct op *op, struct conn *conn, int done, int known)
+{
+    int64_t made, alive = 0;
+    if (!conn->engine->shared || conn->store->config.migrate || done == 0 || done == known)
+        return OK;
+    TRY(conn_int(op, conn, "SELECT (to_regclass('posthouse.node') IS NOT NULL)::int", &made));
+    if (made)
+        TRY(conn_int(op, conn, living_nodes, &alive));
+    if (alive == 0)
+        return OK;
+    return fail(
+        op, ERR_CONFLICT,
+        "this posthouse brings schema %d, and %d node%s of the database run%s with schema %d: stop them first, or "
+        "start one node with --migrate to carry it over while they run",
+        known, (int)alive, alive == 1 ? "" : "s", alive == 1 ? "s" : "", done);
+}
+
 enum err schema_migrate(struct op *op, struct conn *conn, int upto)
 {
     int64_t done;
@@ -98,6 +122,7 @@ enum err schema_migrate(struct op *op, struct conn *conn, int upto)
     if (done > known)
         return fail(op, ERR_CONFLICT, "the database was written by a newer posthouse (schema %d, this one knows %d)",
                     (int)done, known);
+    TRY(check_older(op, conn, (int)done, known));
     for (int i = (int)done; i < known && (upto == 0 || i < upto); i++)
         TRY(step_run(op, conn, schema_steps[i], i + 1));
     return OK;

@@ -79,7 +79,8 @@ struct store_config {
     bool threads;   /* false: no threads are started; tests and tools use store_write, store_read and store_turn */
     bool read_only; /* for `check` beside a running daemon: takes no lock, changes and checkpoints nothing */
     enum store_use use;
-    bool op_clock;                     /* sim, tests: the store's clock is the op's on PostgreSQL too */
+    bool migrate;  /* PostgreSQL: carry the schema over even while nodes that know an older one are alive */
+    bool op_clock; /* sim, tests: the store's clock is the op's on PostgreSQL too */
     const struct store_faults *faults; /* sim: where to fail; NULL in life */
     const struct store_clock *clock;   /* NULL in life: clock_mono_us */
 };
