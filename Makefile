@@ -23,7 +23,7 @@ $(shell mkdir -p $(B))
 CFLAGS   += -std=gnu17 -D_GNU_SOURCE -fno-strict-aliasing -fstack-protector-strong $(FLAGS_$(BUILD)) $(WARN) $(EXTRA_CFLAGS)
 CPPFLAGS += -Isrc -I/usr/share/include/llhttp -I/usr/include/postgresql -DPOSTHOUSE_BUILD='"$(BUILD)"' -DPOSTHOUSE_VERSION='"$(VERSION)"' -MMD -MP
 LDFLAGS  += $(filter -fsanitize=% -O%,$(CFLAGS)) -pthread
-LDLIBS   := -luv -lcurl -lsqlite3 -lpq -lcrypto -lz -lm
+LDLIBS   := -luv -lcurl -lidn2 -lsqlite3 -lpq -lcrypto -lz -lm
 
 # ---- What there is: found by place and name, so that a new file needs no line here.
 

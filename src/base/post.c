@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#define ROLES (THREAD_READER + 1)
+#define ROLES (THREAD_DOOR + 1)
 
 static struct {
     void (*deliver)(void *end, struct post *post);
@@ -11,7 +11,7 @@ static struct {
 
 void post_install(enum thread_role role, void (*deliver)(void *end, struct post *post), void *end)
 {
-    assert(role == THREAD_WRITER || role == THREAD_READER);
+    assert(role >= THREAD_WRITER && role < ROLES);
     post_ends[role].deliver = deliver;
     post_ends[role].end = end;
 }

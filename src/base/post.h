@@ -29,7 +29,8 @@ struct post;
 enum thread_role {
     THREAD_CALLER = 1, /* where the post came from: its `home` */
     THREAD_WRITER,     /* inside the group's transaction */
-    THREAD_READER      /* inside a short read transaction of the reader pool */
+    THREAD_READER,     /* inside a short read transaction of the reader pool */
+    THREAD_DOOR        /* the same on a connection that only redirects use: people wait for it */
 };
 
 struct hop {

@@ -32,6 +32,8 @@ static enum err check_touches(struct op *op, struct tx *tx, struct check *check,
     int64_t classes[2][2] = { { 0 } }, earliest[2] = { 0 };
     for (size_t i = 0; i < count; i++) {
         int kind = touches[i].kind == TOUCH_CLICK;
+        if (touches[i].kind == TOUCH_HONEYPOT)
+            continue; /* evidence, in no figure */
         classes[kind][classify_is_machine(touches[i].bits)]++;
         if (earliest[kind] == 0 || touches[i].at_us < earliest[kind])
             earliest[kind] = touches[i].at_us;

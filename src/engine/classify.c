@@ -39,7 +39,7 @@ static void mark_burst(const struct touch *touches, bool *in_burst, size_t count
 {
     for (size_t i = 0; i < count; i++) {
         const struct touch *touch = &touches[i];
-        if (touch->client != client || touch->at_us > last_us)
+        if (touch->client != client || touch->at_us > last_us || touch->kind == TOUCH_HONEYPOT)
             continue;
         int64_t earliest_us = touch->kind == TOUCH_CLICK ? from_us : from_us - BURST_OPENS_US;
         if (touch->at_us >= earliest_us)
@@ -58,6 +58,26 @@ static void find_bursts(const struct touch *touches, bool *in_burst, size_t coun
     }
 }
 
+/* True when the client of this click fetched a hidden link within a minute of it. */
+static bool near_honeypot(const struct touch *touches, size_t count, const struct touch *click)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct touch *trap = &touches[i];
+        if (trap->kind == TOUCH_HONEYPOT && trap->client == click->client &&
+            llabs(trap->at_us - click->at_us) <= HONEYPOT_US)
+            return true;
+    }
+    return false;
+}
+
+static bool has_honeypot(const struct touch *touches, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (touches[i].kind == TOUCH_HONEYPOT)
+            return true;
+    return false;
+}
+
 #define CLASSIFY_ON_STACK 64
 
 size_t classify_touches(struct touch *touches, size_t count, int64_t base_us)
@@ -67,12 +87,15 @@ size_t classify_touches(struct touch *touches, size_t count, int64_t base_us)
     if (!in_burst)
         abort();
     find_bursts(touches, in_burst, count);
+    bool trapped = has_honeypot(touches, count);
 
     size_t changed = 0;
     for (size_t i = 0; i < count; i++) {
         bool soon = base_us != INT64_MIN && touches[i].at_us < base_us + SOON_US;
-        uint32_t bits = touches[i].bits & ~(uint32_t)(BIT_BURST | BIT_SOON);
-        bits |= (in_burst[i] ? BIT_BURST : 0u) | (soon ? BIT_SOON : 0u);
+        bool honeypot = trapped && touches[i].kind == TOUCH_CLICK && touches[i].client != 0 &&
+                        near_honeypot(touches, count, &touches[i]);
+        uint32_t bits = touches[i].bits & ~(uint32_t)(BIT_BURST | BIT_HONEYPOT | BIT_SOON);
+        bits |= (in_burst[i] ? BIT_BURST : 0u) | (honeypot ? BIT_HONEYPOT : 0u) | (soon ? BIT_SOON : 0u);
         changed += bits != touches[i].bits;
         touches[i].bits = bits;
     }

@@ -11,6 +11,7 @@
 #include "engine/park.h"
 #include "engine/suppress.h"
 #include "store/block.h"
+#include "store/store_click.h"
 #include "store/store_fact.h"
 #include "store/store_member.h"
 #include "store/store_message.h"
@@ -196,6 +197,7 @@ static enum err write_state(struct op *op, struct importing *in)
                                      .member_no = in->row.member_no,
                                      .sent_at_us = soon_from(in) };
     *delivery = (struct message_delivery){ .status = in->row.first_status };
+    TRY(store_mailing_young(op, in->tx, in->mailing.no, fixed->sent_at_us));
     if (in->row.key == KEY_TEST)
         return OK;
     store_fact_count(in->tx, cohort.no, in->row.first_status, 1);

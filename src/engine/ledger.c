@@ -1,14 +1,15 @@
 #include "engine/ledger.h"
 
-#include "base/zone.h"
 #include "engine/classify.h"
 #include "engine/failure.h"
 #include "engine/names.h"
 #include "engine/park.h"
+#include "engine/seen.h"
 #include "engine/suppress.h"
 #include "engine/touches.h"
 #include "store/block.h"
 #include "store/dedupe.h"
+#include "store/store_click.h"
 #include "store/store_message.h"
 #include "store/store_outcome.h"
 #include "store/tally.h"
@@ -86,6 +87,7 @@ static enum err apply_delivered(struct op *op, struct applying *a)
     if (s->delivery->delivered_at_us != before) {
         delivery_changed(a);
         s->reclassify = s->engagement->touch_last != 0; /* what "soon" counts from has moved */
+        TRY(store_mailing_young(op, s->tx, s->fixed->mailing_no, s->delivery->delivered_at_us));
     }
     return move_to(op, a, STATUS_DELIVERED);
 }
@@ -99,27 +101,6 @@ static enum err apply_failed(struct op *op, struct applying *a, enum status to)
         delivery_changed(a);
     TRY(failure_apply(op, s, a->event, FAILURE_PERMANENT));
     return move_to(op, a, to);
-}
-
-/* LED-13: at most one write per member and local day, never lowered, by people only. */
-static enum err member_seen(struct op *op, struct applying *a)
-{
-    struct subject *s = &a->subject;
-    if (!s->fixed->member_no)
-        return OK;
-    struct member_state *member;
-    TRY(store_block_get(op, s->tx, BLOCK_MEMBER, s->fixed->member_no, &member));
-    if (member->last_seen_us >= a->event->at_us)
-        return OK;
-    const struct zone *zone;
-    TRY(store_tenant_zone(op, s->tx, s->cohort.tenant_no, &zone));
-    int32_t day = zone_day_at(zone, a->event->at_us);
-    if (member->last_seen_us && member->last_seen_us >= zone_day_start(zone, day))
-        return OK;
-    member->last_seen_us = a->event->at_us;
-    store_block_dirty(s->tx, BLOCK_MEMBER, s->fixed->member_no);
-    s->changed = true;
-    return OK;
 }
 
 static enum err apply_touch(struct op *op, struct applying *a, enum touch_kind kind)
@@ -136,7 +117,9 @@ static enum err apply_touch(struct op *op, struct applying *a, enum touch_kind k
         TRY(store_link_count(op, s->tx, touch.link_no, first_of_link ? 1 : 0, 1));
     subject_earliest(s, kind == TOUCH_OPEN ? &engagement->opened_at_us : &engagement->clicked_at_us, a->event->at_us);
     store_block_dirty(s->tx, BLOCK_MESSAGE_ENGAGEMENT, s->no);
-    return classify_is_machine(touch.bits) ? OK : member_seen(op, a);
+    if (classify_is_machine(touch.bits) || !s->fixed->member_no)
+        return OK;
+    return member_seen(op, s->tx, s->cohort.tenant_no, s->fixed->member_no, a->event->at_us, &s->changed);
 }
 
 /* Complaint or unsubscription: the instant, and the flag its figure counts. */

@@ -7,6 +7,7 @@
 #include "engine/names.h"
 #include "engine/park.h"
 #include "store/block.h"
+#include "store/store_click.h"
 
 /* Moves besides the first entry lie in the log, newest first; the first follows from the row. */
 static enum err read_history(struct op *op, struct tx *tx, struct message_view *view)
@@ -77,6 +78,7 @@ static enum err fill_row(struct op *op, struct tx *tx, struct subject *subject, 
     TRY(store_message_fill(op, tx, row));
     if (row->sent_at_us && subject->fixed->sent_at_us != row->sent_at_us) {
         subject->fixed->sent_at_us = row->sent_at_us;
+        TRY(store_mailing_young(op, tx, subject->fixed->mailing_no, row->sent_at_us));
         store_block_dirty(tx, BLOCK_MESSAGE_FIXED, row->no);
         subject->reclassify = subject->engagement->touch_last != 0;
     }

@@ -5,6 +5,7 @@
 #include "base/day.h"
 #include "base/instant.h"
 #include "base/siphash.h"
+#include "engine/link_figures.h"
 #include "store/block.h"
 #include "store/store_client_key.h"
 #include "store/store_touch.h"
@@ -15,12 +16,21 @@ static size_t touch_count(const struct message_engagement *engagement)
            engagement->click_machine;
 }
 
-static uint16_t *class_counter(struct message_engagement *engagement, enum touch_kind kind, uint32_t bits)
+uint16_t *touches_class_counter(struct message_engagement *engagement, enum touch_kind kind, uint32_t bits)
 {
     bool machine = classify_is_machine(bits);
     if (kind == TOUCH_OPEN)
         return machine ? &engagement->open_machine : &engagement->open_human;
-    return machine ? &engagement->click_machine : &engagement->click_human;
+    if (kind == TOUCH_CLICK)
+        return machine ? &engagement->click_machine : &engagement->click_human;
+    return NULL;
+}
+
+static void count_class(struct message_engagement *engagement, enum touch_kind kind, uint32_t bits, int by)
+{
+    uint16_t *counter = touches_class_counter(engagement, kind, bits);
+    if (counter)
+        *counter = (uint16_t)(*counter + by);
 }
 
 enum err touches_read(struct op *op, struct tx *tx, uint64_t seq, struct touch **ret, size_t *ret_count)
@@ -42,6 +52,8 @@ enum err touches_read(struct op *op, struct tx *tx, uint64_t seq, struct touch *
                                            .kind = (enum touch_kind)row.kind,
                                            .at_us = row.at_us,
                                            .link_no = row.link_no,
+                                           .version = row.version,
+                                           .repeats = row.repeats,
                                            .bits = row.bits,
                                            .client = row.client };
         seq = row.prev;
@@ -72,11 +84,11 @@ enum err touches_reclassify(struct op *op, struct subject *subject)
         if (touches[i].bits == bits_before[i])
             continue;
         TRY(store_touch_set_bits(op, subject->tx, touches[i].seq, touches[i].bits));
-        --*class_counter(engagement, touches[i].kind, bits_before[i]);
-        ++*class_counter(engagement, touches[i].kind, touches[i].bits);
+        count_class(engagement, touches[i].kind, bits_before[i], -1);
+        count_class(engagement, touches[i].kind, touches[i].bits, 1);
     }
     store_block_dirty(subject->tx, BLOCK_MESSAGE_ENGAGEMENT, subject->no);
-    return OK;
+    return link_figures_move(op, subject->tx, touches, count, bits_before);
 }
 
 /* Whether the message clicked this link before: only clicks are looked at, and only when there are any. */
@@ -116,13 +128,25 @@ enum err touches_add(struct op *op, struct subject *subject, struct touch *touch
                              .client = touch->client };
     TRY(store_touch_add(op, subject->tx, &row));
     engagement->touch_last = row.seq;
-    ++*class_counter(engagement, touch->kind, touch->bits);
+    count_class(engagement, touch->kind, touch->bits, 1);
 
     /* Only clicks make bursts, so opens alone never need a second look. */
     int clicks = engagement->click_human + engagement->click_machine;
     subject->reclassify |= clicks >= BURST_LINKS;
     store_block_dirty(subject->tx, BLOCK_MESSAGE_ENGAGEMENT, subject->no);
     return OK;
+}
+
+int64_t touches_client_of(const uint8_t key[16], struct str ip, struct str agent)
+{
+    if (!str_given(ip))
+        return 0;
+    struct siphash hash;
+    siphash_init64(&hash, siphash_key_from(key));
+    siphash_add_str(&hash, ip);
+    siphash_add_str(&hash, agent);
+    int64_t client = (int64_t)siphash_end64(&hash);
+    return client ? client : 1;
 }
 
 enum err touches_client(struct op *op, struct tx *tx, struct str ip, struct str agent, int64_t at_us,
@@ -133,11 +157,6 @@ enum err touches_client(struct op *op, struct tx *tx, struct str ip, struct str 
         return OK;
     uint8_t key[SIPHASH_KEY_BYTES];
     TRY(store_client_key(op, tx, (int32_t)(at_us / 86400000000), key));
-    struct siphash hash;
-    siphash_init64(&hash, siphash_key_from(key));
-    siphash_add_str(&hash, ip);
-    siphash_add_str(&hash, agent);
-    int64_t client = (int64_t)siphash_end64(&hash);
-    *ret_client = client ? client : 1;
+    *ret_client = touches_client_of(key, ip, agent);
     return OK;
 }

@@ -22,8 +22,14 @@ enum err touches_add(struct op *op, struct subject *subject, struct touch *touch
 /* Classifies all touches of the message again; writes the bits that changed and the four class counts. */
 enum err touches_reclassify(struct op *op, struct subject *subject);
 
+/* The counter of a message that a touch of this kind and these bits is counted in; NULL for one that is in none. */
+uint16_t *touches_class_counter(struct message_engagement *engagement, enum touch_kind kind, uint32_t bits);
+
 /* All touches of a chain, newest first, in the op's arena. For lists and for check. */
 enum err touches_read(struct op *op, struct tx *tx, uint64_t seq, struct touch **ret, size_t *ret_count);
+
+/* The client an address and agent are under a key (LED-24); 0 when there is no address. */
+int64_t touches_client_of(const uint8_t key[16], struct str ip, struct str agent);
 
 /* The client of a provider's report: keyed hash of address and agent under the key of the event's day (LED-24);
  * 0 when the report names no address. */

@@ -9,7 +9,6 @@
  * events are the reports of the newest ones. All commit durably
  * (synchronous=FULL) before the next group begins.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +24,7 @@
 #include "engine/tenants.h"
 #include "main/bench_reader.h"
 #include "main/cli.h"
+#include "main/measure.h"
 #include "main/progress.h"
 #include "main/rig.h"
 #include "main/settle.h"
@@ -38,7 +38,6 @@
 #define GROUPS_MAX       10000
 #define MEMORY_BYTES     (64u << 20)
 #define END_RECIPIENTS   100000
-#define SYNC_ROUNDS      101
 #define COMPRESS_MILLI   INT64_C(86400000000) /* a day in a millisecond: everything is there to be read at once */
 
 struct bench {
@@ -61,41 +60,6 @@ struct bench {
     bool is_served; /* a daemon runs over the store: its writer applies */
     struct progress progress;
 };
-
-static int by_value(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static double percentile_ms(int64_t *values, size_t count, double share)
-{
-    if (count == 0)
-        return 0;
-    qsort(values, count, sizeof *values, by_value);
-    return (double)values[(size_t)(share * (double)(count - 1))] / 1000;
-}
-
-/* Median of an fdatasync of 4 KiB in the directory, ms. */
-static double sync_ms(const char *directory)
-{
-    char path[300], bytes[4096] = { 1 };
-    int64_t took_us[SYNC_ROUNDS];
-    snprintf(path, sizeof path, "%s/sync-probe", directory);
-    int fd = open(path, O_CREAT | O_RDWR | O_TRUNC, 0600);
-    if (fd < 0)
-        return 0;
-    size_t n = 0;
-    for (; n < SYNC_ROUNDS; n++) {
-        int64_t began_us = clock_mono_us();
-        if (pwrite(fd, bytes, sizeof bytes, (off_t)(n * sizeof bytes)) != sizeof bytes || fdatasync(fd) != 0)
-            break;
-        took_us[n] = clock_mono_us() - began_us;
-    }
-    close(fd);
-    unlink(path);
-    return percentile_ms(took_us, n, 0.5);
-}
 
 static enum err make_mailing(struct op *op, struct tx *tx, void *arg)
 {
@@ -266,9 +230,9 @@ static enum err read_while_applied(struct bench *b, struct rig *rig, int64_t mai
     enum err err = apply_served(b, mailings, ret);
     enum err read_err = bench_reader_stop(b->op, &reader);
     ret->reads = (int64_t)(reader.stats.count + reader.lists.count);
-    ret->stats_p50_ms = percentile_ms(reader.stats.took_us, reader.stats.count, 0.5);
-    ret->stats_p99_ms = percentile_ms(reader.stats.took_us, reader.stats.count, 0.99);
-    ret->list_p99_ms = percentile_ms(reader.lists.took_us, reader.lists.count, 0.99);
+    ret->stats_p50_ms = measure_percentile_ms(reader.stats.took_us, reader.stats.count, 0.5);
+    ret->stats_p99_ms = measure_percentile_ms(reader.stats.took_us, reader.stats.count, 0.99);
+    ret->list_p99_ms = measure_percentile_ms(reader.lists.took_us, reader.lists.count, 0.99);
     bench_reader_free(&reader);
     return err == OK ? read_err : err;
 }
@@ -342,18 +306,9 @@ static enum err bench_end_to_end(struct bench *b, int64_t recipients, struct end
     return err;
 }
 
-static void member_decimal(struct json_writer *w, const char *name, double value, int places)
-{
-    double unit = 1;
-    for (int i = 0; i < places; i++)
-        unit *= 10;
-    json_put_name(w, name);
-    json_put_decimal(w, (int64_t)(value * unit + 0.5), places);
-}
-
 static enum err run_all(struct bench *b, int64_t messages, int64_t recipients)
 {
-    double apply_rate = 0, sync = sync_ms(b->directory);
+    double apply_rate = 0, sync = measure_sync_ms(b->directory);
     struct served served = { 0 };
     struct end_to_end end = { 0 };
     int64_t began_us = clock_mono_us();
@@ -369,23 +324,23 @@ static enum err run_all(struct bench *b, int64_t messages, int64_t recipients)
     json_object_begin(&w);
     json_member_str(&w, "bench", S("events"));
     json_member_str(&w, "engine", b->database ? S("postgres") : S("sqlite"));
-    member_decimal(&w, "rate_per_second", apply_rate, 0);
-    member_decimal(&w, "p50_ms", percentile_ms(b->group_us, b->groups, 0.5), 3);
-    member_decimal(&w, "p99_ms", percentile_ms(b->group_us, b->groups, 0.99), 3);
+    measure_put(&w, "rate_per_second", apply_rate, 0);
+    measure_put(&w, "p50_ms", measure_percentile_ms(b->group_us, b->groups, 0.5), 3);
+    measure_put(&w, "p99_ms", measure_percentile_ms(b->group_us, b->groups, 0.99), 3);
     json_member_int(&w, "rss_bytes", apply_bytes);
-    member_decimal(&w, "seconds", (double)(clock_mono_us() - began_us) / 1e6, 1);
+    measure_put(&w, "seconds", (double)(clock_mono_us() - began_us) / 1e6, 1);
     json_member_int(&w, "clients", 1);
-    member_decimal(&w, "sync_ms", sync, 3);
+    measure_put(&w, "sync_ms", sync, 3);
     json_member_int(&w, "messages", messages);
     json_member_int(&w, "events_per_commit", GROUP_EVENTS);
-    member_decimal(&w, "served_per_second", served.rate, 0);
+    measure_put(&w, "served_per_second", served.rate, 0);
     json_member_int(&w, "reads", served.reads);
-    member_decimal(&w, "stats_p50_ms", served.stats_p50_ms, 3);
-    member_decimal(&w, "stats_p99_ms", served.stats_p99_ms, 3);
-    member_decimal(&w, "list_p99_ms", served.list_p99_ms, 3);
-    member_decimal(&w, "end_to_end_per_second", end.rate, 0);
+    measure_put(&w, "stats_p50_ms", served.stats_p50_ms, 3);
+    measure_put(&w, "stats_p99_ms", served.stats_p99_ms, 3);
+    measure_put(&w, "list_p99_ms", served.list_p99_ms, 3);
+    measure_put(&w, "end_to_end_per_second", end.rate, 0);
     json_member_int(&w, "end_to_end_events", end.events);
-    member_decimal(&w, "end_to_end_seconds", end.seconds, 2);
+    measure_put(&w, "end_to_end_seconds", end.seconds, 2);
     json_object_end(&w);
     show_json(buf_str(&buf));
     return OK;

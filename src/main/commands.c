@@ -14,7 +14,7 @@ extern const struct command cmd_source_put, cmd_source_list, cmd_source_show, cm
 extern const struct command cmd_check;
 extern const struct command cmd_migrate;
 extern const struct command cmd_demo;
-extern const struct command cmd_bench_events, cmd_bench_jobs, cmd_bench_push;
+extern const struct command cmd_bench_events, cmd_bench_clicks, cmd_bench_jobs, cmd_bench_push;
 extern const struct command cmd_simulate_mailgun;
 extern const struct command cmd_version;
 
@@ -43,6 +43,7 @@ const struct command *const commands[] = {
     &cmd_migrate,
     &cmd_demo,
     &cmd_bench_events,
+    &cmd_bench_clicks,
     &cmd_bench_jobs,
     &cmd_bench_push,
     &cmd_simulate_mailgun,

@@ -9,6 +9,7 @@
 #include "engine/status.h"
 #include "main/declared.h"
 #include "main/inbox_taker.h"
+#include "main/body.h"
 #include "main/keeper.h"
 #include "main/lists.h"
 #include "main/pulse.h"
@@ -23,9 +24,11 @@
 #include "serve/access.h"
 #include "serve/api.h"
 #include "serve/metrics.h"
+#include "serve/redirect.h"
 #include "store/store_tenant.h"
 
 #define DAEMON_MEMORY_MAX (64u << 20) /* texts that live as long as the daemon */
+#define PAGE_BYTES_MAX    (64u << 10)
 
 struct daemon {
     struct op op; /* its arena: what lives as long as the daemon */
@@ -177,6 +180,41 @@ static enum err check_door(struct op *op, struct daemon *daemon, const struct ad
                 STR(conf_text(daemon->conf, "server", "http")), STR(settings_data(daemon->conf)));
 }
 
+/* Links answer at their base address, and without its path. */
+static void find_links_base(struct daemon *daemon, const struct addr *listen, struct str *ret_prefix)
+{
+    struct str base = conf_text(daemon->conf, "links", "base_url");
+    char text[ADDR_TEXT_BYTES_MAX];
+    while (base.n && base.p[base.n - 1] == '/')
+        base.n--;
+    if (!base.n)
+        base = arena_fmt(daemon->op.arena, "http://%.*s", STR(addr_text(listen, text)));
+    daemon->api.config.links_base = base;
+    size_t host = str_search(base, S("://")) + 3;
+    size_t path = host < base.n ? host + str_find((struct str){ base.p + host, base.n - host }, '/') : base.n;
+    *ret_prefix = (struct str){ base.p + path, base.n - path };
+}
+
+static enum err open_redirect(struct op *op, struct daemon *daemon)
+{
+    const struct conf *conf = daemon->conf;
+    struct str page = conf_text(conf, "links", "not_found_page"), spool = conf_text(conf, "links", "spool");
+    struct redirect_config config = {
+        .store = daemon->store,
+        .loop = daemon->http_loop,
+        .api = &daemon->api,
+        .node = S("local"),
+        .spool_path = str_given(spool) && spool.n
+                          ? arena_str(daemon->op.arena, spool).p
+                          : arena_fmt(daemon->op.arena, "%.*s/click-spool", STR(settings_data(conf))).p,
+        .max_waiting = conf_int(conf, "links", "max_waiting"),
+        .cache_bytes = (size_t)conf_bytes(conf, "links", "cache_bytes"),
+    };
+    if (str_given(page) && page.n)
+        TRY(read_whole(&daemon->op, arena_str(op->arena, page).p, PAGE_BYTES_MAX, &config.not_found_page));
+    return redirect_open(op, &config, &daemon->api.redirect);
+}
+
 static enum err open_http(struct op *op, struct daemon *daemon, int listen_fd)
 {
     struct http_server_config config = {
@@ -188,7 +226,9 @@ static enum err open_http(struct op *op, struct daemon *daemon, int listen_fd)
     };
     TRY(settings_addr(op, daemon->conf, "http", &config.listen));
     TRY(check_door(op, daemon, &config.listen));
+    find_links_base(daemon, &config.listen, &config.prefix);
     daemon->http_loop = loop_start("http");
+    TRY(open_redirect(op, daemon));
     TRY(http_server_open(op, daemon->http_loop, &config, api_routes, api_route_count, &daemon->http));
     metrics_server(daemon->http);
     return OK;
@@ -210,6 +250,7 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
         .networks = daemon->lists->networks,
         .reachable = daemon->lists->reachable,
         .nodes = pulse_board(daemon->pulse),
+        .proxies = daemon->lists->proxies,
     };
     TRY(store_read(op, daemon->store, load_tokens, daemon));
     api_open(&daemon->api, op->now_us);
@@ -252,7 +293,7 @@ static bool same_value(const struct conf_value *a, const struct conf_value *b)
 /* Says which changed values wait for the next start. */
 static void tell_unchanged(const struct conf *before, const struct conf *now)
 {
-    static const char *const fixed[] = { "server", "database", "node", "worker", NULL };
+    static const char *const fixed[] = { "server", "database", "node", "worker", "links", NULL };
     for (const struct conf_section *section = conf_schema(now); section->name; section++)
         for (const char *const *name = fixed; *name; name++) {
             if (strcmp(section->name, *name) != 0)
@@ -277,6 +318,7 @@ static void show_lists(struct daemon *daemon, struct lists *lists)
     atomic_store(&daemon->api.config.agents, lists->agents);
     atomic_store(&daemon->api.config.networks, lists->networks);
     atomic_store(&daemon->api.config.reachable, lists->reachable);
+    atomic_store(&daemon->api.config.proxies, lists->proxies);
     http_client_allow(daemon->client, lists->reachable);
     poller_lists(daemon->poller, lists->agents, lists->networks);
     lists_replace(&daemon->lists, lists, clock_mono_us());
@@ -347,6 +389,7 @@ void daemon_stop(struct daemon *daemon)
         store_close(daemon->store);
     if (daemon->ticker)
         ticker_free(daemon->ticker);
+    redirect_close(daemon->api.redirect);
     api_close(&daemon->api);
     if (daemon->api.config.tokens)
         tokens_free(daemon->api.config.tokens);

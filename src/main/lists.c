@@ -33,6 +33,16 @@ static enum err read_reachable(struct op *op, const struct conf *conf, bool dev,
     return fail(op, ERR_INVALID, "[sources] allow: %s", sentence);
 }
 
+/* Proxies whose word about a client's address is believed. */
+static enum err read_proxies(struct op *op, const struct conf *conf, struct cidr_list **ret)
+{
+    if (cidr_list_new(op, conf_text(conf, "server", "trusted_proxies"), ret) == OK)
+        return OK;
+    char sentence[OP_ERROR_BYTES_MAX];
+    memcpy(sentence, op->error, sizeof sentence);
+    return fail(op, ERR_INVALID, "[server] trusted_proxies: %s", sentence);
+}
+
 enum err lists_read(struct op *op, const struct conf *conf, bool dev, struct lists **ret)
 {
     struct lists *lists = calloc(1, sizeof *lists);
@@ -43,6 +53,8 @@ enum err lists_read(struct op *op, const struct conf *conf, bool dev, struct lis
         err = read_networks(op, conf, &lists->networks);
     if (err == OK)
         err = read_reachable(op, conf, dev, &lists->reachable);
+    if (err == OK)
+        err = read_proxies(op, conf, &lists->proxies);
     if (err == OK)
         *ret = lists;
     else
@@ -73,6 +85,8 @@ void lists_free(struct lists *lists)
             cidr_list_free(lists->networks);
         if (lists->reachable)
             cidr_list_free(lists->reachable);
+        if (lists->proxies)
+            cidr_list_free(lists->proxies);
         free(lists);
         lists = former;
     }

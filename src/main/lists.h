@@ -1,5 +1,5 @@
 /*
- * lists.h - what the configuration lists: scanners, networks of machines, private networks that sources may point into.
+ * lists.h - what the configuration lists: scanners, networks of machines, of sources, of proxies.
  *
  * A list never changes once made. A reload makes new ones and shows them to
  * whoever reads them; the old ones are kept for a while, because somebody may
@@ -17,13 +17,14 @@
 
 struct lists {
     struct agent_list *agents;
-    struct cidr_list *networks, *reachable;
+    struct cidr_list *networks, *reachable, *proxies;
     struct lists *former;   /* replaced by these */
     int64_t replaced_at_us; /* monotonic */
 };
 
-/* Reads [classify] and [sources] allow, and the files they name. dev: sources may point anywhere. The caller frees
- * them. ERR_INVALID, ERR_NOT_FOUND, ERR_IO, ERR_TOO_LARGE with a sentence that names the section. */
+/* Reads [classify], [sources] allow and [server] trusted_proxies, and the files they name. dev: sources may point
+ * anywhere. The caller frees them. ERR_INVALID, ERR_NOT_FOUND, ERR_IO, ERR_TOO_LARGE with a sentence that names the
+ * section. */
 enum err lists_read(struct op *op, const struct conf *conf, bool dev, struct lists **ret);
 
 /* Hands over to the next ones; frees what was replaced long ago. mono_us: clock_mono_us. */

@@ -12,6 +12,7 @@ static const struct conf_key server_keys[] = {
     { .name = "data", .type = CONF_PATH, .fallback = "posthouse-data" },
     { .name = "dev", .type = CONF_BOOL, .fallback = "false" },
     { .name = "connections", .type = CONF_INT, .min = 1, .max = 100000, .fallback = "10000" },
+    { .name = "trusted_proxies", .type = CONF_TEXT, .max = 4096 },
     { .name = "stop", .type = CONF_DURATION, .max = 600000, .fallback = "25s" },
     { 0 },
 };
@@ -43,6 +44,16 @@ static const struct conf_key worker_keys[] = {
     { .name = "max_command_bytes", .type = CONF_SIZE, .min = 1 << 10, .max = 64 << 20, .fallback = "16MiB" },
     { .name = "max_job_bytes", .type = CONF_SIZE, .min = 1 << 10, .max = 16 << 20, .fallback = "1MiB" },
     { .name = "description", .type = CONF_TEXT, .max = 100, .fallback = "Posthouse" },
+    { 0 },
+};
+
+static const struct conf_key links_keys[] = {
+    { .name = "base_url", .type = CONF_TEXT, .max = 1024 },
+    { .name = "cache_bytes", .type = CONF_SIZE, .min = 1 << 20, .max = INT64_C(4) << 30, .fallback = "64MiB" },
+    { .name = "max_waiting", .type = CONF_INT, .min = 1, .max = 1000000, .fallback = "20000" },
+    { .name = "not_found_page", .type = CONF_PATH },
+    { .name = "spool", .type = CONF_PATH },
+    { .name = "unsubscribe_key_file", .type = CONF_PATH },
     { 0 },
 };
 
@@ -106,6 +117,7 @@ const struct conf_section settings_schema[] = {
     { "sources", false, sources_keys },
     { "tenant", true, tenant_keys },
     { "source", true, source_keys },
+    { "links", false, links_keys },
     { 0 },
 };
 

@@ -210,10 +210,26 @@ static void request_dispatch(struct http_request *request)
     request->route->handle(request);
 }
 
+/* "/blog/r/x" where the prefix is "/blog": the rest, when a prefixed route answers it. */
+static enum err match_below_prefix(struct http_conn *conn, struct http_request *request, struct http_match *ret)
+{
+    struct str prefix = conn->server->config.prefix, path = request->path;
+    ret->route = NULL;
+    if (!prefix.n || !str_starts(path, prefix) || path.n == prefix.n || path.p[prefix.n] != '/')
+        return ERR_NOT_FOUND;
+    struct op aside;
+    op_init(&aside, request->op.arena, request->op.now_us);
+    path = (struct str){ path.p + prefix.n, path.n - prefix.n };
+    TRY(http_router_match(&aside, conn->server->router, request->method, path, ret));
+    return ret->route && ret->route->flags & HTTP_PREFIXED ? OK : ERR_NOT_FOUND;
+}
+
 static bool request_find_route(struct http_conn *conn, struct http_request *request)
 {
     struct http_match match;
-    enum err err = http_router_match(&request->op, conn->server->router, request->method, request->path, &match);
+    enum err err = match_below_prefix(conn, request, &match);
+    if (err != OK)
+        err = http_router_match(&request->op, conn->server->router, request->method, request->path, &match);
     if (err != OK) {
         http_fail(request, err);
         return false;

@@ -33,16 +33,25 @@ static void put_number(struct pen *pen, uint64_t number, unsigned base)
         *pen->at++ = digits[--n];
 }
 
+static char in_value(char c)
+{
+    return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f ? ' ' : c;
+}
+
+static void put_value(struct pen *pen, struct str value)
+{
+    for (size_t i = 0; i < value.n; i++)
+        *pen->at++ = in_value(value.p[i]);
+}
+
 /* Bytes that could end or split a header line become blanks (RFC 9110 section 5.5). */
 static void add_value(struct buf *buf, struct str value)
 {
     if (!buf_reserve(buf, value.n))
         return;
     char *out = buf->p + buf->n;
-    for (size_t i = 0; i < value.n; i++) {
-        unsigned char c = (unsigned char)value.p[i];
-        out[i] = (c < 0x20 && c != '\t') || c == 0x7f ? ' ' : value.p[i];
-    }
+    for (size_t i = 0; i < value.n; i++)
+        out[i] = in_value(value.p[i]);
     buf->n += value.n;
 }
 
@@ -165,6 +174,43 @@ void http_reply(struct http_request *request, int status, struct str content_typ
     send_body(request, body);
     request_done(request);
     http_conn_answered(conn, keep);
+}
+
+/* The head of a redirect in one go: what thousands of readers wait for after a mailing. */
+static void write_redirect(struct http_request *request, struct str location, bool keep)
+{
+    static const char lines[] = "X-Robots-Tag: noindex, nofollow\r\nCache-Control: no-store\r\nContent-Length: 0\r\n";
+    struct http_conn *conn = request->conn;
+    size_t most = HEAD_FIXED_BYTES + location.n + sizeof lines;
+    struct pen pen = { http_out_room(&conn->out, &request->server->pool, most) };
+    const char *start = pen.at;
+    put(&pen, S("HTTP/1.1 302 Found\r\nLocation: "));
+    put_value(&pen, location);
+    put(&pen, S("\r\n"));
+    put(&pen, (struct str){ lines, sizeof lines - 1 });
+    put(&pen, http_server_date(request->server));
+    if (!keep)
+        put(&pen, S("Connection: close\r\n"));
+    else if (request->head.minor == 0)
+        put(&pen, S("Connection: keep-alive\r\n"));
+    put(&pen, S("\r\n"));
+    assert((size_t)(pen.at - start) <= most);
+    http_out_used(&conn->out, (size_t)(pen.at - start));
+}
+
+void http_redirect(struct http_request *request, struct str location)
+{
+    assert(loop_is_mine(request->loop));
+    assert(request->handed && !request->answered);
+    request->status = 302;
+    request->answered = true;
+    struct http_conn *conn = request->conn;
+    bool keep = conn && may_keep(request);
+    if (conn)
+        write_redirect(request, location, keep);
+    request_done(request);
+    if (conn)
+        http_conn_answered(conn, keep);
 }
 
 /* --- streams ------------------------------------------------------------ */

@@ -19,6 +19,10 @@ void http_reply_header(struct http_request *request, struct str name, struct str
 /* Answers. content_type may be empty; body is copied or lies in the request's arena (it is read until sent). */
 void http_reply(struct http_request *request, int status, struct str content_type, struct str body);
 
+/* 302 to the location, without a body; nobody may keep or index it, so that the next click is seen, too. Headers of
+ * http_reply_header are left out. */
+void http_redirect(struct http_request *request, struct str location);
+
 /* One entry of a problem's "errors": pointer is a JSON pointer or empty. */
 struct http_problem_error {
     struct str pointer;

@@ -18,6 +18,7 @@
 struct http_request;
 
 enum http_route_flags {
+    HTTP_PREFIXED = 2,    /* also found below the server's prefix */
     HTTP_BODY_STREAM = 1, /* the handler runs when the head is there and takes the body in pieces (http_body_take) */
 };
 

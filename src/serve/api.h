@@ -18,6 +18,7 @@ struct cidr_list;
 struct inflight;
 struct jobs; /* engine/jobs.h */
 struct node_board;
+struct redirect; /* redirect.h */
 struct refusals; /* refusals.h */
 struct sns_certs;
 struct tokens; /* access.h */
@@ -29,10 +30,12 @@ struct api_config {
     bool dev;                 /* no token needed on loopback, signatures without key accepted */
     const char *database;     /* "sqlite:/var/lib/posthouse", for the overview */
     struct node_board *nodes; /* this node's life */
+    struct str links_base;    /* what short links begin with, "https://news.example.org/blog"; no slash at its end */
     /* Webhooks and sources; each may be NULL. A reload shows new lists and keeps the former ones for a while. */
     struct sns_certs *certs; /* certificates of SNS; NULL: only those given as signing_key are believed */
     _Atomic(const struct agent_list *) agents;   /* known scanners */
     _Atomic(const struct cidr_list *) networks;  /* networks of machines */
+    _Atomic(const struct cidr_list *) proxies;   /* whose word about a client's address is believed */
     _Atomic(const struct cidr_list *) reachable; /* private networks that sources may point into */
 };
 
@@ -42,6 +45,7 @@ struct api {
     int64_t started_at_us;
     struct inflight *inflight; /* idempotency.h */
     struct refusals *refusals;
+    struct redirect *redirect; /* NULL where there is no door for clicks */
 };
 
 /* Fills in what lives beside the config; before the server opens. */

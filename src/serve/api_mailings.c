@@ -1,6 +1,8 @@
 /*
  * api_mailings.c - mailings, their figures, failures and links.
  */
+#include <stdlib.h>
+
 #include "engine/source_signal.h"
 #include "engine/tenants.h"
 #include "serve/api_ledger.h"
@@ -8,6 +10,7 @@
 #include "serve/cursor.h"
 #include "serve/render.h"
 #include "store/records.h"
+#include "store/store_link.h"
 #include "store/store_message.h"
 #include "store/store_outcome.h"
 
@@ -197,22 +200,73 @@ void mailing_failures(struct http_request *request)
     call_send(&c->call, route);
 }
 
-struct link_list {
-    struct json_writer *w;
-    uint32_t last;
+/* Links that a provider reported and tracked ones, in one order: by number. */
+struct link_item {
+    uint32_t no;
+    struct str url, code;
+    int64_t members, clicks, human, machine;
 };
 
-static enum err render_link(struct op *op, struct tx *tx, const struct link_row *row, void *arg)
+struct link_list {
+    struct link_item *items;
+    size_t count;
+};
+
+static enum err add_reported(struct op *op, struct tx *tx, const struct link_row *row, void *arg)
 {
     (void)op;
     (void)tx;
     struct link_list *list = arg;
-    json_object_begin(list->w);
-    json_member_str(list->w, "url", row->url);
-    json_member_int(list->w, "members", row->members);
-    json_member_int(list->w, "clicks", row->clicks);
-    json_object_end(list->w);
-    list->last = row->no;
+    list->items[list->count++] =
+        (struct link_item){ .no = row->no, .url = row->url, .members = row->members, .clicks = row->clicks };
+    return OK;
+}
+
+static enum err add_tracked(struct op *op, struct tx *tx, const struct link *link, void *arg)
+{
+    struct link_list *list = arg;
+    const struct link_state *state;
+    TRY(store_link_state(op, tx, link->no, &state));
+    list->items[list->count++] = (struct link_item){ .no = link->no,
+                                                     .url = link->url,
+                                                     .code = link->code,
+                                                     .members = state->members,
+                                                     .clicks = state->clicks,
+                                                     .human = state->human,
+                                                     .machine = state->machine };
+    return OK;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = ((const struct link_item *)a)->no, y = ((const struct link_item *)b)->no;
+    return (x > y) - (x < y);
+}
+
+static void render_link(struct json_writer *w, const struct link_item *item)
+{
+    json_object_begin(w);
+    json_member_str(w, "url", item->url);
+    json_member_int(w, "members", item->members);
+    json_member_int(w, "clicks", item->clicks);
+    if (str_given(item->code)) {
+        json_member_str(w, "code", item->code);
+        json_member_int(w, "human", item->human);
+        json_member_int(w, "machine", item->machine);
+    }
+    json_object_end(w);
+}
+
+static enum err read_links(struct op *op, struct mailing_call *c, uint32_t mailing_no, uint32_t after,
+                           struct link_list *list, bool *ret_more)
+{
+    TRY(op_alloc(op, 2 * ((size_t)c->limit + 1) * sizeof *list->items, &list->items));
+    TRY(store_link_list(op, c->call.post.tx, mailing_no, after, c->limit, add_reported, list, ret_more));
+    TRY(store_link_each(op, c->call.post.tx, mailing_no, after, c->limit + 1, add_tracked, list));
+    qsort(list->items, list->count, sizeof *list->items, by_number);
+    *ret_more |= list->count > (size_t)c->limit;
+    if (list->count > (size_t)c->limit)
+        list->count = (size_t)c->limit;
     return OK;
 }
 
@@ -220,14 +274,17 @@ static enum err mailing_links_read(struct post *post)
 {
     struct mailing_call *c = (struct mailing_call *)post;
     struct mailing mailing;
-    struct link_list list = { .w = &c->call.json };
+    struct link_list list = { 0 };
     bool more = false;
     TRY(find_mailing(&post->op, &c->call, &mailing));
     uint64_t after;
     list_begin(&c->call.json);
     if (list_place(c, CURSOR_LINKS, &after) && after <= UINT32_MAX)
-        TRY(store_link_list(&post->op, post->tx, mailing.no, (uint32_t)after, c->limit, render_link, &list, &more));
-    return list_end(&post->op, &c->call.json, more, CURSOR_LINKS, list.last, call_param(&c->call, 0));
+        TRY(read_links(&post->op, c, mailing.no, (uint32_t)after, &list, &more));
+    for (size_t i = 0; i < list.count; i++)
+        render_link(&c->call.json, &list.items[i]);
+    uint32_t last = list.count ? list.items[list.count - 1].no : 0;
+    return list_end(&post->op, &c->call.json, more, CURSOR_LINKS, last, call_param(&c->call, 0));
 }
 
 void mailing_links(struct http_request *request)

@@ -7,6 +7,7 @@
 #include "serve/api_ops.h"
 #include "serve/call.h"
 #include "serve/cursor.h"
+#include "serve/redirect.h"
 #include "store/store_audit.h"
 
 #define METRICS_BYTES_MAX (8u << 20)
@@ -35,6 +36,8 @@ void ops_ready(struct http_request *request)
         why = "stopping";
     else if (!store_is_ready(api->config.store))
         why = "the store cannot write";
+    else if (api->redirect && redirect_spooled(api->redirect) > 0)
+        why = "clicks are in the spool";
     if (!why) {
         http_reply(request, 200, S("text/plain"), S("ready\n"));
         return;

@@ -12,6 +12,7 @@
 #include "serve/api.h"
 #include "serve/api_ops.h"
 #include "serve/call.h"
+#include "serve/html.h"
 #include "serve/render.h"
 #include "store/store_source.h"
 #include "store/store_tenant.h"
@@ -145,32 +146,10 @@ static const char style[] =
     "th,td{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #d8dee4}"
     "td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.bad{color:#b42318}.good{color:#1a7f37}";
 
-/* Text between tags and in attributes. */
-static void add_text(struct buf *out, struct str text)
-{
-    for (size_t i = 0; i < text.n; i++)
-        switch (text.p[i]) {
-        case '<':
-            buf_add_str(out, S("&lt;"));
-            break;
-        case '>':
-            buf_add_str(out, S("&gt;"));
-            break;
-        case '&':
-            buf_add_str(out, S("&amp;"));
-            break;
-        case '"':
-            buf_add_str(out, S("&quot;"));
-            break;
-        default:
-            buf_add_char(out, text.p[i]);
-        }
-}
-
 static void add_cell(struct buf *out, struct str text)
 {
     buf_add_str(out, S("<td>"));
-    add_text(out, text);
+    html_escape(out, text);
     buf_add_str(out, S("</td>"));
 }
 
@@ -203,9 +182,9 @@ static enum err page_source(struct op *op, struct tx *tx, const struct source_ro
     add_cell(out, line.tenant);
     buf_add_fmt(out, "<td class=%s>", line.warning_count ? "bad" : "good");
     for (size_t i = 0; i < line.warning_count; i++) {
-        add_text(out, str_of(warning_name(line.warnings[i].code)));
+        html_escape(out, str_of(warning_name(line.warnings[i].code)));
         buf_add_str(out, S(": "));
-        add_text(out, line.warnings[i].detail);
+        html_escape(out, line.warnings[i].detail);
         buf_add_str(out, S("<br>"));
     }
     buf_add_str(out, line.warning_count ? S("</td></tr>\n") : S("no warnings</td></tr>\n"));

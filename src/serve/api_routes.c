@@ -8,8 +8,10 @@
 #include "serve/api.h"
 #include "serve/api_jobs.h"
 #include "serve/api_ledger.h"
+#include "serve/api_links.h"
 #include "serve/api_ops.h"
 #include "serve/api_sources.h"
+#include "serve/redirect.h"
 
 #define SMALL (64 << 10)          /* one resource */
 #define BULK  (INT64_C(16) << 30) /* streamed, in the memory of one chunk */
@@ -63,6 +65,16 @@ const struct http_route api_routes[] = {
     CHANGE("PATCH", "/v1/messages/{id}", message_patch_request, ACCESS_WRITE),
 
     READ("/v1/members/{id}", member_get, ACCESS_READ),
+
+    CHANGE("PUT", "/v1/links/{code}", link_put_request, ACCESS_WRITE),
+    READ("/v1/links/{code}", link_get_request, ACCESS_READ),
+    STREAM("/v1/links", link_post_request, ACCESS_WRITE),
+    { .method = "GET",
+      .pattern = "/r/{code}",
+      .handle = redirect_get,
+      .body_bytes_max = SMALL, /* and not looked at */
+      .flags = HTTP_PREFIXED,
+      .scope = ACCESS_PUBLIC },
 
     CHANGE("PUT", "/v1/sources/{id}", sources_put, ACCESS_WRITE),
     READ("/v1/sources", sources_list, ACCESS_READ),

@@ -48,6 +48,8 @@ BLOCK_SQL(fixed, "block_message_fixed");
 BLOCK_SQL(delivery, "block_message_delivery");
 BLOCK_SQL(engagement, "block_message_engagement");
 BLOCK_SQL(member, "block_member");
+BLOCK_SQL(link, "block_link");
+BLOCK_SQL(visitor, "block_visitor");
 
 /* Many blocks of every kind at once. */
 #define WANTED(kind, table, numbers) "SELECT " kind "::bigint, no, data FROM " table " WHERE no = ANY (" numbers ")"
@@ -69,6 +71,8 @@ static const struct kind {
     [BLOCK_MESSAGE_DELIVERY] = KIND(struct message_delivery, delivery),
     [BLOCK_MESSAGE_ENGAGEMENT] = KIND(struct message_engagement, engagement),
     [BLOCK_MEMBER] = KIND(struct member_state, member),
+    [BLOCK_LINK] = KIND(struct link_state, link),
+    [BLOCK_VISITOR] = KIND(struct message_engagement, visitor),
 };
 
 struct block {

@@ -26,6 +26,8 @@ enum block_kind {
     BLOCK_MESSAGE_DELIVERY,   /* struct message_delivery by message no */
     BLOCK_MESSAGE_ENGAGEMENT, /* struct message_engagement by message no */
     BLOCK_MEMBER,             /* struct member_state by member no */
+    BLOCK_LINK,               /* struct link_state by link no */
+    BLOCK_VISITOR,            /* struct message_engagement by visitor no: who clicks links without a mailing */
     BLOCK_KINDS
 };
 

@@ -140,6 +140,7 @@ struct store {
     struct store_watch watch;
     struct writer *writer;
     struct readers *readers;
+    struct readers *door;      /* THREAD_DOOR: one connection that nothing else uses */
     struct post *waiting_read; /* without threads: posts for the readers, newest first */
     atomic_bool ready;
     atomic_bool dead;

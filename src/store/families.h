@@ -35,6 +35,10 @@ extern const struct schema_step uniq_step;
 extern const struct schema_step queue_step;
 extern const struct schema_step done_step;
 extern const struct schema_step node_step;
+extern const struct schema_step touch_step;
+extern const struct schema_step link_step;
+extern const struct schema_step click_step;
+extern const struct schema_step message_member_step;
 
 extern const struct family tenant_family;
 extern const struct family cohort_family;
@@ -42,3 +46,4 @@ extern const struct family log_family;
 extern const struct family link_family;
 extern const struct family parked_family;
 extern const struct family client_key_family;
+extern const struct family click_family;

@@ -53,6 +53,15 @@ struct member_state {
     int64_t last_seen_us;
 };
 
+/* Counters of a tracked link: since its destination changed, and over all its time. */
+struct link_state {
+    uint32_t clicks, members, human, machine;
+    uint32_t all_clicks, all_members, all_human, all_machine;
+    uint32_t version; /* 0 = no such link */
+    uint32_t unused;
+};
+
+_Static_assert(sizeof(struct link_state) == 40, "file format");
 _Static_assert(sizeof(struct message_fixed) == 24, "file format");
 _Static_assert(sizeof(struct message_delivery) == 24, "file format");
 _Static_assert(sizeof(struct message_engagement) == 32, "file format");

@@ -45,7 +45,11 @@
     X(uniq_step)                                                                                                       \
     X(queue_step)                                                                                                      \
     X(done_step)                                                                                                       \
-    X(node_step)
+    X(node_step)\
+    X(touch_step)                                                                                                      \
+    X(link_step)                                                                                                       \
+    X(click_step)                                                                                                      \
+    X(message_member_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \
@@ -61,6 +65,7 @@
     X(parked_family)                                                                                                   \
     X(client_key_family)                                                                                               \
     X(delta_family)                                                                                                    \
+    X(click_family)                                                                                                    \
     X(seq_family)
 
 #define DECLARE_STEP(name)   extern const struct schema_step name;

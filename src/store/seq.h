@@ -39,6 +39,7 @@ enum seq {
     SEQ_DONE_JOB, /* jobs that finished */
     SEQ_NODE,
     SEQ_NODE_EPOCH, /* of all starts of all nodes: one number, one life */
+    SEQ_VISITOR,
     SEQS_MAX = 64   /* the row has room for so many; numbers above are never renumbered, only appended */
 };
 

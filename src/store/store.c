@@ -229,10 +229,13 @@ static enum err store_start(struct op *op, struct store *store)
     post_install(THREAD_WRITER, writer_deliver, store->writer);
     if (!config->threads) {
         post_install(THREAD_READER, deliver_read_later, store);
+        post_install(THREAD_DOOR, deliver_read_later, store);
         return OK;
     }
     TRY(readers_start(op, store, config->readers, &store->readers));
+    TRY(readers_start(op, store, 1, &store->door));
     post_install(THREAD_READER, readers_deliver, store->readers);
+    post_install(THREAD_DOOR, readers_deliver, store->door);
     return writer_start(op, store->writer);
 }
 
@@ -374,11 +377,14 @@ static void store_drain(struct store *store)
     atomic_store(&store->stopping, true);
     if (store->readers)
         readers_stop(store->readers);
+    if (store->door)
+        readers_stop(store->door);
     writer_stop(store->writer);
     int n = 1;
     while (n > 0 && !store_is_dead(store)) {
         n = writer_turn(store->writer);
         n += store->readers ? readers_turn(store->readers, store->conn) : reads_turn(store);
+        n += store->door ? readers_turn(store->door, store->conn) : 0;
     }
 }
 
@@ -386,6 +392,7 @@ void store_close(struct store *store)
 {
     store_drain(store);
     readers_free(store->readers);
+    readers_free(store->door);
     writer_free(store->writer);
     for (int i = 0; store_families[i]; i++)
         if (store->state[i] && store_families[i]->close)

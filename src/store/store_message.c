@@ -43,6 +43,13 @@ const struct schema_step message_step = {
         "CREATE INDEX message_mailing ON message(mailing_no, created_at_ms, id) WHERE mailing_no > 0;",
 };
 
+/* A tracked click knows its member: which message of the mailing is his. */
+const struct schema_step message_member_step = {
+    .name = "messages by member",
+    .sqlite = "CREATE INDEX message_member ON message(mailing_no, member_no) WHERE mailing_no > 0;",
+    .postgres = "CREATE INDEX message_member ON message(mailing_no, member_no) WHERE mailing_no > 0;",
+};
+
 #define MESSAGE_COLUMNS                                                                                                \
     "no, id, given, tenant_no, mailing_no, member_no, channel, key, first_status, imported, recipient,"                \
     " recipient_hash, provider, provider_message_id, provider_hash, template, reference, created_at_ms, added_at_ms,"  \
@@ -84,6 +91,16 @@ SQL(message_by_no, "SELECT " MESSAGE_COLUMNS " FROM message WHERE no = ?1", NULL
 SQL(message_by_id, "SELECT no FROM message WHERE id = ?1 AND given = 1", NULL);
 SQL(message_id_of_no, "SELECT id FROM message WHERE no = ?1", NULL);
 SQL(message_by_recipient, "SELECT no FROM message WHERE mailing_no = ?1 AND mailing_no > 0 AND recipient_hash = ?2",
+    NULL);
+/* The plus signs keep the planner from walking the rows of a whole mailing. */
+SQL(message_by_member,
+    "SELECT no FROM message WHERE mailing_no = ?1 AND mailing_no > 0 AND member_no = ?2"
+    " ORDER BY +no LIMIT 1",
+    NULL);
+SQL(message_near,
+    "SELECT message.no, message.member_no, message.key, member.id FROM message"
+    " JOIN member ON member.no = message.member_no"
+    " WHERE message.no >= ?1 AND message.no < ?2 AND +message.mailing_no = ?3",
     NULL);
 SQL(message_by_provider, "SELECT no FROM message WHERE provider_hash = ?1 LIMIT 2", NULL);
 SQL(message_by_provider_recipient,
@@ -551,6 +568,37 @@ enum err store_message_expect(struct op *op, struct tx *tx, size_t count)
     for (size_t i = 0; i < count; i++)
         numbers[i] = newest + 1 + i;
     return store_block_prefetch(op, tx, 1u << BLOCK_MESSAGE_FIXED | 1u << BLOCK_MESSAGE_DELIVERY, numbers, count);
+}
+
+enum err store_message_find_member(struct op *op, struct tx *tx, uint32_t mailing_no, uint32_t member_no,
+                                   uint64_t *ret_no)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &message_by_member, &stmt));
+    bind_int(stmt, 1, mailing_no);
+    bind_int(stmt, 2, member_no);
+    return one_number(op, stmt, ret_no);
+}
+
+enum err store_message_each_near(struct op *op, struct tx *tx, uint32_t mailing_no, uint64_t from_no, uint64_t to_no,
+                                 void (*fn)(const struct message_near *near, void *arg), void *arg)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &message_near, &stmt));
+    bind_int(stmt, 1, (int64_t)from_no);
+    bind_int(stmt, 2, (int64_t)to_no);
+    bind_int(stmt, 3, mailing_no);
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            return OK;
+        struct message_near near = { .no = (uint64_t)col_int(stmt, 0),
+                                     .member_no = (uint32_t)col_int(stmt, 1),
+                                     .key = (uint8_t)col_int(stmt, 2),
+                                     .member = col_str_borrowed(stmt, 3) };
+        fn(&near, arg);
+    }
 }
 
 enum err store_message_newest(struct op *op, struct tx *tx, uint64_t *ret_no)

@@ -61,6 +61,20 @@ enum err store_message_find_id(struct op *op, struct tx *tx, struct str id, uint
 enum err store_message_find_recipient(struct op *op, struct tx *tx, uint32_t mailing_no, int64_t recipient_hash,
                                       uint64_t *ret_no);
 
+/* The message of a mailing to a member, the first one when it has several addresses; 0 when there is none. */
+enum err store_message_find_member(struct op *op, struct tx *tx, uint32_t mailing_no, uint32_t member_no,
+                                   uint64_t *ret_no);
+
+/* Messages of a mailing with numbers from_no .. to_no - 1 that have a member; the text is borrowed during the call. */
+struct message_near {
+    uint64_t no;
+    uint32_t member_no;
+    uint8_t key;
+    struct str member;
+};
+enum err store_message_each_near(struct op *op, struct tx *tx, uint32_t mailing_no, uint64_t from_no, uint64_t to_no,
+                                 void (*fn)(const struct message_near *near, void *arg), void *arg);
+
 /* Messages that carry a provider's id: up to two numbers, so that a caller sees whether it is the only one. With
  * by_recipient only those to that recipient (then the newest first). */
 enum err store_message_find_provider(struct op *op, struct tx *tx, int64_t provider_hash, bool by_recipient,

@@ -24,6 +24,15 @@ const struct schema_step log_step = {
                 " client bigint NOT NULL)" PG_GROWS ";",
 };
 
+/* Clicks of tracked links know which destination they were sent to, and stand for others just like them. */
+const struct schema_step touch_step = {
+    .name = "touches of tracked links",
+    .sqlite = "ALTER TABLE touch ADD COLUMN version INTEGER NOT NULL DEFAULT 0;"
+              "ALTER TABLE touch ADD COLUMN repeats INTEGER NOT NULL DEFAULT 0;",
+    .postgres = "ALTER TABLE touch ADD COLUMN version bigint NOT NULL DEFAULT 0;"
+                "ALTER TABLE touch ADD COLUMN repeats bigint NOT NULL DEFAULT 0;",
+};
+
 SQL_ONLY_SQLITE(history_insert, "INSERT INTO history(seq, message_no, prev, at_ms, from_status, to_status, cause)"
                                 " VALUES(?1,?2,?3,?4,?5,?6,?7)");
 SQL_ONLY_POSTGRES(history_rows, "INSERT INTO history(seq, message_no, prev, at_ms, from_status, to_status, cause)"
@@ -31,12 +40,14 @@ SQL_ONLY_POSTGRES(history_rows, "INSERT INTO history(seq, message_no, prev, at_m
                                 ",?5" PG_INTS ",?6" PG_INTS ",?7" PG_TEXTS ")");
 SQL(history_by_seq, "SELECT prev, at_ms, from_status, to_status, cause FROM history WHERE seq = ?1", NULL);
 
-#define TOUCH_COLUMNS "seq, message_no, prev, at_us, kind, link_no, bits, client"
-SQL_ONLY_SQLITE(touch_insert, "INSERT INTO touch(" TOUCH_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8)");
+#define TOUCH_COLUMNS "seq, message_no, prev, at_us, kind, link_no, bits, client, version, repeats"
+SQL_ONLY_SQLITE(touch_insert, "INSERT INTO touch(" TOUCH_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)");
 SQL_ONLY_POSTGRES(touch_rows, "INSERT INTO touch(" TOUCH_COLUMNS ") SELECT * FROM unnest(?1" PG_INTS ",?2" PG_INTS
-                              ",?3" PG_INTS ",?4" PG_INTS ",?5" PG_INTS ",?6" PG_INTS ",?7" PG_INTS ",?8" PG_INTS ")");
+                              ",?3" PG_INTS ",?4" PG_INTS ",?5" PG_INTS ",?6" PG_INTS ",?7" PG_INTS ",?8" PG_INTS
+                              ",?9" PG_INTS ",?10" PG_INTS ")");
 SQL(touch_by_seq, "SELECT " TOUCH_COLUMNS " FROM touch WHERE seq = ?1", NULL);
 SQL(touch_set_bits, "UPDATE touch SET bits = ?2 WHERE seq = ?1", NULL);
+SQL(touch_repeat, "UPDATE touch SET repeats = repeats + 1 WHERE seq = ?1", NULL);
 /* Whole chains at once. OFFSET keeps each step a look-up by key. */
 SQL_ONLY_POSTGRES(
     touch_chains,
@@ -45,7 +56,18 @@ SQL_ONLY_POSTGRES(
     " FROM touch WHERE seq = c.prev OFFSET 0) AS t) SELECT * FROM chain) AS chains");
 
 /* PostgreSQL: rows of the command under way, inserted together behind it, and chains that were read at once. */
-enum { TOUCH_SEQ, TOUCH_MESSAGE, TOUCH_PREV, TOUCH_AT, TOUCH_KIND, TOUCH_LINK, TOUCH_BITS, TOUCH_CLIENT };
+enum {
+    TOUCH_SEQ,
+    TOUCH_MESSAGE,
+    TOUCH_PREV,
+    TOUCH_AT,
+    TOUCH_KIND,
+    TOUCH_LINK,
+    TOUCH_BITS,
+    TOUCH_CLIENT,
+    TOUCH_VERSION,
+    TOUCH_REPEATS
+};
 
 #define CHAINS_MAX 65536 /* rows kept */
 
@@ -63,7 +85,7 @@ static enum err logs_open(struct op *op, struct tx *tx, void **ret_state)
     if (!logs)
         abort();
     rows_init(&logs->history, "iiiiiit");
-    rows_init(&logs->touches, "iiiiiiii");
+    rows_init(&logs->touches, "iiiiiiiiii");
     *ret_state = logs;
     return OK;
 }
@@ -184,7 +206,9 @@ static struct touch_row touch_columns(struct stmt *stmt)
                                .kind = (uint32_t)col_int(stmt, TOUCH_KIND),
                                .link_no = (uint32_t)col_int(stmt, TOUCH_LINK),
                                .bits = (uint32_t)col_int(stmt, TOUCH_BITS),
-                               .client = col_int(stmt, TOUCH_CLIENT) };
+                               .client = col_int(stmt, TOUCH_CLIENT),
+                               .version = (uint32_t)col_int(stmt, TOUCH_VERSION),
+                               .repeats = (uint32_t)col_int(stmt, TOUCH_REPEATS) };
 }
 
 static enum err touch_add_row(struct op *op, struct tx *tx, const struct touch_row *row)
@@ -199,6 +223,8 @@ static enum err touch_add_row(struct op *op, struct tx *tx, const struct touch_r
     bind_int(stmt, 6, row->link_no);
     bind_int(stmt, 7, row->bits);
     bind_int(stmt, 8, row->client);
+    bind_int(stmt, 9, row->version);
+    bind_int(stmt, 10, row->repeats);
     return stmt_done(op, stmt);
 }
 
@@ -218,6 +244,8 @@ enum err store_touch_add(struct op *op, struct tx *tx, struct touch_row *row)
     rows_int(&logs->touches, row->link_no);
     rows_int(&logs->touches, row->bits);
     rows_int(&logs->touches, row->client);
+    rows_int(&logs->touches, row->version);
+    rows_int(&logs->touches, row->repeats);
     return OK;
 }
 
@@ -241,7 +269,9 @@ static struct touch_row touch_waiting(const struct logs *logs, size_t row)
                                .kind = (uint32_t)rows_int_at(rows, row, TOUCH_KIND),
                                .link_no = (uint32_t)rows_int_at(rows, row, TOUCH_LINK),
                                .bits = (uint32_t)rows_int_at(rows, row, TOUCH_BITS),
-                               .client = rows_int_at(rows, row, TOUCH_CLIENT) };
+                               .client = rows_int_at(rows, row, TOUCH_CLIENT),
+                               .version = (uint32_t)rows_int_at(rows, row, TOUCH_VERSION),
+                               .repeats = (uint32_t)rows_int_at(rows, row, TOUCH_REPEATS) };
 }
 
 /* The place of a row in the table of chains, or the free one where it belongs. */
@@ -357,5 +387,22 @@ enum err store_touch_set_bits(struct op *op, struct tx *tx, uint64_t seq, uint32
     TRY(tx_stmt(op, tx, &touch_set_bits, &stmt));
     bind_int(stmt, 1, (int64_t)seq);
     bind_int(stmt, 2, bits);
+    return stmt_later(op, stmt);
+}
+
+enum err store_touch_repeat(struct op *op, struct tx *tx, uint64_t seq)
+{
+    struct stmt *stmt;
+    struct logs *logs = logs_of(tx);
+    size_t row;
+    if (logs && waits(logs, seq, &row)) {
+        rows_int_set(&logs->touches, row, TOUCH_REPEATS, rows_int_at(&logs->touches, row, TOUCH_REPEATS) + 1);
+        return OK;
+    }
+    struct touch_row *kept = logs ? chain_find(logs, seq) : NULL;
+    if (kept)
+        kept->repeats++;
+    TRY(tx_stmt(op, tx, &touch_repeat, &stmt));
+    bind_int(stmt, 1, (int64_t)seq);
     return stmt_later(op, stmt);
 }

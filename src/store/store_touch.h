@@ -24,11 +24,13 @@ enum err store_history_get(struct op *op, struct tx *tx, uint64_t seq, struct hi
 /* A row of the touch log; kind and bits are those of engine/classify.h. */
 struct touch_row {
     uint64_t seq;
-    uint64_t message_no;
+    uint64_t message_no; /* or the visitor's number */
     uint64_t prev;
     int64_t at_us;
     uint32_t kind;
     uint32_t link_no;
+    uint32_t version; /* of a tracked link, 0 for what a provider reported */
+    uint32_t repeats; /* further clicks that are counted here */
     uint32_t bits;
     int64_t client;
 };
@@ -40,3 +42,6 @@ enum err store_touch_prefetch(struct op *op, struct tx *tx, const uint64_t *seqs
 enum err store_touch_add(struct op *op, struct tx *tx, struct touch_row *row); /* sets row->seq */
 enum err store_touch_get(struct op *op, struct tx *tx, uint64_t seq, struct touch_row *ret);
 enum err store_touch_set_bits(struct op *op, struct tx *tx, uint64_t seq, uint32_t bits);
+
+/* One more click that is like this one. */
+enum err store_touch_repeat(struct op *op, struct tx *tx, uint64_t seq);

@@ -1,0 +1,187 @@
+#include "engine/click.h"
+
+#include <string.h>
+
+#include "engine/link_figures.h"
+#include "engine/seen.h"
+#include "engine/subject.h"
+#include "engine/touches.h"
+#include "store/block.h"
+#include "store/store_click.h"
+#include "store/store_touch.h"
+#include "store/tally.h"
+
+/* One click being applied to whoever clicked: a message, or a visitor for links without mailing. */
+struct applying {
+    struct tx *tx;
+    const struct click *click;
+    enum block_kind kind;
+    uint64_t no;
+    struct message_engagement *engagement;
+    int64_t base_us; /* what "soon" counts from; INT64_MIN: it is not soon */
+    struct touch touch;
+};
+
+/* --- who clicked -------------------------------------------------------------- */
+
+/* Delivered or sent; not looked up where no message of the mailing can be that young. */
+static enum err find_base(struct op *op, struct applying *a)
+{
+    bool young;
+    a->base_us = INT64_MIN;
+    TRY(store_mailing_is_young(op, a->tx, a->click->mailing_no, a->click->at_us - SOON_US, &young));
+    if (!young)
+        return OK;
+    struct subject subject = { 0 };
+    TRY(store_block_get(op, a->tx, BLOCK_MESSAGE_FIXED, a->no, &subject.fixed));
+    TRY(store_block_get(op, a->tx, BLOCK_MESSAGE_DELIVERY, a->no, &subject.delivery));
+    a->base_us = subject_soon_base(&subject);
+    return OK;
+}
+
+static enum err open_clicker(struct op *op, struct applying *a)
+{
+    a->kind = a->click->message_no ? BLOCK_MESSAGE_ENGAGEMENT : BLOCK_VISITOR;
+    a->no = a->click->message_no;
+    a->base_us = INT64_MIN;
+    if (!a->no)
+        TRY(store_visitor_meet(op, a->tx, a->click->tenant_no, a->click->visitor_hash, &a->no));
+    else
+        TRY(find_base(op, a));
+    return store_block_edit(op, a->tx, a->kind, a->no, &a->engagement);
+}
+
+/* --- the touch ---------------------------------------------------------------- */
+
+static void count_class(struct message_engagement *engagement, enum touch_kind kind, uint32_t bits, int by)
+{
+    uint16_t *counter = touches_class_counter(engagement, kind, bits);
+    if (counter)
+        *counter = (uint16_t)(*counter + by);
+}
+
+static enum err add_touch(struct op *op, struct applying *a)
+{
+    const struct touch *touch = &a->touch;
+    struct touch_row row = { .message_no = a->no,
+                             .prev = a->engagement->touch_last,
+                             .at_us = touch->at_us,
+                             .kind = touch->kind,
+                             .link_no = touch->link_no,
+                             .version = touch->version,
+                             .bits = touch->bits,
+                             .client = touch->client };
+    TRY(store_touch_add(op, a->tx, &row));
+    a->engagement->touch_last = row.seq;
+    if (touch->kind != TOUCH_CLICK)
+        return OK;
+    count_class(a->engagement, TOUCH_CLICK, touch->bits, 1);
+    if (!a->engagement->clicked_at_us || a->engagement->clicked_at_us > touch->at_us)
+        a->engagement->clicked_at_us = touch->at_us;
+    return OK;
+}
+
+/* A touch that stands and is the same for every figure; NULL without one. */
+static const struct touch *find_alike(const struct touch *touches, size_t count, const struct touch *touch)
+{
+    for (size_t i = 0; count >= CLICK_ROWS_KEPT && i < count; i++)
+        if (touches[i].kind == touch->kind && touches[i].link_no == touch->link_no &&
+            touches[i].version == touch->version && (touches[i].client == touch->client || count >= CLICK_ROWS_MAX) &&
+            classify_is_machine(touches[i].bits) == classify_is_machine(touch->bits))
+            return &touches[i];
+    return NULL;
+}
+
+static enum err write_changed(struct op *op, struct applying *a, const struct touch *touches, size_t count,
+                              const uint32_t *bits_before)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (touches[i].bits == bits_before[i])
+            continue;
+        TRY(store_touch_set_bits(op, a->tx, touches[i].seq, touches[i].bits));
+        count_class(a->engagement, touches[i].kind, bits_before[i], -1);
+        count_class(a->engagement, touches[i].kind, touches[i].bits, 1);
+    }
+    return OK;
+}
+
+/* The message has touches already: what they and the new one say together (LED-23). */
+static enum err join_chain(struct op *op, struct applying *a)
+{
+    struct touch *stands, *touches;
+    uint32_t *bits_before;
+    size_t count;
+    TRY(touches_read(op, a->tx, a->engagement->touch_last, &stands, &count));
+    const struct touch *alike = find_alike(stands, count, &a->touch);
+    if (alike) {
+        TRY(store_touch_repeat(op, a->tx, alike->seq));
+        return a->touch.kind == TOUCH_CLICK ? link_figures_repeat(op, a->tx, a->touch.link_no, a->touch.version) : OK;
+    }
+    TRY(op_alloc(op, (count + 1) * sizeof *touches, &touches));
+    TRY(op_alloc(op, (count + 1) * sizeof *bits_before, &bits_before));
+    memcpy(touches, stands, count * sizeof *touches);
+    touches[count] = a->touch;
+    for (size_t i = 0; i < count; i++)
+        bits_before[i] = touches[i].bits;
+    bits_before[count] = BITS_NEW;
+    classify_touches(touches, count + 1, a->base_us);
+    a->touch.bits = touches[count].bits;
+    TRY(write_changed(op, a, touches, count, bits_before));
+    TRY(add_touch(op, a));
+    return link_figures_move(op, a->tx, touches, count + 1, bits_before);
+}
+
+static enum err first_touch(struct op *op, struct applying *a)
+{
+    static const uint32_t before = BITS_NEW;
+    classify_touches(&a->touch, 1, a->base_us);
+    TRY(add_touch(op, a));
+    return link_figures_move(op, a->tx, &a->touch, 1, &before);
+}
+
+/* --- figures of the mailing ------------------------------------------------------ */
+
+static void count_mailing(struct applying *a, figures before)
+{
+    static const struct message_delivery nothing = { 0 };
+    figures moved = before ^ subject_figures(&nothing, a->engagement);
+    if (!a->click->mailing_no || a->click->flags & CLICK_TEST)
+        return;
+    for (enum mailing_figure figure = 0; figure < MAILING_FIGURES && moved >> figure; figure++)
+        if (moved & 1u << figure)
+            store_mailing_count(a->tx, a->click->mailing_no, figure, before & 1u << figure ? -1 : 1);
+    if (a->touch.kind == TOUCH_CLICK)
+        store_mailing_seen(a->tx, a->click->mailing_no, a->click->at_us);
+}
+
+enum err click_apply(struct op *op, struct tx *tx, const struct click *click)
+{
+    static const struct message_delivery nothing = { 0 };
+    struct applying a = { .tx = tx,
+                          .click = click,
+                          .touch = { .kind = click->flags & CLICK_HONEYPOT ? TOUCH_HONEYPOT : TOUCH_CLICK,
+                                     .at_us = click->at_us,
+                                     .link_no = click->link_no,
+                                     .version = click->version,
+                                     .bits = click->bits,
+                                     .client = click->client } };
+    TRY(open_clicker(op, &a));
+    figures before = subject_figures(&nothing, a.engagement);
+    TRY(a.engagement->touch_last ? join_chain(op, &a) : first_touch(op, &a));
+    count_mailing(&a, before);
+    if (click->member_no && a.touch.kind == TOUCH_CLICK && !classify_is_machine(a.touch.bits))
+        TRY(member_seen(op, tx, click->tenant_no, click->member_no, click->at_us, NULL));
+    return OK;
+}
+
+enum err click_apply_all(struct op *op, struct tx *tx, struct str node, uint64_t after, const struct click *clicks,
+                         size_t count)
+{
+    uint64_t newest;
+    TRY(store_click_mark(op, tx, node, &newest));
+    if (newest != after)
+        return fail(op, ERR_UNAVAILABLE, "clicks before these were not stored");
+    for (size_t i = 0; i < count; i++)
+        TRY(click_apply(op, tx, &clicks[i]));
+    return count ? store_click_set_mark(op, tx, node, clicks[count - 1].number) : OK;
+}

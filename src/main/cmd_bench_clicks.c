@@ -1,0 +1,442 @@
+/*
+ * cmd_bench_clicks.c - durable clicks a second, beside nginx doing nothing but redirecting.
+ *
+ *     this process: clients ---> posthouse serve (a process of its own, its store on disk)
+ *                           \--> nginx `return 302` with a buffered access log
+ *
+ * One mailing of --members recipients with --links links; every request takes
+ * one of each by chance, so a click costs what it costs when everybody reads
+ * at once. Both servers get the same requests from the same clients, one after
+ * the other, and share the machine with them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json_write.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "engine/import.h"
+#include "engine/links.h"
+#include "engine/tenants.h"
+#include "main/cli.h"
+#include "main/load.h"
+#include "main/measure.h"
+#include "main/progress.h"
+#include "main/rig.h"
+#include "main/show.h"
+
+#define TENANT       "bench"
+#define MAILING      "bench"
+#define MEMBERS      1000000
+#define LINKS        100000
+#define CHUNK        1000
+#define MEMORY_BYTES (64u << 20)
+#define MEMBER_BYTES 37
+#define NGINX_PORT   17999
+#define READY_US     INT64_C(60000000)
+#define RUNS_MAX     2
+
+struct served {
+    pid_t pid;
+    struct addr addr;
+};
+
+struct run {
+    int64_t clients;
+    double rate, p50_ms, p99_ms, max_ms;
+    double nginx_rate, nginx_p99_ms;
+    int64_t rss_bytes;
+};
+
+struct bench {
+    struct cli *cli;
+    struct op *op;
+    char directory[256];
+    struct store *store;
+    int64_t members, links, seconds;
+    char (*codes)[LINK_CODE_BYTES];
+    int64_t from; /* of the chunk being made */
+    struct rng rng;
+    struct progress progress;
+    struct import_line lines[CHUNK];
+};
+
+/* --- what is clicked ---------------------------------------------------------------- */
+
+/* A UUID that says which member it is. */
+static void member_text(int64_t no, char ret[MEMBER_BYTES])
+{
+    snprintf(ret, MEMBER_BYTES, "%08x-58f0-4a52-9d5e-%012llx", (unsigned)((uint64_t)no * 2654435761u),
+             (unsigned long long)no);
+}
+
+static enum err make_mailing(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    struct tenant tenant;
+    struct mailing mailing;
+    struct tenant_put tenant_put = { .timezone = S("Europe/London") };
+    struct mailing_put put = { .tenant = S(TENANT), .track_opens = true, .track_clicks = true };
+    TRY(tenant_store(op, tx, S(TENANT), &tenant_put, &tenant));
+    return mailing_store(op, tx, S(MAILING), &put, &mailing);
+}
+
+static enum err make_members(struct op *op, struct tx *tx, void *arg)
+{
+    struct bench *b = arg;
+    struct import_chunk chunk = { .kind = IMPORT_MAILING, .mailing = S(MAILING), .lines = b->lines };
+    for (; chunk.count < CHUNK && b->from + (int64_t)chunk.count < b->members; chunk.count++) {
+        char member[MEMBER_BYTES];
+        member_text(b->from + (int64_t)chunk.count, member);
+        b->lines[chunk.count] = (struct import_line){ .number = (int64_t)chunk.count + 1,
+                                                      .recipient = arena_fmt(op->arena, "%s@reader.example", member),
+                                                      .member = arena_str(op->arena, str_of(member)),
+                                                      .channel = CHANNEL_EMAIL,
+                                                      .key = KEY_NORMAL,
+                                                      .created_at_us = INT64_MIN };
+    }
+    return import_apply(op, tx, &chunk);
+}
+
+static enum err make_links(struct op *op, struct tx *tx, void *arg)
+{
+    struct bench *b = arg;
+    struct link_put put = { .tenant = S(TENANT), .mailing = S(MAILING) };
+    for (int64_t i = b->from; i < b->from + CHUNK && i < b->links; i++) {
+        struct link link;
+        bool made;
+        put.url = arena_fmt(op->arena, "https://shop.example.org/p/%lld?u=%%%%{uuid}%%%%", (long long)i);
+        TRY(link_make(op, tx, &put, 0, 0, &link, &made));
+        memcpy(b->codes[i], link.code.p, LINK_CODE_BYTES);
+    }
+    return OK;
+}
+
+static enum err fill(struct bench *b)
+{
+    struct store_config config = { .directory = b->directory };
+    TRY(store_open(b->op, &config, &b->store));
+    struct op op;
+    op_init(&op, arena_new(MEMORY_BYTES), clock_wall_us());
+    enum err err = store_write(&op, b->store, make_mailing, b);
+    progress_begin(&b->progress, "filling the store", b->members + b->links, false);
+    for (b->from = 0; err == OK && b->from < b->members; b->from += CHUNK) {
+        arena_reset(op.arena);
+        err = store_write(&op, b->store, make_members, b);
+        progress_at(&b->progress, b->from);
+    }
+    for (b->from = 0; err == OK && b->from < b->links; b->from += CHUNK) {
+        arena_reset(op.arena);
+        err = store_write(&op, b->store, make_links, b);
+        progress_at(&b->progress, b->members + b->from);
+    }
+    progress_end(&b->progress);
+    if (err != OK)
+        fail(b->op, err, "%s", op.error);
+    arena_free(op.arena);
+    store_close(b->store);
+    return err;
+}
+
+static char *put(char *at, const char *text, size_t n)
+{
+    memcpy(at, text, n);
+    return at + n;
+}
+
+#define PUT(at, literal) put(at, literal, sizeof literal - 1)
+
+static size_t next_request(void *data, char ret_request[LOAD_REQUEST_BYTES_MAX])
+{
+    struct bench *b = data;
+    char member[MEMBER_BYTES];
+    member_text((int64_t)rng_below(&b->rng, (uint64_t)b->members), member);
+    char *at = PUT(ret_request, "GET /r/");
+    at = put(at, b->codes[rng_below(&b->rng, (uint64_t)b->links)], LINK_CODE_BYTES);
+    at = PUT(at, "?m=");
+    at = put(at, member, MEMBER_BYTES - 1);
+    at = PUT(at, " HTTP/1.1\r\nHost: news.example.org\r\n"
+                 "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
+                 "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\nAccept-Language: en-GB,en;q=0.5\r\n\r\n");
+    return (size_t)(at - ret_request);
+}
+
+/* --- the two servers ------------------------------------------------------------------ */
+
+static enum err child_start(struct op *op, const char *const argv[], int out, pid_t *ret_pid)
+{
+    pid_t pid = fork();
+    if (pid < 0)
+        return fail(op, ERR_IO, "cannot start a process: %s", strerror(errno));
+    if (pid == 0) {
+        if (out >= 0)
+            dup2(out, STDOUT_FILENO);
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* not left behind when this one is killed */
+        dup2(open("/dev/null", O_RDWR), STDERR_FILENO);
+        execv(argv[0], (char *const *)(uintptr_t)argv); /* it does not change them */
+        _exit(127);
+    }
+    *ret_pid = pid;
+    return OK;
+}
+
+static void child_stop(pid_t pid)
+{
+    if (pid <= 0)
+        return;
+    kill(pid, SIGTERM);
+    waitpid(pid, NULL, 0);
+}
+
+/* The address in "posthouse ready http=127.0.0.1:41234 ...". */
+static enum err read_ready(struct op *op, int fd, struct addr *ret)
+{
+    char line[512];
+    size_t n = 0;
+    while (n < sizeof line - 1) {
+        ssize_t got = read(fd, line + n, sizeof line - 1 - n);
+        if (got <= 0)
+            return fail(op, ERR_IO, "the daemon did not start");
+        n += (size_t)got;
+        if (memchr(line, '\n', n))
+            break;
+    }
+    struct str text = { line, n };
+    size_t at = str_search(text, S("http="));
+    if (at == n)
+        return fail(op, ERR_IO, "the daemon did not say where it listens");
+    text = (struct str){ line + at + 5, n - at - 5 };
+    return addr_parse(op, str_cut(&text, ' '), ret);
+}
+
+static enum err start_posthouse(struct bench *b, struct served *ret)
+{
+    char self[256];
+    int fds[2];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n <= 0 || pipe2(fds, O_CLOEXEC) != 0)
+        return fail(b->op, ERR_IO, "cannot find this program: %s", strerror(errno));
+    self[n] = '\0';
+    const char *argv[] = { self,         "serve",  "--config",    "/dev/null", "--data",
+                           b->directory, "--http", "127.0.0.1:0", "--dev",     NULL };
+    enum err err = child_start(b->op, argv, fds[1], &ret->pid);
+    close(fds[1]);
+    if (err == OK)
+        err = read_ready(b->op, fds[0], &ret->addr);
+    close(fds[0]);
+    return err;
+}
+
+static enum err write_nginx_conf(struct bench *b, const char *path)
+{
+    FILE *file = fopen(path, "we");
+    if (!file)
+        return fail(b->op, ERR_IO, "cannot write %s: %s", path, strerror(errno));
+    fprintf(file,
+            "daemon off; worker_processes auto; pid %s/nginx.pid; error_log %s/nginx-error.log;\n"
+            "events { worker_connections 4096; }\n"
+            "http {\n"
+            "  access_log %s/nginx-access.log combined buffer=64k flush=1s;\n"
+            "  client_body_temp_path %s/nginx-a; proxy_temp_path %s/nginx-b; fastcgi_temp_path %s/nginx-c;\n"
+            "  uwsgi_temp_path %s/nginx-d; scgi_temp_path %s/nginx-e;\n"
+            "  keepalive_requests 1000000000;\n"
+            "  server { listen 127.0.0.1:%d backlog=4096; location /r/ { return 302 "
+            "https://shop.example.org/new?u=$arg_m; } }\n"
+            "}\n",
+            b->directory, b->directory, b->directory, b->directory, b->directory, b->directory, b->directory,
+            b->directory, NGINX_PORT);
+    return fclose(file) == 0 ? OK : fail(b->op, ERR_IO, "cannot write %s", path);
+}
+
+static bool is_open(const struct addr *addr)
+{
+    struct sockaddr_storage storage;
+    socklen_t n = (socklen_t)addr_to_sockaddr(addr, &storage);
+    int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool open = fd >= 0 && connect(fd, (struct sockaddr *)&storage, n) == 0;
+    if (fd >= 0)
+        close(fd);
+    return open;
+}
+
+/* ret->pid stays 0 where there is no nginx. */
+static enum err start_nginx(struct bench *b, struct served *ret)
+{
+    static const char *const places[] = { NULL, "/usr/sbin/nginx", "/usr/bin/nginx", ".tools/nginx" };
+    const char *program = cli_option(b->cli, "nginx");
+    for (size_t i = 1; !program && i < sizeof places / sizeof *places; i++)
+        if (access(places[i], X_OK) == 0)
+            program = places[i];
+    ret->pid = 0;
+    if (!program)
+        return OK;
+    char conf[300];
+    snprintf(conf, sizeof conf, "%s/nginx.conf", b->directory);
+    TRY(write_nginx_conf(b, conf));
+    const char *argv[] = { program, "-c", conf, NULL };
+    TRY(child_start(b->op, argv, -1, &ret->pid));
+    TRY(addr_parse(b->op, arena_fmt(b->op->arena, "127.0.0.1:%d", NGINX_PORT), &ret->addr));
+    for (int64_t end_us = clock_mono_us() + READY_US; !is_open(&ret->addr);) {
+        if (clock_mono_us() > end_us || waitpid(ret->pid, NULL, WNOHANG) != 0)
+            return fail(b->op, ERR_IO, "%s did not start", program);
+        usleep(10000);
+    }
+    return OK;
+}
+
+/* --- measuring ------------------------------------------------------------------------ */
+
+static int64_t rss_of(pid_t pid)
+{
+    char path[64], line[128], *resident;
+    int64_t pages = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file && fgets(line, sizeof line, file) && strtol(line, &resident, 10) > 0)
+        pages = strtol(resident, NULL, 10);
+    if (file)
+        fclose(file);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+static enum err run_one(struct bench *b, const struct served *posthouse, const struct served *nginx, struct run *run)
+{
+    struct load load = { .addr = posthouse->addr,
+                         .clients = (int)run->clients,
+                         .seconds = b->seconds,
+                         .status = 302,
+                         .next = next_request,
+                         .data = b };
+    TRY(load_run(b->op, &load));
+    run->rate = load.rate_per_second;
+    run->p50_ms = load.p50_ms;
+    run->p99_ms = load.p99_ms;
+    run->max_ms = load.max_ms;
+    run->rss_bytes = rss_of(posthouse->pid);
+    if (nginx->pid == 0)
+        return OK;
+    load.addr = nginx->addr;
+    TRY(load_run(b->op, &load));
+    run->nginx_rate = load.rate_per_second;
+    run->nginx_p99_ms = load.p99_ms;
+    return OK;
+}
+
+static void put_run(struct json_writer *w, const struct run *run)
+{
+    json_member_int(w, "clients", run->clients);
+    measure_put(w, "rate_per_second", run->rate, 0);
+    measure_put(w, "p50_ms", run->p50_ms, 3);
+    measure_put(w, "p99_ms", run->p99_ms, 3);
+    measure_put(w, "max_ms", run->max_ms, 3);
+    json_member_int(w, "rss_bytes", run->rss_bytes);
+    if (run->nginx_rate <= 0)
+        return;
+    measure_put(w, "nginx_rate_per_second", run->nginx_rate, 0);
+    measure_put(w, "nginx_p99_ms", run->nginx_p99_ms, 3);
+    measure_put(w, "ratio", run->rate / run->nginx_rate, 3);
+}
+
+static void print(struct bench *b, const struct run *runs, int count, double sync)
+{
+    struct buf buf;
+    struct json_writer w;
+    buf_init_arena(&buf, b->op->arena, 8192);
+    json_write_init(&w, &buf);
+    json_object_begin(&w);
+    json_member_str(&w, "bench", S("clicks"));
+    json_member_str(&w, "engine", S("sqlite"));
+    put_run(&w, &runs[0]);
+    json_member_int(&w, "seconds", b->seconds);
+    measure_put(&w, "sync_ms", sync, 3);
+    json_member_int(&w, "members", b->members);
+    json_member_int(&w, "links", b->links);
+    if (count > 1) {
+        json_put_name(&w, "wide");
+        json_object_begin(&w);
+        put_run(&w, &runs[1]);
+        json_object_end(&w);
+    }
+    json_object_end(&w);
+    show_json(buf_str(&buf));
+}
+
+static enum err run_all(struct bench *b, struct run *runs, int count)
+{
+    struct served posthouse = { 0 }, nginx = { 0 };
+    double sync = measure_sync_ms(b->directory);
+    TRY(fill(b));
+    enum err err = start_posthouse(b, &posthouse);
+    if (err == OK)
+        err = start_nginx(b, &nginx);
+    for (int i = 0; i < count && err == OK; i++)
+        err = run_one(b, &posthouse, &nginx, &runs[i]);
+    child_stop(nginx.pid);
+    child_stop(posthouse.pid);
+    if (err == OK)
+        print(b, runs, count, sync);
+    return err;
+}
+
+static int bench_clicks_run(struct cli *cli)
+{
+    struct bench *b = calloc(1, sizeof *b);
+    if (!b)
+        abort();
+    int64_t clients = 0;
+    b->cli = cli;
+    b->op = &cli->op;
+    b->members = MEMBERS;
+    b->links = LINKS;
+    b->seconds = 10;
+    if (!cli_int(cli, "clients", 1, 10000, &clients) || !cli_int(cli, "seconds", 1, 3600, &b->seconds) ||
+        !cli_int(cli, "members", 1, INT64_C(100000000), &b->members) ||
+        !cli_int(cli, "links", 1, INT64_C(10000000), &b->links)) {
+        free(b);
+        return CLI_USAGE;
+    }
+    struct run runs[RUNS_MAX] = { { .clients = clients ? clients : 64 }, { .clients = 512 } };
+    b->codes = malloc((size_t)b->links * sizeof *b->codes);
+    if (!b->codes)
+        abort();
+    rng_init(&b->rng, 1);
+    log_setup(LOG_LEVEL_ERROR, LOG_FORM_LOGFMT);
+    enum err err = rig_directory(b->op, "posthouse-bench", b->directory, sizeof b->directory);
+    if (err == OK) {
+        err = run_all(b, runs, clients ? 1 : RUNS_MAX);
+        rig_remove(b->directory);
+    }
+    free(b->codes);
+    free(b);
+    return err == OK ? CLI_DONE : cli_fail_op(cli);
+}
+
+static const struct cli_option bench_clicks_options[] = {
+    { "clients", "N", "keep-alive connections (default: 64, then 512)" },
+    { "seconds", "N", "for each measurement (default 10)" },
+    { "links", "N", "links of the mailing (default 100000)" },
+    { "members", "N", "its recipients (default 1000000)" },
+    { "nginx", "FILE", "the nginx to compare with (default: where Debian has it)" },
+    { 0 },
+};
+
+extern const struct command cmd_bench_clicks;
+const struct command cmd_bench_clicks = {
+    .noun = "bench",
+    .verb = "clicks",
+    .operands = "",
+    .summary = "measures durable clicks a second beside nginx",
+    .text = "Prints one line of JSON. Each request takes one of the links and one of the members by chance and is\n"
+            "answered when its click is on disk; nginx answers the same requests with a bare `return 302` and a\n"
+            "buffered access log. `ratio` is ours by nginx's; without nginx (Debian: nginx-light) it is left out.\n",
+    .options = bench_clicks_options,
+    .run = bench_clicks_run,
+};

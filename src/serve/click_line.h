@@ -1,0 +1,77 @@
+/*
+ * click_line.h - the line in which clicks wait to be on disk.
+ *
+ * Every click of this node passes here, in order, and is answered when it is
+ * durable. Two ways lead to the disk:
+ *
+ *     STORE     a turn's clicks are one command of the writer
+ *        |  a commit that is not back within a second, or fails
+ *        v
+ *     SPOOL     clicks go to the spool (store/spool.h) and are answered from there; what it
+ *        |      holds is tried with the store each second, in order
+ *        v
+ *     CATCH UP  little is left: new clicks wait the few milliseconds until it is stored, and
+ *               the line is in STORE again
+ *
+ * Clicks are numbered and stored in that order without holes (engine/click.h),
+ * so whatever the outcome of a commit was, the number of the newest stored
+ * click tells which records of the spool are still to be stored: none is lost,
+ * none counts twice (LNK-42).
+ *
+ * What cannot be made durable within 5 s, or would make more than `max_waiting`
+ * wait, is refused at once (LNK-43).
+ *
+ * Thread: owned by its loop; click_line_spooled may be asked by any.
+ */
+#pragma once
+
+#include "engine/click.h"
+#include "net/loop.h"
+
+#define CLICK_BATCH_MAX   128  /* clicks of one command */
+#define CLICK_STALL_MS    1000 /* a commit not back after this: the spool takes over */
+#define CLICK_WAIT_MS_MAX 5000
+#define CLICK_REPLAY      1000 /* clicks of the spool stored in one command */
+#define CLICK_WAITING_MAX 20000
+#define CLICK_NODE_BYTES  64
+
+struct store;
+struct click_line;
+
+/* One click and what to do when its fate is known; the memory stays until `done` was called. */
+struct click_wait {
+    struct click click;
+    void (*done)(struct click_wait *wait, bool stored); /* on the loop, once */
+};
+
+struct click_line_config {
+    struct store *store;
+    struct loop *loop;
+    struct str node;        /* whose numbers these are */
+    const char *spool_path; /* NULL: no spool; a failing store refuses */
+    int64_t max_waiting;    /* 0 = CLICK_WAITING_MAX */
+};
+
+/* Opens the spool and stores what a crash left in it, before any loop or door runs. Errors are the spool's and the
+ * store's. */
+enum err click_line_open(struct op *op, const struct click_line_config *config, struct click_line **ret_line);
+
+/* After the loop has ended. */
+void click_line_close(struct click_line *line);
+
+/* Joins the line at its end, or is refused at once when the line is full. */
+void click_line_add(struct click_line *line, struct click_wait *wait);
+
+/* Calls fn once every click that joined before is answered: at once when nobody waits. Embed it in what waits. */
+struct click_fence {
+    struct click_fence *next;
+    uint64_t upto;
+    void (*passed)(struct click_fence *fence);
+};
+void click_line_fence(struct click_line *line, struct click_fence *fence);
+
+/* Clicks in the spool that are not stored yet; 0 while everything is well. Any thread. */
+int64_t click_line_spooled(const struct click_line *line);
+
+/* Clicks waiting for their answer. */
+int64_t click_line_waiting(const struct click_line *line);

@@ -1,0 +1,58 @@
+/*
+ * click_spool.h - clicks that are durable in the spool and not yet in the store.
+ *
+ * A thread of its own writes and syncs the file (store/spool.h), all jobs that
+ * wait in one sync; the loop keeps what is durable in order, to store it later.
+ * While everything is well the thread sleeps and nothing is kept.
+ *
+ * Thread: owned by the loop of its line; click_spool_left may be asked by any.
+ */
+#pragma once
+
+#include "engine/click.h"
+#include "net/loop.h"
+
+struct click_spool;
+
+/* Clicks to be made durable. Embed it; it stays in place until `done` has run on the loop. */
+struct click_spool_job {
+    struct mail mail;     /* of the thread's mailbox */
+    struct errand errand; /* of the loop's */
+    struct click_spool *spool;
+    const struct click *clicks;
+    size_t count;
+    enum err err;
+    char reason[OP_ERROR_BYTES_MAX];
+    void (*done)(struct click_spool_job *job);
+};
+
+/* Opens the file when there is one and starts the thread; what stands in it with a number above `stored` is kept. */
+enum err click_spool_open(struct op *op, struct loop *loop, const char *path, uint64_t stored,
+                          struct click_spool **ret_spool);
+
+/* Runs what waits, ends the thread. */
+void click_spool_close(struct click_spool *spool);
+
+/* Has the file made, by the thread, when there is none yet: before it is needed. */
+void click_spool_make(struct click_spool *spool);
+
+/* Sends a job to the thread; jobs are done in order. When it succeeds its clicks are kept for the store. */
+void click_spool_send(struct click_spool *spool, struct click_spool_job *job);
+
+/* Jobs not done yet. */
+size_t click_spool_under_way(const struct click_spool *spool);
+
+/* The oldest clicks kept, at most room; returns how many. */
+size_t click_spool_peek(const struct click_spool *spool, struct click *ret_clicks, size_t room);
+
+/* Clicks up to this number are stored: they are kept no longer. */
+void click_spool_drop(struct click_spool *spool, uint64_t stored);
+
+/* The newest number ever seen in the file or kept; 0 = none. */
+uint64_t click_spool_newest(const struct click_spool *spool);
+
+/* Nothing is kept: the file may be emptied. Done by the thread, behind what was sent before. */
+void click_spool_clear(struct click_spool *spool);
+
+/* How many are kept. Any thread. */
+int64_t click_spool_left(const struct click_spool *spool);

@@ -1,0 +1,52 @@
+/*
+ * link_cache.h - code -> where it leads, so that a redirect asks the store nothing.
+ *
+ * An entry holds the destination with its cut points found. Entries are used
+ * for 10 minutes and then read again; the whole stays below a number of bytes,
+ * entries not used lately go first. That a code is unknown is remembered for
+ * 2 s and for at most 10,000 codes, so a scan over random codes neither fills
+ * memory nor floods the store (LNK-20, LNK-21). The key is the code, never the
+ * path it came by (LNK-23).
+ *
+ * Thread: owned by its loop.
+ */
+#pragma once
+
+#include "base/siphash.h"
+#include "engine/link_url.h"
+#include "store/store_link.h"
+
+#define LINK_CACHE_BYTES_MAX   (64u << 20)
+#define LINK_CACHE_LIVES_MS    600000
+#define LINK_CACHE_MISSING_MS  2000
+#define LINK_CACHE_MISSING_MAX 10000
+
+/* A link as a redirect needs it; valid until the cache is changed. */
+struct cached_link {
+    uint32_t no; /* 0: there is no link of this code */
+    uint32_t tenant_no;
+    uint32_t mailing_no;
+    uint32_t version;
+    bool honeypot;
+    struct str code;
+    struct str url;
+    const struct link_cut *cuts;
+    size_t cut_count;
+};
+
+struct link_cache;
+
+struct link_cache *link_cache_new(struct siphash_key key, size_t bytes_max);
+void link_cache_free(struct link_cache *cache);
+
+/* False when nothing is known of the code. */
+bool link_cache_find(struct link_cache *cache, struct str code, int64_t now_ms, struct cached_link *ret);
+
+/* Remembers or replaces it; an older version than the one that stands is left out. */
+void link_cache_put(struct link_cache *cache, const struct link *link, int64_t now_ms);
+
+/* Remembers that there is no such link. */
+void link_cache_put_missing(struct link_cache *cache, struct str code, int64_t now_ms);
+
+size_t link_cache_bytes(const struct link_cache *cache);
+size_t link_cache_count(const struct link_cache *cache);

@@ -1,0 +1,241 @@
+#include "serve/redirect.h"
+
+#include <stdlib.h>
+
+#include "base/metric.h"
+#include "net/http_reply.h"
+#include "serve/api.h"
+#include "serve/call.h"
+#include "serve/redirect_parts.h"
+
+#define PATH_BYTES_MAX 1024
+
+static int64_t now_ms(const struct visit *visit)
+{
+    return loop_now_ms(visit->redirect->config.loop);
+}
+
+/* --- answering ------------------------------------------------------------------ */
+
+static void send_on(struct visit *visit)
+{
+    http_redirect(visit->request, visit->location);
+}
+
+static void visit_done(struct click_wait *wait, bool stored)
+{
+    struct visit *visit = (struct visit *)wait;
+    if (stored)
+        send_on(visit);
+    else
+        answer_busy(visit->request, visit->location);
+}
+
+/* Redirected, and counted nowhere. */
+static void ignore(struct visit *visit, struct metric_cell *reason)
+{
+    metric_add(reason, 1);
+    send_on(visit);
+}
+
+static bool build_location(struct visit *visit, const struct cached_link *link)
+{
+    struct str member = str_given(visit->member) ? visit->member : S("");
+    size_t room = link_url_room(link->url, link->cuts, link->cut_count, member);
+    char *text = arena_alloc_raw(visit->request->op.arena, room);
+    if (!text)
+        return false;
+    visit->location = (struct str){ text, link_url_expand(link->url, link->cuts, link->cut_count, member, text) };
+    return true;
+}
+
+/* --- the way of one request ------------------------------------------------------- */
+
+static void join_line(struct visit *visit, const struct cached_link *link, const struct member_entry *who)
+{
+    struct click *click = &visit->wait.click;
+    *click =
+        (struct click){ .at_us = visit->request->op.now_us,
+                        .message_no = who->message_no,
+                        .visitor_hash = who->message_no ? 0 : (int64_t)visit->member_hash,
+                        .link_no = link->no,
+                        .version = link->version,
+                        .tenant_no = link->tenant_no,
+                        .mailing_no = link->mailing_no,
+                        .member_no = who->member_no,
+                        .flags = (uint16_t)((link->honeypot ? CLICK_HONEYPOT : 0) | (who->test ? CLICK_TEST : 0)) };
+    visit_evidence(visit);
+    visit->wait.done = visit_done;
+    click_line_add(visit->redirect->line, &visit->wait);
+}
+
+/* Who is it? A link without mailing takes everybody, and only asks whether he is a member. */
+static void find_member(struct visit *visit, const struct cached_link *link)
+{
+    struct redirect *redirect = visit->redirect;
+    struct member_entry who;
+    visit->member_hash = member_hash_of(redirect, link->tenant_no, link->mailing_no, visit->member);
+    if (!member_map_find(redirect->members, visit->member_hash, now_ms(visit), &who)) {
+        if (!visit->unknown_member) {
+            visit->tenant_no = link->tenant_no;
+            visit->mailing_no = link->mailing_no;
+            visit->lookup = LOOKUP_MEMBER;
+            visit_look_up(visit);
+            return;
+        }
+        who = (struct member_entry){ 0 };
+    }
+    if (link->mailing_no && !who.message_no)
+        ignore(visit, redirect->ignored_unknown);
+    else
+        join_line(visit, link, &who);
+}
+
+static void follow(struct visit *visit, const struct cached_link *link)
+{
+    if (!build_location(visit, link))
+        answer_busy(visit->request, (struct str){ NULL, 0 });
+    else if (visit->request->head_only)
+        ignore(visit, visit->redirect->ignored_head);
+    else if (!str_given(visit->member))
+        ignore(visit, visit->redirect->ignored_no_member);
+    else
+        find_member(visit, link);
+}
+
+static void refuse_scan(struct visit *visit)
+{
+    struct http_request *request = visit->request;
+    request->op.retry_after_s = 1;
+    http_reply_header(request, S("Cache-Control"), S("no-store"));
+    http_fail(request, fail(&request->op, ERR_BUSY, "too many unknown codes from this network"));
+}
+
+void visit_go(struct visit *visit)
+{
+    struct redirect *redirect = visit->redirect;
+    struct cached_link link;
+    if (!link_cache_find(redirect->links, visit->code, now_ms(visit), &link)) {
+        visit->lookup = LOOKUP_LINK;
+        visit_look_up(visit);
+    } else if (link.no == 0) {
+        if (may_miss(redirect, visit->request))
+            answer_not_found(redirect, visit->request);
+        else
+            refuse_scan(visit);
+    } else {
+        follow(visit, &link);
+    }
+}
+
+void redirect_get(struct http_request *request)
+{
+    const struct api *api = request->server_data;
+    struct visit *visit;
+    if (request->path.n > PATH_BYTES_MAX) {
+        http_problem(request, 414, S(""), S("a path has at most 1024 bytes here"), NULL, 0);
+        return;
+    }
+    visit = arena_alloc_raw(request->op.arena, sizeof *visit);
+    if (!visit) {
+        answer_busy(request, (struct str){ NULL, 0 });
+        return;
+    }
+    visit->redirect = api->redirect;
+    visit->request = request;
+    visit->next = NULL;
+    visit->code = request->params[0];
+    visit->member = visit->location = (struct str){ NULL, 0 };
+    visit->tries = 0;
+    visit->unknown_member = false;
+    size_t n;
+    if (link_member_read(request->query, visit->member_text, &n))
+        visit->member = (struct str){ visit->member_text, n };
+    if (link_code_valid(visit->code))
+        visit_go(visit);
+    else
+        answer_not_found(visit->redirect, request);
+}
+
+/* --- changes ---------------------------------------------------------------------- */
+
+void redirect_learn(struct redirect *redirect, const struct link *link)
+{
+    link_cache_put(redirect->links, link, loop_now_ms(redirect->config.loop));
+}
+
+struct ending {
+    struct click_fence fence; /* first */
+    struct call *call;
+};
+
+static void ending_passed(struct click_fence *fence)
+{
+    call_end(((struct ending *)fence)->call, OK);
+}
+
+void redirect_end_after(struct redirect *redirect, struct call *call)
+{
+    struct ending *ending = arena_alloc(call->request->op.arena, sizeof *ending);
+    if (!ending) {
+        call_end(call, OK);
+        return;
+    }
+    ending->fence.passed = ending_passed;
+    ending->call = call;
+    click_line_fence(redirect->line, &ending->fence);
+}
+
+int64_t redirect_spooled(const struct redirect *redirect)
+{
+    return click_line_spooled(redirect->line);
+}
+
+/* --- open --------------------------------------------------------------------------- */
+
+static void declare_metrics(struct redirect *redirect)
+{
+    struct metric *ignored =
+        metric_counter("posthouse_clicks_ignored_total", "Redirects that are no click.", "reason", METRIC_ONE);
+    redirect->ignored_no_member = METRIC_AT(ignored, S("no_member"));
+    redirect->ignored_unknown = METRIC_AT(ignored, S("unknown_member"));
+    redirect->ignored_head = METRIC_AT(ignored, S("head"));
+}
+
+enum err redirect_open(struct op *op, const struct redirect_config *config, struct redirect **ret_redirect)
+{
+    struct redirect *redirect = calloc(1, sizeof *redirect);
+    if (!redirect)
+        abort();
+    redirect->config = *config;
+    redirect->hash_key = siphash_key_from(store_hash_key(config->store));
+    redirect->last_waiting = &redirect->waiting;
+    redirect->links =
+        link_cache_new(redirect->hash_key, config->cache_bytes ? config->cache_bytes : LINK_CACHE_BYTES_MAX);
+    redirect->members = member_map_new(MEMBER_MAP_BYTES_MAX);
+    declare_metrics(redirect);
+    struct click_line_config line = { .store = config->store,
+                                      .loop = config->loop,
+                                      .node = config->node,
+                                      .spool_path = config->spool_path,
+                                      .max_waiting = config->max_waiting };
+    enum err err = keys_open(op, redirect);
+    if (err == OK)
+        err = click_line_open(op, &line, &redirect->line);
+    if (err != OK) {
+        redirect_close(redirect);
+        return err;
+    }
+    *ret_redirect = redirect;
+    return OK;
+}
+
+void redirect_close(struct redirect *redirect)
+{
+    if (!redirect)
+        return;
+    click_line_close(redirect->line);
+    link_cache_free(redirect->links);
+    member_map_free(redirect->members);
+    free(redirect);
+}

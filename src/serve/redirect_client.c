@@ -1,0 +1,252 @@
+/*
+ * redirect_client.c - who is asking: the client's address and agent, and what they are evidence of.
+ */
+#include <stdlib.h>
+
+#include "base/cidr.h"
+#include "base/form.h"
+#include "engine/agent.h"
+#include "engine/classify.h"
+#include "engine/touches.h"
+#include "serve/api.h"
+#include "serve/redirect_parts.h"
+#include "store/store_client_key.h"
+
+#define DAY_US INT64_C(86400000000)
+
+/* --- the address ---------------------------------------------------------------- */
+
+/* "for=192.0.2.7", "for="[2001:db8::1]:4711"": the address alone. */
+static struct str bare_address(struct str text)
+{
+    text = str_trim(text);
+    if (text.n >= 2 && text.p[0] == '"' && text.p[text.n - 1] == '"')
+        text = (struct str){ text.p + 1, text.n - 2 };
+    if (text.n && text.p[0] == '[')
+        return (struct str){ text.p + 1, str_find(text, ']') - 1 };
+    size_t colon = str_find(text, ':');
+    bool has_port =
+        colon < text.n && str_find((struct str){ text.p + colon + 1, text.n - colon - 1 }, ':') == text.n - colon - 1;
+    return has_port ? (struct str){ text.p, colon } : text;
+}
+
+static struct str forwarded_for(struct str element)
+{
+    while (str_given(element)) {
+        struct str pair = str_trim(str_cut(&element, ';'));
+        if (pair.n > 4 && str_eq_nocase((struct str){ pair.p, 4 }, S("for=")))
+            return bare_address((struct str){ pair.p + 4, pair.n - 4 });
+    }
+    return (struct str){ NULL, 0 };
+}
+
+/* The last element of a list, taken off it. */
+static struct str take_last(struct str *list)
+{
+    size_t at = list->n;
+    while (at > 0 && list->p[at - 1] != ',')
+        at--;
+    struct str last = { list->p + at, list->n - at };
+    *list = at > 0 ? (struct str){ list->p, at - 1 } : (struct str){ NULL, 0 };
+    return last;
+}
+
+/* From the right: every proxy adds whom it heard from, so the first that is none of ours is the client. */
+struct str redirect_client_address(const struct redirect *redirect, struct http_request *request)
+{
+    char text[ADDR_TEXT_BYTES_MAX];
+    struct str peer = arena_str(request->op.arena, addr_ip_text(&request->peer, text));
+    const struct cidr_list *proxies = redirect->config.api->config.proxies;
+    if (!proxies || !cidr_list_has(proxies, peer))
+        return peer;
+    struct str list = http_header(request, S("Forwarded"));
+    bool standard = str_given(list);
+    if (!standard)
+        list = http_header(request, S("X-Forwarded-For"));
+    struct str client = peer;
+    uint8_t ip[16];
+    while (str_given(list)) {
+        struct str element = take_last(&list);
+        struct str address = standard ? forwarded_for(element) : bare_address(element);
+        if (!str_given(address) || !cidr_ip_parse(address, ip))
+            break;
+        client = address;
+        if (!cidr_list_has(proxies, address))
+            break;
+    }
+    return client;
+}
+
+/* --- keys of the day -------------------------------------------------------------- */
+
+struct keys_post {
+    struct post post; /* first */
+    struct redirect *redirect;
+    struct client_keys keys;
+};
+
+static enum err keys_read(struct op *op, struct tx *tx, struct client_keys *keys)
+{
+    TRY(store_client_key(op, tx, keys->day, keys->key[0]));
+    return store_client_key(op, tx, keys->day + 1, keys->key[1]);
+}
+
+static enum err keys_commit(struct post *post)
+{
+    return keys_read(&post->op, post->tx, &((struct keys_post *)post)->keys);
+}
+
+static enum err keys_back(struct post *post)
+{
+    struct keys_post *keys = (struct keys_post *)post;
+    keys->redirect->keys_asked = false;
+    if (post->err == OK)
+        keys->redirect->keys = keys->keys;
+    arena_free(post->op.arena);
+    return OK;
+}
+
+static void keys_ask(struct redirect *redirect, int32_t day)
+{
+    static const struct hop route[] = { { keys_commit, THREAD_WRITER }, { keys_back, THREAD_CALLER }, { 0 } };
+    struct arena *arena = arena_new(1u << 20);
+    struct keys_post *keys = arena_alloc(arena, sizeof *keys);
+    if (!keys)
+        abort();
+    op_init(&keys->post.op, arena, loop_wall_us(redirect->config.loop));
+    keys->post.hop = route;
+    keys->redirect = redirect;
+    keys->keys.day = day;
+    redirect->keys_asked = true;
+    loop_adopt(redirect->config.loop, &keys->post);
+    post_send(&keys->post);
+}
+
+static enum err keys_now(struct op *op, struct tx *tx, void *arg)
+{
+    struct redirect *redirect = arg;
+    redirect->keys.day = (int32_t)(op->now_us / DAY_US);
+    return keys_read(op, tx, &redirect->keys);
+}
+
+enum err keys_open(struct op *op, struct redirect *redirect)
+{
+    enum err err = store_write(op, redirect->config.store, keys_now, redirect);
+    if (err == OK)
+        return OK;
+    redirect->keys.day = INT32_MIN;
+    return err == ERR_UNAVAILABLE ? OK : err; /* a full disk must not keep the redirects away */
+}
+
+/* The key of an instant's day; NULL while it is not known: then nobody can tell the client. */
+static const uint8_t *key_of(struct redirect *redirect, int64_t at_us)
+{
+    int32_t day = (int32_t)(at_us / DAY_US);
+    if (day != redirect->keys.day && !redirect->keys_asked)
+        keys_ask(redirect, day);
+    if (day == redirect->keys.day)
+        return redirect->keys.key[0];
+    return redirect->keys.day != INT32_MIN && day == redirect->keys.day + 1 ? redirect->keys.key[1] : NULL;
+}
+
+/* --- evidence ----------------------------------------------------------------------- */
+
+static struct str agent_of(struct http_request *request)
+{
+    struct str agent = http_header(request, S("User-Agent"));
+    return str_given(agent) ? agent : S("");
+}
+
+/* What an agent says of itself is looked up once. */
+static uint32_t bits_of_agent(struct redirect *redirect, struct str agent)
+{
+    const struct agent_list *list = redirect->config.api->config.agents;
+    uint64_t hash = (siphash64(redirect->hash_key, agent.p, agent.n) ^ (uintptr_t)list) | 1; /* a new list asks anew */
+    size_t slot = hash >> 8 & (AGENTS - 1);
+    if (redirect->agents[slot].hash != hash) {
+        redirect->agents[slot].hash = hash;
+        redirect->agents[slot].bits = agent_bits(list, agent, false);
+    }
+    return redirect->agents[slot].bits;
+}
+
+/* Fetched ahead of any click: the browser asks again when the person does click (LNK-18). */
+static bool is_prefetch(const struct http_request *request)
+{
+    struct str purpose = http_header(request, S("Sec-Purpose"));
+    if (str_given(purpose) && str_search(purpose, S("prefetch")) < purpose.n)
+        return true;
+    purpose = http_header(request, S("Purpose"));
+    if (str_given(purpose) && (str_eq_nocase(purpose, S("prefetch")) || str_eq_nocase(purpose, S("preview"))))
+        return true;
+    purpose = http_header(request, S("X-Moz"));
+    return str_given(purpose) && str_eq_nocase(purpose, S("prefetch"));
+}
+
+static size_t probe_slot(int64_t client)
+{
+    return (uint64_t)client >> 8 & (PROBES - 1);
+}
+
+static bool take_probe(struct redirect *redirect, int64_t client)
+{
+    size_t slot = probe_slot(client);
+    if (client == 0 || redirect->probes[slot].client != client)
+        return false;
+    redirect->probes[slot].client = 0; /* its next click, not all of them */
+    return loop_now_ms(redirect->config.loop) - redirect->probes[slot].at_ms <= PROBE_MS;
+}
+
+void redirect_probe(struct redirect *redirect, struct http_request *request)
+{
+    const uint8_t *key = key_of(redirect, request->op.now_us);
+    if (!key)
+        return;
+    int64_t client = touches_client_of(key, redirect_client_address(redirect, request), agent_of(request));
+    size_t slot = probe_slot(client);
+    redirect->probes[slot].client = client;
+    redirect->probes[slot].at_ms = loop_now_ms(redirect->config.loop);
+}
+
+void visit_evidence(struct visit *visit)
+{
+    struct redirect *redirect = visit->redirect;
+    struct click *click = &visit->wait.click;
+    struct str agent = agent_of(visit->request);
+    struct str address = redirect_client_address(redirect, visit->request);
+    const uint8_t *key = key_of(redirect, click->at_us);
+    if (key)
+        click->client = touches_client_of(key, address, agent);
+    uint32_t bits = bits_of_agent(redirect, agent);
+    bits |= is_prefetch(visit->request) ? BIT_METHOD : 0u;
+    const struct cidr_list *networks = redirect->config.api->config.networks;
+    if (networks && cidr_list_has(networks, address))
+        bits |= BIT_RANGE;
+    if (take_probe(redirect, click->client))
+        bits |= BIT_PROBE;
+    click->bits = (uint16_t)bits;
+}
+
+/* --- scans -------------------------------------------------------------------------- */
+
+/* A /24 of IPv4, a /48 of IPv6. */
+static uint64_t network_of(const struct redirect *redirect, struct http_request *request)
+{
+    uint8_t ip[16] = { 0 };
+    cidr_ip_parse(redirect_client_address(redirect, request), ip);
+    static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+    return siphash64(redirect->hash_key, ip, memcmp(ip, mapped, sizeof mapped) == 0 ? 15 : 6);
+}
+
+bool may_miss(struct redirect *redirect, struct http_request *request)
+{
+    uint64_t network = network_of(redirect, request);
+    int64_t second = loop_now_ms(redirect->config.loop) / 1000;
+    size_t slot = network & (NETWORKS - 1);
+    if (redirect->networks[slot].network != network || redirect->networks[slot].second != second) {
+        redirect->networks[slot].network = network;
+        redirect->networks[slot].second = second;
+        redirect->networks[slot].count = 0;
+    }
+    return ++redirect->networks[slot].count <= UNKNOWN_CODES_MAX;
+}

@@ -1,0 +1,105 @@
+/*
+ * redirect_parts.h - what the files of the redirect share; nobody else includes it.
+ *
+ *     redirect.c         the way of one request: link, member, click, answer
+ *     redirect_lookup.c  what the caches do not know is read from the store
+ *     redirect_client.c  who is asking: address, agent, evidence
+ *     redirect_page.c    answers that are no redirect
+ */
+#pragma once
+
+#include "serve/click_line.h"
+#include "serve/link_cache.h"
+#include "serve/member_map.h"
+#include "serve/redirect.h"
+
+#define CODE_BYTES_MAX    128
+#define LOOKUPS_MAX       32   /* look-ups of one read */
+#define NEAR_MESSAGES     128  /* neighbours of a message that are read with it */
+#define NEAR_LINKS        32   /* and of a link */
+#define READS_MAX         4    /* reads under way: more wait and go together */
+#define TRIES_MAX         4    /* look-ups for one request before it is refused */
+#define PROBES            1024 /* clients that looked at an unsubscribe page lately */
+#define PROBE_MS          2000
+#define AGENTS            1024 /* agents whose evidence is remembered */
+#define NETWORKS          4096 /* client networks whose unknown codes are counted */
+#define UNKNOWN_CODES_MAX 1000 /* of one network in a second: 429 above */
+
+enum lookup_kind { LOOKUP_LINK, LOOKUP_MEMBER };
+
+/* One request on its way; lives in the request's arena. */
+struct visit {
+    struct click_wait wait; /* first: the line gives it back */
+    struct redirect *redirect;
+    struct http_request *request;
+    struct visit *next; /* among those that wait for a read */
+    enum lookup_kind lookup;
+    struct str code, member; /* member: not given without one */
+    char member_text[LINK_MEMBER_BYTES_MAX];
+    uint32_t tenant_no, mailing_no; /* of its link, for LOOKUP_MEMBER */
+    uint64_t member_hash;
+    struct str location;
+    int tries;
+    bool unknown_member; /* just read: he is no recipient */
+};
+
+struct client_keys {
+    int32_t day; /* of key[0]; key[1] is the next day's. INT32_MIN: none known yet */
+    uint8_t key[2][16];
+};
+
+struct redirect {
+    struct redirect_config config;
+    struct siphash_key hash_key;
+    struct link_cache *links;
+    struct member_map *members;
+    struct click_line *line;
+
+    struct visit *waiting, **last_waiting; /* for a read */
+    int reads;                             /* under way */
+
+    struct client_keys keys;
+    bool keys_asked;
+    struct {
+        int64_t client, at_ms;
+    } probes[PROBES];
+    struct {
+        uint64_t hash;
+        uint32_t bits;
+    } agents[AGENTS];
+    struct {
+        uint64_t network;
+        int64_t second;
+        int count;
+    } networks[NETWORKS];
+    struct metric_cell *ignored_no_member, *ignored_unknown, *ignored_head;
+};
+
+/* redirect.c */
+
+/* Goes on with a request after what it waited for. */
+void visit_go(struct visit *visit);
+
+/* redirect_lookup.c */
+
+/* Reads what visit->lookup names, then visit_go; or answers 503 when the store cannot be read. */
+void visit_look_up(struct visit *visit);
+uint64_t member_hash_of(const struct redirect *redirect, uint32_t tenant_no, uint32_t mailing_no, struct str member);
+
+/* redirect_client.c */
+
+/* Fills client and bits of the click. */
+void visit_evidence(struct visit *visit);
+
+/* One more unknown code from this client; false when its network has asked for too many. */
+bool may_miss(struct redirect *redirect, struct http_request *request);
+
+/* Reads today's and tomorrow's keys, before any loop runs. */
+enum err keys_open(struct op *op, struct redirect *redirect);
+
+/* redirect_page.c */
+
+void answer_not_found(struct redirect *redirect, struct http_request *request);
+
+/* 503 with a link to go on by; location may be not given. */
+void answer_busy(struct http_request *request, struct str location);

@@ -1,0 +1,135 @@
+#include "store/spool.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/crc32c.h"
+#include "test.h"
+
+struct place {
+    char directory[64], path[96];
+    struct op op;
+    struct spool *spool;
+    size_t count;
+};
+
+static void reopen(struct place *place)
+{
+    spool_close(place->spool);
+    place->spool = NULL;
+    SUCCEEDS(&place->op, spool_open(&place->op, place->path, &place->spool, &place->count));
+}
+
+static void start(struct place *place)
+{
+    memset(place, 0, sizeof *place);
+    snprintf(place->directory, sizeof place->directory, "/tmp/posthouse-test-XXXXXX");
+    YES(mkdtemp(place->directory) != NULL);
+    snprintf(place->path, sizeof place->path, "%s/spool", place->directory);
+    op_init(&place->op, NULL, 0);
+    reopen(place);
+}
+
+static void end(struct place *place)
+{
+    spool_close(place->spool);
+    unlink(place->path);
+    rmdir(place->directory);
+}
+
+static void append(struct place *place, int number)
+{
+    SUCCEEDS(&place->op, spool_append(&place->op, place->spool, &number, sizeof number));
+}
+
+static int number_at(struct place *place, size_t i)
+{
+    int number = -1;
+    spool_read(&place->op, place->spool, i, &number, sizeof number);
+    return number;
+}
+
+TEST(crc32c, gives_the_check_value_of_its_polynomial)
+{
+    EQ(crc32c("123456789", 9), 0xe3069283);
+    EQ(crc32c("", 0), 0);
+}
+
+/* LNK-42 */
+TEST(spool, keeps_what_was_synced)
+{
+    struct place place;
+    start(&place);
+    append(&place, 1);
+    append(&place, 2);
+    EQ(spool_count(place.spool), 0);
+    SUCCEEDS(&place.op, spool_sync(&place.op, place.spool));
+    EQ(spool_count(place.spool), 2);
+    reopen(&place);
+    EQ(place.count, 2);
+    EQ(number_at(&place, 0), 1);
+    EQ(number_at(&place, 1), 2);
+    EQ(number_at(&place, 2), -1);
+    end(&place);
+}
+
+TEST(spool, is_empty_after_clearing_and_after_every_start_behind_it)
+{
+    struct place place;
+    start(&place);
+    for (int round = 1; round < 4; round++) {
+        append(&place, round);
+        SUCCEEDS(&place.op, spool_sync(&place.op, place.spool));
+        SUCCEEDS(&place.op, spool_clear(&place.op, place.spool));
+        reopen(&place);
+        EQ(place.count, 0);
+    }
+    append(&place, 9);
+    SUCCEEDS(&place.op, spool_sync(&place.op, place.spool));
+    reopen(&place);
+    EQ(place.count, 1);
+    EQ(number_at(&place, 0), 9);
+    end(&place);
+}
+
+TEST(spool, ends_at_the_first_record_that_is_damaged)
+{
+    struct place place;
+    start(&place);
+    for (int i = 0; i < 5; i++)
+        append(&place, i);
+    SUCCEEDS(&place.op, spool_sync(&place.op, place.spool));
+    int fd = open(place.path, O_RDWR);
+    EQ(pwrite(fd, "x", 1, SPOOL_HEADER_BYTES + 3 * SPOOL_RECORD_BYTES + 30), 1);
+    close(fd);
+    reopen(&place);
+    EQ(place.count, 3);
+    end(&place);
+}
+
+TEST(spool, outlives_a_torn_header)
+{
+    struct place place;
+    start(&place);
+    append(&place, 1);
+    SUCCEEDS(&place.op, spool_sync(&place.op, place.spool));
+    int fd = open(place.path, O_RDWR);
+    EQ(pwrite(fd, "torn", 4, 0), 4); /* that of the next generation */
+    close(fd);
+    reopen(&place);
+    EQ(place.count, 1);
+    end(&place);
+}
+
+TEST(spool, refuses_more_than_it_has_room_for)
+{
+    struct place place;
+    start(&place);
+    for (int i = 0; i < SPOOL_RECORDS; i++)
+        append(&place, i);
+    int one = 1;
+    EQ(spool_append(&place.op, place.spool, &one, sizeof one), ERR_TOO_LARGE);
+    SUCCEEDS(&place.op, spool_sync(&place.op, place.spool));
+    EQ(spool_count(place.spool), SPOOL_RECORDS);
+    end(&place);
+}
