@@ -57,5 +57,7 @@ enum err check_run(struct op *op, struct check *check)
         TRY(check_totals(op, check));
     if (check_goes_on(check))
         TRY(check_details(op, check));
-    return check_goes_on(check) ? check_links(op, check) : OK;
+    if (check_goes_on(check))
+        TRY(check_links(op, check));
+    return check_goes_on(check) ? check_jobs(op, check) : OK;
 }

@@ -24,6 +24,7 @@ static inline void check_rows(struct check *check, uint64_t rows)
 enum err check_totals(struct op *op, struct check *check);
 enum err check_details(struct op *op, struct check *check);
 enum err check_links(struct op *op, struct check *check);
+enum err check_jobs(struct op *op, struct check *check);
 
 /* The same counters as check_totals in short snapshots. What changes while it is being counted is left for another
  * time. *ret_doubt: something did not agree, and only check_totals can say whether it differs. */

@@ -75,7 +75,3 @@ enum err job_fail(struct op *op, struct tx *tx, const struct job_ref *ref, const
  */
 enum err job_extend(struct op *op, struct tx *tx, const struct job_ref *ref, int64_t for_us, enum job_stale *ret_stale,
                     int64_t *ret_until_us);
-
-/* TRACK SET and extend's percent and desc (HIST-1): in RAM at once, written at most once a second. percent -1 and a
- * desc that is not given stay as they were. */
-enum err job_progress(struct op *op, struct tx *tx, struct str jid, int percent, struct str desc);

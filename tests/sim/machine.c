@@ -32,6 +32,7 @@ static void open_store(struct machine *machine)
     struct store_config config = { .directory = machine->directory,
                                    .url = machine->database.url[0] ? machine->database.url : NULL,
                                    .faults = &machine->faults,
+                                   .clock = &machine->clock,
                                    .readers = 1 };
     for (int i = 0; i < ROUNDS_MAX; i++) {
         bool was_calm = machine->is_calm;
@@ -45,9 +46,15 @@ static void open_store(struct machine *machine)
     seed_fails("the store cannot be opened: %s", machine->op.error);
 }
 
+static int64_t clock_of(void *data)
+{
+    return ((const struct machine *)data)->mono_us;
+}
+
 void machine_start(struct machine *machine, struct rng *rng, int64_t now_us)
 {
     *machine = (struct machine){ .rng = rng, .now_us = now_us, .arena = arena_new(64 << 20) };
+    machine->clock = (struct store_clock){ clock_of, machine };
     op_init(&machine->op, machine->arena, now_us);
     machine->faults = (struct store_faults){ ask, machine };
     const char *place = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";

@@ -29,7 +29,9 @@ struct machine {
     struct store_faults faults;
     double at_statement, at_commit; /* chance of a fault at each such point */
     bool is_calm;
-    int64_t now_us; /* its clock: steps forward and back */
+    int64_t now_us;  /* its clock: steps forward and back */
+    int64_t mono_us; /* goes on evenly, by the harness' hand */
+    struct store_clock clock;
     struct arena *arena;
     struct op op; /* for what the harness itself asks */
     int crashes, refusals;

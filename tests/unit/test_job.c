@@ -405,6 +405,27 @@ TEST(job, a_freed_slot_wakes_who_waits_for_it)
     lab_end(&lab);
 }
 
+static enum err stop_leasing(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    return jobs_stop_leasing(op, tx);
+}
+
+/* STOP-1. */
+TEST(job, at_a_stop_waits_come_home_and_nothing_is_leased_any_more)
+{
+    struct lab_fetch fetch;
+    lab_start(&lab);
+    homes = 0;
+    send_fetch(&fetch, "q", 30000000);
+    WRITES(&lab.f, stop_leasing, NULL);
+    EQ(homes, 1);
+    EQ(fetch.fetch.count, 0);
+    push("q", "job-0001");
+    EQ(lab_fetch(&lab, "q", 1), 0);
+    lab_end(&lab);
+}
+
 /* A disk error takes the group back: the waiter stays, what it was given is still there. */
 TEST(job, a_group_that_was_lost_leaves_jobs_and_waiters_as_they_were)
 {

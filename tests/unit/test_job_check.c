@@ -1,0 +1,111 @@
+/*
+ * test_job_check.c - figures against rows, history, policies that are refused.
+ */
+#include "engine/check.h"
+#include "engine/job_policy.h"
+#include "job_lab.h"
+#include "store/store_queue.h"
+
+static struct lab lab;
+static char lines[4096];
+
+static void difference(void *data, const char *line)
+{
+    (void)data;
+    snprintf(lines + strlen(lines), sizeof lines - strlen(lines), "%s;", line);
+}
+
+static const char *differences(void)
+{
+    struct check check = { .store = lab.f.store, .difference = difference };
+    lines[0] = '\0';
+    SUCCEEDS(&lab.f.op, check_run(&lab.f.op, &check));
+    return lines;
+}
+
+static enum err spoil(struct op *op, struct tx *tx, void *arg)
+{
+    struct queue_counts counts = { .ready = 3, .leased = 1 };
+    (void)arg;
+    return store_queue_count(op, tx, 1, &counts);
+}
+
+/* QUE-8. */
+TEST(job_check, counts_the_figures_of_queues_from_their_rows)
+{
+    lab_start(&lab);
+    EQ(lab_job(&lab, "q", "job-0001", ""), JOB_PUSHED);
+    EQ(lab_job(&lab, "q", "job-0002", ",\"mutex\":\"m\""), JOB_PUSHED);
+    EQ(lab_job(&lab, "q", "job-0003", ",\"mutex\":\"m\",\"unique\":{\"for\":\"10m\"}"), JOB_PUSHED);
+    EQ(lab_job(&lab, "q", "job-0004", ",\"at\":\"2030-01-01T00:00:00Z\""), JOB_PUSHED);
+    EQ(lab_job(&lab, "q", "job-0005", ",\"retry\":-1,\"priority\":9"), JOB_PUSHED);
+    EQ(lab_fetch(&lab, "q", 3), 3);
+    lab_fail(&lab, "job-0001");
+    lab_fail(&lab, "job-0005");
+    STR_EQ(str_of(differences()), "");
+    WRITES(&lab.f, spoil, NULL);
+    STR_EQ(str_of(differences()), "queue q ready: counter 3, rows 0;queue q scheduled: counter 0, rows 1;"
+                                  "queue q retry: counter 0, rows 1;queue q blocked: counter 0, rows 1;"
+                                  "queue q dead: counter 0, rows 1;");
+    lab_end(&lab);
+}
+
+static enum err no_hash(struct op *op, const char *text, const char *pointer)
+{
+    struct queue_policy policy;
+    struct json_problems problems = { 0 };
+    enum err err = queue_policy_read(op, str_of(text), NULL, NULL, &policy, &problems);
+    if (pointer)
+        STR_EQ(str_of(op->pointer), pointer);
+    return err;
+}
+
+/* LEASE-10. */
+TEST(job_check, refuses_a_lease_shorter_than_its_handler)
+{
+    struct op op;
+    struct arena *arena = arena_new(1 << 20);
+    op_init(&op, arena, 0);
+    EQ(no_hash(&op, "{\"lease\":\"1m\",\"handler\":{\"kind\":\"http\",\"timeout\":\"51s\"}}", "/lease"), ERR_INVALID);
+    EQ(no_hash(&op, "{\"lease\":\"1m\",\"handler\":{\"kind\":\"http\",\"timeout\":\"50s\"}}", NULL), OK);
+    arena_free(arena);
+}
+
+TEST(job_check, refuses_words_and_values_a_policy_does_not_have)
+{
+    static const char *const bad[][2] = {
+        { "{\"nonsense\":1}", "/nonsense" },
+        { "{\"concurrency\":-1}", "/concurrency" },
+        { "{\"concurrency\":1.5}", "/concurrency" },
+        { "{\"rate\":{\"limit\":5,\"per\":\"500ms\"}}", "/rate/per" },
+        { "{\"rate\":{\"limit\":5,\"per\":\"1s\",\"burst\":6}}", "/rate/burst" },
+        { "{\"retry\":{\"backoff\":\"list\"}}", "/retry/delays" },
+        { "{\"retry\":{\"backoff\":\"never\"}}", "/retry/backoff" },
+        { "{\"weight\":101}", "/weight" },
+        { "{\"lease\":\"59s\"}", "/lease" },
+        { "{\"keys\":{\"a\":{\"weight\":0}}}", "/keys/weight" },
+    };
+    struct lab *l = &lab;
+    lab_start(l);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct lab_queue queue = { .name = S("q"), .patch = { str_of(bad[i][0]), -1, -1 } };
+        EQ(store_write(&l->f.op, l->f.store, lab_patch_run, &queue), ERR_INVALID);
+        STR_EQ(str_of(l->f.op.pointer), bad[i][1]);
+    }
+    lab_end(l);
+}
+
+/* HIST-3. */
+TEST(job_check, history_is_dropped_after_its_time)
+{
+    lab_start(&lab);
+    lab_policy(&lab, "q", "{\"retain\":{\"done\":\"5m\"}}");
+    EQ(lab_job(&lab, "q", "job-0001", ""), JOB_PUSHED);
+    EQ(lab_act(&lab, "job-0001", ACTION_CANCEL), JOB_DONE);
+    lab_pass_ms(&lab, 280000);
+    EQ(lab_act(&lab, "job-0001", ACTION_RETRY), JOB_READY);
+    EQ(lab_act(&lab, "job-0001", ACTION_CANCEL), JOB_DONE);
+    lab_pass_ms(&lab, 330000);
+    EQ(lab_act(&lab, "job-0001", ACTION_RETRY), JOB_NONE);
+    lab_end(&lab);
+}
