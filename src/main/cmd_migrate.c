@@ -69,15 +69,15 @@ static enum err migrate(struct migration *m)
     struct op *op = &m->cli->op;
     struct move *move = &m->move;
     TRY(move_begin(op, move));
-    TRY(check_side(m, "checking the source", &move->from, &m->source));
-    if (m->source.differ)
-        return fail(op, ERR_CONFLICT,
-                    "%lld counters of %s differ from its rows: run posthouse check --repair there first",
-                    (long long)m->source.differ, move->from_name);
     int64_t began_us = clock_mono_us();
     TRY(run_phase(m, move->resumed ? "going on" : "copying", move_copy));
     m->seconds = (double)(clock_mono_us() - began_us) / 1e6;
     TRY(run_phase(m, "comparing", move_compare));
+    TRY(check_side(m, "checking the source", &move->from, &m->source));
+    if (m->source.differ)
+        return fail(op, ERR_CONFLICT,
+                    "%lld counters of %s differ from its rows: run posthouse check --repair there, then this again",
+                    (long long)m->source.differ, move->from_name);
     TRY(check_side(m, "checking the target", &move->to, &m->target));
     if (m->target.differ || m->target.compared != m->source.compared)
         return fail(op, ERR_BUG, "the target's counters are not those of the source");

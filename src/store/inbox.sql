@@ -234,6 +234,24 @@ BEGIN
     END IF;
 END $$;
 
+-- A store that has moved elsewhere is the wrong one to talk to.
+CREATE FUNCTION posthouse.inbox_open() RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    place text := (SELECT peer FROM posthouse.move WHERE role = 1 AND done = 1);
+BEGIN
+    IF place IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = format('this store was moved to %s', place);
+    END IF;
+END $$;
+
+-- Waits for callers that have said something and not committed, so that whoever comes later sees what stands in `move`.
+CREATE FUNCTION posthouse.inbox_close() RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    LOCK TABLE posthouse.inbox IN EXCLUSIVE MODE;
+END $$;
+
 -- PUT /v1/mailings/{id} inside the caller's transaction.
 CREATE FUNCTION posthouse.put_mailing(id text, body json) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = posthouse, pg_temp AS $$
@@ -244,6 +262,7 @@ BEGIN
     IF found.problem IS NOT NULL THEN
         PERFORM posthouse.inbox_refuse(found.problem, found.place);
     END IF;
+    PERFORM posthouse.inbox_open();
     INSERT INTO posthouse.inbox (kind, subject, body) VALUES (1, id, body::text);
 END $$;
 
@@ -253,6 +272,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = posthouse, pg_temp AS $$
 DECLARE
     added bigint;
 BEGIN
+    PERFORM posthouse.inbox_open();
     IF lines IS NULL OR json_typeof(lines) <> 'array' THEN
         PERFORM posthouse.inbox_refuse('the body must be NDJSON (application/x-ndjson) or a JSON array', NULL);
     ELSIF mailing IS NULL
@@ -303,7 +323,8 @@ REVOKE ALL ON FUNCTION posthouse.put_mailing(text, json), posthouse.add_messages
     posthouse.inbox_fields_problem(json, text, text[], text[], int[], int[], text[], bool),
     posthouse.inbox_instant(text),
     posthouse.inbox_line_problem(json), posthouse.inbox_refuse(text, text),
-    posthouse.inbox_mailing_problem(text, json), posthouse.inbox_shrink() FROM PUBLIC;
+    posthouse.inbox_mailing_problem(text, json), posthouse.inbox_shrink(), posthouse.inbox_open(),
+    posthouse.inbox_close() FROM PUBLIC;
 
 DO $$
 BEGIN

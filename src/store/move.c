@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "store/bulk.h"
 #include "store/store_delta.h"
+#include "store/store_inbox.h"
 #include "store/store_move.h"
 #include "store/store_node.h"
 
@@ -480,20 +481,16 @@ enum err move_compare(struct op *op, struct move *move)
 
 /* --- ending -------------------------------------------------------------------- */
 
-static enum err source_rested(struct op *op, struct tx *tx, void *arg)
+/* Nobody has used the source; from now on its SQL functions send callers away. */
+static enum err source_close(struct op *op, struct tx *tx, void *arg)
 {
     struct marking *marking = arg;
     const struct move_mark *mark = &marking->move->moving->mark;
     TRY(mark_read(op, tx, marking));
-    if (strcmp(marking->away.mark, mark->mark) == 0 && marking->group == mark->group)
-        return OK;
-    return fail(op, ERR_CONFLICT, "%s was used while it was copied: run it again, with nobody using it",
-                marking->move->from_name);
-}
-
-static enum err mark_done(struct op *op, struct tx *tx, void *arg)
-{
-    struct marking *marking = arg;
+    if (strcmp(marking->away.mark, mark->mark) != 0 || marking->group != mark->group)
+        return fail(op, ERR_CONFLICT, "%s was used while it was copied: run it again, with nobody using it",
+                    marking->move->from_name);
+    TRY(store_inbox_close(op, tx));
     marking->away.done = true;
     return store_move_put(op, tx, MOVE_AWAY, &marking->away);
 }
@@ -504,12 +501,15 @@ enum err move_finish(struct op *op, struct move *move)
     struct marking marking = { .move = move };
     if (move->differ > 0)
         return fail(op, ERR_CONFLICT, "%s is not finished: %" PRId64 " rows differ", move->to_name, move->differ);
-    TRY(store_write(op, move->source, source_rested, &marking));
+    TRY(store_write(op, move->source, source_close, &marking));
+    TRY(bulk_open(op, move->source, false, &m->from));
     TRY(bulk_open(op, move->target, true, &m->to));
+    TRY(tables_read(op, m));
+    TRY(copy_inbox(op, move)); /* what applications said since it was compared */
+    TRY(make_beside(op, move));
     TRY(bulk_begin(op, m->to, true));
     TRY(bulk_exec(op, m->to, "DELETE FROM move"));
-    TRY(bulk_commit(op, m->to));
-    return store_write(op, move->source, mark_done, &marking);
+    return bulk_commit(op, m->to);
 }
 
 void move_end(struct move *move)

@@ -39,6 +39,7 @@ SQL_SCAN(refused_expire,
          "DELETE FROM inbox_refused WHERE no IN (SELECT no FROM inbox_refused ORDER BY no LIMIT ?2)"
          " AND refused_at_us < ?1",
          NULL);
+SQL_ONLY_POSTGRES(inbox_close, "SELECT posthouse.inbox_close()::text");
 SQL_ONLY_POSTGRES(inbox_shrink, "SELECT posthouse.inbox_shrink()::int::bigint");
 
 enum err store_inbox_waits(struct op *op, struct tx *tx, bool *ret_waits)
@@ -161,6 +162,18 @@ enum err store_inbox_shrink(struct op *op, struct tx *tx)
     TRY(stmt_row(op, stmt, &found));
     if (found && col_int(stmt, 0))
         tx_wrote(tx); /* a query to all appearances: without this the group would not be kept */
+    stmt_reset(stmt);
+    return OK;
+}
+
+enum err store_inbox_close(struct op *op, struct tx *tx)
+{
+    struct stmt *stmt;
+    bool found;
+    if (!tx_is_shared(tx))
+        return OK;
+    TRY(tx_stmt(op, tx, &inbox_close, &stmt));
+    TRY(stmt_row(op, stmt, &found));
     stmt_reset(stmt);
     return OK;
 }

@@ -50,3 +50,6 @@ enum err store_inbox_expire(struct op *op, struct tx *tx, int64_t before_us, siz
 
 /* Gives the space of an emptied inbox back to the disk when it is worth it and nobody is writing to it. */
 enum err store_inbox_shrink(struct op *op, struct tx *tx);
+
+/* Waits until nobody is about to commit rows, and lets nobody in until the transaction ends: for a move. */
+enum err store_inbox_close(struct op *op, struct tx *tx);

@@ -14,7 +14,7 @@ const messages = Number(process.env.MIGRATE_MESSAGES || 20_000)
 const KILLS = 4
 const STEP_MS = Math.max(100, messages / 200) // the first run is killed after one step, the next after two ...
 const KEY = 'key-of-the-tests'
-const STAY = ['move', 'node', 'sqlite_sequence'] // about processes and moves, not about messages
+const STAY = ['move', 'node', 'duty', 'sqlite_sequence'] // about processes and moves, not about messages
 
 async function fill(daemon) {
   await daemon.put('/v1/tenants/t-1', { timezone: 'Europe/London', contacts: ["o'neil@k.example"] })
@@ -35,17 +35,29 @@ async function fill(daemon) {
   }
 }
 
-// Runs it until it has ended by itself; the first times it is not let to.
-async function migrate(args) {
-  for (let run = 1; ; run++) {
-    const child = spawn(program, ['migrate', ...args, '--json'], { stdio: ['ignore', 'pipe', 'pipe'] })
-    const timer = run <= KILLS ? setTimeout(() => child.kill('SIGKILL'), run * STEP_MS) : undefined
-    let [stdout, stderr] = ['', '']
-    child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text))
-    child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text))
-    const { code, signal } = await new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal })))
-    clearTimeout(timer)
-    if (signal === 'SIGKILL') continue
+// Runs it once; `cut` kills it when it resolves to true. { code, stdout, stderr }, code null when it was killed.
+async function runOnce(args, cut) {
+  const child = spawn(program, ['migrate', ...args, '--json'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let [stdout, stderr, ended] = ['', '', false]
+  child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text))
+  const end = new Promise((resolve) => child.on('close', (code) => ((ended = true), resolve(code))))
+  await Promise.race([end, cut(() => ended).then((now) => now && child.kill('SIGKILL'))])
+  return { code: await end, stdout, stderr }
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+
+// Kills it at some moments, then once while it copies (`copies` says that some table has arrived), then lets it end.
+async function migrate(args, copies) {
+  const moments = Array.from({ length: KILLS }, (_, i) => () => pause((i + 1) * STEP_MS).then(() => true))
+  const inTheMiddle = async (ended) => {
+    while (!ended() && !(await copies())) await pause(20)
+    return !ended()
+  }
+  for (const cut of [...moments, inTheMiddle, () => new Promise(() => {})]) {
+    const { code, stdout, stderr } = await runOnce(args, cut)
+    if (code === null) continue
     assert.equal(code, 0, stderr)
     return JSON.parse(stdout)
   }
@@ -71,10 +83,11 @@ test('a store moves to PostgreSQL and back through kills and is the same store',
   const url = await server.database()
   const back = join(folder(), 'back')
 
-  const there = await migrate(['--data', daemon.data, '--to', url])
+  const arrived = 'SELECT count(*) FROM member'
+  const there = await migrate(['--data', daemon.data, '--to', url], () => server.query(url, arrived.replace('member', 'posthouse.member')).then(([[count]]) => count > 0, () => false))
   assert.ok(there.resumed, 'no kill fell into the copying')
   assert.ok(there.copied < there.rows)
-  const again = await migrate(['--database', url, '--to', `sqlite:${back}`])
+  const again = await migrate(['--database', url, '--to', `sqlite:${back}`], async () => Number(spawnSync('sqlite3', ['-readonly', join(back, 'posthouse.db'), arrived], { encoding: 'utf8' }).stdout) > 0)
   assert.ok(again.resumed, 'no kill fell into the copying')
   for (const side of [there, again]) {
     assert.equal(side.differ, 0)
@@ -86,6 +99,8 @@ test('a store moves to PostgreSQL and back through kills and is the same store',
   assert.deepEqual(differences(join(daemon.data, 'posthouse.db'), join(back, 'posthouse.db')), [])
   assert.equal(cli(['check', '--data', back]).status, 0)
 
+  // What applications said to the database that was left would reach nobody.
+  await assert.rejects(server.query(url, `SELECT posthouse.put_mailing('late', '{"tenant":"t-1"}')`), /this store was moved to sqlite:/)
   const moved = await startDaemon({ data: back })
   assert.deepEqual((await moved.get('/v1/mailings/m-1/stats')).body, stats.body)
   const { body } = await moved.bulk('/v1/mailings/m-1/messages', [{ recipient: 'R7@k.example' }, { recipient: 'new@k.example' }])

@@ -3,6 +3,7 @@
 #include "engine/check.h"
 #include "ledger_test.h"
 #include "store/bulk.h"
+#include "store/store_inbox.h"
 
 /* A mailing that was sent, opened and bounced, in a store of its own; and an empty place. */
 struct house {
@@ -280,6 +281,34 @@ TEST(move, refuses_a_source_whose_nodes_live)
     test_sql(url, "UPDATE posthouse.node SET beat_at_us = beat_at_us - 31000000");
     aim(&h);
     SUCCEEDS(&h.ledger.fixture.op, run(&h));
+    house_end(&h);
+}
+
+static enum err inbox_waits(struct op *op, struct tx *tx, void *arg)
+{
+    return store_inbox_waits(op, tx, arg);
+}
+
+TEST(move, takes_along_what_was_said_until_its_end)
+{
+    ONLY_POSTGRES();
+    struct house h;
+    struct store *store;
+    bool waits = false;
+    house_start(&h);
+    house_rest(&h);
+    struct op *op = &h.ledger.fixture.op;
+    aim(&h);
+    SUCCEEDS(op, move_begin(op, &h.move));
+    SUCCEEDS(op, move_copy(op, &h.move));
+    SUCCEEDS(op, move_compare(op, &h.move));
+    test_sql(h.ledger.fixture.database.url, "SELECT posthouse.put_mailing('late', '{\"tenant\":\"acme\"}')");
+    SUCCEEDS(op, move_finish(op, &h.move));
+    move_end(&h.move);
+    SUCCEEDS(op, store_open(op, &(struct store_config){ .directory = h.directory }, &store));
+    SUCCEEDS(op, store_read(op, store, inbox_waits, &waits));
+    YES(waits);
+    store_close(store);
     house_end(&h);
 }
 
