@@ -9,6 +9,7 @@
 #include "main/settings.h"
 #include "main/settle.h"
 #include "net/loop.h"
+#include "serve/metrics.h"
 #include "serve/worker_door.h"
 
 #define STOP_LOOK_US    20000 /* between two looks at what is still leased */
@@ -60,7 +61,9 @@ enum err workshop_open(struct op *op, struct store *store, struct jobs *jobs, co
     TRY(settings_addr(op, conf, "worker", &config.listen));
     TRY(workshop_check(op, conf));
     workshop->loop = config.loop = loop_start("worker");
-    return worker_door_open(op, &config, &workshop->door);
+    TRY(worker_door_open(op, &config, &workshop->door));
+    metrics_worker_door(workshop->door);
+    return OK;
 }
 
 struct addr workshop_addr(const struct workshop *workshop)
@@ -112,6 +115,7 @@ void workshop_stop(struct workshop *workshop, int64_t wait_ms)
 
 void workshop_close(struct workshop *workshop)
 {
+    metrics_worker_door(NULL);
     if (workshop->door)
         worker_door_close(workshop->door, CLOSE_MS);
     if (workshop->loop)

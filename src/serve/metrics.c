@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/metric.h"
+#include "serve/worker_door.h"
 
 #define CLASSES 5 /* 1xx to 5xx */
 
@@ -19,6 +20,7 @@ struct route_cells {
 static struct {
     struct store *store;
     _Atomic(const struct http_server *) server;
+    _Atomic(const struct worker_door *) worker_door;
     const struct http_route *routes;
     size_t route_count;
     struct route_cells *cells;
@@ -79,6 +81,7 @@ static struct {
     struct metric_cell *commits, *commands, *failures, *reruns, *commit_us, *reads;
     struct metric_cell *writer_waiting, *reader_waiting, *wal_bytes, *ready;
     struct metric_cell *connections, *accepted, *refused, *broken, *dropped;
+    struct metric_cell *worker_connections, *worker_accepted, *worker_refused, *worker_dropped, *worker_commands;
     struct metric_cell *rss_bytes;
 } cell;
 
@@ -115,6 +118,16 @@ static void refresh_server(const struct http_server *server)
     follow(cell.dropped, counts.dropped);
 }
 
+static void refresh_worker_door(const struct worker_door *door)
+{
+    struct worker_figures figures = worker_door_figures(door);
+    metric_set(cell.worker_connections, (int64_t)figures.lines.connections);
+    follow(cell.worker_accepted, figures.lines.accepted);
+    follow(cell.worker_refused, figures.lines.refused);
+    follow(cell.worker_dropped, figures.lines.dropped);
+    follow(cell.worker_commands, figures.commands);
+}
+
 static void refresh_process(void)
 {
     char line[128], *resident; /* pages: all, resident, ... */
@@ -133,6 +146,9 @@ static void refresh(void *context)
         refresh_store();
     if (server)
         refresh_server(server);
+    const struct worker_door *door = atomic_load(&m.worker_door);
+    if (door)
+        refresh_worker_door(door);
     refresh_process();
 }
 
@@ -177,6 +193,18 @@ static void declare_server(void)
     cell.rss_bytes = gauge("posthouse_resident_memory_bytes", "Resident memory of the process.");
 }
 
+static void declare_worker_door(void)
+{
+    cell.worker_connections = gauge("posthouse_worker_connections", "Connections of workers open.");
+    cell.worker_accepted =
+        counter("posthouse_worker_connections_accepted_total", "Connections of workers accepted.", METRIC_ONE);
+    cell.worker_refused =
+        counter("posthouse_worker_connections_refused_total", "Connections of workers above the maximum.", METRIC_ONE);
+    cell.worker_dropped = counter("posthouse_worker_connections_dropped_total",
+                                  "Connections of workers closed for being slow.", METRIC_ONE);
+    cell.worker_commands = counter("posthouse_worker_commands_total", "Commands of workers.", METRIC_ONE);
+}
+
 static void declare_routes(const struct http_route *routes, size_t route_count)
 {
     m.routes = routes;
@@ -198,6 +226,7 @@ void metrics_open(struct store *store, const struct http_route *routes, size_t r
     declare_routes(routes, route_count);
     declare_store();
     declare_server();
+    declare_worker_door();
     metric_set(METRIC_AT(metric_gauge("posthouse_build_info", "Always 1; the version is a label.", "version",
                                       METRIC_ONE),
                          S(POSTHOUSE_VERSION)),
@@ -213,4 +242,9 @@ void metrics_close(void)
 void metrics_server(const struct http_server *server)
 {
     atomic_store(&m.server, server);
+}
+
+void metrics_worker_door(const struct worker_door *door)
+{
+    atomic_store(&m.worker_door, door);
 }

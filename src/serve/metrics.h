@@ -20,5 +20,9 @@ void metrics_close(void);
 /* The server that answers; its connections are counted. NULL before it closes. */
 void metrics_server(const struct http_server *server);
 
+/* The door for workers; NULL before it closes. */
+struct worker_door;
+void metrics_worker_door(const struct worker_door *door);
+
 /* One answer. */
 void metrics_answered(const struct http_request *request, int status);
