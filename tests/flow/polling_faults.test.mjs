@@ -154,7 +154,7 @@ async function withClock(sim) {
   return Object.assign(clock, { url: `http://127.0.0.1:${door.address().port}` })
 }
 
-test('a clock far from the provider\'s is warned about, nothing is read ahead of it, and the warning goes by itself', async () => {
+test('a clock far from that of the provider is warned about, nothing is read ahead of it, and the warning goes by itself', async () => {
   const reading = await later({ sent_at: instant(20 * 60_000), sim: { 'sent-ago': '20m' } })
   const clock = await withClock(reading.sim)
   clock.behind_ms = 300_000
