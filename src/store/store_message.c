@@ -38,7 +38,7 @@ const struct schema_step message_step = {
         "CREATE UNIQUE INDEX message_id ON message(id) WHERE given = 1;"
         "CREATE INDEX message_recipient ON message(mailing_no, recipient_hash) WHERE mailing_no > 0;"
         "CREATE INDEX message_provider ON message(provider_hash,"
-        " recipient_hash) WHERE provider_hash IS NOT NULL;"
+        " recipient_hash, no) WHERE provider_hash IS NOT NULL;" /* no: the newest of them without a sort */
         "CREATE INDEX message_created ON message(created_at_ms, id);"
         "CREATE INDEX message_mailing ON message(mailing_no, created_at_ms, id) WHERE mailing_no > 0;",
 };
