@@ -380,7 +380,22 @@ static enum err find_tenant(struct op *op, struct tx *tx, struct str tenant, uin
     return OK;
 }
 
-enum err source_put(struct op *op, struct tx *tx, struct source_row *row, struct str tenant, bool *ret_created)
+static bool same_text(struct str a, struct str b)
+{
+    return str_given(a) == str_given(b) && (!str_given(a) || str_eq(a, b));
+}
+
+static bool same_row(const struct source_row *a, const struct source_row *b)
+{
+    return same_text(a->type, b->type) && same_text(a->api, b->api) && same_text(a->base_url, b->base_url) &&
+           same_text(a->domain, b->domain) && same_text(a->api_key, b->api_key) &&
+           same_text(a->signing_key, b->signing_key) && same_text(a->tags, b->tags) &&
+           same_text(a->topics, b->topics) && same_text(a->hook_url, b->hook_url) && same_text(a->timing, b->timing) &&
+           same_text(a->hook_tolerance, b->hook_tolerance) && a->tenant_no == b->tenant_no && a->noprune == b->noprune;
+}
+
+static enum err put(struct op *op, struct tx *tx, struct source_row *row, struct str tenant, bool is_declared,
+                    bool *ret_created)
 {
     struct source_row before;
     TRY(find_tenant(op, tx, tenant, &row->tenant_no));
@@ -402,5 +417,16 @@ enum err source_put(struct op *op, struct tx *tx, struct source_row *row, struct
     row->created_at_us = before.created_at_us;
     row->first_begin_us = before.first_begin_us;
     TRY(keep_secrets(op, row, &before));
-    return store_source_put(op, tx, row);
+    return is_declared && same_row(row, &before) ? OK : store_source_put(op, tx, row);
+}
+
+enum err source_put(struct op *op, struct tx *tx, struct source_row *row, struct str tenant, bool *ret_created)
+{
+    return put(op, tx, row, tenant, false, ret_created);
+}
+
+enum err source_declare(struct op *op, struct tx *tx, struct source_row *row, struct str tenant)
+{
+    bool created;
+    return put(op, tx, row, tenant, true, &created);
 }

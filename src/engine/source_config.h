@@ -39,3 +39,7 @@ bool source_config_is_polled(const struct source_row *row);
 /* PUT /v1/sources/{id} in the writer's transaction: makes or changes the source, keeping secrets that were not given.
  * ERR_INVALID at "/tenant" when there is no such tenant, ERR_CONFLICT when the type changes. */
 enum err source_put(struct op *op, struct tx *tx, struct source_row *row, struct str tenant, bool *ret_created);
+
+/* The same for a source that a file declares: when the store says so already nothing changes, and nobody reads it anew
+ * because one of several nodes started. */
+enum err source_declare(struct op *op, struct tx *tx, struct source_row *row, struct str tenant);

@@ -176,9 +176,8 @@ static enum err apply_source(struct op *op, struct tx *tx, const struct conf *co
 {
     struct source_row row;
     struct str tenant;
-    bool created;
     TRY(source_of(op, conf, name, &row, &tenant));
-    enum err err = source_put(op, tx, &row, tenant, &created);
+    enum err err = source_declare(op, tx, &row, tenant);
     return err == ERR_INVALID || err == ERR_CONFLICT ? blame(op, conf, "source", name) : err;
 }
 

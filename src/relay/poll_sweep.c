@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/metric.h"
 #include "engine/share.h"
 #include "relay/poller_parts.h"
 #include "store/store_source_leases.h"
@@ -226,6 +227,11 @@ static void apply(struct poller *poller, struct sweep *sweep)
         if (swept->is_polled)
             shares[count++] = share_of(sweep, swept, now_ms);
     }
+    size_t mine = 0;
+    for (size_t i = 0; i < count; i++)
+        mine += shares[i].holder == SHARE_MINE;
+    metric_set(METRIC_PLAIN(metric_gauge("posthouse_node_sources", "Sources that this node reads.", "", METRIC_ONE)),
+               (int64_t)mine);
     share_decide(shares, count, sweep->life.alive, sweep->least, sweep->life.no * UINT64_C(7919));
     for (size_t i = 0, k = 0; i < sweep->count; i++) {
         refresh(sweep, &sweep->sources[i], now_us);

@@ -149,7 +149,7 @@ struct store {
     atomic_uint_fast64_t commits, commands, failures, reruns, commit_us, reads;
     atomic_int_fast64_t wal_bytes;
     int64_t group_pages; /* what large groups wrote lately; the writer's */
-    struct metric_cell *commit_times, *group_sizes, *checkpoint_times; /* histograms */
+    struct metric_cell *commit_times, *turn_times, *group_sizes, *checkpoint_times; /* histograms */
 };
 
 /* The lists of schema.c; each ends with an entry without name. */

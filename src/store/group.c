@@ -196,12 +196,15 @@ static enum end group_once(struct store *store, struct op *op, struct post **pos
 {
     struct tx tx = { .store = store, .conn = store->conn, .writing = true, .mono_us = store_mono_us(store) };
     enum end end = END_KEPT;
+    int64_t asked_us = clock_mono_us();
     if (conn_begin(op, &tx) != OK) {
         end = group_lost(&tx, op);
         memcpy(ret_reason, tx.reason, sizeof tx.reason);
         return end;
     }
 
+    if (store->turn_times)
+        metric_observe(store->turn_times, clock_mono_us() - asked_us);
     if (tx.foreign && families_refresh(op, &tx) != OK)
         end = END_LOST;
     uint64_t before = tx_mark(&tx);

@@ -256,6 +256,10 @@ static void store_declare_metrics(struct store *store)
     store->commit_times = METRIC_PLAIN(metric_histogram("posthouse_store_commit_duration_seconds",
                                                         "Time of one COMMIT, its sync included.", "", METRIC_SECONDS,
                                                         metric_latency_bounds, METRIC_LATENCY_BOUNDS_COUNT));
+    if (store->engine->shared)
+        store->turn_times = METRIC_PLAIN(
+            metric_histogram("posthouse_store_turn_wait_seconds", "Time until a group had its turn among the nodes.",
+                             "", METRIC_SECONDS, metric_latency_bounds, METRIC_LATENCY_BOUNDS_COUNT));
     store->group_sizes = METRIC_PLAIN(metric_histogram("posthouse_store_group_commands", "Commands committed together.",
                                                        "", METRIC_ONE, sizes, sizeof sizes / sizeof *sizes));
     store->checkpoint_times =

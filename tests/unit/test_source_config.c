@@ -135,3 +135,35 @@ TEST(source_config, a_put_must_name_a_tenant_that_exists_and_keep_the_type)
     EQ(lab_put(&lab, "{\"type\":\"postmark\",\"signing_key\":\"u:p\"}"), ERR_CONFLICT);
     lab_stop(&lab);
 }
+
+static enum err declare_run(struct op *o, struct tx *tx, void *arg)
+{
+    const char *body = arg;
+    TRY(source_config_parse(o, S("mg"), str_of(body), NULL, &row, &tenant));
+    return source_declare(o, tx, &row, tenant);
+}
+
+/* The version after a node with this in its file has started. */
+static uint64_t declared(const char *body)
+{
+    char text[512];
+    snprintf(text, sizeof text, "%s", body);
+    SUCCEEDS(lab.op, store_write(lab.op, lab.store, declare_run, text));
+    lab_load(&lab);
+    return lab.setup.row.version;
+}
+
+TEST(source_config, a_declared_source_that_says_the_same_is_left_alone)
+{
+    lab_start(&lab);
+    uint64_t first =
+        declared("{" MG ",\"tenant\":\"acme\",\"timing\":{\"every\":\"1s\"},\"tags\":[\"a\"],\"signing_key\":null}");
+    EQ(declared("{" MG ",\"tenant\":\"acme\",\"timing\":{\"every\":\"1s\"},\"tags\":[\"a\"],\"signing_key\":null}"),
+       first);
+    EQ(declared("{" MG ",\"tenant\":\"acme\",\"timing\":{\"every\":\"2s\"},\"tags\":[\"a\"],\"signing_key\":null}"),
+       first + 1);
+    EQ(declared("{" MG ",\"tenant\":\"acme\",\"timing\":{\"every\":\"2s\"},\"tags\":[\"a\"],\"signing_key\":\"s\"}"),
+       first + 2);
+    EQ(declared("{" MG ",\"timing\":{\"every\":\"2s\"},\"tags\":[\"a\"],\"signing_key\":\"s\"}"), first + 3);
+    lab_stop(&lab);
+}
