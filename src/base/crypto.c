@@ -1,5 +1,7 @@
 #include "base/crypto.h"
 
+#include <stdlib.h>
+#include <limits.h>
 #include <assert.h>
 #include <string.h>
 
@@ -167,4 +169,38 @@ bool crypto_certificate_valid(struct str pem)
     EVP_PKEY *key = certificate_key(pem);
     EVP_PKEY_free(key);
     return key != NULL;
+}
+
+/* --- AES-256-GCM --- */
+
+void crypto_gcm_seal(const uint8_t key[CRYPTO_GCM_KEY_BYTES], const uint8_t nonce[CRYPTO_GCM_NONCE_BYTES],
+                     struct str also, struct str text, uint8_t *ret, uint8_t ret_tag[CRYPTO_GCM_TAG_BYTES])
+{
+    int n = 0;
+    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+    assert(text.n <= INT_MAX && also.n <= INT_MAX);
+    if (!context || EVP_EncryptInit_ex(context, EVP_aes_256_gcm(), NULL, key, nonce) != 1 ||
+        EVP_EncryptUpdate(context, NULL, &n, (const uint8_t *)also.p, (int)also.n) != 1 ||
+        EVP_EncryptUpdate(context, ret, &n, (const uint8_t *)text.p, (int)text.n) != 1 ||
+        EVP_EncryptFinal_ex(context, ret + n, &n) != 1 ||
+        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, CRYPTO_GCM_TAG_BYTES, ret_tag) != 1)
+        abort(); /* no memory: there is no text that cannot be sealed */
+    EVP_CIPHER_CTX_free(context);
+}
+
+bool crypto_gcm_open(const uint8_t key[CRYPTO_GCM_KEY_BYTES], const uint8_t nonce[CRYPTO_GCM_NONCE_BYTES],
+                     struct str also, struct str sealed, const uint8_t tag[CRYPTO_GCM_TAG_BYTES], uint8_t *ret)
+{
+    int n = 0;
+    uint8_t expected[CRYPTO_GCM_TAG_BYTES];
+    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+    assert(sealed.n <= INT_MAX && also.n <= INT_MAX);
+    memcpy(expected, tag, sizeof expected); /* OpenSSL wants it writable */
+    bool good = context && EVP_DecryptInit_ex(context, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
+                EVP_DecryptUpdate(context, NULL, &n, (const uint8_t *)also.p, (int)also.n) == 1 &&
+                EVP_DecryptUpdate(context, ret, &n, (const uint8_t *)sealed.p, (int)sealed.n) == 1 &&
+                EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, CRYPTO_GCM_TAG_BYTES, expected) == 1 &&
+                EVP_DecryptFinal_ex(context, ret + n, &n) == 1;
+    EVP_CIPHER_CTX_free(context);
+    return good;
 }

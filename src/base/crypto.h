@@ -47,3 +47,15 @@ bool crypto_rsa_verify(enum crypto_digest digest, struct str pem, const struct s
 
 /* True when pem holds a certificate with an RSA key. */
 bool crypto_certificate_valid(struct str pem);
+
+#define CRYPTO_GCM_KEY_BYTES   32
+#define CRYPTO_GCM_NONCE_BYTES 12
+#define CRYPTO_GCM_TAG_BYTES   16
+
+/* AES-256-GCM. ret holds text.n bytes. A nonce must not be used twice for two texts under one key. */
+void crypto_gcm_seal(const uint8_t key[CRYPTO_GCM_KEY_BYTES], const uint8_t nonce[CRYPTO_GCM_NONCE_BYTES],
+                     struct str also, struct str text, uint8_t *ret, uint8_t ret_tag[CRYPTO_GCM_TAG_BYTES]);
+
+/* False when text, tag or `also` is not what was sealed; ret then means nothing. */
+bool crypto_gcm_open(const uint8_t key[CRYPTO_GCM_KEY_BYTES], const uint8_t nonce[CRYPTO_GCM_NONCE_BYTES],
+                     struct str also, struct str sealed, const uint8_t tag[CRYPTO_GCM_TAG_BYTES], uint8_t *ret);

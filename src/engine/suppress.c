@@ -39,9 +39,16 @@ enum err suppress_add(struct op *op, struct tx *tx, uint32_t tenant_no, struct s
                       enum suppression_reason reason, int64_t at_us, uint64_t message_no, struct str source,
                       bool *ret_changed)
 {
+    return suppress_scope(op, tx, tenant_no, address, reason, scope_of(reason), at_us, message_no, source, ret_changed);
+}
+
+enum err suppress_scope(struct op *op, struct tx *tx, uint32_t tenant_no, struct str address,
+                        enum suppression_reason reason, struct str scope, int64_t at_us, uint64_t message_no,
+                        struct str source, bool *ret_changed)
+{
     int64_t hash = name_recipient(op, tx, CHANNEL_EMAIL, address);
     struct suppression row;
-    enum err err = store_suppression_get(op, tx, tenant_no, hash, (uint8_t)reason, scope_of(reason), &row);
+    enum err err = store_suppression_get(op, tx, tenant_no, hash, (uint8_t)reason, scope, &row);
     if (err != OK && err != ERR_NOT_FOUND)
         return err;
     if (err == OK && row.since_us <= at_us && row.last_at_us >= at_us) {
@@ -54,7 +61,7 @@ enum err suppress_add(struct op *op, struct tx *tx, uint32_t tenant_no, struct s
                                     .address_hash = hash,
                                     .address = str_trim(address),
                                     .reason = (uint8_t)reason,
-                                    .scope = scope_of(reason),
+                                    .scope = scope,
                                     .since_us = at_us,
                                     .last_at_us = at_us,
                                     .message_no = message_no,

@@ -15,6 +15,11 @@ enum err suppress_add(struct op *op, struct tx *tx, uint32_t tenant_no, struct s
                       enum suppression_reason reason, int64_t at_us, uint64_t message_no, struct str source,
                       bool *ret_changed);
 
+/* The same with a scope of its own: "report:ID" stops that report only. */
+enum err suppress_scope(struct op *op, struct tx *tx, uint32_t tenant_no, struct str address,
+                        enum suppression_reason reason, struct str scope, int64_t at_us, uint64_t message_no,
+                        struct str source, bool *ret_changed);
+
 /* The first reason that forbids mailing this address in a mailing or not; SUPPRESS_NOT when nothing does. */
 enum err suppress_check(struct op *op, struct tx *tx, uint32_t tenant_no, int64_t address_hash, bool in_mailing,
                         enum suppression_reason *ret_reason);

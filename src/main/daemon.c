@@ -15,6 +15,7 @@
 #include "main/pulse.h"
 #include "main/settings.h"
 #include "main/settle.h"
+#include "main/unsubscribe_keys.h"
 #include "main/ticker.h"
 #include "main/token_watch.h"
 #include "main/workshop.h"
@@ -195,6 +196,15 @@ static void find_links_base(struct daemon *daemon, const struct addr *listen, st
     *ret_prefix = (struct str){ base.p + path, base.n - path };
 }
 
+/* Whose clicks these are: on a database of its own there is one node, whatever its name. */
+static struct str links_node(struct daemon *daemon)
+{
+    if (!str_given(conf_text(daemon->conf, "database", "url")))
+        return S("local");
+    struct node_life life = node_board_get(pulse_board(daemon->pulse));
+    return arena_str(daemon->op.arena, str_of(life.id));
+}
+
 static enum err open_redirect(struct op *op, struct daemon *daemon)
 {
     const struct conf *conf = daemon->conf;
@@ -203,7 +213,7 @@ static enum err open_redirect(struct op *op, struct daemon *daemon)
         .store = daemon->store,
         .loop = daemon->http_loop,
         .api = &daemon->api,
-        .node = S("local"),
+        .node = links_node(daemon),
         .spool_path = str_given(spool) && spool.n
                           ? arena_str(daemon->op.arena, spool).p
                           : arena_fmt(daemon->op.arena, "%.*s/click-spool", STR(settings_data(conf))).p,
@@ -228,6 +238,7 @@ static enum err open_http(struct op *op, struct daemon *daemon, int listen_fd)
     TRY(check_door(op, daemon, &config.listen));
     find_links_base(daemon, &config.listen, &config.prefix);
     daemon->http_loop = loop_start("http");
+    TRY(unsubscribe_keys_open(&daemon->op, daemon->conf, &daemon->api.config.unsubscribe));
     TRY(open_redirect(op, daemon));
     TRY(http_server_open(op, daemon->http_loop, &config, api_routes, api_route_count, &daemon->http));
     metrics_server(daemon->http);

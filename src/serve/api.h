@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "engine/unsubscribe.h"
 #include "net/http_server.h"
 #include "store/tx.h"
 
@@ -31,6 +32,7 @@ struct api_config {
     const char *database;     /* "sqlite:/var/lib/posthouse", for the overview */
     struct node_board *nodes; /* this node's life */
     struct str links_base;    /* what short links begin with, "https://news.example.org/blog"; no slash at its end */
+    struct unsubscribe_keys unsubscribe;
     /* Webhooks and sources; each may be NULL. A reload shows new lists and keeps the former ones for a while. */
     struct sns_certs *certs; /* certificates of SNS; NULL: only those given as signing_key are believed */
     _Atomic(const struct agent_list *) agents;   /* known scanners */

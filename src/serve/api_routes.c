@@ -11,6 +11,7 @@
 #include "serve/api_links.h"
 #include "serve/api_ops.h"
 #include "serve/api_sources.h"
+#include "serve/api_unsubscribe.h"
 #include "serve/redirect.h"
 
 #define SMALL (64 << 10)          /* one resource */
@@ -75,6 +76,22 @@ const struct http_route api_routes[] = {
       .body_bytes_max = SMALL, /* and not looked at */
       .flags = HTTP_PREFIXED,
       .scope = ACCESS_PUBLIC },
+    { .method = "GET",
+      .pattern = "/u/{token}",
+      .handle = unsubscribe_page,
+      .flags = HTTP_PREFIXED,
+      .scope = ACCESS_PUBLIC },
+    { .method = "POST",
+      .pattern = "/u/{token}",
+      .handle = unsubscribe_post,
+      .body_bytes_max = 4096,
+      .flags = HTTP_PREFIXED,
+      .scope = ACCESS_PUBLIC },
+    { .method = "POST",
+      .pattern = "/v1/unsubscribe-tokens",
+      .handle = unsubscribe_tokens,
+      .body_bytes_max = 8 << 20,
+      .scope = ACCESS_WRITE },
 
     CHANGE("PUT", "/v1/sources/{id}", sources_put, ACCESS_WRITE),
     READ("/v1/sources", sources_list, ACCESS_READ),

@@ -1,0 +1,56 @@
+// One-click unsubscription: addresses for the header, a page that changes nothing, a POST that does.
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { cli, startDaemon } from './lib/daemon.mjs'
+
+const tokens = async (daemon, ...lines) => (await daemon.post('/v1/unsubscribe-tokens', lines)).body.items.map((item) => new URL(item.url).pathname)
+const suppressed = async (daemon, address) => (await daemon.get(`/v1/suppressions?address=${encodeURIComponent(address)}`)).body.items
+
+test('a thousand looks at the page change nothing, one POST suppresses the address once, also after a kill', async () => {
+  const daemon = await startDaemon()
+  await daemon.put('/v1/tenants/t-1', {})
+  const [path, same] = await tokens(daemon, { tenant: 't-1', recipient: 'Ann@x.example' }, { tenant: 't-1', recipient: 'ann@x.example', scope: 'mailings' })
+  assert.equal(path, same, 'the same request gives the same address')
+  assert.doesNotMatch(path, /ann/i)
+  for (let i = 0; i < 1000; i += 50) {
+    const pages = await Promise.all(Array.from({ length: 50 }, () => fetch(daemon.url + path)))
+    for (const page of pages) {
+      assert.equal(page.status, 200)
+      await page.text()
+    }
+  }
+  const page = await fetch(daemon.url + path)
+  assert.equal(page.headers.get('content-security-policy'), "default-src 'none'; style-src 'self'; form-action 'self'")
+  assert.equal(page.headers.get('cache-control'), 'no-store')
+  assert.equal(page.headers.get('set-cookie'), null)
+  const html = await page.text()
+  assert.match(html, /<form method="post"><button/)
+  assert.doesNotMatch(html, /<script|http:|https:/)
+  assert.deepEqual(await suppressed(daemon, 'ann@x.example'), [])
+
+  const post = () => fetch(daemon.url + path, { method: 'POST', body: new URLSearchParams({ 'List-Unsubscribe': 'One-Click' }) })
+  assert.equal((await post()).status, 200)
+  await daemon.kill()
+  await daemon.start()
+  const form = new FormData()
+  form.set('List-Unsubscribe', 'One-Click')
+  assert.equal((await fetch(daemon.url + path, { method: 'POST', body: form })).status, 200)
+  const rows = await suppressed(daemon, 'ann@x.example')
+  assert.deepEqual(rows.map(({ reason, scope, tenant }) => [reason, scope, tenant]), [['unsubscribe', 'mailings', 't-1']])
+  assert.equal(await daemon.stop(), 0)
+  assert.equal(cli(['check', '--data', daemon.data]).status, 0)
+})
+
+test('a scope of its own stops that report only, and unknown tokens learn nothing', async () => {
+  const daemon = await startDaemon()
+  await daemon.put('/v1/tenants/t-1', {})
+  const [report] = await tokens(daemon, { tenant: 't-1', recipient: 'ann@x.example', scope: 'report:weekly' })
+  const real = await fetch(daemon.url + report, { method: 'POST' })
+  const forged = await fetch(`${daemon.url}${report.slice(0, -2)}AA`, { method: 'POST' })
+  assert.deepEqual([real.status, await real.text()], [forged.status, await forged.text()])
+  assert.deepEqual((await suppressed(daemon, 'ann@x.example')).map((row) => row.scope), ['report:weekly'])
+  assert.equal((await fetch(daemon.url + report, { method: 'POST', body: 'x'.repeat(5000) })).status, 413)
+  const { body } = await daemon.post('/v1/unsubscribe-tokens', [{ tenant: 't-1', recipient: 'a@x.example' }, { tenant: 't-1' }, { tenant: 't-1', recipient: 'b@x.example', scope: 'all' }])
+  assert.deepEqual([body.accepted, body.rejected.map((line) => line.line)], [1, [2, 3]])
+  await daemon.stop()
+})
