@@ -51,12 +51,14 @@ BLOCK_SQL(member, "block_member");
 BLOCK_SQL(link, "block_link");
 BLOCK_SQL(visitor, "block_visitor");
 
-/* Many blocks of every kind at once. */
-#define WANTED(kind, table, numbers) "SELECT " kind "::bigint, no, data FROM " table " WHERE no = ANY (" numbers ")"
-SQL_ONLY_POSTGRES(blocks_wanted, WANTED("0", "block_message_fixed", "?1") " UNION ALL " WANTED(
-                                     "1", "block_message_delivery",
-                                     "?2") " UNION ALL " WANTED("2", "block_message_engagement",
-                                                                "?3") " UNION ALL " WANTED("3", "block_member", "?4"));
+/* Many blocks of every kind at once: a parameter for each. */
+#define WANTED(kind, table, numbers)     "SELECT " kind "::bigint, no, data FROM " table " WHERE no = ANY (" numbers ")"
+#define WANTED_TOO(kind, table, numbers) " UNION ALL " WANTED(kind, table, numbers)
+_Static_assert(BLOCK_KINDS == 6, "blocks_wanted has a parameter for each kind");
+SQL_ONLY_POSTGRES(blocks_wanted,
+                  WANTED("0", "block_message_fixed", "?1") WANTED_TOO("1", "block_message_delivery", "?2")
+                      WANTED_TOO("2", "block_message_engagement", "?3") WANTED_TOO("3", "block_member", "?4")
+                          WANTED_TOO("4", "block_link", "?5") WANTED_TOO("5", "block_visitor", "?6"));
 
 static const struct kind {
     size_t record_bytes;

@@ -4,6 +4,7 @@
 
 #include "store/db.h"
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/seq.h"
 #include "store/store_tenant.h"
 #include "store/tally.h"
@@ -19,7 +20,8 @@ const struct schema_step click_step = {
                 "CREATE TABLE visitor(no bigint PRIMARY KEY, tenant_no bigint NOT NULL, hash bigint NOT NULL);"
                 "CREATE UNIQUE INDEX visitor_hash ON visitor(hash, tenant_no);"
                 "CREATE TABLE mailing_young(mailing_no bigint PRIMARY KEY, latest_us bigint NOT NULL);"
-                "CREATE TABLE block_visitor(no bigint PRIMARY KEY, data bytea NOT NULL);",
+                "CREATE TABLE block_visitor(no bigint PRIMARY KEY, data bytea NOT NULL)" PG_CHANGES
+                ";" PG_PLAIN("block_visitor", "data"),
 };
 
 SQL(mark_get, "SELECT newest FROM click_mark WHERE node = ?1", NULL);

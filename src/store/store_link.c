@@ -3,6 +3,7 @@
 #include "store/block.h"
 #include "store/db.h"
 #include "store/families.h"
+#include "store/postgres_table.h"
 #include "store/seq.h"
 
 const struct schema_step link_step = {
@@ -18,7 +19,8 @@ const struct schema_step link_step = {
                 " honeypot bigint NOT NULL, changed_at_ms bigint NOT NULL, created_at_ms bigint NOT NULL);"
                 "CREATE UNIQUE INDEX link_code ON link(code);"
                 "CREATE INDEX link_mailing ON link(mailing_no, no) WHERE mailing_no > 0;"
-                "CREATE TABLE block_link(no bigint PRIMARY KEY, data bytea NOT NULL);",
+                "CREATE TABLE block_link(no bigint PRIMARY KEY, data bytea NOT NULL)" PG_CHANGES
+                ";" PG_PLAIN("block_link", "data"),
 };
 
 #define LINK_COLUMNS "no, tenant_no, mailing_no, version, code, url, honeypot, changed_at_ms, created_at_ms"

@@ -70,23 +70,25 @@ SQL_ONLY_POSTGRES(message_rows,
                   ",?13" PG_TEXTS ",?14" PG_TEXTS ",?15" PG_INTS ",?16" PG_TEXTS ",?17" PG_TEXTS ",?18" PG_INTS
                   ",?19" PG_INTS ",?20" PG_INTS ",?21" PG_INTS ") AS"
                   " r(" MESSAGE_COLUMNS ")");
-/* What a page of events or an import will ask, by one statement. Inner limits keep each look-up one of an index. */
+/* What a page of events or an import will ask, by one statement. OFFSET keeps each look-up one by itself; a LIMIT would
+ * lead the planner to walk another index in the hope of an early find. */
 SQL_ONLY_POSTGRES(message_wanted,
                   "SELECT 1::bigint, k.at, m.no FROM unnest(?1" PG_INTS ", ?2" PG_INTS
                   ") WITH ORDINALITY AS k(mailing_no, recipient_hash, at)"
                   " CROSS JOIN LATERAL (SELECT no FROM message WHERE mailing_no = k.mailing_no AND mailing_no > 0"
-                  "  AND recipient_hash = k.recipient_hash LIMIT 1) AS m"
+                  "  AND recipient_hash = k.recipient_hash OFFSET 0) AS m"
                   " UNION ALL SELECT 2, k.at, m.no FROM unnest(?3" PG_INTS ", ?4" PG_INTS
                   ") WITH ORDINALITY AS k(provider_hash, recipient_hash, at)"
                   " CROSS JOIN LATERAL (SELECT no FROM message WHERE provider_hash = k.provider_hash"
-                  "  AND recipient_hash = k.recipient_hash ORDER BY no DESC LIMIT 2) AS m"
+                  "  AND recipient_hash = k.recipient_hash OFFSET 0) AS m"
                   " UNION ALL SELECT 3, k.at, m.no FROM unnest(?3" PG_INTS ") WITH ORDINALITY AS k(provider_hash, at)"
-                  " CROSS JOIN LATERAL (SELECT no FROM message WHERE provider_hash = k.provider_hash LIMIT 2) AS m"
+                  " CROSS JOIN LATERAL (SELECT no FROM message WHERE provider_hash = k.provider_hash"
+                  "  ORDER BY recipient_hash LIMIT 2) AS m"
                   " UNION ALL SELECT 4, k.at, m.no FROM unnest(?5" PG_TEXTS ") WITH ORDINALITY AS k(id, at)"
-                  " CROSS JOIN LATERAL (SELECT no FROM message WHERE id = k.id AND given = 1 LIMIT 1) AS m"
+                  " CROSS JOIN LATERAL (SELECT no FROM message WHERE id = k.id AND given = 1 OFFSET 0) AS m"
                   " UNION ALL SELECT 4, k.at, m.no FROM unnest(?6" PG_INTS ", ?5" PG_TEXTS
                   ") WITH ORDINALITY AS k(no, id, at)"
-                  " CROSS JOIN LATERAL (SELECT no FROM message WHERE no = k.no AND id = k.id LIMIT 1) AS m");
+                  " CROSS JOIN LATERAL (SELECT no FROM message WHERE no = k.no AND id = k.id OFFSET 0) AS m");
 SQL(message_by_no, "SELECT " MESSAGE_COLUMNS " FROM message WHERE no = ?1", NULL);
 SQL(message_by_id, "SELECT no FROM message WHERE id = ?1 AND given = 1", NULL);
 SQL(message_id_of_no, "SELECT id FROM message WHERE no = ?1", NULL);
@@ -102,9 +104,11 @@ SQL(message_near,
     " JOIN member ON member.no = message.member_no"
     " WHERE message.no >= ?1 AND message.no < ?2 AND +message.mailing_no = ?3",
     NULL);
-SQL(message_by_provider, "SELECT no FROM message WHERE provider_hash = ?1 LIMIT 2", NULL);
+SQL(message_by_provider, "SELECT no FROM message WHERE provider_hash = ?1 LIMIT 2",
+    "SELECT no FROM message WHERE provider_hash = ?1 ORDER BY recipient_hash LIMIT 2");
 SQL(message_by_provider_recipient,
-    "SELECT no FROM message WHERE provider_hash = ?1 AND recipient_hash = ?2 ORDER BY no DESC LIMIT 2", NULL);
+    "SELECT no FROM message WHERE provider_hash = ?1 AND recipient_hash = ?2 ORDER BY no DESC LIMIT 2",
+    "SELECT no FROM message WHERE provider_hash = ?1 AND recipient_hash = ?2 ORDER BY no + 0 DESC LIMIT 2");
 SQL(message_newest, "SELECT max(no) FROM message", NULL);
 SQL(message_of_mailing, "SELECT no FROM message WHERE mailing_no = ?1 AND mailing_no > 0", NULL);
 SQL(message_fill,
@@ -512,8 +516,8 @@ static struct ahead_key asked_key(struct tx *tx, const struct asking *asking, in
     }
 }
 
-/* One more number of an answer, larger ones first. A provider's id that was asked for with several recipients is
- * answered as often, with the same numbers. */
+/* One more number of an answer, which keeps the two largest. A provider's id that was asked for with several recipients
+ * is answered as often, with the same numbers. */
 static void answer_add(struct tx *tx, struct ahead_key key, int64_t no)
 {
     struct ahead_answer answer = { 0 };
@@ -521,13 +525,13 @@ static void answer_add(struct tx *tx, struct ahead_key key, int64_t no)
     for (int i = 0; i < answer.count; i++)
         if (answer.value[i] == no)
             return;
-    if (answer.count == 2)
+    if (answer.count == 2 && no < answer.value[1])
         return;
-    bool larger = answer.count == 1 && no > answer.value[0];
-    if (larger)
+    bool largest = answer.count == 0 || no > answer.value[0];
+    if (largest)
         answer.value[1] = answer.value[0];
-    answer.value[larger ? 0 : answer.count] = no;
-    answer.count++;
+    answer.value[largest ? 0 : 1] = no;
+    answer.count += answer.count < 2;
     ahead_put(tx, key, answer);
 }
 

@@ -34,12 +34,15 @@ SQL(suppression_delete, "DELETE FROM suppression WHERE no = ?1", NULL);
 SQL(suppression_list, "SELECT " SUPPRESSION_COLUMNS " FROM suppression WHERE no > ?1 ORDER BY no LIMIT ?2", NULL);
 SQL(suppression_list_tenant,
     "SELECT " SUPPRESSION_COLUMNS " FROM suppression WHERE tenant_no = ?3 AND no > ?1 ORDER BY no LIMIT ?2", NULL);
+/* "no + 0" is sorted: else the planner may walk all numbers in the hope to meet the address soon. */
 SQL(suppression_list_address,
-    "SELECT " SUPPRESSION_COLUMNS " FROM suppression WHERE address_hash = ?3 AND no > ?1 ORDER BY no LIMIT ?2", NULL);
+    "SELECT " SUPPRESSION_COLUMNS " FROM suppression WHERE address_hash = ?3 AND no > ?1 ORDER BY no LIMIT ?2",
+    "SELECT " SUPPRESSION_COLUMNS " FROM suppression WHERE address_hash = ?3 AND no > ?1 ORDER BY no + 0 LIMIT ?2");
 SQL(suppression_list_both,
     "SELECT " SUPPRESSION_COLUMNS
     " FROM suppression WHERE address_hash = ?3 AND tenant_no = ?4 AND no > ?1 ORDER BY no LIMIT ?2",
-    NULL);
+    "SELECT " SUPPRESSION_COLUMNS
+    " FROM suppression WHERE address_hash = ?3 AND tenant_no = ?4 AND no > ?1 ORDER BY no + 0 LIMIT ?2");
 
 SQL_ONLY_POSTGRES(suppression_wanted, "SELECT DISTINCT address_hash FROM suppression WHERE address_hash = ANY (?1)");
 
