@@ -35,25 +35,35 @@ static enum err duplicate_check(struct op *op, struct tx *tx, struct jobs *jobs,
     return OK;
 }
 
-/* A row has the jid. Live: a duplicate. Dead, or deleted with its queue: it makes room for the new life. */
+/* Is the job of this row live: then the push is a duplicate. */
+static enum err look_at_same(struct op *op, struct tx *tx, struct jobs *jobs, struct entering *e, uint64_t id,
+                             struct job_known *old, bool *ret_live)
+{
+    bool found;
+    TRY(job_know(op, tx, jobs, id, old, &found));
+    if (!found)
+        return fail(op, ERR_BUG, "the row of jid %.*s is and is not there", STR(e->spec->jid));
+    *ret_live = old->state != JOB_DEAD && old->state != JOB_NONE;
+    if (!*ret_live)
+        return OK;
+    e->ret->result = JOB_DUPLICATE;
+    e->ret->state = old->state;
+    jobs->totals.duplicates++;
+    return OK;
+}
+
+/* A row has the jid. One that is dead, or was deleted with its queue, makes room for the new life. */
 static enum err same_jid(struct op *op, struct tx *tx, struct jobs *jobs, struct entering *e, bool *ret_again)
 {
     struct job_known old;
     uint64_t id;
-    bool found;
-    *ret_again = false;
+    bool live;
     TRY(store_job_find(op, tx, e->spec->jid, &id));
-    TRY(job_know(op, tx, jobs, id, &old, &found));
-    if (!found)
-        return fail(op, ERR_BUG, "the row of jid %.*s is and is not there", STR(e->spec->jid));
-    if (old.state != JOB_DEAD && old.state != JOB_NONE) {
-        e->ret->result = JOB_DUPLICATE;
-        e->ret->state = old.state;
-        jobs->totals.duplicates++;
+    TRY(look_at_same(op, tx, jobs, e, id, &old, &live));
+    *ret_again = !live;
+    if (live)
         return OK;
-    }
     jobs_touch(jobs, tx);
-    *ret_again = true;
     if (old.state == JOB_DEAD)
         TRY(job_lift(op, tx, jobs, &old));
     return job_forget(op, tx, jobs, &old);
@@ -127,16 +137,16 @@ static enum err write_row(struct op *op, struct tx *tx, struct jobs *jobs, struc
 static enum err take_locks(struct op *op, struct tx *tx, struct jobs *jobs, struct entering *e, bool *ret_goes)
 {
     const struct job_spec *spec = e->spec;
-    uint64_t there = 0;
+    struct job_known old;
+    uint64_t id = 0;
+    bool live = false;
     if (str_given(spec->jid))
-        TRY(store_job_find(op, tx, spec->jid, &there));
-    if (there) {
-        bool again;
-        TRY(same_jid(op, tx, jobs, e, &again));
-        *ret_goes = again;
-        if (!again)
-            return OK;
-    }
+        TRY(store_job_find(op, tx, spec->jid, &id));
+    if (id)
+        TRY(look_at_same(op, tx, jobs, e, id, &old, &live)); /* one that is dead stays until the lock is ours */
+    *ret_goes = !live;
+    if (live)
+        return OK;
     return unique_take(op, tx, jobs, spec, e->job.row.id, e->ret, ret_goes);
 }
 

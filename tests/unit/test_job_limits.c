@@ -319,3 +319,16 @@ TEST(job_limits, a_conflict_may_return_replace_or_extend_the_holder)
        JOB_NOT_UNIQUE);
     lab_end(&lab);
 }
+
+/* UNI-2: found by sim_job. */
+TEST(job_limits, a_push_that_is_not_unique_leaves_the_dead_job_of_its_jid_alone)
+{
+    lab_start(&lab);
+    EQ(lab_job(&lab, "q", "job-0001", ""), JOB_PUSHED);
+    EQ(lab_act(&lab, "job-0001", ACTION_KILL), JOB_DEAD);
+    EQ(lab_job(&lab, "q", "job-0002", UNIQUE), JOB_PUSHED);
+    EQ(lab_job(&lab, "q", "job-0001", UNIQUE), JOB_NOT_UNIQUE);
+    EQ(lab_view(&lab, "q").dead, 1);
+    EQ(lab_act(&lab, "job-0001", ACTION_RETRY), JOB_READY);
+    lab_end(&lab);
+}
