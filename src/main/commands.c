@@ -11,6 +11,7 @@ extern const struct command cmd_token_create, cmd_token_list, cmd_token_revoke;
 extern const struct command cmd_tenant_put, cmd_tenant_facts;
 extern const struct command cmd_mailing_put, cmd_mailing_import, cmd_mailing_stats;
 extern const struct command cmd_source_put, cmd_source_list, cmd_source_show, cmd_source_backfill, cmd_source_cancel;
+extern const struct command cmd_node_list;
 extern const struct command cmd_check;
 extern const struct command cmd_migrate;
 extern const struct command cmd_demo;
@@ -39,6 +40,7 @@ const struct command *const commands[] = {
     &cmd_source_show,
     &cmd_source_backfill,
     &cmd_source_cancel,
+    &cmd_node_list,
     &cmd_check,
     &cmd_migrate,
     &cmd_demo,
