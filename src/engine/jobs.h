@@ -42,5 +42,9 @@ enum err jobs_tick(struct op *op, struct tx *tx, int64_t *ret_next_us);
 /* STOP-1: from now on no fetch gets a job, held ones come home. In the writer. */
 enum err jobs_stop_leasing(struct op *op, struct tx *tx);
 
+/* Everything is gone without a trace: queues, jobs in every state, history, counters. Sessions stay. For development
+ * (WORK-9): it is one transaction whatever there is. job_flush.c. */
+enum err jobs_flush(struct op *op, struct tx *tx);
+
 /* Engine time of the transaction. */
 int64_t jobs_now_us(struct tx *tx);

@@ -1,5 +1,5 @@
 /*
- * worker_ops.c - BEAT, INFO, QUEUE and END: everything about workers and queues that is not about one job.
+ * worker_ops.c - BEAT, INFO, QUEUE, FLUSH and END: everything about workers and queues that is not about one job.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 
 #include "base/instant.h"
 #include "engine/job_queue.h"
+#include "engine/jobs.h"
 #include "serve/worker_command.h"
 
 #define INFO_PAGE       1000    /* queues read at a time */
@@ -306,6 +307,27 @@ static void queue_answer(struct worker_command *command)
     reply_bulk(&command->reply, buf_str(&buf));
 }
 
+/* --- FLUSH ---------------------------------------------------------------- */
+
+static enum err flush_commit(struct post *post)
+{
+    return jobs_flush(&post->op, post->tx);
+}
+
+static enum err flush_begin(struct worker_command *command)
+{
+    static const struct hop route[] = { { flush_commit, THREAD_WRITER }, { command_home, THREAD_CALLER }, { 0 } };
+    if (!command->door->config.allow_flush)
+        return fail(&command->post.op, ERR_FORBIDDEN, "FLUSH is disabled");
+    command_send(command, route);
+    return OK;
+}
+
+static void flush_answer(struct worker_command *command)
+{
+    reply_ok(&command->reply);
+}
+
 /* --- END ------------------------------------------------------------------ */
 
 static enum err end_begin(struct worker_command *command)
@@ -318,6 +340,7 @@ const struct worker_verb worker_ops_verbs[] = {
     { .name = "BEAT", .flags = VERB_STAYS, .begin = beat_begin, .answer = beat_answer },
     { .name = "INFO", .flags = VERB_STAYS, .begin = info_begin, .answer = info_answer },
     { .name = "QUEUE", .begin = queue_begin, .answer = queue_answer },
+    { .name = "FLUSH", .begin = flush_begin, .answer = flush_answer },
     { .name = "END", .flags = VERB_STAYS, .begin = end_begin },
     { 0 },
 };

@@ -217,6 +217,40 @@ test('sets of jobs are killed, requeued, discarded and cleared', async () => {
   await daemon.stop()
 })
 
+test('a flush wipes everything but workers, and only where it is allowed', async () => {
+  const daemon = await startDaemon()
+  const [c, w] = [await enter(daemon.worker), await enter(daemon.worker, { wid: 'w-flush' })]
+  const fill = async () => {
+    const at = new Date(Date.now() + 3600_000).toISOString()
+    const jobs = [job('flush-001'), job('flush-002', { retry: -1 }), job('flush-003'), job('flush-004', { at }), job('flush-005'), job('flush-006', { queue: 'other', custom: { unique_for: 600 } })]
+    assert.equal(await c.ask(`PUSHB [${jobs}]`), '{}')
+    for (const jid of ['flush-001', 'flush-002', 'flush-003']) assert.equal((await w.json('FETCH q')).jid, jid)
+    for (const jid of ['flush-001', 'flush-002']) assert.equal(await w.ask(`FAIL {"jid":"${jid}"}`), '+OK')
+    assert.equal((await w.json('FETCH q')).jid, 'flush-005')
+    assert.equal(await w.ask('ACK {"jid":"flush-005"}'), '+OK')
+    const { queues, sets, total_failures, total_processed } = (await c.json('INFO')).faktory
+    assert.deepEqual([queues, sets], [{ other: 1, q: 0 }, { scheduled: 1, retries: 1, dead: 1, working: 1 }])
+    assert.deepEqual([total_failures, total_processed], [2, 3])
+  }
+  for (let round = 0; round < 3; round++) {
+    await fill()
+    assert.equal(await c.ask('FLUSH'), '+OK')
+    const { queues, sets, tasks, total_failures, total_processed } = (await c.json('INFO')).faktory
+    assert.deepEqual([queues, sets], [{}, { scheduled: 0, retries: 0, dead: 0, working: 0 }])
+    assert.deepEqual([total_failures, total_processed, tasks.Workers.size], [0, 0, 1])
+    assert.equal(await w.ask('FAIL {"jid":"flush-003"}'), '-ERR Job not found flush-003')
+  }
+  await daemon.restart()
+  const again = await enter(daemon.worker)
+  assert.deepEqual((await again.json('INFO')).faktory.queues, {})
+  await daemon.stop()
+
+  const strict = await startDaemon({ dev: false })
+  const s = await enter(strict.worker)
+  assert.equal(await s.ask('FLUSH'), '-ERR FLUSH is disabled')
+  await strict.stop()
+})
+
 test('the information document has what clients look for', async () => {
   const c = await worker({ wid: 'w-info' })
   const info = await c.json('INFO and more')
