@@ -107,18 +107,10 @@ static const struct conf_key source_keys[] = {
 };
 
 const struct conf_section settings_schema[] = {
-    { "server", false, server_keys },
-    { "database", false, database_keys },
-    { "node", false, node_keys },
-    { "worker", false, worker_keys },
-    { "log", false, log_keys },
-    { "classify", false, classify_keys },
-    { "status", false, status_keys },
-    { "sources", false, sources_keys },
-    { "tenant", true, tenant_keys },
-    { "source", true, source_keys },
-    { "links", false, links_keys },
-    { 0 },
+    { "server", false, server_keys }, { "database", false, database_keys }, { "node", false, node_keys },
+    { "worker", false, worker_keys }, { "log", false, log_keys },           { "classify", false, classify_keys },
+    { "status", false, status_keys }, { "sources", false, sources_keys },   { "tenant", true, tenant_keys },
+    { "source", true, source_keys },  { "links", false, links_keys },       { 0 },
 };
 
 /* Flags of serve that are values of the configuration, and their short names in the environment. */

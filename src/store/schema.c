@@ -45,7 +45,7 @@
     X(uniq_step)                                                                                                       \
     X(queue_step)                                                                                                      \
     X(done_step)                                                                                                       \
-    X(node_step)\
+    X(node_step)                                                                                                       \
     X(touch_step)                                                                                                      \
     X(link_step)                                                                                                       \
     X(click_step)                                                                                                      \
