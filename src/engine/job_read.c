@@ -239,16 +239,32 @@ static enum err read_ours(struct reading *r, struct json *j, struct str name, bo
     return OK;
 }
 
+/* Members that say when: kept when they are the client's, ours otherwise. */
+static enum err read_times(struct reading *r, struct json *j, struct str name, bool *ret_keep, bool *ret_known)
+{
+    *ret_known = true;
+    if (str_eq(name, S("created_at"))) {
+        struct str created = { 0 };
+        TRY(read_text(r, j, "/created_at", 64, &created));
+        *ret_keep = created.n > 0;
+        r->spec->has |= created.n ? JOB_HAS_CREATED : 0;
+        return OK;
+    }
+    if (str_eq(name, S("reserve_for")))
+        return read_int(r, j, "/reserve_for", &r->reserve_for);
+    if (str_eq(name, S("at")))
+        return read_text(r, j, "/at", 64, &r->at);
+    *ret_known = str_eq(name, S("enqueued_at"));
+    *ret_keep = !*ret_known;
+    return OK;
+}
+
 static enum err read_member(struct reading *r, struct json *j, struct str name, bool *ret_keep)
 {
     struct job_spec *spec = r->spec;
     bool known;
     *ret_keep = true;
     switch (name.n) {
-    case 2:
-        if (str_eq(name, S("at")))
-            return read_text(r, j, "/at", 64, &r->at);
-        break;
     case 3:
         if (str_eq(name, S("jid"))) {
             *ret_keep = false;
@@ -294,25 +310,9 @@ static enum err read_member(struct reading *r, struct json *j, struct str name, 
             return OK;
         }
         break;
-    case 10:
-        if (str_eq(name, S("created_at"))) {
-            struct str created = { 0 };
-            TRY(read_text(r, j, "/created_at", 64, &created));
-            *ret_keep = created.n > 0;
-            spec->has |= created.n ? JOB_HAS_CREATED : 0;
-            return OK;
-        }
-        break;
-    case 11:
-        if (str_eq(name, S("reserve_for")))
-            return read_int(r, j, "/reserve_for", &r->reserve_for);
-        if (str_eq(name, S("enqueued_at"))) {
-            *ret_keep = false;
-            return OK;
-        }
-        break;
     }
-    if (r->reader->door == JOB_HTTP || str_eq(name, S("priority")))
+    TRY(read_times(r, j, name, ret_keep, &known));
+    if (!known && (r->reader->door == JOB_HTTP || str_eq(name, S("priority"))))
         return read_ours(r, j, name, &known);
     return OK;
 }

@@ -188,7 +188,8 @@ static int run(const struct command *command, int argc, char **argv)
         code = command->run(&cli);
     arena_free(cli.op.arena);
     /* A result that could not be written was not delivered (a full disk behind '>'). */
-    if (fflush(stdout) != 0 && errno != EPIPE && code == CLI_DONE) {
+    bool lost = fflush(stdout) != 0 || ferror(stdout); /* also of a part that left before the end */
+    if (lost && errno != EPIPE && code == CLI_DONE) {
         fprintf(stderr, "posthouse: cannot write the result: %s\n", strerror(errno));
         code = CLI_REFUSED;
     }

@@ -40,7 +40,7 @@ enum seq {
     SEQ_NODE,
     SEQ_NODE_EPOCH, /* of all starts of all nodes: one number, one life */
     SEQ_VISITOR,
-    SEQS_MAX = 64   /* the row has room for so many; numbers above are never renumbered, only appended */
+    SEQS_MAX = 64 /* the row has room for so many; numbers above are never renumbered, only appended */
 };
 
 /* The next number; only in the writer's transaction. */

@@ -1,0 +1,205 @@
+/*
+ * cmd_queue.c - queues, budgets and workers.
+ */
+#include "main/body.h"
+#include "main/client.h"
+#include "main/show.h"
+
+extern const struct command cmd_queue_list, cmd_queue_set, cmd_queue_pause, cmd_queue_resume, cmd_queue_drain,
+    cmd_queue_delete, cmd_budget_set, cmd_worker_list, cmd_worker_quiet, cmd_worker_terminate;
+
+static int call_and_show(struct cli *cli, const char *method, const char *path, struct str body)
+{
+    struct str json;
+    int code = client_call(cli, method, client_path(cli, path, cli->operands[0]), body, &json);
+    if (code == CLI_DONE && json.n)
+        cli->json ? show_json(json) : show_object(cli, json, NULL);
+    return code;
+}
+
+/* --- queues ----------------------------------------------------------------- */
+
+static int queue_list_run(struct cli *cli)
+{
+    static const struct show_column columns[] = {
+        { "QUEUE", "name" },
+        { "READY", "ready" },
+        { "LEASED", "leased" },
+        { "SCHEDULED", "scheduled" },
+        { "RETRY", "retry" },
+        { "BLOCKED", "blocked" },
+        { "DEAD", "dead" },
+        { "LATENCY_S", "latency_seconds" },
+        { "PAUSED", "paused" },
+        { "DRAINING", "draining" },
+        { 0 },
+    };
+    struct str json;
+    int code = client_call(cli, "GET", "/v1/queues?limit=1000", (struct str){ 0 }, &json);
+    if (code == CLI_DONE)
+        cli->json ? show_json(json) : show_items(cli, json, "items", columns, "no queues");
+    return code;
+}
+
+const struct command cmd_queue_list = {
+    .noun = "queue",
+    .verb = "list",
+    .operands = "",
+    .summary = "lists queues with what is in them",
+    .flags = CLI_CLIENT,
+    .run = queue_list_run,
+};
+
+static const struct body_field queue_fields[] = {
+    { "concurrency", "concurrency", NULL, BODY_NUMBER },
+    { "worker-concurrency", "worker_concurrency", NULL, BODY_NUMBER },
+    { "key-concurrency", "key_concurrency", NULL, BODY_NUMBER },
+    { "budget", "budget", NULL, BODY_TEXT },
+    { "weight", "weight", NULL, BODY_NUMBER },
+    { "priorities", "priorities", NULL, BODY_BOOL },
+    { "max-queued", "max_queued", NULL, BODY_NUMBER },
+    { "lease", "lease", NULL, BODY_TEXT },
+    { "timeout", "timeout", NULL, BODY_TEXT },
+    { 0 },
+};
+
+static int queue_set_run(struct cli *cli)
+{
+    struct str body;
+    int code = body_of(cli, queue_fields, &body);
+    return code == CLI_DONE ? call_and_show(cli, "PATCH", "/v1/queues/%s", body) : code;
+}
+
+static const struct cli_option queue_options[] = {
+    { "concurrency", "N", "jobs leased at once" },
+    { "worker-concurrency", "N", "the same per worker" },
+    { "key-concurrency", "N", "the same per fairness key" },
+    { "budget", "ID", "what it takes from together with other queues" },
+    { "weight", "N", "its share of that, 1 to 100" },
+    { "priorities", "YES|NO", "read the priority of jobs" },
+    { "max-queued", "N", "jobs waiting, above which pushes are refused" },
+    { "lease", "DURATION", "lease of a job that names none" },
+    { "timeout", "DURATION", "hard end of one attempt" },
+    BODY_OPTION,
+    { 0 },
+};
+
+const struct command cmd_queue_set = {
+    .noun = "queue",
+    .verb = "set",
+    .operands = "QUEUE",
+    .operands_min = 1,
+    .operands_max = 1,
+    .summary = "changes what a queue allows; other words of its policy with --body",
+    .options = queue_options,
+    .flags = CLI_CLIENT,
+    .run = queue_set_run,
+};
+
+static int queue_pause_run(struct cli *cli)
+{
+    return call_and_show(cli, "PATCH", "/v1/queues/%s", S("{\"paused\":true}"));
+}
+
+static int queue_resume_run(struct cli *cli)
+{
+    return call_and_show(cli, "PATCH", "/v1/queues/%s", S("{\"paused\":false,\"draining\":false}"));
+}
+
+static int queue_drain_run(struct cli *cli)
+{
+    return call_and_show(cli, "POST", "/v1/queues/%s/drain", S("{}"));
+}
+
+static int queue_delete_run(struct cli *cli)
+{
+    return call_and_show(cli, "DELETE", "/v1/queues/%s", (struct str){ 0 });
+}
+
+/* --- budgets and workers ---------------------------------------------------- */
+
+static const struct body_field budget_fields[] = {
+    { "concurrency", "concurrency", NULL, BODY_NUMBER },
+    { 0 },
+};
+
+static int budget_set_run(struct cli *cli)
+{
+    struct str body;
+    int code = body_of(cli, budget_fields, &body);
+    return code == CLI_DONE ? call_and_show(cli, "PUT", "/v1/budgets/%s", body) : code;
+}
+
+static const struct cli_option budget_options[] = {
+    { "concurrency", "N", "units that leases of its queues may hold at once" },
+    BODY_OPTION,
+    { 0 },
+};
+
+const struct command cmd_budget_set = {
+    .noun = "budget",
+    .verb = "set",
+    .operands = "ID",
+    .operands_min = 1,
+    .operands_max = 1,
+    .summary = "creates or replaces what several queues may take together",
+    .options = budget_options,
+    .flags = CLI_CLIENT,
+    .run = budget_set_run,
+};
+
+static int worker_list_run(struct cli *cli)
+{
+    static const struct show_column columns[] = {
+        { "WORKER", "id" },
+        { "STATE", "state" },
+        { "HOST", "hostname" },
+        { "PID", "pid" },
+        { "LEASED", "leased" },
+        { "SEEN", "seen_at" },
+        { 0 },
+    };
+    struct str json;
+    int code = client_call(cli, "GET", "/v1/workers?limit=1000", (struct str){ 0 }, &json);
+    if (code == CLI_DONE)
+        cli->json ? show_json(json) : show_items(cli, json, "items", columns, "no workers");
+    return code;
+}
+
+const struct command cmd_worker_list = {
+    .noun = "worker",
+    .verb = "list",
+    .operands = "",
+    .summary = "lists worker processes",
+    .flags = CLI_CLIENT,
+    .run = worker_list_run,
+};
+
+static int worker_quiet_run(struct cli *cli)
+{
+    return call_and_show(cli, "POST", "/v1/workers/%s/quiet", S("{}"));
+}
+
+static int worker_terminate_run(struct cli *cli)
+{
+    return call_and_show(cli, "POST", "/v1/workers/%s/terminate", S("{}"));
+}
+
+#define NAMED_COMMAND(noun_, verb_, operand_, summary_)                                                                \
+    const struct command cmd_##noun_##_##verb_ = {                                                                     \
+        .noun = #noun_,                                                                                                \
+        .verb = #verb_,                                                                                                \
+        .operands = operand_,                                                                                          \
+        .operands_min = 1,                                                                                             \
+        .operands_max = 1,                                                                                             \
+        .summary = (summary_),                                                                                         \
+        .flags = CLI_CLIENT,                                                                                           \
+        .run = noun_##_##verb_##_run,                                                                                  \
+    }
+
+NAMED_COMMAND(queue, pause, "QUEUE", "starts no more jobs of a queue");
+NAMED_COMMAND(queue, resume, "QUEUE", "ends a pause or a drain");
+NAMED_COMMAND(queue, drain, "QUEUE", "refuses pushes and works on until the queue is empty");
+NAMED_COMMAND(queue, delete, "QUEUE", "deletes a queue with its ready and blocked jobs");
+NAMED_COMMAND(worker, quiet, "WORKER", "tells a worker to fetch no more");
+NAMED_COMMAND(worker, terminate, "WORKER", "tells a worker to end");
