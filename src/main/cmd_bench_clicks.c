@@ -52,6 +52,7 @@ struct served {
 struct run {
     int64_t clients;
     double rate, p50_ms, p99_ms, max_ms;
+    double cpu_us, nginx_cpu_us; /* processor time of the server for a request */
     double nginx_rate, nginx_p99_ms;
     int64_t rss_bytes;
 };
@@ -307,15 +308,51 @@ static int64_t rss_of(pid_t pid)
     return pages * sysconf(_SC_PAGESIZE);
 }
 
+/* Processor time of one process so far, us: fields 14 and 15 behind its name, in ticks. */
+static int64_t cpu_us_of(pid_t pid)
+{
+    char path[64], line[1024] = "";
+    unsigned long user = 0, system = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    const char *rest = file && fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+    if (rest)
+        (void)sscanf(rest + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
+    if (file)
+        fclose(file);
+    return (int64_t)(user + system) * 1000000 / sysconf(_SC_CLK_TCK);
+}
+
+/* With its children: nginx works in those. */
+static int64_t cpu_us_of_all(pid_t pid)
+{
+    char path[64];
+    int child;
+    int64_t us = cpu_us_of(pid);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    FILE *file = fopen(path, "re");
+    while (file && fscanf(file, "%d", &child) == 1)
+        us += cpu_us_of(child);
+    if (file)
+        fclose(file);
+    return us;
+}
+
+static enum err load_one(struct bench *b, const struct served *served, struct load *load, double *ret_cpu_us)
+{
+    load->addr = served->addr;
+    int64_t before_us = cpu_us_of_all(served->pid);
+    TRY(load_run(b->op, load));
+    *ret_cpu_us = (double)(cpu_us_of_all(served->pid) - before_us) / (double)load->requests;
+    return OK;
+}
+
 static enum err run_one(struct bench *b, const struct served *posthouse, const struct served *nginx, struct run *run)
 {
-    struct load load = { .addr = posthouse->addr,
-                         .clients = (int)run->clients,
-                         .seconds = b->seconds,
-                         .status = 302,
-                         .next = next_request,
-                         .data = b };
-    TRY(load_run(b->op, &load));
+    struct load load = {
+        .clients = (int)run->clients, .seconds = b->seconds, .status = 302, .next = next_request, .data = b
+    };
+    TRY(load_one(b, posthouse, &load, &run->cpu_us));
     run->rate = load.rate_per_second;
     run->p50_ms = load.p50_ms;
     run->p99_ms = load.p99_ms;
@@ -323,8 +360,7 @@ static enum err run_one(struct bench *b, const struct served *posthouse, const s
     run->rss_bytes = rss_of(posthouse->pid);
     if (nginx->pid == 0)
         return OK;
-    load.addr = nginx->addr;
-    TRY(load_run(b->op, &load));
+    TRY(load_one(b, nginx, &load, &run->nginx_cpu_us));
     run->nginx_rate = load.rate_per_second;
     run->nginx_p99_ms = load.p99_ms;
     return OK;
@@ -338,10 +374,12 @@ static void put_run(struct json_writer *w, const struct run *run)
     measure_put(w, "p99_ms", run->p99_ms, 3);
     measure_put(w, "max_ms", run->max_ms, 3);
     json_member_int(w, "rss_bytes", run->rss_bytes);
+    measure_put(w, "cpu_us_per_click", run->cpu_us, 2);
     if (run->nginx_rate <= 0)
         return;
     measure_put(w, "nginx_rate_per_second", run->nginx_rate, 0);
     measure_put(w, "nginx_p99_ms", run->nginx_p99_ms, 3);
+    measure_put(w, "nginx_cpu_us_per_request", run->nginx_cpu_us, 2);
     measure_put(w, "ratio", run->rate / run->nginx_rate, 3);
 }
 

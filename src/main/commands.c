@@ -10,6 +10,7 @@ extern const struct command cmd_config_check, cmd_config_show, cmd_config_routes
 extern const struct command cmd_token_create, cmd_token_list, cmd_token_revoke;
 extern const struct command cmd_tenant_put, cmd_tenant_facts;
 extern const struct command cmd_mailing_put, cmd_mailing_import, cmd_mailing_stats;
+extern const struct command cmd_link_put, cmd_link_stats;
 extern const struct command cmd_source_put, cmd_source_list, cmd_source_show, cmd_source_backfill, cmd_source_cancel;
 extern const struct command cmd_node_list;
 extern const struct command cmd_push, cmd_job_list, cmd_job_show, cmd_job_retry, cmd_job_run, cmd_job_kill,
@@ -39,6 +40,8 @@ const struct command *const commands[] = {
     &cmd_mailing_put,
     &cmd_mailing_import,
     &cmd_mailing_stats,
+    &cmd_link_put,
+    &cmd_link_stats,
     &cmd_source_put,
     &cmd_source_list,
     &cmd_source_show,

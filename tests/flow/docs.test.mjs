@@ -86,11 +86,12 @@ test('every test that a paper calls a proof is there', () => {
   assert.ok(count >= 14, 'two or more for each promise')
 })
 
-test('decisions are numbered one by one, and each says its number', () => {
+test('decisions have a number each, and say it', () => {
   const names = readdirSync('docs/adr').filter((name) => name !== 'README.md').sort()
-  names.forEach((name, at) => {
-    const number = String(at + 1).padStart(4, '0')
-    assert.match(name, new RegExp(`^${number}-[a-z0-9-]+\\.md$`))
+  assert.equal(new Set(names.map((name) => name.slice(0, 4))).size, names.length)
+  names.forEach((name) => {
+    assert.match(name, /^\d{4}-[a-z0-9-]+\.md$/)
+    const number = name.slice(0, 4)
     const text = readFileSync(`docs/adr/${name}`, 'utf8')
     assert.match(text, new RegExp(`^# ${number} \\S`))
     assert.match(text, /^\*\*Question\.\*\*/m, `${name} asks nothing`)
