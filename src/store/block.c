@@ -5,18 +5,10 @@
 #include <string.h>
 
 #include "store/block_log.h"
+#include "store/block_parts.h"
 #include "store/core.h"
 #include "store/postgres_table.h"
 #include "store/seq.h"
-
-#define CACHE_BLOCKS 4096 /* kept between commands: 16 MiB */
-#define TOUCHED_MAX  8192 /* changed ones after which a group is committed: 32 MiB */
-#define CHAINS       8192 /* a power of two */
-#define SLAB_BLOCKS  64
-#define OWED_MAX     2048              /* blocks whose newest bytes stand only in the log: 8 MiB */
-#define CHANGED_MAX  192               /* records of a block, rounded up to words */
-#define WANTS_MAX    4096              /* blocks read by one statement */
-#define NUMBER_MASK  (UINT64_MAX >> 8) /* of a key: the rest is the kind */
 
 extern const struct schema_step block_step;
 extern const struct family block_family;
@@ -51,20 +43,7 @@ BLOCK_SQL(member, "block_member");
 BLOCK_SQL(link, "block_link");
 BLOCK_SQL(visitor, "block_visitor");
 
-/* Many blocks of every kind at once: a parameter for each. */
-#define WANTED(kind, table, numbers)     "SELECT " kind "::bigint, no, data FROM " table " WHERE no = ANY (" numbers ")"
-#define WANTED_TOO(kind, table, numbers) " UNION ALL " WANTED(kind, table, numbers)
-_Static_assert(BLOCK_KINDS == 6, "blocks_wanted has a parameter for each kind");
-SQL_ONLY_POSTGRES(blocks_wanted,
-                  WANTED("0", "block_message_fixed", "?1") WANTED_TOO("1", "block_message_delivery", "?2")
-                      WANTED_TOO("2", "block_message_engagement", "?3") WANTED_TOO("3", "block_member", "?4")
-                          WANTED_TOO("4", "block_link", "?5") WANTED_TOO("5", "block_visitor", "?6"));
-
-static const struct kind {
-    size_t record_bytes;
-    uint64_t per_block;
-    const struct sql *get, *add, *set, *walk, *erase;
-} kinds[BLOCK_KINDS] = {
+const struct block_kind_of block_kinds[BLOCK_KINDS] = {
 #define KIND(type, name)                                                                                               \
     {                                                                                                                  \
         sizeof(type), BLOCK_BYTES / sizeof(type), &name##_get, &name##_add, &name##_set, &name##_walk, &name##_erase   \
@@ -75,55 +54,6 @@ static const struct kind {
     [BLOCK_MEMBER] = KIND(struct member_state, member),
     [BLOCK_LINK] = KIND(struct link_state, link),
     [BLOCK_VISITOR] = KIND(struct message_engagement, visitor),
-};
-
-struct block {
-    uint64_t key;                       /* kind and number, see key_of: their order is the order of flushing */
-    struct block *chain;                /* same hash, or the free list */
-    struct block *touched;              /* next of those changed in this transaction */
-    bool in_touched;                    /* its bytes are not those of the newest commit */
-    bool dirty;                         /* its bytes are not yet in the table */
-    bool stored;                        /* the table has its row */
-    bool owed;                          /* its newest committed bytes stand in the log, not in its row */
-    bool logged;                        /* this transaction put it into the log */
-    uint64_t changed[CHANGED_MAX / 64]; /* records changed in this transaction, a bit each */
-    bool recent;                        /* used since the clock hand passed */
-    _Alignas(8) uint8_t data[BLOCK_BYTES];
-};
-
-/* Keys of blocks to be read together. */
-struct wants {
-    uint64_t *keys;
-    int64_t *numbers;
-    size_t count;
-};
-
-/* How far the log goes, as far as this node knows. */
-struct log {
-    int64_t settled; /* its first row; everything before is in the blocks */
-    int64_t newest;
-    int64_t bytes; /* behind the first */
-};
-
-/* Blocks in RAM on the writer's side. What is clean equals the newest commit. */
-struct blocks {
-    struct block *chains[CHAINS];
-    struct block **all; /* every block that was ever allocated, for the clock hand */
-    size_t count, room, used;
-    size_t hand;
-    struct block *free;
-    struct block *touched;
-    size_t touched_count;
-    struct block *last[BLOCK_KINDS]; /* most calls ask for the block of the call before */
-    struct block **order;            /* scratch of the flush */
-    size_t order_room;
-    size_t owed_count;
-    struct log log, log_kept; /* as this transaction and the newest commit leave it */
-    bool whole;               /* rows were erased: this transaction settles whatever it costs */
-    bool settled;             /* this transaction wrote every owed block */
-    bool reload;              /* a rollback took owed blocks from RAM: read the log before the next use */
-    struct buf row, entries;
-    struct wants wants;
 };
 
 /* One block per kind, and the log over it, for snapshots. */
@@ -139,15 +69,15 @@ struct block_view {
 
 size_t store_block_record_bytes(enum block_kind kind)
 {
-    return kinds[kind].record_bytes;
+    return block_kinds[kind].record_bytes;
 }
 
 uint64_t store_block_per_block(enum block_kind kind)
 {
-    return kinds[kind].per_block;
+    return block_kinds[kind].per_block;
 }
 
-static uint64_t key_of(enum block_kind kind, uint64_t block_no)
+uint64_t block_key(enum block_kind kind, uint64_t block_no)
 {
     return (uint64_t)kind << 56 | block_no;
 }
@@ -158,7 +88,7 @@ static size_t chain_of(uint64_t key)
 }
 
 /* Copies a row's bytes; a row of another length is a damaged file. */
-static enum err copy_row(struct op *op, struct stmt *stmt, int column, uint8_t *data)
+enum err block_copy_row(struct op *op, struct stmt *stmt, int column, uint8_t *data)
 {
     struct str row = col_blob_borrowed(stmt, column);
     if (row.n != BLOCK_BYTES)
@@ -172,11 +102,11 @@ static enum err read_row(struct op *op, struct tx *tx, enum block_kind kind, uin
 {
     struct stmt *stmt;
     bool found;
-    TRY(tx_stmt(op, tx, kinds[kind].get, &stmt));
+    TRY(tx_stmt(op, tx, block_kinds[kind].get, &stmt));
     bind_int(stmt, 1, (int64_t)block_no);
     TRY(stmt_row(op, stmt, &found));
     if (found) {
-        TRY(copy_row(op, stmt, 0, data));
+        TRY(block_copy_row(op, stmt, 0, data));
         stmt_reset(stmt);
     } else {
         memset(data, 0, BLOCK_BYTES);
@@ -201,7 +131,7 @@ static void blocks_close(void *state)
     free(blocks);
 }
 
-static void blocks_grow(struct blocks *blocks)
+void blocks_grow(struct blocks *blocks)
 {
     if (blocks->count + SLAB_BLOCKS > blocks->room) {
         blocks->room = blocks->room ? 2 * blocks->room : 16 * SLAB_BLOCKS;
@@ -218,7 +148,7 @@ static void blocks_grow(struct blocks *blocks)
     }
 }
 
-static struct block *block_find(const struct blocks *blocks, uint64_t key)
+struct block *block_find(const struct blocks *blocks, uint64_t key)
 {
     struct block *block = blocks->chains[chain_of(key)];
     while (block && block->key != key)
@@ -226,7 +156,7 @@ static struct block *block_find(const struct blocks *blocks, uint64_t key)
     return block;
 }
 
-static void block_forget(struct blocks *blocks, struct block *block)
+void block_forget(struct blocks *blocks, struct block *block)
 {
     struct block **link = &blocks->chains[chain_of(block->key)];
     while (*link != block)
@@ -242,7 +172,7 @@ static void block_forget(struct blocks *blocks, struct block *block)
 }
 
 /* A block that is not in RAM yet, its bytes not filled. */
-static struct block *block_adopt(struct blocks *blocks, uint64_t key, bool stored)
+struct block *block_adopt(struct blocks *blocks, uint64_t key, bool stored)
 {
     struct block *block = blocks->free;
     blocks->free = block->chain;
@@ -257,205 +187,27 @@ static struct block *block_adopt(struct blocks *blocks, uint64_t key, bool store
     return block;
 }
 
-static enum err block_load(struct op *op, struct tx *tx, struct blocks *blocks, enum block_kind kind, uint64_t block_no,
-                           struct block **ret_block)
+enum err block_load(struct op *op, struct tx *tx, struct blocks *blocks, enum block_kind kind, uint64_t block_no,
+                    struct block **ret_block)
 {
     if (!blocks->free)
         blocks_grow(blocks);
     bool stored;
     TRY(read_row(op, tx, kind, block_no, blocks->free->data, &stored)); /* fails: it stays free */
-    *ret_block = block_adopt(blocks, key_of(kind, block_no), stored);
+    *ret_block = block_adopt(blocks, block_key(kind, block_no), stored);
     return OK;
 }
 
-static void *record_in(uint8_t *data, enum block_kind kind, uint64_t no)
+void *block_record_in(uint8_t *data, enum block_kind kind, uint64_t no)
 {
-    return data + no % kinds[kind].per_block * kinds[kind].record_bytes;
-}
-
-/* --- many blocks at once --- */
-
-static void wants_clear(struct blocks *blocks)
-{
-    struct wants *wants = &blocks->wants;
-    wants->count = 0;
-    if (wants->keys)
-        return;
-    wants->keys = malloc(WANTS_MAX * sizeof *wants->keys);
-    wants->numbers = malloc(WANTS_MAX * sizeof *wants->numbers);
-    if (!wants->keys || !wants->numbers)
-        abort();
-}
-
-/* One that is not wanted for lack of room is read when it is used. */
-static void want(struct blocks *blocks, uint64_t key)
-{
-    struct wants *wants = &blocks->wants;
-    bool again = wants->count > 0 && wants->keys[wants->count - 1] == key;
-    if (!again && wants->count < WANTS_MAX && !block_find(blocks, key))
-        wants->keys[wants->count++] = key;
-}
-
-static int by_number(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* Sorts the keys, each once. */
-static void wants_sort(struct wants *wants)
-{
-    size_t n = 0;
-    qsort(wants->keys, wants->count, sizeof *wants->keys, by_number);
-    for (size_t i = 0; i < wants->count; i++)
-        if (i == 0 || wants->keys[i] != wants->keys[i - 1])
-            wants->keys[n++] = wants->keys[i];
-    wants->count = n;
-}
-
-static void wants_bind(struct stmt *stmt, struct wants *wants)
-{
-    size_t i = 0;
-    for (int kind = 0; kind < BLOCK_KINDS; kind++) {
-        size_t from = i;
-        for (; i < wants->count && wants->keys[i] >> 56 == (uint64_t)kind; i++)
-            wants->numbers[i] = (int64_t)(wants->keys[i] & NUMBER_MASK);
-        bind_ints(stmt, kind + 1, wants->numbers + from, i - from);
-    }
-}
-
-/* Reads them; those without a row are zeros. */
-static enum err wants_load(struct op *op, struct tx *tx, struct blocks *blocks)
-{
-    struct wants *wants = &blocks->wants;
-    struct stmt *stmt;
-    bool found = true;
-    if (wants->count == 0)
-        return OK;
-    wants_sort(wants);
-    TRY(tx_stmt(op, tx, &blocks_wanted, &stmt));
-    wants_bind(stmt, wants);
-    while (found) {
-        TRY(stmt_row(op, stmt, &found));
-        if (!found)
-            break;
-        if (!blocks->free)
-            blocks_grow(blocks);
-        TRY(copy_row(op, stmt, 2, blocks->free->data));
-        block_adopt(blocks, key_of((enum block_kind)col_int(stmt, 0), (uint64_t)col_int(stmt, 1)), true);
-    }
-    for (size_t i = 0; i < wants->count; i++) {
-        if (block_find(blocks, wants->keys[i]))
-            continue;
-        if (!blocks->free)
-            blocks_grow(blocks);
-        memset(blocks->free->data, 0, BLOCK_BYTES);
-        block_adopt(blocks, wants->keys[i], false);
-    }
-    return OK;
-}
-
-/* --- the log over the cache --- */
-
-struct reload {
-    struct tx *tx;
-    struct blocks *blocks;
-};
-
-static uint64_t block_key_of(uint64_t record_key)
-{
-    enum block_kind kind = (enum block_kind)(record_key >> 56);
-    return key_of(kind, (record_key & NUMBER_MASK) / kinds[kind].per_block);
-}
-
-/* Another node settled: what this one owed is in the rows. The blocks that were changed meanwhile are named behind this
- * entry, unless there was another settling that this node did not see. */
-static enum err entry_settled(struct op *op, int64_t former, int64_t seq, void *arg)
-{
-    const struct reload *reload = arg;
-    struct blocks *blocks = reload->blocks;
-    (void)op;
-    for (size_t i = 0; i < blocks->count; i++) {
-        struct block *block = blocks->all[i];
-        block->owed = false;
-        if (block->key != UINT64_MAX && former != blocks->log.settled)
-            block_forget(blocks, block);
-    }
-    blocks->owed_count = 0;
-    blocks->log.settled = seq;
-    blocks->log.bytes = 0;
-    return OK;
-}
-
-/* Another node wrote the block's row. */
-static enum err entry_whole(struct op *op, uint64_t block_key, void *arg)
-{
-    const struct reload *reload = arg;
-    struct block *block = block_find(reload->blocks, block_key);
-    (void)op;
-    if (block) {
-        reload->blocks->owed_count -= block->owed;
-        block_forget(reload->blocks, block);
-    }
-    return OK;
-}
-
-static enum err entry_want(struct op *op, uint64_t key, const void *record, void *arg)
-{
-    const struct reload *reload = arg;
-    (void)op;
-    (void)record;
-    want(reload->blocks, block_key_of(key));
-    return OK;
-}
-
-static enum err entry_record(struct op *op, uint64_t key, const void *record, void *arg)
-{
-    const struct reload *reload = arg;
-    struct blocks *blocks = reload->blocks;
-    enum block_kind kind = (enum block_kind)(key >> 56);
-    uint64_t no = key & NUMBER_MASK;
-    struct block *block = block_find(blocks, block_key_of(key));
-    if (!block)
-        TRY(block_load(op, reload->tx, blocks, kind, no / kinds[kind].per_block, &block));
-    blocks->owed_count += !block->owed;
-    block->owed = true;
-    memcpy(record_in(block->data, kind, no), record, kinds[kind].record_bytes);
-    blocks->log.bytes += (int64_t)(sizeof key + kinds[kind].record_bytes);
-    return OK;
-}
-
-/* Lays the rows of the log behind `after` over the blocks in RAM. Nothing was changed yet in this transaction. */
-static enum err blocks_read_log(struct op *op, struct tx *tx, struct blocks *blocks, int64_t after)
-{
-    static const struct block_log_visit look = { entry_want, entry_whole, entry_settled };
-    static const struct block_log_visit lay = { .record = entry_record };
-    struct reload reload = { tx, blocks };
-    buf_reset(&blocks->entries);
-    wants_clear(blocks);
-    TRY(block_log_read(op, tx, after, &blocks->entries, &blocks->log.newest));
-    TRY(block_log_each(op, buf_str(&blocks->entries), &look, &reload));
-    if (tx_is_shared(tx))
-        TRY(wants_load(op, tx, blocks));
-    TRY(block_log_each(op, buf_str(&blocks->entries), &lay, &reload));
-    blocks->log_kept = blocks->log;
-    return OK;
-}
-
-/* After a start or a rollback the newest bytes of some blocks stand in the log only: they are owed again. */
-static enum err blocks_reload(struct op *op, struct tx *tx, struct blocks *blocks)
-{
-    blocks->log.bytes = 0;
-    TRY(blocks_read_log(op, tx, blocks, blocks->log.settled));
-    blocks->reload = false;
-    return OK;
+    return data + no % block_kinds[kind].per_block * block_kinds[kind].record_bytes;
 }
 
 static enum err block_in_ram(struct op *op, struct tx *tx, enum block_kind kind, uint64_t block_no,
                              struct block **ret_block)
 {
     struct blocks *blocks = tx_state(tx, &block_family);
-    uint64_t key = key_of(kind, block_no);
+    uint64_t key = block_key(kind, block_no);
     if (blocks->reload)
         TRY(blocks_reload(op, tx, blocks));
     struct block *block = blocks->last[kind];
@@ -485,7 +237,7 @@ static void block_touch(struct tx *tx, struct blocks *blocks, struct block *bloc
 /* Touches the block for one record of it. */
 static void record_touch(struct tx *tx, struct blocks *blocks, struct block *block, enum block_kind kind, uint64_t no)
 {
-    uint64_t at = no % kinds[kind].per_block;
+    uint64_t at = no % block_kinds[kind].per_block;
     block->changed[at / 64] |= UINT64_C(1) << at % 64;
     block_touch(tx, blocks, block);
 }
@@ -520,7 +272,7 @@ static enum err view_get(struct op *op, struct tx *tx, enum block_kind kind, uin
 {
     struct block_view **view = conn_block_view(tx->conn);
     TRY(view_open(op, tx, view));
-    uint64_t block_no = no / kinds[kind].per_block;
+    uint64_t block_no = no / block_kinds[kind].per_block;
     bool stored, same = (*view)->kind[kind].filled && (*view)->kind[kind].no == block_no;
     if (!same) {
         (*view)->kind[kind].filled = false;
@@ -529,9 +281,9 @@ static enum err view_get(struct op *op, struct tx *tx, enum block_kind kind, uin
         (*view)->kind[kind].filled = true;
     }
     void *copy;
-    TRY(op_alloc(op, kinds[kind].record_bytes, &copy));
-    const void *newer = block_overlay_find((*view)->overlay, key_of(kind, no));
-    memcpy(copy, newer ? newer : record_in((*view)->kind[kind].data, kind, no), kinds[kind].record_bytes);
+    TRY(op_alloc(op, block_kinds[kind].record_bytes, &copy));
+    const void *newer = block_overlay_find((*view)->overlay, block_key(kind, no));
+    memcpy(copy, newer ? newer : block_record_in((*view)->kind[kind].data, kind, no), block_kinds[kind].record_bytes);
     *ret_record = copy;
     return OK;
 }
@@ -546,10 +298,10 @@ static enum err record_get(struct op *op, struct tx *tx, enum block_kind kind, u
         return view_get(op, tx, kind, no, ret_record);
     }
     struct block *block;
-    TRY(block_in_ram(op, tx, kind, no / kinds[kind].per_block, &block));
+    TRY(block_in_ram(op, tx, kind, no / block_kinds[kind].per_block, &block));
     if (edit)
         record_touch(tx, tx_state(tx, &block_family), block, kind, no);
-    *ret_record = record_in(block->data, kind, no);
+    *ret_record = block_record_in(block->data, kind, no);
     return OK;
 }
 
@@ -572,7 +324,7 @@ enum err store_block_edit(struct op *op, struct tx *tx, enum block_kind kind, ui
 void store_block_dirty(struct tx *tx, enum block_kind kind, uint64_t no)
 {
     struct blocks *blocks = tx_state(tx, &block_family);
-    struct block *block = block_find(blocks, key_of(kind, no / kinds[kind].per_block));
+    struct block *block = block_find(blocks, block_key(kind, no / block_kinds[kind].per_block));
     assert(block); /* it was obtained in this command, and blocks leave between commands only */
     record_touch(tx, blocks, block, kind, no);
 }
@@ -580,7 +332,7 @@ void store_block_dirty(struct tx *tx, enum block_kind kind, uint64_t no)
 enum err store_block_each(struct op *op, struct tx *tx, enum block_kind kind, uint64_t from_no,
                           enum err (*fn)(struct op *op, uint64_t no, const void *record, void *arg), void *arg)
 {
-    const struct kind *k = &kinds[kind];
+    const struct block_kind_of *k = &block_kinds[kind];
     struct block_view **view = conn_block_view(tx->conn);
     TRY(view_open(op, tx, view));
     struct stmt *stmt;
@@ -592,10 +344,10 @@ enum err store_block_each(struct op *op, struct tx *tx, enum block_kind kind, ui
         TRY(stmt_row(op, stmt, &found));
         if (!found)
             return OK;
-        TRY(copy_row(op, stmt, 1, data));
+        TRY(block_copy_row(op, stmt, 1, data));
         uint64_t first = (uint64_t)col_int(stmt, 0) * k->per_block;
         for (uint64_t i = from_no > first ? from_no - first : 0; i < k->per_block; i++) {
-            const void *newer = block_overlay_find((*view)->overlay, key_of(kind, first + i));
+            const void *newer = block_overlay_find((*view)->overlay, block_key(kind, first + i));
             enum err err = fn(op, first + i, newer ? newer : data + i * k->record_bytes, arg);
             if (err != OK) {
                 stmt_reset(stmt);
@@ -612,12 +364,12 @@ enum err store_block_prefetch(struct op *op, struct tx *tx, unsigned kind_bits, 
         return OK;
     if (blocks->reload)
         TRY(blocks_reload(op, tx, blocks));
-    wants_clear(blocks);
+    block_wants_clear(blocks);
     for (unsigned kind = 0; kind < BLOCK_KINDS; kind++)
         for (size_t i = 0; i < count && kind_bits >> kind & 1; i++)
             if (numbers[i])
-                want(blocks, key_of((enum block_kind)kind, numbers[i] / kinds[kind].per_block));
-    return wants_load(op, tx, blocks);
+                block_want(blocks, block_key((enum block_kind)kind, numbers[i] / block_kinds[kind].per_block));
+    return block_wants_load(op, tx, blocks);
 }
 
 /* --- deleting --- */
@@ -630,11 +382,11 @@ static enum err zero_part(struct op *op, struct tx *tx, enum block_kind kind, ui
     struct block *block;
     if (from_no == to_no)
         return OK;
-    TRY(block_in_ram(op, tx, kind, from_no / kinds[kind].per_block, &block));
+    TRY(block_in_ram(op, tx, kind, from_no / block_kinds[kind].per_block, &block));
     if (!block->stored && !block->dirty)
         return OK;
     block_touch(tx, tx_state(tx, &block_family), block);
-    memset(record_in(block->data, kind, from_no), 0, (size_t)(to_no - from_no) * kinds[kind].record_bytes);
+    memset(block_record_in(block->data, kind, from_no), 0, (size_t)(to_no - from_no) * block_kinds[kind].record_bytes);
     return OK;
 }
 
@@ -651,7 +403,7 @@ static void zero_in_ram(struct tx *tx, struct blocks *blocks, uint64_t key)
 
 enum err store_block_delete(struct op *op, struct tx *tx, enum block_kind kind, uint64_t from_no, uint64_t to_no)
 {
-    uint64_t per = kinds[kind].per_block;
+    uint64_t per = block_kinds[kind].per_block;
     struct blocks *blocks = tx_state(tx, &block_family);
     if (from_no >= to_no)
         return OK;
@@ -666,9 +418,9 @@ enum err store_block_delete(struct op *op, struct tx *tx, enum block_kind kind, 
     TRY(zero_part(op, tx, kind, end * per, to_no));
 
     for (uint64_t no = first; no < end; no++)
-        zero_in_ram(tx, tx_state(tx, &block_family), key_of(kind, no));
+        zero_in_ram(tx, tx_state(tx, &block_family), block_key(kind, no));
     struct stmt *stmt;
-    TRY(tx_stmt(op, tx, kinds[kind].erase, &stmt));
+    TRY(tx_stmt(op, tx, block_kinds[kind].erase, &stmt));
     bind_int(stmt, 1, (int64_t)first);
     bind_int(stmt, 2, (int64_t)end);
     return stmt_done(op, stmt);
@@ -684,7 +436,7 @@ static int by_key(const void *a, const void *b)
 
 static enum err block_write(struct op *op, struct tx *tx, struct block *block)
 {
-    const struct kind *kind = &kinds[block->key >> 56];
+    const struct block_kind_of *kind = &block_kinds[block->key >> 56];
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, block->stored ? kind->set : kind->add, &stmt));
     bind_int(stmt, 1, (int64_t)(block->key & NUMBER_MASK));
@@ -764,12 +516,12 @@ static enum err blocks_settle(struct op *op, struct tx *tx, struct blocks *block
 
 static void block_to_log(struct blocks *blocks, struct block *block)
 {
-    const struct kind *kind = &kinds[block->key >> 56];
+    const struct block_kind_of *kind = &block_kinds[block->key >> 56];
     uint64_t first = (block->key & NUMBER_MASK) * kind->per_block;
     for (size_t word = 0; word < CHANGED_MAX / 64; word++) {
         for (uint64_t bits = block->changed[word]; bits; bits &= bits - 1) {
             uint64_t at = word * 64 + (uint64_t)__builtin_ctzll(bits);
-            block_log_entry(&blocks->row, key_of((enum block_kind)(block->key >> 56), first + at),
+            block_log_entry(&blocks->row, block_key((enum block_kind)(block->key >> 56), first + at),
                             block->data + at * kind->record_bytes, kind->record_bytes);
         }
         block->changed[word] = 0;

@@ -1,0 +1,109 @@
+/*
+ * block_parts.h - the inside of the writer's cache of blocks, shared by block.c and block_reload.c.
+ */
+#pragma once
+
+#include "store/block.h"
+#include "store/block_log.h"
+#include "store/db.h"
+
+#define CACHE_BLOCKS 4096 /* kept between commands: 16 MiB */
+#define TOUCHED_MAX  8192 /* changed ones after which a group is committed: 32 MiB */
+#define CHAINS       8192 /* a power of two */
+#define SLAB_BLOCKS  64
+#define OWED_MAX     2048              /* blocks whose newest bytes stand only in the log: 8 MiB */
+#define CHANGED_MAX  192               /* records of a block, rounded up to words */
+#define WANTS_MAX    4096              /* blocks read by one statement */
+#define NUMBER_MASK  (UINT64_MAX >> 8) /* of a key: the rest is the kind */
+
+struct block_kind_of {
+    size_t record_bytes;
+    uint64_t per_block;
+    const struct sql *get, *add, *set, *walk, *erase;
+};
+extern const struct block_kind_of block_kinds[BLOCK_KINDS];
+
+struct block {
+    uint64_t key;                       /* kind and number, see key_of: their order is the order of flushing */
+    struct block *chain;                /* same hash, or the free list */
+    struct block *touched;              /* next of those changed in this transaction */
+    bool in_touched;                    /* its bytes are not those of the newest commit */
+    bool dirty;                         /* its bytes are not yet in the table */
+    bool stored;                        /* the table has its row */
+    bool owed;                          /* its newest committed bytes stand in the log, not in its row */
+    bool logged;                        /* this transaction put it into the log */
+    uint64_t changed[CHANGED_MAX / 64]; /* records changed in this transaction, a bit each */
+    bool recent;                        /* used since the clock hand passed */
+    _Alignas(8) uint8_t data[BLOCK_BYTES];
+};
+
+/* Keys of blocks to be read together. */
+struct wants {
+    uint64_t *keys;
+    int64_t *numbers;
+    size_t count;
+};
+
+/* How far the log goes, as far as this node knows. */
+struct log {
+    int64_t settled; /* its first row; everything before is in the blocks */
+    int64_t newest;
+    int64_t bytes; /* behind the first */
+};
+
+/* Blocks in RAM on the writer's side. What is clean equals the newest commit. */
+struct blocks {
+    struct block *chains[CHAINS];
+    struct block **all; /* every block that was ever allocated, for the clock hand */
+    size_t count, room, used;
+    size_t hand;
+    struct block *free;
+    struct block *touched;
+    size_t touched_count;
+    struct block *last[BLOCK_KINDS]; /* most calls ask for the block of the call before */
+    struct block **order;            /* scratch of the flush */
+    size_t order_room;
+    size_t owed_count;
+    struct log log, log_kept; /* as this transaction and the newest commit leave it */
+    bool whole;               /* rows were erased: this transaction settles whatever it costs */
+    bool settled;             /* this transaction wrote every owed block */
+    bool reload;              /* a rollback took owed blocks from RAM: read the log before the next use */
+    struct buf row, entries;
+    struct wants wants;
+};
+
+extern const struct family block_family;
+
+/* Of a block: kind and number, so that their order is the order of flushing. */
+uint64_t block_key(enum block_kind kind, uint64_t block_no);
+
+/* Copies a row's bytes; a row of another length is a damaged file. */
+enum err block_copy_row(struct op *op, struct stmt *stmt, int column, uint8_t *data);
+
+/* Makes blocks->free not NULL. */
+void blocks_grow(struct blocks *blocks);
+
+/* The block in RAM, or NULL. */
+struct block *block_find(const struct blocks *blocks, uint64_t key);
+void block_forget(struct blocks *blocks, struct block *block);
+
+/* Takes the free block into the cache; its bytes are the caller's. */
+struct block *block_adopt(struct blocks *blocks, uint64_t key, bool stored);
+
+/* Reads the block's row into a free block. */
+enum err block_load(struct op *op, struct tx *tx, struct blocks *blocks, enum block_kind kind, uint64_t block_no,
+                    struct block **ret_block);
+void *block_record_in(uint8_t *data, enum block_kind kind, uint64_t no);
+
+/* --- block_reload.c --- */
+
+/* Blocks to be read together: begin, each, and read. Where no server is asked, the caller leaves it. */
+void block_wants_clear(struct blocks *blocks);
+void block_want(struct blocks *blocks, uint64_t key);
+enum err block_wants_load(struct op *op, struct tx *tx, struct blocks *blocks);
+
+/* Lays the rows of the log behind `after` over the blocks in RAM. Nothing was changed yet in this transaction. */
+enum err blocks_read_log(struct op *op, struct tx *tx, struct blocks *blocks, int64_t after);
+
+/* After a start or a rollback the newest bytes of some blocks stand in the log only: they are owed again. */
+enum err blocks_reload(struct op *op, struct tx *tx, struct blocks *blocks);
