@@ -14,6 +14,7 @@
 #define LEASES_STEP   500                     /* ended in one transaction */
 #define SESSIONS_US   INT64_C(250000)         /* between two looks at all sessions */
 #define RECOUNT_US    (INT64_C(60) * 1000000) /* QUE-2 */
+#define METRICS_US    INT64_C(1000000)
 #define SWEEP_US      (INT64_C(10) * 1000000)
 #define SWEEP_MORE_US INT64_C(20000) /* rest between two slices of a sweep */
 
@@ -173,6 +174,10 @@ static enum err tick_slices(struct op *op, struct tx *tx, struct jobs *jobs, int
     if (now_us - jobs->recounted_us >= RECOUNT_US) {
         jobs->recounted_us = now_us;
         TRY(slots_recount(op, tx, jobs));
+    }
+    if (now_us - jobs->shown_us >= METRICS_US) {
+        jobs->shown_us = now_us;
+        jobs_metrics(jobs, tx);
     }
     if (now_us >= jobs->swept_us) {
         bool more = false;

@@ -192,7 +192,7 @@ struct jobs {
 
     struct undelivered undelivered;
     struct job_totals totals;
-    int64_t swept_us, recounted_us, sessions_us, boot_us;
+    int64_t shown_us, swept_us, recounted_us, sessions_us, boot_us;
     bool sweep_blocked;
     struct blocked_row blocked_cursor;
     uint8_t uniq_cursor[16];
@@ -383,6 +383,7 @@ void queue_recount_keys(struct jobs *jobs, struct queue *queue);
 
 /* --- job_tick.c, job_sweep.c --- */
 enum err slots_recount(struct op *op, struct tx *tx, struct jobs *jobs);
+void jobs_metrics(struct jobs *jobs, struct tx *tx); /* job_metrics.c */
 enum err jobs_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more);
 
 /* --- seams for others: batches, events --- */
