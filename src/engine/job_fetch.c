@@ -135,6 +135,12 @@ static void shuffle(struct jobs *jobs, const struct job_fetch *fetch, struct que
     }
 }
 
+/* Enough for one answer: the rest is fetched next time. */
+static bool is_heavy(const struct op *op, const struct job_fetch *fetch)
+{
+    return fetch->count && arena_used(op->arena) > FETCH_BYTES_MAX;
+}
+
 enum err fetch_fill(struct op *op, struct tx *tx, struct jobs *jobs, struct job_fetch *fetch)
 {
     struct queue *queues[FETCH_QUEUES_MAX];
@@ -150,7 +156,7 @@ enum err fetch_fill(struct op *op, struct tx *tx, struct jobs *jobs, struct job_
             continue;
         if (!fetch->jobs)
             TRY(op_alloc(op, (size_t)fetch->max * sizeof *fetch->jobs, &fetch->jobs));
-        for (bool took = true; took && fetch->count < fetch->max;)
+        for (bool took = true; took && fetch->count < fetch->max && !is_heavy(op, fetch);)
             TRY(queue_take(op, tx, jobs, queues[i], fetch, session, &took));
     }
     return OK;

@@ -30,8 +30,11 @@
 #include "engine/job.h"
 #include "engine/session.h"
 
-#define FETCH_MAX         1000
-#define FETCH_QUEUES_MAX  256
+#define FETCH_MAX        1000
+#define FETCH_QUEUES_MAX 256
+#define FETCH_BYTES_MAX                                                                                                \
+    (8 << 20) /* an answer ends with the job that passes it; the arena of a fetch must have room                       \
+                 for so much and for one job of the largest size, twice */
 #define FETCH_WAIT_US_MAX (30 * INT64_C(1000000))
 
 struct job_fetch {
