@@ -45,6 +45,9 @@ UNIT          := $(filter-out $(call programs,$(POSTGRES_ONLY)),$(call programs,
 SIM       := $(call programs,tests/sim/sim_*.c)
 KILL      := $(call programs,tests/kill/kill_*.c) $(sort $(wildcard tests/kill/*.test.mjs))
 FLOW      := $(sort $(wildcard tests/flow/*.test.mjs))
+# Those that say nothing about a data directory run on both engines; kill and node tests have PostgreSQL of their own.
+FLOW_POSTGRES := $(patsubst %,tests/flow/%.test.mjs,access errors hooks idempotency jobs ledger links mailgun_js ops \
+	polling polling_faults polling_life recorded sources unsubscribe)
 FUZZ      := $(call programs,tests/fuzz/fuzz_*.c)
 SIM_OBJS  := $(filter-out $(SIM:=.o),$(call objs,tests/sim))
 KILL_OBJS := $(filter-out $(KILL:=.o),$(call objs,tests/kill))
@@ -158,7 +161,7 @@ run-tests: export POSTHOUSE := $(CURDIR)/$(B)/posthouse
 run-tests:
 	@tools/with-postgres -o tools/run-tests $(UNIT:%=unit:%) $(SIM:%=sim:%) \
 		$(UNIT_POSTGRES:%=unit-postgres:%) $(SIM:%=sim-postgres:%) $(patsubst $(B)/%,asan:build/asan/%,$(UNIT) $(FUZZ)) \
-		$(FLOW:%=flow:%) $(KILL:%=kill:%) $(DOCS:%=docs:%)
+		$(FLOW:%=flow:%) $(FLOW_POSTGRES:%=flow-postgres:%) $(KILL:%=kill:%) $(DOCS:%=docs:%)
 
 check:
 	@tools/deps build test npm check

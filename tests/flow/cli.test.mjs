@@ -163,13 +163,13 @@ test('ids with any character reach the server as they are', async () => {
 })
 
 test('check compares everything, also beside a running daemon', async () => {
-  const done = cli(['check', '--data', daemon.data])
+  const done = cli(['check', ...daemon.store])
   assert.equal(done.status, 0, done.stderr)
   assert.match(done.stdout, /^check: \d+ facts compared, 0 differ$/m)
-  const json = JSON.parse(cli(['check', '--data', daemon.data, '--json']).stdout)
+  const json = JSON.parse(cli(['check', ...daemon.store, '--json']).stdout)
   assert.ok(json.compared > 0)
   assert.deepEqual([json.differ, json.differences], [0, []])
-  const repair = cli(['check', '--data', daemon.data, '--repair'])
+  const repair = cli(['check', ...daemon.store, '--repair'])
   assert.equal(repair.status, 1)
   assert.match(repair.stderr, /stop that daemon first/)
   assert.equal(cli(['check', '--data', join(folder(), 'none')]).status, 1)

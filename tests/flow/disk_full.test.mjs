@@ -83,6 +83,6 @@ test('a full disk refuses changes, serves reads, loses nothing and recovers by i
   assert.deepEqual([after.messages, after.opened], [from + 1000, 2])
   assert.equal((await daemon.get('/v1/tenants/t2')).status, 404)
   assert.equal(await daemon.stop(), 0)
-  const { status, stdout } = cli(['check', '--data', daemon.data])
+  const { status, stdout } = cli(['check', ...daemon.store])
   assert.equal(status, 0, stdout)
 })

@@ -22,7 +22,7 @@ test('of a hundred parallel PATCHes to two final statuses one moves the message'
     assert.equal(status, wanted[i] === won ? 200 : 409)
     if (status === 409) assert.equal(body.current_status, won)
   })
-  const { stdout, status } = await daemon.cli(['check', '--data', daemon.data])
+  const { stdout, status } = await daemon.cli(['check', ...daemon.store])
   assert.equal(status, 0, stdout)
 })
 

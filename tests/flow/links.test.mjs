@@ -35,7 +35,7 @@ const stats = async (daemon) => (await daemon.get('/v1/mailings/m-1/stats')).bod
 
 async function checked(daemon) {
   assert.equal(await daemon.stop(), 0)
-  const { status, stdout } = cli(['check', '--data', daemon.data])
+  const { status, stdout } = cli(['check', ...daemon.store])
   assert.equal(status, 0, stdout)
 }
 

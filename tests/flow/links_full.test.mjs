@@ -91,7 +91,7 @@ test('readers are sent on from the spool while the disk is full, and every click
   assert.equal((await follow(daemon, '/r/a?m=r1')).status, 302)
   assert.equal(await clicks(daemon), answered + 1)
   assert.equal(await daemon.stop(), 0)
-  const { status, stdout } = cli(['check', '--data', daemon.data])
+  const { status, stdout } = cli(['check', ...daemon.store])
   assert.equal(status, 0, stdout)
 })
 
@@ -118,7 +118,7 @@ test('the spool empties itself when there is space again, without a restart', as
   }, 30_000)
   await until(async () => (await clicks(daemon)) === answered, 10_000, () => `${answered} were answered`)
   assert.equal(await daemon.stop(), 0)
-  const { status, stdout } = cli(['check', '--data', daemon.data])
+  const { status, stdout } = cli(['check', ...daemon.store])
   assert.equal(status, 0, stdout)
 })
 

@@ -91,7 +91,7 @@ test('the overview tells how everything stands', async () => {
   for (const id of ['m-1', 'm-2']) await daemon.put(`/v1/mailings/${id}`, { tenant: 't-1' })
   const { body } = await daemon.get('/v1/overview')
   assert.equal(body.ready, true)
-  assert.match(body.database, /^sqlite:/)
+  assert.match(body.database, /^(sqlite|postgres):/)
   assert.equal(body.nodes.length, 1)
   const [{ id, state, version, started_at, beat_at, clock_offset_seconds, leases }] = body.nodes
   assert.deepEqual({ id, state, version, clock_offset_seconds, leases }, { id: hostname(), state: 'alive', version: body.version, clock_offset_seconds: 0, leases: ['lead'] })

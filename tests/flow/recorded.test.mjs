@@ -54,7 +54,7 @@ async function ledger(daemon, messages) {
 async function proved(daemon, messages, before) {
   assert.deepEqual(await ledger(daemon, messages), before)
   await daemon.kill()
-  const check = JSON.parse((await daemon.cli(['check', '--data', daemon.data, '--json'])).stdout.trim().split('\n').at(-1))
+  const check = JSON.parse((await daemon.cli(['check', ...daemon.store, '--json'])).stdout.trim().split('\n').at(-1))
   assert.equal(check.differ, 0)
 }
 

@@ -41,7 +41,7 @@ test('what was answered survives SIGKILL', async () => {
 
 test('a second daemon on the same data is refused', async () => {
   const daemon = await startDaemon()
-  const second = cli(['serve', '--data', daemon.data, '--http', '127.0.0.1:0'])
+  const second = cli(['serve', ...daemon.store, '--http', '127.0.0.1:0'])
   assert.equal(second.status, 1)
   assert.match(second.stderr, /held|running|another/)
   await daemon.stop()
@@ -155,7 +155,7 @@ test('tenants of the file are applied at start and on SIGHUP, what the API made 
 test('lists of scanners and networks, status moves and reachable networks of the file are taken over on SIGHUP', async () => {
   const daemon = await startDaemon({ dev: false, data: folder(), config: '' })
   await daemon.stop()
-  daemon.token = cli(['token', 'create', 'n', '--scope', 'admin,read,write', '--data', daemon.data]).stdout.trim()
+  daemon.token = cli(['token', 'create', 'n', '--scope', 'admin,read,write', ...daemon.store]).stdout.trim()
   await daemon.start()
   await daemon.put('/v1/tenants/t', {})
   await daemon.put('/v1/mailings/m', { tenant: 't' })
@@ -207,7 +207,7 @@ test('lists of scanners and networks, status moves and reachable networks of the
 test('a source may point into a private network only where the configuration says so', async () => {
   const daemon = await startDaemon({ dev: false, data: folder() })
   await daemon.stop()
-  daemon.token = cli(['token', 'create', 'n', '--scope', 'admin', '--data', daemon.data]).stdout.trim()
+  daemon.token = cli(['token', 'create', 'n', '--scope', 'admin', ...daemon.store]).stdout.trim()
   const put = async (base_url) => (await daemon.put('/v1/sources/mg', { type: 'mailgun', domain: 'mg.x.org', api_key: 'k', base_url })).status
   await daemon.start()
   assert.deepEqual([await put('http://127.0.0.1:1'), await put('http://10.1.2.3:1'), await put('http://169.254.169.254')], [200, 422, 422])

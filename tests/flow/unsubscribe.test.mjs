@@ -38,7 +38,7 @@ test('a thousand looks at the page change nothing, one POST suppresses the addre
   const rows = await suppressed(daemon, 'ann@x.example')
   assert.deepEqual(rows.map(({ reason, scope, tenant }) => [reason, scope, tenant]), [['unsubscribe', 'mailings', 't-1']])
   assert.equal(await daemon.stop(), 0)
-  assert.equal(cli(['check', '--data', daemon.data]).status, 0)
+  assert.equal(cli(['check', ...daemon.store]).status, 0)
 })
 
 test('a scope of its own stops that report only, and unknown tokens learn nothing', async () => {

@@ -27,7 +27,7 @@ async function loadThenKill(daemon) {
 }
 
 function check(daemon) {
-  const { status, stdout, stderr } = cli(['check', '--data', daemon.data])
+  const { status, stdout, stderr } = cli(['check', ...daemon.store])
   assert.equal(status, 0, `seed ${seed}: ${stdout}${stderr}`)
   assert.match(stdout, /, 0 differ/)
 }

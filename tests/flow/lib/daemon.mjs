@@ -8,13 +8,16 @@
 //   await daemon.kill()                                 // as a power cut would: SIGKILL
 //   await daemon.start()                                // again, over the same data
 //   await daemon.stop()                                 // SIGTERM; gives the exit code
+//   cli(['check', ...daemon.store])                     // --data DIR, or --database URL
 //
+// With POSTHOUSE_TEST_DATABASE=postgres://.. each daemon has a database of its own there, unless its test names a place.
 // What a test has started is ended and removed when its file is done, also when it fails.
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after } from 'node:test'
+import { postgres } from './postgres.mjs'
 
 export const program = resolve(process.env.POSTHOUSE ?? 'build/release/posthouse')
 
@@ -83,12 +86,21 @@ export class Daemon {
     writeFileSync(this.config, text)
   }
 
+  // Where its rows are, for commands that open the store themselves.
+  get store() {
+    return this.options.database ? ['--database', this.options.database] : ['--data', this.data]
+  }
+
+  async choosePlace() {
+    if (process.env.POSTHOUSE_TEST_DATABASE && !this.options.data) this.options.database ??= await (await postgres()).database()
+  }
+
   arguments() {
-    const { dev, args, http, worker, database } = this.options
+    const { dev, args, http, worker } = this.options
     return [
       'serve',
       ...(this.config ? ['--config', this.config] : []),
-      ...(database ? ['--database', database] : ['--data', this.data]),
+      ...this.store,
       ...(http ? ['--http', http] : []),
       ...(worker ? ['--worker', worker] : []),
       ...(dev ? ['--dev'] : []),
@@ -98,6 +110,7 @@ export class Daemon {
 
   // Starts the process and waits for its ready line; throws with its output when it ends before.
   async start() {
+    await this.choosePlace()
     const [command, ...args] = [...this.options.wrap, program, ...this.arguments()]
     this.stdout = ''
     this.stderr = ''

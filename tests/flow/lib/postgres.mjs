@@ -170,8 +170,8 @@ class Server {
   // An empty database of its own, and its URL.
   async database() {
     const name = `t_${process.pid}_${this.made.length + 1}`
-    await this.query(this.admin, `CREATE DATABASE ${name}`)
     this.made.push(name)
+    await this.query(this.admin, `CREATE DATABASE ${name}`)
     const url = new URL(this.admin)
     url.pathname = `/${name}`
     return url.href

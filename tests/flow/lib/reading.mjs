@@ -113,7 +113,7 @@ export class Reading {
 
   // Recounted from the rows, nothing differs.
   async checked() {
-    const { status, stdout, stderr } = await this.daemon.cli(['check', '--data', this.daemon.data, '--json'])
+    const { status, stdout, stderr } = await this.daemon.cli(['check', ...this.daemon.store, '--json'])
     assert.equal(status, 0, stdout + stderr)
     assert.equal(JSON.parse(stdout.trim().split('\n').at(-1)).differ, 0)
   }
