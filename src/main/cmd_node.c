@@ -7,14 +7,10 @@
 static int list_run(struct cli *cli)
 {
     static const struct show_column columns[] = {
-        { "ID", "id" },
-        { "STATE", "state" },
-        { "VERSION", "version" },
-        { "STARTED", "started_at" },
-        { "BEAT", "beat_at" },
-        { "CLOCK", "clock_offset_seconds" },
-        { "LEASES", "leases" },
-        { 0 },
+        { "ID", "id" },           { "STATE", "state" },
+        { "VERSION", "version" }, { "STARTED", "started_at" },
+        { "BEAT", "beat_at" },    { "CLOCK", "clock_offset_seconds" },
+        { "LEASES", "leases" },   { 0 },
     };
     struct str json;
     int code = client_call(cli, "GET", "/v1/overview", (struct str){ 0 }, &json);
