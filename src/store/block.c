@@ -486,6 +486,24 @@ static size_t collect_behind(struct blocks *blocks)
     return order_sort(blocks, n);
 }
 
+static enum err name_again(struct op *op, uint64_t key, void *row)
+{
+    (void)op;
+    block_log_whole(row, key);
+    return OK;
+}
+
+/* New blocks that rows of the log name, which go now: a node that has not read them yet may hold such a block as one
+ * that was never written. */
+static enum err log_new_blocks(struct op *op, struct tx *tx, struct blocks *blocks)
+{
+    static const struct block_log_visit visit = { .whole = name_again };
+    int64_t newest;
+    buf_reset(&blocks->entries);
+    TRY(block_log_read(op, tx, blocks->log.settled, &blocks->entries, &newest));
+    return block_log_each(op, buf_str(&blocks->entries), &visit, &blocks->row);
+}
+
 /* Gives up the log: what it held is in the blocks, n of which, in blocks->order, were just written. */
 static enum err log_settle(struct op *op, struct tx *tx, struct blocks *blocks, size_t n)
 {
@@ -497,6 +515,8 @@ static enum err log_settle(struct op *op, struct tx *tx, struct blocks *blocks, 
     block_log_settled(&blocks->row, blocks->whole ? BLOCK_LOG_FORGET : blocks->log.settled, seq);
     for (size_t i = 0; i < n && shared; i++)
         block_log_whole(&blocks->row, blocks->order[i]->key);
+    if (shared && !blocks->whole)
+        TRY(log_new_blocks(op, tx, blocks));
     TRY(block_log_erase(op, tx, blocks->log.settled, seq));
     TRY(block_log_append(op, tx, seq, buf_str(&blocks->row)));
     blocks->log = (struct log){ .settled = seq, .newest = seq };

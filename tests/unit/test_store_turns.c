@@ -247,9 +247,9 @@ TEST(turns, give_every_number_once)
 /* --- blocks --- */
 
 #define BLOCKS 1500
-#define KINDS  2
+#define KINDS  3
 
-static const enum block_kind block_kinds[KINDS] = { BLOCK_MESSAGE_ENGAGEMENT, BLOCK_MEMBER };
+static const enum block_kind block_kinds[KINDS] = { BLOCK_MESSAGE_ENGAGEMENT, BLOCK_MEMBER, BLOCK_VISITOR };
 static int64_t model[KINDS][BLOCKS][2], before[KINDS][BLOCKS][2];
 
 static uint64_t record_no(int kind, uint64_t block, int which)
@@ -269,7 +269,7 @@ static enum err record_value(struct op *op, struct tx *tx, int kind, uint64_t no
         return OK;
     }
     struct message_engagement *engagement;
-    TRY((set ? store_block_edit : store_block_get)(op, tx, BLOCK_MESSAGE_ENGAGEMENT, no, &engagement));
+    TRY((set ? store_block_edit : store_block_get)(op, tx, block_kinds[kind], no, &engagement));
     if (set)
         engagement->opened_at_us = *set;
     *ret = engagement->opened_at_us;
