@@ -4,8 +4,8 @@
 static bool class_covers(struct str glob, size_t *at, char byte)
 {
     size_t i = *at + 1;
-    bool not = i < glob.n && glob.p[i] == '^', hit = false;
-    for (i += not ; i < glob.n && glob.p[i] != ']'; i++) {
+    bool negated = i < glob.n && glob.p[i] == '^', hit = false;
+    for (i += negated; i < glob.n && glob.p[i] != ']'; i++) {
         if (glob.p[i] == '\\' && i + 1 < glob.n)
             i++;
         unsigned char low = (unsigned char)glob.p[i], high = low;
@@ -20,7 +20,7 @@ static bool class_covers(struct str glob, size_t *at, char byte)
         return byte == '[';
     }
     *at = i + 1;
-    return hit != not ;
+    return hit != negated;
 }
 
 /* One byte of text against what stands at *at, which moves behind it. */

@@ -53,7 +53,9 @@ static enum err apply_messages(struct op *op, struct tx *tx, const struct inbox_
     enum err err = import_apply(op, tx, &chunk);
     if (err != OK && err != ERR_NOT_FOUND)
         return err;
-    struct str no_mailing = err == OK ? (struct str){ 0 } : arena_str(op->arena, str_of(op->error));
+    struct str no_mailing = { 0 };
+    if (err != OK)
+        no_mailing = arena_str(op->arena, str_of(op->error));
     for (size_t i = 0; i < count; i++) {
         const struct import_line *line = &chunk.lines[i];
         if (err != OK || line->rejected || line->refused)

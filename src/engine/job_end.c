@@ -248,8 +248,8 @@ enum err job_finish(struct op *op, struct tx *tx, struct jobs *jobs, struct job_
         .jid = job->row.jid,
         .type = job->row.type,
         .worker = worker,
-        .body = outcome == JOB_SUCCEEDED ? (struct str){ 0 } : job->row.body,
-        .opts = outcome == JOB_SUCCEEDED ? (struct str){ 0 } : job->row.opts,
+        .body = outcome != JOB_SUCCEEDED ? job->row.body : (struct str){ 0 },
+        .opts = outcome != JOB_SUCCEEDED ? job->row.opts : (struct str){ 0 },
         .flags = job->row.flags,
     };
     jobs_touch(jobs, tx);

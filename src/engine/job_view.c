@@ -204,7 +204,7 @@ static void put_done(struct looking *look, const struct done_record *record, boo
 enum err job_view(struct op *op, struct tx *tx, struct str jid, struct json_writer *w)
 {
     struct looking look;
-    struct seen seen;
+    struct seen seen = { 0 };
     struct done_record record;
     uint64_t id;
     bool found = false;

@@ -320,7 +320,7 @@ static enum err level_scan(struct op *op, struct tx *tx, struct lanes *lanes, in
         return OK;
     TRY(lanes->host.write_pending(op, tx, lanes->host.data));
     for (int i = 0; i < SCAN_STEP && level->lanes < LANES_MAX; i++) {
-        struct ready_row row;
+        struct ready_row row = { 0 };
         bool found = false;
         if (level->scan_key < INT64_MAX) /* one seek finds the next key, whatever lies between */
             TRY(store_ready_next_lane(op, tx, lanes->host.queue_no, level_no, (uint64_t)level->scan_key, &row, &found));

@@ -325,6 +325,7 @@ void session_revoked(struct session *session, const struct lease *lease)
         abort();
     memcpy(copy, name.p, name.n);
     session->revoked[session->revoked_count++] = (struct str){ copy, name.n };
+    /* cppcheck-suppress memleak ; the session owns it */
 }
 
 static enum err tell_revoked(struct op *op, struct session *session, struct str **ret, size_t *ret_count)

@@ -134,17 +134,19 @@ enum err store_attempt_list(struct op *op, struct tx *tx, uint64_t id, struct at
     bind_int(stmt, 1, (int64_t)id);
     for (bool more = true; more && n < ATTEMPTS_KEPT;) {
         TRY(stmt_row(op, stmt, &more));
-        if (more)
-            ret[n++] = (struct attempt_row){
-                .n = col_int(stmt, 0),
-                .outcome = (int)col_int(stmt, 1),
-                .started_us = col_int(stmt, 2),
-                .ended_us = col_int(stmt, 3),
-                .worker = col_str(op, stmt, 4),
-                .errtype = col_str(op, stmt, 5),
-                .message = col_str(op, stmt, 6),
-                .backtrace = col_str(op, stmt, 7),
-            };
+        if (!more)
+            break;
+        struct attempt_row *attempt = &ret[n++];
+        *attempt = (struct attempt_row){
+            .n = col_int(stmt, 0),
+            .outcome = (int)col_int(stmt, 1),
+            .started_us = col_int(stmt, 2),
+            .ended_us = col_int(stmt, 3),
+            .worker = col_str(op, stmt, 4),
+            .errtype = col_str(op, stmt, 5),
+            .message = col_str(op, stmt, 6),
+            .backtrace = col_str(op, stmt, 7),
+        };
     }
     stmt_reset(stmt);
     *ret_count = n;
