@@ -74,9 +74,15 @@ static int64_t things(void)
     return n;
 }
 
+/* Of this program's database only: others are tested beside it. */
 static void end_links(void)
 {
-    test_sql(NULL, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'posthouse'");
+    char text[192];
+    snprintf(text, sizeof text,
+             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'posthouse'"
+             " AND datname = '%s'",
+             test_name);
+    test_sql(NULL, text);
 }
 
 /* --- links that break --- */
