@@ -1,5 +1,6 @@
 #include "engine/cron.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -66,6 +67,7 @@ static bool read_range(const struct field *field, struct str text, uint64_t *bit
         if (high < low || (!str_given(high_text) && str_given(step_text)))
             return false;
     }
+    assert(low >= 0 && high < 64);
     for (int value = low; value <= high; value += (int)step)
         *bits |= UINT64_C(1) << value;
     return true;
