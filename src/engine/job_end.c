@@ -267,7 +267,7 @@ enum err job_finish(struct op *op, struct tx *tx, struct jobs *jobs, struct job_
 
 enum err job_kill(struct op *op, struct tx *tx, struct jobs *jobs, struct job_known *job, enum job_death death)
 {
-    struct dead_row row = { op->now_us, job->row.id, death };
+    struct dead_row row = { op->now_us, job->row.id, (int)death };
     jobs_touch(jobs, tx);
     TRY(unique_release(op, tx, &job->opts, job->row.id));
     TRY(store_dead_add(op, tx, &row));

@@ -81,7 +81,7 @@ enum err attempt_note(struct op *op, struct tx *tx, struct jobs *jobs, struct as
 {
     struct attempt_row row = {
         .n = ++aside->attempts,
-        .outcome = outcome,
+        .outcome = (int)outcome,
         .started_us = jobs_wall_us(jobs, lease->started_us),
         .ended_us = op->now_us,
         .worker = lease->worker,

@@ -169,7 +169,7 @@ static enum err put_timed(struct op *op, struct tx *tx, struct jobs *jobs, struc
                           enum job_state state)
 {
     enum timer_kind kind = state == JOB_RETRY ? TIMER_RETRY : TIMER_SCHEDULED;
-    job->aside.state = state;
+    job->aside.state = (int)state;
     job->aside.at = due_us;
     job_move(job, state);
     TRY(store_timer_add(op, tx, kind, due_us, job->row.id));

@@ -385,8 +385,8 @@ static enum err copy_numbers(struct op *op, struct move *move)
 static const char *const postgres_beside[] = {
     "DELETE FROM parked_count",
     "INSERT INTO parked_count (source_no, count) SELECT source_no, count(*) FROM parked GROUP BY source_no",
-    "SELECT setval(pg_get_serial_sequence('posthouse.inbox', 'no'), 1 + greatest((SELECT coalesce(max(no), 0) FROM"
-    " inbox), (SELECT coalesce(max(no), 0) FROM inbox_refused)))",
+    ("SELECT setval(pg_get_serial_sequence('posthouse.inbox', 'no'), 1 + greatest((SELECT coalesce(max(no), 0) FROM"
+     " inbox), (SELECT coalesce(max(no), 0) FROM inbox_refused)))"),
 };
 
 static enum err make_beside(struct op *op, struct move *move)
