@@ -143,7 +143,7 @@ static bool is_heavy(const struct op *op, const struct job_fetch *fetch)
 
 enum err fetch_fill(struct op *op, struct tx *tx, struct jobs *jobs, struct job_fetch *fetch)
 {
-    struct queue *queues[FETCH_QUEUES_MAX];
+    struct queue *queues[FETCH_QUEUES_MAX] = { NULL };
     struct session *session = session_of(jobs, fetch->session);
     if (fetch->session.no && (!session || session->state != SESSION_RUNNING))
         return OK;
