@@ -1,24 +1,14 @@
 // Every example of the papers does what the paper says, typed by a reader with one terminal.
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { cli, folder, program } from './lib/daemon.mjs'
+import { freePort } from './lib/ports.mjs'
 import { postgres, skip } from './lib/postgres.mjs'
 import { Shell, complaintOf, examplesOf, isLike, isLikeJson, runExample } from './lib/examples.mjs'
 
 const pages = ['README.md', 'ARCHITECTURE.md', ...readdirSync('docs').filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
-
-// A port nobody listens on; the pages say 7419, 7420 and 7430, which the tester's own daemon may hold.
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address()
-      server.close(() => resolve(port))
-    })
-  })
-}
 
 test('examples are cut out of a page with what they must print', () => {
   const [first, second] = examplesOf('```sh\necho a\n# -> a\necho b\n```\n\n```json\n{"b":1}\n```\n```console\nrm -rf /\n```\n')

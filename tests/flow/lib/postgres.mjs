@@ -16,10 +16,10 @@
 // PostgreSQL refuses to run as root; then it runs as user postgres, or nobody.
 import { execFileSync, spawn } from 'node:child_process'
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
+import { freePort } from './ports.mjs'
 
 const START_MS = 60_000
 const ROOTS = ['/usr/lib/postgresql']
@@ -57,17 +57,6 @@ const servers = new Set()
 after(async () => {
   for (const server of servers) await server.end()
 })
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.on('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address()
-      probe.close(() => resolve(port))
-    })
-  })
-}
 
 class Server {
   made = []
