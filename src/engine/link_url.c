@@ -74,7 +74,7 @@ static size_t authority_bytes(struct str text)
 
 static enum err split_port(struct op *op, struct str authority, struct parts *parts)
 {
-    size_t colon = authority.n;
+    size_t colon;
     if (authority.n && authority.p[0] == '[') { /* an IPv6 address has colons of its own */
         size_t end = str_find(authority, ']');
         if (end == authority.n)
