@@ -389,7 +389,7 @@ static void worker_render(struct json_writer *w, const struct session_view *view
 static enum err workers_read(struct post *post)
 {
     struct worker_call *c = (struct worker_call *)post;
-    struct session_view *views;
+    struct session_view *views = NULL;
     size_t n = 0;
     call_restart(&c->call);
     list_begin(&c->call.json);
@@ -399,7 +399,7 @@ static enum err workers_read(struct post *post)
     n = more ? (size_t)c->limit : n;
     for (size_t i = 0; i < n; i++)
         worker_render(&c->call.json, &views[i]);
-    return list_end(&post->op, &c->call.json, more, CURSOR_WORKERS, 0, n ? views[n - 1].name : S(""));
+    return list_end(&post->op, &c->call.json, more, CURSOR_WORKERS, 0, views && n ? views[n - 1].name : S(""));
 }
 
 void workers_list(struct http_request *request)

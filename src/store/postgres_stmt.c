@@ -19,7 +19,7 @@ static int text_convert(const char *from, struct buf *to)
         } else if (*from == '\'' || *from == '"') {
             quote = *from;
         } else if (*from == '?') {
-            int number = atoi(from + 1);
+            int number = (int)strtol(from + 1, NULL, 10);
             highest = number > highest ? number : highest;
             buf_add_char(to, '$');
             continue;
