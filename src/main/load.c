@@ -48,7 +48,7 @@ static enum err hear(struct op *op, struct run *run, struct client *client)
     if (got <= 12)
         return fail(op, ERR_IO, "a connection was closed after %lld requests", (long long)run->load->requests);
     answer[got] = '\0';
-    if (atoi(answer + 9) != run->load->status)
+    if (strtol(answer + 9, NULL, 10) != run->load->status)
         return fail(op, ERR_IO, "an answer was %.40s", answer);
     int64_t now_us = clock_mono_us(), took_us = now_us - client->asked_us;
     size_t bucket = (size_t)(took_us / BUCKET_US);

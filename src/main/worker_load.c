@@ -310,8 +310,9 @@ static void percentiles(struct latencies *latencies, double *ret_p50_ms, double 
     if (n == 0)
         return;
     qsort(latencies->us, n, sizeof *latencies->us, by_value);
-    *ret_p50_ms = (double)latencies->us[n / 2] / 1000;
-    *ret_p99_ms = (double)latencies->us[n * 99 / 100] / 1000;
+    size_t half = n / 2, nearly_all = n * 99 / 100;
+    *ret_p50_ms = (double)latencies->us[half] / 1000;
+    *ret_p99_ms = (double)latencies->us[nearly_all] / 1000;
 }
 
 static void load_end(struct load *load)

@@ -155,7 +155,7 @@ static enum err pg_plan(struct op *op, struct conn *conn, const char *text, stru
     buf_add_char(&prepare, '\0');
     pg_stmt_free(stmt);
 
-    PGresult *result;
+    PGresult *result = NULL;
     enum err err = text_run(op, pg_of(conn), prepare.p, &result);
     if (err == OK) {
         struct buf plan;

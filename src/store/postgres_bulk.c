@@ -104,7 +104,7 @@ static bool type_of(const char *word, enum bulk_type *ret_type)
 static enum err column_add(struct op *op, struct bulk_postgres *bulk, const PGresult *result, int row,
                            struct bulk_table *table)
 {
-    int at = table->columns, place = atoi(PQgetvalue(result, row, 3));
+    int at = table->columns, place = (int)strtol(PQgetvalue(result, row, 3), NULL, 10);
     if (at == BULK_COLUMNS_MAX || place > BULK_KEYS_MAX)
         return fail(op, ERR_BUG, "table %s is too wide", table->name);
     table->column[at].name = arena_str(bulk->base.arena, str_of(PQgetvalue(result, row, 1))).p;
