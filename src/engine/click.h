@@ -4,9 +4,9 @@
  * A click is known by numbers when it gets here: the door has looked up link,
  * message and member (serve/redirect.h). One transaction holds its touch, the
  * figures of its link, those of its mailing, and when its member was last seen
- * (LNK-11); nothing of it is counted later. What one more click says about the
+ * (LNK-11, LNK-17); nothing of it is counted later. What one more click says about the
  * earlier ones - a burst, a hidden link fetched - changes them in the same
- * transaction (LED-23).
+ * transaction (LED-23, LNK-30).
  *
  * Everything is found by number, so a click costs the same among a thousand
  * links and a million.

@@ -8,7 +8,9 @@
  * All of it happens inside one writer's transaction and the same set of events
  * in any order, split in any pages and repeated any number of times ends in the
  * same rows (LED-9): instants are earliest known, failures and classes follow
- * rules that do not look at arrival, the status table has no way back.
+ * rules that do not look at arrival, the status table has no way back. So what
+ * only a recheck brings is no special case (SRC-15). Which event fills which
+ * field is LED-10.
  */
 #pragma once
 

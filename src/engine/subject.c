@@ -54,7 +54,7 @@ enum err subject_open(struct op *op, struct tx *tx, uint64_t no, struct subject 
     return OK;
 }
 
-/* The member's two figures that an open moves (LED-17). */
+/* The member's two figures that an open moves (LED-17); an untracked mailing is none of its rate (LED-16). */
 static enum err count_member_open(struct op *op, struct subject *subject)
 {
     struct member_state *member;

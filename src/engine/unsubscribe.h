@@ -6,7 +6,8 @@
  * The text inside is tenant, scope and recipient, sealed with AES-256-GCM, so a
  * URL shows no address, needs no row and does not expire. The nonce is a MAC of
  * the text: the same request gives the same token. Keys have numbers; the
- * newest one seals, older ones still open what was sent long ago.
+ * newest one seals, older ones still open what was sent long ago (UNS-2). A
+ * suppression by it holds for the scope in the token only (UNS-5).
  */
 #pragma once
 

@@ -101,6 +101,7 @@ void mailing_get(struct http_request *request)
         call_send(call, route);
 }
 
+/* From the committed state: who was answered sees his change (LED-19). */
 static enum err mailing_stats_read(struct post *post)
 {
     struct call *call = call_of(post);

@@ -1,5 +1,8 @@
 /*
  * api_unsubscribe.h - handlers of one-click unsubscription (RFC 8058).
+ *
+ * Tokens are made in bulk (UNS-1); their page may be looked at by anybody and
+ * changes nothing (UNS-3), a POST suppresses (UNS-4).
  */
 #pragma once
 

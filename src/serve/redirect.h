@@ -8,7 +8,8 @@
  * Nothing of a request but its member reaches the answer, and that is encoded
  * into places found when the link was saved; so there is no open redirect and
  * no header to inject (LNK-16). Whoever is no recipient of the link's mailing is
- * redirected at once and counted nowhere (LNK-14).
+ * redirected at once and counted nowhere (LNK-14). The answer (LNK-10) leaves
+ * when its click is durable: a crash may cost an answer, never a click (LNK-12).
  *
  * Thread: everything on the loop of its door, unless it says otherwise.
  */
