@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/random.h"
 #include "engine/import.h"
 #include "engine/links.h"
@@ -295,55 +296,12 @@ static enum err start_nginx(struct bench *b, struct served *ret)
 
 /* --- measuring ------------------------------------------------------------------------ */
 
-static int64_t rss_of(pid_t pid)
-{
-    char path[64], line[128], *resident;
-    int64_t pages = 0;
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
-    FILE *file = fopen(path, "re");
-    if (file && fgets(line, sizeof line, file) && strtol(line, &resident, 10) > 0)
-        pages = strtol(resident, NULL, 10);
-    if (file)
-        fclose(file);
-    return pages * sysconf(_SC_PAGESIZE);
-}
-
-/* Processor time of one process so far, us: fields 14 and 15 behind its name, in ticks. */
-static int64_t cpu_us_of(pid_t pid)
-{
-    char path[64], line[1024] = "";
-    unsigned long user = 0, system = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "re");
-    const char *rest = file && fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
-    if (rest)
-        (void)sscanf(rest + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
-    if (file)
-        fclose(file);
-    return (int64_t)(user + system) * 1000000 / sysconf(_SC_CLK_TCK);
-}
-
-/* With its children: nginx works in those. */
-static int64_t cpu_us_of_all(pid_t pid)
-{
-    char path[64];
-    int child;
-    int64_t us = cpu_us_of(pid);
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
-    FILE *file = fopen(path, "re");
-    while (file && fscanf(file, "%d", &child) == 1)
-        us += cpu_us_of(child);
-    if (file)
-        fclose(file);
-    return us;
-}
-
 static enum err load_one(struct bench *b, const struct served *served, struct load *load, double *ret_cpu_us)
 {
     load->addr = served->addr;
-    int64_t before_us = cpu_us_of_all(served->pid);
+    int64_t before_us = process_cpu_us_with_children(served->pid);
     TRY(load_run(b->op, load));
-    *ret_cpu_us = (double)(cpu_us_of_all(served->pid) - before_us) / (double)load->requests;
+    *ret_cpu_us = (double)(process_cpu_us_with_children(served->pid) - before_us) / (double)load->requests;
     return OK;
 }
 
@@ -357,7 +315,7 @@ static enum err run_one(struct bench *b, const struct served *posthouse, const s
     run->p50_ms = load.p50_ms;
     run->p99_ms = load.p99_ms;
     run->max_ms = load.max_ms;
-    run->rss_bytes = rss_of(posthouse->pid);
+    run->rss_bytes = process_rss_bytes(posthouse->pid);
     if (nginx->pid == 0)
         return OK;
     TRY(load_one(b, nginx, &load, &run->nginx_cpu_us));

@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/process.h"
 #include "base/random.h"
 #include "main/cli.h"
 #include "main/measure.h"
@@ -30,7 +31,6 @@
 #define MANY        10     /* times as many workers */
 #define FILL_JOBS   200000 /* waiting when fetch and ack are measured alone */
 #define READY_BYTES 1024
-#define STATM_BYTES 128
 #define DOOR_PORT   7419
 
 struct bench {
@@ -104,17 +104,7 @@ static void stop_server(struct bench *b)
 
 static int64_t server_bytes(const struct bench *b)
 {
-    char path[64], line[STATM_BYTES], *resident; /* pages: all, resident, ... */
-    int64_t bytes = 0;
-    if (b->server <= 0)
-        return 0;
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)b->server);
-    FILE *file = fopen(path, "re");
-    if (file && fgets(line, sizeof line, file) && strtol(line, &resident, 10) > 0)
-        bytes = strtol(resident, NULL, 10) * sysconf(_SC_PAGESIZE);
-    if (file)
-        fclose(file);
-    return bytes;
+    return b->server > 0 ? process_rss_bytes(b->server) : 0;
 }
 
 /* --- what is measured ----------------------------------------------------- */

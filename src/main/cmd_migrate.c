@@ -132,7 +132,7 @@ static void print_text(const struct migration *m)
            move->resumed ? "; the others were there already" : "");
     printf("compared %lld rows, %lld differ\n", (long long)move->compared, (long long)move->differ);
     printf("check: %lld facts compared on each side, %lld differ\n", (long long)m->target.compared,
-           (long long)(m->source.differ + m->target.differ));
+           (long long)m->source.differ + (long long)m->target.differ);
     printf("%s is the store now; %s is as it was\n", move->to_name, move->from_name);
 }
 

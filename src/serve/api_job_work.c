@@ -389,17 +389,18 @@ static void worker_render(struct json_writer *w, const struct session_view *view
 static enum err workers_read(struct post *post)
 {
     struct worker_call *c = (struct worker_call *)post;
-    struct session_view *views = NULL;
-    size_t n = 0;
+    struct session_view *views;
+    size_t n;
     call_restart(&c->call);
     list_begin(&c->call.json);
-    if (!c->foreign)
-        TRY(session_list(&post->op, post->tx, c->after, c->limit + 1, &views, &n));
+    if (c->foreign)
+        return list_end(&post->op, &c->call.json, false, CURSOR_WORKERS, 0, S(""));
+    TRY(session_list(&post->op, post->tx, c->after, c->limit + 1, &views, &n));
     bool more = n > (size_t)c->limit;
     n = more ? (size_t)c->limit : n;
     for (size_t i = 0; i < n; i++)
         worker_render(&c->call.json, &views[i]);
-    return list_end(&post->op, &c->call.json, more, CURSOR_WORKERS, 0, views && n ? views[n - 1].name : S(""));
+    return list_end(&post->op, &c->call.json, more, CURSOR_WORKERS, 0, n ? views[n - 1].name : S(""));
 }
 
 void workers_list(struct http_request *request)

@@ -84,11 +84,12 @@ static enum err list_run(struct post *post)
 {
     struct queue_call *c = (struct queue_call *)post;
     struct queue_view *views;
-    size_t n = 0;
+    size_t n;
     call_restart(&c->call);
     list_begin(&c->call.json);
-    if (!c->foreign)
-        TRY(queue_list(&post->op, post->tx, c->after, c->limit + 1, &views, &n));
+    if (c->foreign)
+        return list_end(&post->op, &c->call.json, false, CURSOR_QUEUES, 0, S(""));
+    TRY(queue_list(&post->op, post->tx, c->after, c->limit + 1, &views, &n));
     bool more = n > (size_t)c->limit;
     n = more ? (size_t)c->limit : n;
     for (size_t i = 0; i < n; i++)
@@ -270,11 +271,12 @@ static enum err budget_list_run(struct post *post)
 {
     struct queue_call *c = (struct queue_call *)post;
     struct budget_view *views;
-    size_t n = 0;
+    size_t n;
     call_restart(&c->call);
     list_begin(&c->call.json);
-    if (!c->foreign)
-        TRY(budget_list(&post->op, post->tx, c->after, c->limit + 1, &views, &n));
+    if (c->foreign)
+        return list_end(&post->op, &c->call.json, false, CURSOR_BUDGETS, 0, S(""));
+    TRY(budget_list(&post->op, post->tx, c->after, c->limit + 1, &views, &n));
     bool more = n > (size_t)c->limit;
     n = more ? (size_t)c->limit : n;
     for (size_t i = 0; i < n; i++)

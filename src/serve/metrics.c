@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/metric.h"
+#include "base/process.h"
 #include "serve/worker_door.h"
 
 #define CLASSES 5 /* 1xx to 5xx */
@@ -130,12 +131,7 @@ static void refresh_worker_door(const struct worker_door *door)
 
 static void refresh_process(void)
 {
-    char line[128], *resident; /* pages: all, resident, ... */
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file && fgets(line, sizeof line, file) && strtol(line, &resident, 10) > 0)
-        metric_set(cell.rss_bytes, strtol(resident, NULL, 10) * sysconf(_SC_PAGESIZE));
-    if (file)
-        fclose(file);
+    metric_set(cell.rss_bytes, process_rss_bytes(getpid()));
 }
 
 static void refresh(void *context)

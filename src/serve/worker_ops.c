@@ -1,11 +1,10 @@
 /*
  * worker_ops.c - BEAT, INFO, QUEUE, FLUSH and END: everything about workers and queues that is not about one job.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/instant.h"
+#include "base/process.h"
 #include "engine/job_queue.h"
 #include "engine/jobs.h"
 #include "serve/worker_command.h"
@@ -173,18 +172,6 @@ static void put_faktory(struct json_writer *w, const struct info *info)
     json_object_end(w);
 }
 
-static int64_t memory_mb(void)
-{
-    char line[128], *resident; /* pages: all, resident, ... */
-    int64_t mb = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file && fgets(line, sizeof line, file) && strtol(line, &resident, 10) > 0)
-        mb = strtol(resident, NULL, 10) * sysconf(_SC_PAGESIZE) >> 20;
-    if (file)
-        fclose(file);
-    return mb;
-}
-
 static void put_server(struct json_writer *w, const struct worker_door *door, int64_t now_us)
 {
     struct worker_figures figures = worker_door_figures(door);
@@ -196,7 +183,7 @@ static void put_server(struct json_writer *w, const struct worker_door *door, in
     json_member_int(w, "uptime", up_s > 0 ? up_s : 1);
     json_member_int(w, "connections", (int64_t)figures.lines.connections);
     json_member_int(w, "command_count", (int64_t)figures.commands);
-    json_member_int(w, "used_memory_mb", memory_mb());
+    json_member_int(w, "used_memory_mb", process_rss_bytes(getpid()) >> 20);
     json_put_name(w, "posthouse");
     json_object_begin(w);
     json_member_str(w, "version", S(POSTHOUSE_VERSION));
