@@ -106,6 +106,9 @@ static enum err act_on(struct op *op, struct tx *tx, struct jobs *jobs, struct j
             return not_allowed(op, job->row.jid, state);
         break;
     case ACTION_KILL:
+        if (state == JOB_DEAD)
+            return OK; /* it died once, and is told once */
+        break;
     case ACTION_CANCEL:
         break;
     }

@@ -3,7 +3,7 @@
  *
  *     retry   a dead one, one in backoff, or one that was cancelled: READY
  *     run     a scheduled one or one in backoff: READY now
- *     kill    any live one: DEAD with reason killed; a lease is revoked
+ *     kill    any live one: DEAD with reason killed; a lease is revoked. A dead one stays as it is
  *     cancel  any live or dead one: DONE with outcome cancelled; a lease is revoked
  */
 #pragma once

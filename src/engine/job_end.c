@@ -335,6 +335,16 @@ static enum err by_jid(struct tx *tx, struct jobs *jobs, const struct job_ref *r
     return OK;
 }
 
+static bool is_among(struct str names, struct str name)
+{
+    if (!str_given(names))
+        return true;
+    while (str_given(names))
+        if (str_eq(str_cut(&names, ','), name))
+            return true;
+    return false;
+}
+
 static enum err find_lease(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_ref *ref,
                            struct lease **ret, enum job_stale *ret_stale)
 {
@@ -342,6 +352,10 @@ static enum err find_lease(struct op *op, struct tx *tx, struct jobs *jobs, cons
     if (ref->by_jid)
         return by_jid(tx, jobs, ref, ret, ret_stale);
     TRY(by_token(op, tx, jobs, &ref->lease, ret, ret_stale));
+    if (*ret && !is_among(ref->queues, (*ret)->queue->name)) {
+        *ret = NULL;
+        *ret_stale = STALE_UNKNOWN;
+    }
     if (*ret)
         session_sign(jobs, tx, (*ret)->session);
     return OK;

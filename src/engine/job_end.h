@@ -45,6 +45,7 @@ struct job_ref {
     struct job_lease lease;
     struct str jid;
     struct session_id session; /* by_jid: of the connection; { 0 } = none */
+    struct str queues;         /* names with commas between: leases of other queues are unknown; not given = all */
 };
 
 /*

@@ -3,6 +3,8 @@
 #include "base/id.h"
 #include "engine/jobs_own.h"
 
+#define DISK_AGAIN_S 10 /* a client is told to come again after so long */
+
 /* One job of a push on its way in. */
 struct entering {
     const struct job_spec *spec;
@@ -70,6 +72,15 @@ static enum err same_jid(struct op *op, struct tx *tx, struct jobs *jobs, struct
 }
 
 /* --- is there room (QUE-5, QUE-6) --- */
+
+static enum err disk_check(struct jobs *jobs, struct entering *e, bool *ret_goes)
+{
+    *ret_goes = !atomic_load(&jobs->disk_low);
+    if (*ret_goes)
+        return OK;
+    e->ret->retry_after_s = DISK_AGAIN_S;
+    return refuse(e->ret, ERR_UNAVAILABLE, "", S("the disk is nearly full; what is queued goes on"));
+}
 
 static enum err admit(struct op *op, struct tx *tx, struct jobs *jobs, struct entering *e, bool *ret_goes)
 {
@@ -167,6 +178,8 @@ static enum err push_one(struct op *op, struct tx *tx, struct jobs *jobs, struct
     *e->ret = (struct job_pushed){ .jid = spec->jid, .pointer = "" };
     if (str_given(spec->jid) && jobs->finished_count)
         TRY(duplicate_check(op, tx, jobs, e, &goes));
+    if (goes && !inside)
+        TRY(disk_check(jobs, e, &goes));
     e->queue = goes ? queue_find(jobs, spec->queue) : NULL;
     if (goes && e->queue && e->queue->no && !inside)
         TRY(admit(op, tx, jobs, e, &goes));

@@ -337,6 +337,11 @@ struct jobs *jobs_of(struct tx *tx)
     return tx_watch(tx);
 }
 
+void jobs_disk_low(struct jobs *jobs, bool low)
+{
+    atomic_store(&jobs->disk_low, low);
+}
+
 void jobs_set_hooks(struct jobs *jobs, struct job_hooks *hooks)
 {
     jobs->hooks = hooks;

@@ -39,6 +39,10 @@ struct jobs *jobs_of(struct tx *tx);
  */
 enum err jobs_tick(struct op *op, struct tx *tx, int64_t *ret_next_us);
 
+/* Free space is below what is kept for work already taken: pushes from outside are refused with ERR_UNAVAILABLE, what
+ * Posthouse itself moves is not (QUE-5). Any thread. */
+void jobs_disk_low(struct jobs *jobs, bool low);
+
 /* STOP-1: from now on no fetch gets a job, held ones come home. In the writer. */
 enum err jobs_stop_leasing(struct op *op, struct tx *tx);
 

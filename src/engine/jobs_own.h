@@ -194,6 +194,7 @@ struct jobs {
     struct job_totals totals;
     int64_t shown_us, swept_us, recounted_us, sessions_us, boot_us;
     bool sweep_blocked;
+    atomic_bool disk_low;
     struct blocked_row blocked_cursor;
     uint8_t uniq_cursor[16];
     void (*on_suspect)(void *data, struct session_id id);

@@ -245,6 +245,17 @@ static enum err open_http(struct op *op, struct daemon *daemon, int listen_fd)
     return OK;
 }
 
+static enum err start_ticker(struct op *op, struct daemon *daemon)
+{
+    bool has_disk = !str_given(conf_text(daemon->conf, "database", "url"));
+    struct ticker_config config = {
+        .store = daemon->store,
+        .directory = has_disk ? arena_str(daemon->op.arena, settings_data(daemon->conf)).p : NULL,
+        .min_free_bytes = conf_bytes(daemon->conf, "server", "min_free_disk"),
+    };
+    return ticker_start(op, &config, &daemon->ticker);
+}
+
 static enum err start_all(struct op *op, struct daemon *daemon, const struct daemon_config *config)
 {
     bool dev = conf_bool(daemon->conf, "server", "dev");
@@ -257,6 +268,7 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
         .tokens = tokens_new(),
         .database = daemon->database.p,
         .dev = dev,
+        .job_bytes_max = (size_t)conf_bytes(daemon->conf, "worker", "max_job_bytes"),
         .agents = daemon->lists->agents,
         .networks = daemon->lists->networks,
         .reachable = daemon->lists->reachable,
@@ -265,7 +277,7 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
     };
     TRY(store_read(op, daemon->store, load_tokens, daemon));
     api_open(&daemon->api, op->now_us);
-    TRY(ticker_start(op, daemon->store, &daemon->ticker));
+    TRY(start_ticker(op, daemon));
     daemon->api.config.jobs = ticker_jobs(daemon->ticker);
     TRY(declare(op, daemon, daemon->conf));
     start_relay(daemon, dev);

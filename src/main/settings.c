@@ -14,6 +14,7 @@ static const struct conf_key server_keys[] = {
     { .name = "connections", .type = CONF_INT, .min = 1, .max = 100000, .fallback = "10000" },
     { .name = "trusted_proxies", .type = CONF_TEXT, .max = 4096 },
     { .name = "stop", .type = CONF_DURATION, .max = 600000, .fallback = "25s" },
+    { .name = "min_free_disk", .type = CONF_SIZE, .max = INT64_C(1) << 50, .fallback = "256MiB" },
     { 0 },
 };
 

@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -12,9 +13,13 @@
 #define TICKER_BYTES_MAX (64u << 20)
 #define REST_MIN_US      1000    /* between two ticks */
 #define REST_MAX_US      1000000 /* a step of the clock is seen within this */
+#define DISK_EVERY_US    1000000
 #define ILL_US           1000000 /* the store cannot write: again so much later */
 
 struct ticker {
+    struct ticker_config config;
+    int64_t disk_seen_us;
+    bool disk_low;
     struct jobs *jobs;
     struct thread thread;
     struct mailbox sleep; /* gets no mail: nudged to wake up */
@@ -48,12 +53,31 @@ static enum err tick(struct op *op, struct tx *tx, void *arg)
     return err;
 }
 
+/* The look is cheap, and the disk of a daemon fills slowly enough for one a second. */
+static void look_at_disk(struct ticker *ticker)
+{
+    struct statvfs disk;
+    int64_t now_us = clock_mono_us();
+    if (!ticker->config.directory || (ticker->disk_seen_us && now_us - ticker->disk_seen_us < DISK_EVERY_US))
+        return;
+    ticker->disk_seen_us = now_us;
+    if (statvfs(ticker->config.directory, &disk) != 0)
+        return;
+    bool low = (uint64_t)disk.f_bavail * disk.f_frsize < (uint64_t)ticker->config.min_free_bytes;
+    if (low != ticker->disk_low)
+        log_warn(low ? "pushes are refused: the disk is nearly full" : "pushes are taken again",
+                 LOG_INT("free_bytes", (int64_t)((uint64_t)disk.f_bavail * disk.f_frsize)));
+    ticker->disk_low = low;
+    jobs_disk_low(ticker->jobs, low);
+}
+
 static void ticker_run(void *context)
 {
     struct ticker *ticker = context;
     bool ill = false;
     while (!atomic_load(&ticker->stop)) {
         op_again(ticker);
+        look_at_disk(ticker);
         enum err err = settle(&ticker->op, tick, ticker);
         int64_t next_us = ticker->next_us;
         if (err != OK && !ill)
@@ -65,19 +89,22 @@ static void ticker_run(void *context)
     }
 }
 
-enum err ticker_start(struct op *op, struct store *store, struct ticker **ret_ticker)
+enum err ticker_start(struct op *op, const struct ticker_config *given, struct ticker **ret_ticker)
 {
     struct ticker *ticker = calloc(1, sizeof *ticker);
     if (!ticker)
         abort();
+    ticker->config = *given;
     op_init(&ticker->op, arena_new(TICKER_BYTES_MAX), clock_wall_us());
     mailbox_init(&ticker->sleep, 1, NULL, NULL);
-    struct jobs_config config = { .store = store, .wake = wake, .data = ticker };
+    struct jobs_config config = { .store = given->store, .wake = wake, .data = ticker };
     enum err err = jobs_open(&ticker->op, &config, &ticker->jobs);
     if (err != OK)
         fail(op, err, "%s", ticker->op.error);
-    else
+    if (err == OK) {
+        look_at_disk(ticker); /* before anybody can push */
         err = thread_start(op, &ticker->thread, "ticker", ticker_run, ticker);
+    }
     ticker->started = err == OK;
     *ret_ticker = ticker; /* also then: what was opened is freed behind the store */
     return err;

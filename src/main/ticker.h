@@ -11,8 +11,14 @@
 
 struct ticker;
 
-/* Opens the machine of this store and starts the thread. The store outlives both. */
-enum err ticker_start(struct op *op, struct store *store, struct ticker **ret_ticker);
+struct ticker_config {
+    struct store *store;    /* outlives the ticker */
+    const char *directory;  /* whose disk is watched; NULL: none. Outlives the ticker */
+    int64_t min_free_bytes; /* with less, pushes are refused (jobs_disk_low) */
+};
+
+/* Opens the machine of the store and starts the thread. */
+enum err ticker_start(struct op *op, const struct ticker_config *config, struct ticker **ret_ticker);
 struct jobs *ticker_jobs(const struct ticker *ticker);
 
 /* No job is leased from now on, and fetches that wait come home (STOP-1). */

@@ -29,6 +29,7 @@ struct api_config {
     struct jobs *jobs;
     struct tokens *tokens;
     bool dev;                 /* no token needed on loopback, signatures without key accepted */
+    size_t job_bytes_max;     /* args, custom and the rest of one job; 0 = JOB_BYTES_DEFAULT */
     const char *database;     /* "sqlite:/var/lib/posthouse", for the overview */
     struct node_board *nodes; /* this node's life */
     struct str links_base;    /* what short links begin with, "https://news.example.org/blog"; no slash at its end */

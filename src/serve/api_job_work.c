@@ -233,6 +233,7 @@ static void add_token(struct end_call *c, struct str token)
 {
     c->tokens[c->count] = token;
     c->known[c->count] = job_token_parse(token, &c->refs[c->count].lease);
+    c->refs[c->count].queues = call_queues(&c->call);
     c->count++;
 }
 
@@ -348,6 +349,7 @@ void jobs_extend(struct http_request *request)
     enum err err = read_duration(&c->call, "/for", c->body.length, 1000, JOB_LEASE_US_MAX / 1000, &c->for_us);
     if (err == OK && !job_token_parse(c->body.lease, &c->ref.lease))
         err = fail_at(&c->call.post.op, ERR_CONFLICT, "/lease", "unknown");
+    c->ref.queues = call_queues(&c->call);
     if (err != OK)
         call_end(&c->call, err);
     else

@@ -37,10 +37,15 @@ struct push_call {
     bool one;
 };
 
-enum err call_may_queue(struct op *op, const struct call *call, struct str queue)
+struct str call_queues(const struct call *call)
 {
     const struct caller *caller = access_caller(call->request);
-    struct str queues = caller ? caller->queues : (struct str){ 0 };
+    return caller ? caller->queues : (struct str){ 0 };
+}
+
+enum err call_may_queue(struct op *op, const struct call *call, struct str queue)
+{
+    struct str queues = call_queues(call);
     if (!str_given(queues))
         return OK;
     while (str_given(queues))
@@ -200,8 +205,9 @@ void jobs_post(struct http_request *request)
     struct push_call *c = call_new(request, sizeof *c);
     if (!c)
         return;
+    size_t bytes_max = c->call.api->config.job_bytes_max;
     struct job_reader reader = { JOB_HTTP, siphash_key_from(store_hash_key(c->call.api->config.store)),
-                                 JOB_BYTES_DEFAULT, false };
+                                 bytes_max ? bytes_max : JOB_BYTES_DEFAULT, false };
     struct op *op = &c->call.post.op;
     enum err err = op_alloc(op, REJECTED_MAX * sizeof *c->rejected, &c->rejected);
     if (err == OK && str_starts(http_header(request, S("Content-Type")), S("application/x-ndjson")))

@@ -34,5 +34,8 @@ void budgets_delete(struct http_request *request);    /* DELETE /v1/budgets/{id}
 
 struct call;
 
+/* The queues that the caller's token is bound to, with commas between; not given: all. */
+struct str call_queues(const struct call *call);
+
 /* A token may be bound to queues: ERR_FORBIDDEN for another one. */
 enum err call_may_queue(struct op *op, const struct call *call, struct str queue);

@@ -2,6 +2,7 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { startDaemon } from './lib/daemon.mjs'
+import { connect } from './lib/lines.mjs'
 
 const fetchJobs = async (daemon, queues, more = {}) =>
   (await daemon.post('/v1/jobs/fetch', { queues, max: 10, ...more })).body.jobs
@@ -102,6 +103,59 @@ test('a queue shows its figures and policy, and refuses what its policy does not
   assert.equal((await daemon.post('/v1/jobs', { jobtype: 'a', queue: 'q', args: [] })).status, 409)
   assert.equal((await daemon.delete('/v1/queues/q')).status, 204)
   assert.deepEqual((await daemon.get('/v1/queues')).body.items, [])
+  await daemon.stop()
+})
+
+test('a token bound to a queue neither fetches nor ends what is in another', async () => {
+  const daemon = await startDaemon()
+  const made = await daemon.post('/v1/tokens', { name: 'narrow', scopes: ['work', 'write'], queues: ['mine'] })
+  const narrow = { token: made.body.token }
+  const ask = (path, body) => daemon.post(path, body, narrow)
+  for (const queue of ['mine', 'theirs']) await daemon.post('/v1/jobs', { jid: `job-${queue}`, jobtype: 'a', queue, args: [] })
+  assert.equal((await ask('/v1/jobs', { jobtype: 'a', queue: 'theirs', args: [] })).status, 403)
+  assert.equal((await ask('/v1/jobs/fetch', { queues: ['theirs'], max: 1 })).status, 403)
+  const [theirs] = await fetchJobs(daemon, ['theirs'])
+  const unknown = { acked: 0, stale: [{ lease: theirs.lease, reason: 'unknown' }] }
+  assert.deepEqual((await ask('/v1/jobs/ack', { leases: [theirs.lease] })).body, unknown)
+  assert.deepEqual((await ask('/v1/jobs/fail', { failures: [{ lease: theirs.lease }] })).body, unknown)
+  assert.equal((await ask('/v1/jobs/extend', { lease: theirs.lease, for: '1h' })).status, 409)
+  assert.equal((await daemon.get('/v1/jobs/job-theirs')).body.state, 'leased')
+  const mine = (await ask('/v1/jobs/fetch', { queues: ['mine'], max: 1 })).body.jobs[0]
+  assert.deepEqual((await ask('/v1/jobs/ack', { leases: [mine.lease] })).body, { acked: 1, stale: [] })
+  await daemon.stop()
+})
+
+test('a job above the configured size is refused at both doors', async () => {
+  const daemon = await startDaemon({ config: '[worker]\nmax_job_bytes = 2KiB\n' })
+  const job = (bytes) => ({ jid: `job-${bytes}`, jobtype: 'a', args: ['x'.repeat(bytes)] })
+  const big = await daemon.post('/v1/jobs', job(3000))
+  assert.equal(big.status, 413)
+  assert.match(big.body.detail, /job too big: \d+ bytes/)
+  assert.equal((await daemon.post('/v1/jobs', job(1500))).status, 201)
+  const worker = await connect(daemon.worker)
+  await worker.hello({})
+  assert.match(await worker.ask(`PUSH ${JSON.stringify(job(3001))}`), /^-ERR job too big: \d+ bytes/)
+  assert.equal(await worker.ask(`PUSH ${JSON.stringify(job(1501))}`), '+OK')
+  worker.close()
+  await daemon.stop()
+})
+
+test('with too little space on the disk pushes are refused at both doors and work goes on', async (t) => {
+  if (process.env.POSTHOUSE_TEST_DATABASE) return t.skip('the rows lie on the disk of PostgreSQL')
+  const daemon = await startDaemon()
+  await daemon.post('/v1/jobs', { jid: 'job-0001', jobtype: 'a', queue: 'q', args: [] })
+  await daemon.stop()
+  daemon.configure('[server]\nmin_free_disk = 900TiB\n')
+  await daemon.start()
+  const refused = await daemon.post('/v1/jobs', { jid: 'job-0002', jobtype: 'a', queue: 'q', args: [] })
+  assert.equal(refused.status, 503)
+  assert.equal(refused.headers.get('retry-after'), '10')
+  const worker = await connect(daemon.worker)
+  await worker.hello({})
+  assert.match(await worker.ask('PUSH {"jid":"job-0003","jobtype":"a","args":[]}'), /^-ERR the disk is nearly full/)
+  worker.close()
+  const [job] = await fetchJobs(daemon, ['q'])
+  assert.equal((await daemon.post('/v1/jobs/ack', { leases: [job.lease] })).body.acked, 1)
   await daemon.stop()
 })
 

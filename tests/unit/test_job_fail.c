@@ -101,8 +101,9 @@ TEST(job_fail, a_dead_job_may_be_retried_and_drops_out_after_its_time)
     EQ(lab_act(&lab, "job-0001", ACTION_RETRY), JOB_NONE);
     EQ(lab_act(&lab, "job-0001", ACTION_KILL), JOB_DEAD);
     lab_pass_ms(&lab, 590000);
+    EQ(lab_act(&lab, "job-0001", ACTION_KILL), JOB_DEAD);
     EQ(lab_view(&lab, "q").dead, 1);
-    lab_pass_ms(&lab, 30000);
+    lab_pass_ms(&lab, 30000); /* the second word did not make it die later */
     EQ(lab_view(&lab, "q").dead, 0);
     EQ(lab_act(&lab, "job-0001", ACTION_RETRY), JOB_NONE);
     lab_end(&lab);

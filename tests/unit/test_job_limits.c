@@ -216,6 +216,25 @@ TEST(job_limits, a_full_queue_refuses_pushes_and_takes_what_is_ours)
     lab_end(&lab);
 }
 
+/* QUE-5. */
+TEST(job_limits, a_full_disk_refuses_pushes_and_takes_what_is_ours)
+{
+    lab_start(&lab);
+    push("q", "job-0001");
+    jobs_disk_low(lab.jobs, true);
+    struct job_pushed refused = lab_push(&lab, "\"jid\":\"job-0002\",\"queue\":\"q\"");
+    EQ(refused.result, JOB_REFUSED);
+    EQ(refused.err, ERR_UNAVAILABLE);
+    EQ(refused.retry_after_s, 10);
+    EQ(lab_fetch(&lab, "q", 1), 1);
+    lab_fail_with(&lab, "job-0001", &(struct job_failure){ .retry_in_us = 1000 });
+    lab_pass_ms(&lab, 100);
+    EQ(lab_view(&lab, "q").ready, 1);
+    jobs_disk_low(lab.jobs, false);
+    push("q", "job-0002");
+    lab_end(&lab);
+}
+
 static enum err pause_queue(struct op *op, struct tx *tx, void *arg)
 {
     return queue_pause(op, tx, S("q"), *(bool *)arg);
