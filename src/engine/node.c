@@ -95,7 +95,7 @@ enum err node_register(struct op *op, struct tx *tx, const struct node_identity 
         .epoch = row.epoch,
         .started_at_us = clock_us,
         .beat_at_us = clock_us,
-        .steady_since_us = clock_us,
+        .reach = { .marks = { { .at_us = clock_us } }, .marked = 1 },
         .offset_us = offset_us,
     };
     snprintf(life.id, sizeof life.id, "%.*s", STR(row.id));
@@ -106,6 +106,28 @@ enum err node_register(struct op *op, struct tx *tx, const struct node_identity 
 }
 
 /* ----------------------------------------------------------------------------------------------------------- beat */
+
+/* One more beat, gap_us after the one before it. */
+static void reach_on(struct node_reach *reach, int64_t at_us, int64_t gap_us, const struct node_timing *timing)
+{
+    int64_t most_us = timing->beat_us * 3 / 2;
+    if (gap_us > 0 && gap_us <= 3 * timing->beat_us)
+        reach->total_us += gap_us < most_us ? gap_us : most_us;
+    if (reach->total_us - reach->marks[(reach->marked - 1) % NODE_MARKS].total_us >= timing->lost_us / 16)
+        reach->marks[reach->marked++ % NODE_MARKS] = (struct node_mark){ at_us, reach->total_us };
+}
+
+/* The instant since which this node could reach the store for back_us; false when it was not up for so long. */
+static bool reach_back(const struct node_reach *reach, int64_t back_us, int64_t *ret_us)
+{
+    for (unsigned i = 1; i <= NODE_MARKS && i <= reach->marked; i++) {
+        const struct node_mark *mark = &reach->marks[(reach->marked - i) % NODE_MARKS];
+        *ret_us = mark->at_us;
+        if (reach->total_us - mark->total_us >= back_us)
+            return true;
+    }
+    return false;
+}
 
 enum err node_beat(struct op *op, struct tx *tx, const struct node_timing *timing, const struct node_life *before,
                    int64_t offset_us, struct node_life *ret)
@@ -118,13 +140,13 @@ enum err node_beat(struct op *op, struct tx *tx, const struct node_timing *timin
     TRY(store_node_beat(op, tx, &self, clock_us, offset_us, &is_alive));
     if (!is_alive)
         return fail(op, ERR_CONFLICT, "node %s was silent for too long and is called lost", life.id);
-    if (clock_us - life.beat_at_us > 3 * timing->beat_us)
-        life.steady_since_us = clock_us;
+    reach_on(&life.reach, clock_us, clock_us - life.beat_at_us, timing);
     life.beat_at_us = clock_us;
     life.offset_us = offset_us;
     life.lost = 0;
-    if (clock_us - life.steady_since_us >= timing->lost_us) {
-        TRY(store_node_lose(op, tx, clock_us - timing->lost_us, life.no, &life.lost));
+    int64_t silent_since_us;
+    if (reach_back(&life.reach, timing->lost_us, &silent_since_us)) {
+        TRY(store_node_lose(op, tx, silent_since_us, life.no, &life.lost));
         TRY(store_node_forget(op, tx, clock_us - NODE_FORGET_US));
     }
     TRY(lead(op, tx, timing->lead_us, &life));

@@ -8,8 +8,9 @@
  * One node leads: it holds the lease "lead" for 15 s, renewed with each beat, and
  * only it does what must be done once in an installation - housekeeping, counting
  * again, folding (NODE-2). A node whose clock is more than two seconds off does
- * not lead. Who has just started, or could not reach the store for a while, calls
- * nobody lost: it cannot tell their silence from its own.
+ * not lead. A node counts the silence of others in time in which it could reach
+ * the store itself: while the store is away, and in a moment between two such
+ * times, nobody can tell their silence from its own.
  *
  * Decisions are made in commands on the store's clock; main/pulse.c gives the
  * beat and keeps the outcome on a board where every thread can read it.
@@ -45,13 +46,24 @@ struct node_identity {
     bool (*is_gone)(struct str process);
 };
 
+#define NODE_MARKS 20
+
+/* When this node could reach the store, from beat to beat: marks a sixteenth of lost_us apart, as a ring. */
+struct node_reach {
+    int64_t total_us; /* since its start: of a gap at most one and a half beats, of one longer than three nothing */
+    struct node_mark {
+        int64_t at_us, total_us;
+    } marks[NODE_MARKS];
+    unsigned marked; /* ever */
+};
+
 /* What is known of this node after its newest beat. */
 struct node_life {
     char id[NODE_FULL_ID_BYTES];
     uint32_t no; /* 0 = not registered */
     uint64_t epoch;
     int64_t started_at_us, beat_at_us;
-    int64_t steady_since_us; /* the first of its beats that came without a gap */
+    struct node_reach reach;
     int64_t offset_us;
     uint64_t term; /* of its leadership; 0 = another leads, or nobody */
     int alive;     /* nodes, this one included */

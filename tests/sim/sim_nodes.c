@@ -160,8 +160,8 @@ static void beat(struct one *one)
     enum err err = write_with(beat_run, one);
     if (err == ERR_CONFLICT) {
         SIM_YES(one->silent_us >= NODE_LOST_US - 3 * NODE_BEAT_US,
-                "node %s is called lost after %lld s of its own silence", one->life.id,
-                (long long)(one->silent_us / SEC));
+                "node %s is called lost after %lld s of its own silence: %s", one->life.id,
+                (long long)(one->silent_us / SEC), s.op.error);
         begin(one);
         return;
     }

@@ -222,6 +222,23 @@ TEST(node, who_could_not_reach_the_store_calls_nobody_lost)
     fixture_end(&f);
 }
 
+/* Found by the simulation: two times away with one beat of one node between them. */
+TEST(node, a_moment_between_two_times_away_makes_nobody_lost)
+{
+    fixture_start(&f);
+    struct who a = named("a"), b = named("b");
+    begin(&a);
+    begin(&b);
+    pass(60, &a, &b);
+    for (int i = 0; i < 3; i++) {
+        f.op.now_us += 13 * SEC;
+        SUCCEEDS(&f.op, beat(&a));
+    }
+    SUCCEEDS(&f.op, beat(&b)); /* silent for 39 s, of which a could have seen 22 */
+    EQ(a.life.alive, 2);
+    fixture_end(&f);
+}
+
 TEST(node, alone_it_leads_for_ever_and_every_other_row_is_over)
 {
     fixture_start(&f);
