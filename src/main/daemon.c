@@ -238,7 +238,7 @@ static enum err open_http(struct op *op, struct daemon *daemon, int listen_fd)
     TRY(check_door(op, daemon, &config.listen));
     find_links_base(daemon, &config.listen, &config.prefix);
     daemon->http_loop = loop_start("http");
-    TRY(unsubscribe_keys_open(&daemon->op, daemon->conf, &daemon->api.config.unsubscribe));
+    TRY(unsubscribe_keys_open(&daemon->op, daemon->store, daemon->conf, &daemon->api.config.unsubscribe));
     TRY(open_redirect(op, daemon));
     TRY(http_server_open(op, daemon->http_loop, &config, api_routes, api_route_count, &daemon->http));
     metrics_server(daemon->http);

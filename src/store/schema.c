@@ -49,7 +49,8 @@
     X(touch_step)                                                                                                      \
     X(link_step)                                                                                                       \
     X(click_step)                                                                                                      \
-    X(message_member_step)
+    X(message_member_step)                                                                                             \
+    X(secret_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \
