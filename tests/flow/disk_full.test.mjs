@@ -2,40 +2,13 @@
 // lies on a small file system of its own, which only root can mount.
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { cli, folder, startDaemon, until } from './lib/daemon.mjs'
+import { cli, startDaemon, until } from './lib/daemon.mjs'
+import { fill, smallDisk } from './lib/disk.mjs'
 import { mailgun, now, post } from './lib/webhooks.mjs'
 
 const KEY = 'key-of-the-tests'
 const DISK_BYTES = 12 << 20
-
-// A small disk, or null when mounting is not allowed here.
-function smallDisk(t) {
-  const place = join(folder(), 'disk')
-  mkdirSync(place)
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'posthouse-test', place], { encoding: 'utf8' })
-  if (mounted.status !== 0) return null
-  t.after(() => spawnSync('umount', ['-l', place]))
-  return place
-}
-
-// Takes all space that is left; what it gives back frees it.
-function fill(place) {
-  const path = join(place, 'ballast')
-  const file = openSync(path, 'w')
-  for (let bytes = 1 << 20; bytes >= 1; ) {
-    try {
-      if (writeSync(file, Buffer.alloc(bytes)) < bytes) bytes >>= 1
-    } catch (error) {
-      if (error.code !== 'ENOSPC') throw error
-      bytes >>= 1
-    }
-  }
-  closeSync(file)
-  return () => rmSync(path)
-}
 
 const lines = (from, count) => Array.from({ length: count }, (_, i) => ({ recipient: `r${from + i}@k.example`, provider_message_id: `${from + i}@k` }))
 const opened = (i, id) => mailgun(KEY, { event: 'opened', id, timestamp: now() - 1, recipient: `r${i}@k.example`, message: { headers: { 'message-id': `${i}@k` } } })
@@ -47,7 +20,7 @@ function refused({ status, headers, body }) {
 }
 
 test('a full disk refuses changes, serves reads, loses nothing and recovers by itself', async (t) => {
-  const place = smallDisk(t)
+  const place = smallDisk(t, DISK_BYTES)
   if (!place) return t.skip('mounting a file system is not allowed here')
   const daemon = await startDaemon({ data: join(place, 'data') })
   t.after(() => daemon.kill())

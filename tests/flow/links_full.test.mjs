@@ -2,38 +2,14 @@
 // on a small file system of its own, which only root can mount.
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { request as ask } from 'node:http'
 import { join } from 'node:path'
-import { cli, folder, startDaemon, until } from './lib/daemon.mjs'
+import { cli, startDaemon, until } from './lib/daemon.mjs'
+import { fill, smallDisk } from './lib/disk.mjs'
 
 const DISK_BYTES = 64 << 20
 const SPOOL_BYTES = 32 << 20
-
-function smallDisk(t) {
-  const place = join(folder(), 'disk')
-  mkdirSync(place)
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'posthouse-test', place], { encoding: 'utf8' })
-  if (mounted.status !== 0) return null
-  t.after(() => spawnSync('umount', ['-l', place]))
-  return place
-}
-
-function fill(place) {
-  const path = join(place, 'ballast')
-  const file = openSync(path, 'w')
-  for (let bytes = 1 << 20; bytes >= 1; ) {
-    try {
-      if (writeSync(file, Buffer.alloc(bytes)) < bytes) bytes >>= 1
-    } catch (error) {
-      if (error.code !== 'ENOSPC') throw error
-      bytes >>= 1
-    }
-  }
-  closeSync(file)
-  return () => rmSync(path)
-}
 
 function follow(daemon, path) {
   return new Promise((resolve, reject) => {
@@ -62,7 +38,7 @@ async function prepare(daemon) {
 const clicks = async (daemon) => (await daemon.get('/v1/links/a')).body.stats.clicks
 
 test('readers are sent on from the spool while the disk is full, and every click is counted once afterwards', async (t) => {
-  const place = smallDisk(t)
+  const place = smallDisk(t, DISK_BYTES)
   if (!place) return t.skip('mounting a file system is not allowed here')
   const daemon = await startDaemon({ data: join(place, 'data') })
   t.after(() => daemon.kill())
@@ -96,7 +72,7 @@ test('readers are sent on from the spool while the disk is full, and every click
 })
 
 test('the spool empties itself when there is space again, without a restart', async (t) => {
-  const place = smallDisk(t)
+  const place = smallDisk(t, DISK_BYTES)
   if (!place) return t.skip('mounting a file system is not allowed here')
   const daemon = await startDaemon({ data: join(place, 'data') })
   t.after(() => daemon.kill())
@@ -123,7 +99,7 @@ test('the spool empties itself when there is space again, without a restart', as
 })
 
 test('without a spool a store that cannot write gives an honest page with a link to go on by', async (t) => {
-  const place = smallDisk(t)
+  const place = smallDisk(t, DISK_BYTES)
   if (!place) return t.skip('mounting a file system is not allowed here')
   const daemon = await startDaemon({ data: join(place, 'data'), env: { POSTHOUSE_LINKS_SPOOL: join(place, 'nowhere', 'spool') } })
   t.after(() => daemon.kill())
