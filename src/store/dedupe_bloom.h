@@ -1,7 +1,7 @@
 /*
  * dedupe_bloom.h - how large a run is, where a key stands in it, and in its Bloom filter.
  *
- * Private to dedupe_run.c. A filter has eleven bits for each key; the six of a key lie in one cache line.
+ * Private to the runs. A filter has eleven bits for each key; the six of a key lie in one cache line.
  */
 #pragma once
 
