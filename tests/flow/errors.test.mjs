@@ -81,6 +81,17 @@ test('a bulk body may be a JSON array, whose items are counted from 1', async ()
   assert.equal((await daemon.post('/v1/mailings/m-1/messages', { recipient: 'one@x.org' })).status, 422)
 })
 
+test('a JSON text has its maximum, also where a body may have any size', async () => {
+  const items = Array.from({ length: 17 }, () => ({ recipient: 'x'.repeat(1 << 20) }))
+  for (const path of ['/v1/mailings/m-1/messages', '/v1/links']) {
+    const answer = await daemon.post(path, items)
+    isProblem(answer, 413)
+    assert.match(answer.body.detail, /send NDJSON/)
+  }
+  const { body } = await daemon.bulk('/v1/mailings/m-1/messages', items)
+  assert.deepEqual([body.accepted, body.rejected_count], [0, 17])
+})
+
 // A request written by hand, and all that comes back.
 function raw(bytes) {
   return new Promise((resolve, reject) => {

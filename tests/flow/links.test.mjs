@@ -190,6 +190,14 @@ test('links made by the thousand keep their codes when the request is sent again
   await checked(daemon)
 })
 
+test('a request for more links than an answer may name is refused', async () => {
+  const daemon = await startDaemon()
+  const { status, body } = await daemon.bulk('/v1/links', Array.from({ length: 120_001 }, () => ({})))
+  assert.equal(status, 413)
+  assert.match(body.detail, /at most 120000 links/)
+  await daemon.stop()
+})
+
 test('links answer below the path of their base address, too', async () => {
   const daemon = await startDaemon({ env: { POSTHOUSE_LINKS_BASE_URL: 'https://news.example.org/blog/' } })
   await mailing(daemon)
