@@ -6,7 +6,8 @@
  *
  *     totals   one walk over all state records: figures of mailings, daily facts, members;
  *              by slices of 5,000 first, where a daemon checks itself (check_slices.c)
- *     details  5,000 messages at a time: history, failure, words, touches and classes against the records
+ *     details  5,000 messages at a time, each table in one walk: history, failure, words, touches and classes against
+ *              the records
  *     links    mailing by mailing: distinct members and clicks
  *
  * It changes nothing unless asked to repair: then every counter that differs

@@ -7,13 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/check_chain.h"
 #include "engine/check_part.h"
-#include "engine/touches.h"
 #include "store/block.h"
 #include "store/store_click.h"
 #include "store/store_link.h"
 #include "store/store_message.h"
 #include "store/store_outcome.h"
+#include "store/store_tenant.h"
 
 #define LINKS_A_READ    1000
 #define MAILINGS_A_READ 100
@@ -27,6 +28,13 @@ struct link_count {
     } all, now;
 };
 
+/* Those of a chunk who clicked at all. */
+struct clickers {
+    struct message_engagement engagement[CHECK_CHUNK_MESSAGES];
+    uint64_t last[CHECK_CHUNK_MESSAGES];
+    size_t count;
+};
+
 struct links {
     struct check *check;
     uint32_t mailing_no, last;
@@ -34,6 +42,9 @@ struct links {
     size_t room, used;         /* room is a power of two */
     size_t listed;
     struct arena *memory;
+    uint64_t noted[CHECK_CHUNK_MESSAGES]; /* numbers of messages */
+    size_t noted_count;
+    struct clickers clickers;
 };
 
 /* --- counting ------------------------------------------------------------------- */
@@ -48,16 +59,16 @@ static struct link_count *slot_of(const struct links *links, uint32_t no)
 
 static void widen(struct links *links)
 {
-    struct links wider = *links;
-    wider.room = links->room ? 2 * links->room : 256;
-    wider.counts = calloc(wider.room, sizeof *wider.counts);
-    if (!wider.counts)
+    struct link_count *before = links->counts;
+    size_t room = links->room;
+    links->room = room ? 2 * room : 256;
+    links->counts = calloc(links->room, sizeof *links->counts);
+    if (!links->counts)
         abort();
-    for (size_t i = 0; i < links->room; i++)
-        if (links->counts[i].no)
-            *slot_of(&wider, links->counts[i].no) = links->counts[i];
-    free(links->counts);
-    *links = wider;
+    for (size_t i = 0; i < room; i++)
+        if (before[i].no)
+            *slot_of(links, before[i].no) = before[i];
+    free(before);
 }
 
 static enum err count_of(struct op *op, struct tx *tx, struct links *links, uint32_t no, bool tracked,
@@ -99,44 +110,89 @@ static void say(struct said *said, const struct touch *touches, size_t count, si
     said->machine += machine;
 }
 
-static enum err count_chain(struct op *op, struct tx *tx, struct links *links, enum block_kind kind, uint64_t no)
+/* What one clicker's touches say of all links they name. */
+static enum err count_chain(struct op *op, struct tx *tx, struct links *links, const struct check_chain *chain)
 {
-    const struct message_engagement *engagement;
-    struct touch *touches;
-    size_t count;
-    TRY(store_block_get(op, tx, kind, no, &engagement));
-    if (!engagement->clicked_at_us)
-        return OK;
-    TRY(touches_read(op, tx, engagement->touch_last, &touches, &count));
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < chain->count; i++) {
+        const struct touch *touch = &chain->touches[i];
         struct link_count *link;
-        if (touches[i].kind != TOUCH_CLICK || touches[i].link_no == 0)
+        if (touch->kind != TOUCH_CLICK || touch->link_no == 0)
             continue;
-        TRY(count_of(op, tx, links, touches[i].link_no, touches[i].version > 0, &link));
-        link->all.clicks += 1 + (int64_t)touches[i].repeats;
-        say(&link->all, touches, count, i, true);
-        if (link->version == 0 || touches[i].version != link->version)
+        TRY(count_of(op, tx, links, touch->link_no, touch->version > 0, &link));
+        link->all.clicks += 1 + (int64_t)touch->repeats;
+        say(&link->all, chain->touches, chain->count, i, true);
+        if (link->version == 0 || touch->version != link->version)
             continue;
-        link->now.clicks += 1 + (int64_t)touches[i].repeats;
-        say(&link->now, touches, count, i, false);
+        link->now.clicks += 1 + (int64_t)touch->repeats;
+        say(&link->now, chain->touches, chain->count, i, false);
     }
     return OK;
 }
 
-/* In memory that is forgotten behind each message. */
-static enum err count_one(struct op *op, struct tx *tx, struct links *links, enum block_kind kind, uint64_t no)
+static enum err count_clickers(struct op *op, struct tx *tx, struct links *links)
+{
+    struct clickers *clickers = &links->clickers;
+    enum err err = OK;
+    for (size_t from = 0, part; from < clickers->count && err == OK; from += part) {
+        struct check_chain *chains;
+        part = check_chain_part(clickers->engagement, from, clickers->count);
+        arena_reset(op->arena);
+        err = check_chains(op, tx, clickers->last + from, part, &chains);
+        for (size_t i = 0; i < part && err == OK; i++)
+            err = count_chain(op, tx, links, &chains[i]);
+    }
+    clickers->count = 0;
+    return err;
+}
+
+/* In memory that is forgotten behind it. */
+static enum err in_own_memory(struct op *op, struct tx *tx, struct links *links,
+                              enum err (*fn)(struct op *op, struct tx *tx, struct links *links))
 {
     struct arena *outer = op->arena;
     arena_reset(links->memory);
     op->arena = links->memory;
-    enum err err = count_chain(op, tx, links, kind, no);
+    enum err err = fn(op, tx, links);
     op->arena = outer;
     return err;
 }
 
-static enum err count_message(struct op *op, struct tx *tx, uint64_t no, void *arg)
+static enum err note_clicker(struct op *op, uint64_t no, const void *record, void *arg)
 {
-    return count_one(op, tx, arg, BLOCK_MESSAGE_ENGAGEMENT, no);
+    (void)op;
+    (void)no;
+    struct clickers *clickers = arg;
+    const struct message_engagement *engagement = record;
+    if (!engagement->clicked_at_us)
+        return OK;
+    clickers->engagement[clickers->count] = *engagement;
+    clickers->last[clickers->count++] = engagement->touch_last;
+    return OK;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The messages that were noted. */
+static enum err count_noted(struct op *op, struct tx *tx, struct links *links)
+{
+    if (links->noted_count == 0)
+        return OK;
+    qsort(links->noted, links->noted_count, sizeof *links->noted, by_number);
+    TRY(store_block_pick(op, tx, BLOCK_MESSAGE_ENGAGEMENT, links->noted, links->noted_count, note_clicker,
+                         &links->clickers));
+    links->noted_count = 0;
+    return count_clickers(op, tx, links);
+}
+
+static enum err note_message(struct op *op, struct tx *tx, uint64_t no, void *arg)
+{
+    struct links *links = arg;
+    links->noted[links->noted_count++] = no;
+    return links->noted_count == CHECK_CHUNK_MESSAGES ? in_own_memory(op, tx, links, count_noted) : OK;
 }
 
 /* --- comparing ------------------------------------------------------------------ */
@@ -203,7 +259,8 @@ static enum err mailing_links(struct op *op, struct tx *tx, struct links *links)
 {
     bool more = true;
     begin(links);
-    TRY(store_message_each_of_mailing(op, tx, links->mailing_no, count_message, links));
+    TRY(store_message_each_of_mailing(op, tx, links->mailing_no, note_message, links));
+    TRY(in_own_memory(op, tx, links, count_noted));
     while (more)
         TRY(store_link_list(op, tx, links->mailing_no, links->last, LINKS_A_READ, compare_reported, links, &more));
     return compare_all_tracked(op, tx, links);
@@ -232,23 +289,34 @@ static enum err links_of_no_mailing(struct op *op, struct tx *tx, void *arg)
     begin(links);
     links->mailing_no = 0;
     TRY(store_visitor_newest(op, tx, &newest));
-    for (uint64_t no = 1; no <= newest; no++)
-        TRY(count_one(op, tx, links, BLOCK_VISITOR, no));
+    for (uint64_t no = 1; no <= newest; no += CHECK_CHUNK_MESSAGES) {
+        TRY(store_block_each(op, tx, BLOCK_VISITOR, no, no + CHECK_CHUNK_MESSAGES, note_clicker, &links->clickers));
+        TRY(in_own_memory(op, tx, links, count_clickers));
+    }
     return compare_all_tracked(op, tx, links);
+}
+
+static enum err all_links(struct op *op, struct links *links)
+{
+    struct check *check = links->check;
+    uint32_t before;
+    do {
+        before = links->mailing_no;
+        TRY(store_read(op, check->store, links_read, links));
+    } while (links->mailing_no != before && check_goes_on(check));
+    return check_goes_on(check) ? store_read(op, check->store, links_of_no_mailing, links) : OK;
 }
 
 enum err check_links(struct op *op, struct check *check)
 {
-    struct links links = { .check = check, .memory = arena_new(16u << 20) };
-    uint32_t before;
-    enum err err;
-    do {
-        before = links.mailing_no;
-        err = store_read(op, check->store, links_read, &links);
-    } while (err == OK && links.mailing_no != before && check_goes_on(check));
-    if (err == OK && check_goes_on(check))
-        err = store_read(op, check->store, links_of_no_mailing, &links);
-    arena_free(links.memory);
-    free(links.counts);
+    struct links *links = calloc(1, sizeof *links);
+    if (!links)
+        abort();
+    links->check = check;
+    links->memory = arena_new(64u << 20);
+    enum err err = all_links(op, links);
+    arena_free(links->memory);
+    free(links->counts);
+    free(links);
     return err;
 }

@@ -66,14 +66,6 @@ static void *wider(void *array, size_t *room, size_t need, size_t item_bytes)
     return moved;
 }
 
-/* ERR_NOT_FOUND ends a walk at the end of the slice; it is no error of ours. */
-#define SLICE_END ERR_NOT_FOUND
-
-static enum err walked(enum err err)
-{
-    return err == SLICE_END ? OK : err;
-}
-
 /* ------------------------------------------------------------------------------------------------------------ walk */
 
 static enum err meet_mailing(struct slices *s, uint32_t no, struct mailing_slice **ret)
@@ -90,13 +82,6 @@ static enum err meet_mailing(struct slices *s, uint32_t no, struct mailing_slice
     return OK;
 }
 
-static enum err read_facts(struct slices *s, uint32_t no, int64_t ret_counter[STATUS_COUNT])
-{
-    for (enum status status = STATUS_CREATED; status < STATUS_COUNT; status++)
-        TRY(store_fact_get(s->op, s->tx, no, status, &ret_counter[status]));
-    return OK;
-}
-
 static enum err meet_cohort(struct slices *s, uint32_t no, struct cohort_slice **ret)
 {
     struct cohort cohort;
@@ -105,7 +90,7 @@ static enum err meet_cohort(struct slices *s, uint32_t no, struct cohort_slice *
     if ((*ret)->is_met)
         return OK;
     TRY(store_cohort_brief(s->op, s->tx, no, &cohort));
-    TRY(read_facts(s, no, (*ret)->before));
+    TRY(store_facts_get(s->op, s->tx, no, (*ret)->before, STATUS_COUNT));
     (*ret)->is_test = cohort.key == KEY_TEST;
     (*ret)->is_met = true;
     return OK;
@@ -158,8 +143,6 @@ static enum err count_message(struct slices *s, size_t i)
     {                                                                                                                  \
         (void)op;                                                                                                      \
         struct slices *s = arg;                                                                                        \
-        if (no >= s->from + CHECK_CHUNK_MESSAGES)                                                                      \
-            return SLICE_END;                                                                                          \
         memcpy(&s->field[no - s->from], record, sizeof(type));                                                         \
         s->seen_to = no >= s->seen_to ? no + 1 : s->seen_to;                                                           \
         return OK;                                                                                                     \
@@ -177,9 +160,10 @@ static enum err slice_read(struct op *op, struct tx *tx, void *arg)
     memset(s->fixed, 0, sizeof s->fixed);
     memset(s->delivery, 0, sizeof s->delivery);
     memset(s->engagement, 0, sizeof s->engagement);
-    TRY(walked(store_block_each(op, tx, BLOCK_MESSAGE_FIXED, s->from, take_fixed, s)));
-    TRY(walked(store_block_each(op, tx, BLOCK_MESSAGE_DELIVERY, s->from, take_delivery, s)));
-    TRY(walked(store_block_each(op, tx, BLOCK_MESSAGE_ENGAGEMENT, s->from, take_engagement, s)));
+    uint64_t to = s->from + CHECK_CHUNK_MESSAGES;
+    TRY(store_block_each(op, tx, BLOCK_MESSAGE_FIXED, s->from, to, take_fixed, s));
+    TRY(store_block_each(op, tx, BLOCK_MESSAGE_DELIVERY, s->from, to, take_delivery, s));
+    TRY(store_block_each(op, tx, BLOCK_MESSAGE_ENGAGEMENT, s->from, to, take_engagement, s));
     for (size_t i = 0; i < s->seen_to - s->from; i++)
         TRY(count_message(s, i));
     check_rows(s->check, s->seen_to - s->from);
@@ -203,8 +187,8 @@ static enum err compare_mailing(struct slices *s, uint32_t no)
 static enum err compare_cohort(struct slices *s, uint32_t no)
 {
     const struct cohort_slice *cohort = &s->cohorts[no];
-    int64_t now[STATUS_COUNT] = { 0 };
-    TRY(read_facts(s, no, now));
+    int64_t now[STATUS_COUNT];
+    TRY(store_facts_get(s->op, s->tx, no, now, STATUS_COUNT));
     if (memcmp(now, cohort->before, sizeof now) != 0)
         return OK;
     s->check->compared += STATUS_COUNT - STATUS_CREATED;
@@ -224,8 +208,8 @@ static enum err compare_member(struct op *op, uint64_t no, const void *record, v
     (void)op;
     struct slices *s = arg;
     uint64_t at = no - s->member_from;
-    if (no >= s->from + CHECK_CHUNK_MESSAGES || at >= MEMBERS_PER_PASS)
-        return SLICE_END;
+    if (at >= MEMBERS_PER_PASS)
+        return OK;
     if (s->members[at].messages == 0 || !is_same(record, &s->before[at]))
         return OK;
     s->check->compared += 4;
@@ -259,7 +243,7 @@ static enum err members_read(struct op *op, struct tx *tx, void *arg)
 {
     struct slices *s = arg;
     check_rows(s->check, CHECK_CHUNK_MESSAGES);
-    return walked(store_block_each(op, tx, BLOCK_MEMBER, s->from, compare_member, s));
+    return store_block_each(op, tx, BLOCK_MEMBER, s->from, s->from + CHECK_CHUNK_MESSAGES, compare_member, s);
 }
 
 /* -------------------------------------------------------------------------------------------------------- all of it */

@@ -43,7 +43,7 @@ struct totals {
     struct member_state *members; /* of this pass */
     uint64_t member_from;
     bool counts_all; /* the first pass also counts mailings and cohorts */
-    uint64_t messages, member_max;
+    uint64_t newest, member_max;
     struct message_fixed fixed[WINDOW];
     struct message_delivery delivery[WINDOW];
     struct message_engagement engagement[WINDOW];
@@ -104,16 +104,11 @@ static enum err note_mailings(struct op *op, struct totals *t)
     return OK;
 }
 
-/* ERR_NOT_FOUND ends a walk at the end of the window; it is no error of ours. */
-#define WINDOW_END ERR_NOT_FOUND
-
 #define TAKE(field, type)                                                                                              \
     static enum err take_##field(struct op *op, uint64_t no, const void *record, void *arg)                            \
     {                                                                                                                  \
         (void)op;                                                                                                      \
         struct totals *t = arg;                                                                                        \
-        if (no >= t->window_from + WINDOW)                                                                             \
-            return WINDOW_END;                                                                                         \
         memcpy(&t->field[no - t->window_from], record, sizeof(type));                                                  \
         t->seen_to = no >= t->seen_to ? no + 1 : t->seen_to;                                                           \
         return OK;                                                                                                     \
@@ -122,20 +117,16 @@ TAKE(fixed, struct message_fixed)
 TAKE(delivery, struct message_delivery)
 TAKE(engagement, struct message_engagement)
 
-static enum err walked(enum err err)
-{
-    return err == WINDOW_END ? OK : err;
-}
-
 static enum err window_read(struct totals *t, uint64_t from)
 {
     t->window_from = t->seen_to = from;
     memset(t->fixed, 0, sizeof t->fixed);
     memset(t->delivery, 0, sizeof t->delivery);
     memset(t->engagement, 0, sizeof t->engagement);
-    TRY(walked(store_block_each(t->op, t->tx, BLOCK_MESSAGE_FIXED, from, take_fixed, t)));
-    TRY(walked(store_block_each(t->op, t->tx, BLOCK_MESSAGE_DELIVERY, from, take_delivery, t)));
-    return walked(store_block_each(t->op, t->tx, BLOCK_MESSAGE_ENGAGEMENT, from, take_engagement, t));
+    uint64_t to = from + WINDOW;
+    TRY(store_block_each(t->op, t->tx, BLOCK_MESSAGE_FIXED, from, to, take_fixed, t));
+    TRY(store_block_each(t->op, t->tx, BLOCK_MESSAGE_DELIVERY, from, to, take_delivery, t));
+    return store_block_each(t->op, t->tx, BLOCK_MESSAGE_ENGAGEMENT, from, to, take_engagement, t);
 }
 
 static void count_instant(struct mailing_count *count, int64_t at_us)
@@ -183,7 +174,6 @@ static enum err window_count(struct totals *t)
         if (!t->counts_all)
             continue;
         struct cohort_count *cohort;
-        t->messages++;
         TRY(cohort_at(t, t->fixed[i].cohort_no, &cohort));
         if (cohort->cohort.key == KEY_TEST)
             continue;
@@ -253,10 +243,11 @@ static enum err compare_cohorts(struct op *op, struct totals *t, struct fixes *f
         const struct cohort_count *count = &t->cohorts[no];
         if (!count->known || count->cohort.key == KEY_TEST)
             continue;
+        int64_t counters[STATUS_COUNT];
+        TRY(store_facts_get(op, t->tx, no, counters, STATUS_COUNT));
         for (enum status s = STATUS_CREATED; s < STATUS_COUNT; s++) {
-            int64_t counter;
+            int64_t counter = counters[s];
             char day[DAY_TEXT_BYTES];
-            TRY(store_fact_get(op, t->tx, no, s, &counter));
             if (!check_fact(t->check, counter, count->status[s], "facts of tenant %u day %s %s %s",
                             count->cohort.tenant_no, day_text(count->cohort.local_day, day).p,
                             channel_name((enum channel)count->cohort.channel), status_name(s)))
@@ -278,8 +269,6 @@ static enum err compare_member(struct op *op, uint64_t no, const void *record, v
     struct member_compare *compare = arg;
     struct totals *t = compare->t;
     struct check *check = t->check;
-    if (no >= t->member_from + MEMBERS_PER_PASS)
-        return WINDOW_END;
     const struct member_state *stands = record;
     const struct member_state *rows = &t->members[no - t->member_from];
     if (stands->messages == 0 && rows->messages == 0)
@@ -301,17 +290,16 @@ static enum err totals_pass(struct op *op, struct totals *t, uint64_t from_membe
     t->counts_all = from_member == 0;
     if (from_member > 0) /* fresh memory is zero already, and takes none until it is used */
         memset(t->members, 0, MEMBERS_PER_PASS * sizeof *t->members);
-    for (uint64_t from = 0;; from += WINDOW) {
+    for (uint64_t from = 0; from <= t->newest; from += WINDOW) {
         TRY(window_read(t, from));
-        if (t->seen_to == from)
-            break;
         TRY(window_count(t));
     }
     if (t->counts_all) {
         TRY(compare_mailings(op, t, fixes));
         TRY(compare_cohorts(op, t, fixes));
     }
-    return walked(store_block_each(op, t->tx, BLOCK_MEMBER, from_member, compare_member, &compare));
+    return store_block_each(op, t->tx, BLOCK_MEMBER, from_member, from_member + MEMBERS_PER_PASS, compare_member,
+                            &compare);
 }
 
 struct totals_run {
@@ -326,6 +314,7 @@ static enum err totals_read(struct op *op, struct tx *tx, void *arg)
     t->tx = tx;
     t->op = op;
     TRY(note_mailings(op, t));
+    TRY(store_message_newest(op, tx, &t->newest));
     for (uint64_t from = 0; from <= t->member_max; from += MEMBERS_PER_PASS)
         TRY(totals_pass(op, t, from, &run->fixes));
     return OK;

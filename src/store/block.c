@@ -33,7 +33,8 @@ const struct schema_step block_step = {
     SQL(kind##_get, "SELECT data FROM " table " WHERE no = ?1", NULL);                                                 \
     SQL(kind##_add, "INSERT INTO " table " (no, data) VALUES (?1, ?2)", NULL);                                         \
     SQL(kind##_set, "UPDATE " table " SET data = ?2 WHERE no = ?1", NULL);                                             \
-    SQL(kind##_walk, "SELECT no, data FROM " table " WHERE no >= ?1 ORDER BY no", NULL);                               \
+    SQL_WALK(kind##_walk, "SELECT no, data FROM " table " WHERE no >= ?1 AND no < ?2 ORDER BY no", NULL);              \
+    SQL_ONLY_POSTGRES(kind##_pick, "SELECT no, data FROM " table " WHERE no = ANY (?1) ORDER BY no");                  \
     SQL(kind##_erase, "DELETE FROM " table " WHERE no >= ?1 AND no < ?2", NULL)
 
 BLOCK_SQL(fixed, "block_message_fixed");
@@ -46,7 +47,8 @@ BLOCK_SQL(visitor, "block_visitor");
 const struct block_kind_of block_kinds[BLOCK_KINDS] = {
 #define KIND(type, name)                                                                                               \
     {                                                                                                                  \
-        sizeof(type), BLOCK_BYTES / sizeof(type), &name##_get, &name##_add, &name##_set, &name##_walk, &name##_erase   \
+        sizeof(type), BLOCK_BYTES / sizeof(type), &name##_get, &name##_add, &name##_set, &name##_walk, &name##_pick,   \
+            &name##_erase                                                                                              \
     }
     [BLOCK_MESSAGE_FIXED] = KIND(struct message_fixed, fixed),
     [BLOCK_MESSAGE_DELIVERY] = KIND(struct message_delivery, delivery),
@@ -54,17 +56,6 @@ const struct block_kind_of block_kinds[BLOCK_KINDS] = {
     [BLOCK_MEMBER] = KIND(struct member_state, member),
     [BLOCK_LINK] = KIND(struct link_state, link),
     [BLOCK_VISITOR] = KIND(struct message_engagement, visitor),
-};
-
-/* One block per kind, and the log over it, for snapshots. */
-struct block_view {
-    uint64_t snapshot; /* what it holds was read in this one */
-    struct block_overlay *overlay;
-    struct {
-        uint64_t no;
-        bool filled;
-        _Alignas(8) uint8_t data[BLOCK_BYTES];
-    } kind[BLOCK_KINDS];
 };
 
 size_t store_block_record_bytes(enum block_kind kind)
@@ -97,8 +88,8 @@ enum err block_copy_row(struct op *op, struct stmt *stmt, int column, uint8_t *d
     return OK;
 }
 
-static enum err read_row(struct op *op, struct tx *tx, enum block_kind kind, uint64_t block_no, uint8_t *data,
-                         bool *ret_stored)
+enum err block_read_row(struct op *op, struct tx *tx, enum block_kind kind, uint64_t block_no, uint8_t *data,
+                        bool *ret_stored)
 {
     struct stmt *stmt;
     bool found;
@@ -193,7 +184,7 @@ enum err block_load(struct op *op, struct tx *tx, struct blocks *blocks, enum bl
     if (!blocks->free)
         blocks_grow(blocks);
     bool stored;
-    TRY(read_row(op, tx, kind, block_no, blocks->free->data, &stored)); /* fails: it stays free */
+    TRY(block_read_row(op, tx, kind, block_no, blocks->free->data, &stored)); /* fails: it stays free */
     *ret_block = block_adopt(blocks, block_key(kind, block_no), stored);
     return OK;
 }
@@ -242,52 +233,6 @@ static void record_touch(struct tx *tx, struct blocks *blocks, struct block *blo
     block_touch(tx, blocks, block);
 }
 
-/* --- snapshots --- */
-
-static enum err view_open(struct op *op, struct tx *tx, struct block_view **view)
-{
-    if (!*view) {
-        *view = calloc(1, sizeof **view);
-        if (!*view)
-            abort();
-        (*view)->overlay = block_overlay_new();
-    } else if ((*view)->snapshot == conn_snapshot(tx->conn)) {
-        return OK;
-    }
-    for (int i = 0; i < BLOCK_KINDS; i++)
-        (*view)->kind[i].filled = false;
-    TRY(block_overlay_read(op, tx, (*view)->overlay));
-    (*view)->snapshot = conn_snapshot(tx->conn);
-    return OK;
-}
-
-void block_view_free(struct block_view *view)
-{
-    if (view)
-        block_overlay_free(view->overlay);
-    free(view);
-}
-
-static enum err view_get(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void **ret_record)
-{
-    struct block_view **view = conn_block_view(tx->conn);
-    TRY(view_open(op, tx, view));
-    uint64_t block_no = no / block_kinds[kind].per_block;
-    bool stored, same = (*view)->kind[kind].filled && (*view)->kind[kind].no == block_no;
-    if (!same) {
-        (*view)->kind[kind].filled = false;
-        TRY(read_row(op, tx, kind, block_no, (*view)->kind[kind].data, &stored));
-        (*view)->kind[kind].no = block_no;
-        (*view)->kind[kind].filled = true;
-    }
-    void *copy;
-    TRY(op_alloc(op, block_kinds[kind].record_bytes, &copy));
-    const void *newer = block_overlay_find((*view)->overlay, block_key(kind, no));
-    memcpy(copy, newer ? newer : block_record_in((*view)->kind[kind].data, kind, no), block_kinds[kind].record_bytes);
-    *ret_record = copy;
-    return OK;
-}
-
 /* --- the calls --- */
 
 static enum err record_get(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, bool edit,
@@ -295,7 +240,7 @@ static enum err record_get(struct op *op, struct tx *tx, enum block_kind kind, u
 {
     if (!tx_may_write(tx)) {
         assert(!edit);
-        return view_get(op, tx, kind, no, ret_record);
+        return block_view_get(op, tx, kind, no, ret_record);
     }
     struct block *block;
     TRY(block_in_ram(op, tx, kind, no / block_kinds[kind].per_block, &block));
@@ -327,34 +272,6 @@ void store_block_dirty(struct tx *tx, enum block_kind kind, uint64_t no)
     struct block *block = block_find(blocks, block_key(kind, no / block_kinds[kind].per_block));
     assert(block); /* it was obtained in this command, and blocks leave between commands only */
     record_touch(tx, blocks, block, kind, no);
-}
-
-enum err store_block_each(struct op *op, struct tx *tx, enum block_kind kind, uint64_t from_no,
-                          enum err (*fn)(struct op *op, uint64_t no, const void *record, void *arg), void *arg)
-{
-    const struct block_kind_of *k = &block_kinds[kind];
-    struct block_view **view = conn_block_view(tx->conn);
-    TRY(view_open(op, tx, view));
-    struct stmt *stmt;
-    bool found;
-    TRY(tx_stmt(op, tx, k->walk, &stmt));
-    bind_int(stmt, 1, (int64_t)(from_no / k->per_block));
-    for (;;) {
-        _Alignas(8) uint8_t data[BLOCK_BYTES];
-        TRY(stmt_row(op, stmt, &found));
-        if (!found)
-            return OK;
-        TRY(block_copy_row(op, stmt, 1, data));
-        uint64_t first = (uint64_t)col_int(stmt, 0) * k->per_block;
-        for (uint64_t i = from_no > first ? from_no - first : 0; i < k->per_block; i++) {
-            const void *newer = block_overlay_find((*view)->overlay, block_key(kind, first + i));
-            enum err err = fn(op, first + i, newer ? newer : data + i * k->record_bytes, arg);
-            if (err != OK) {
-                stmt_reset(stmt);
-                return err;
-            }
-        }
-    }
 }
 
 enum err store_block_prefetch(struct op *op, struct tx *tx, unsigned kind_bits, const uint64_t *numbers, size_t count)

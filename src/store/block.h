@@ -45,9 +45,14 @@ enum err store_block_prefetch(struct op *op, struct tx *tx, unsigned kinds, cons
 /* Says that a record obtained by store_block_get in this command was changed after all. */
 void store_block_dirty(struct tx *tx, enum block_kind kind, uint64_t no);
 
-/* Every record of the stored blocks from from_no on, in order, records never written included as zeros where their
+/* Every record from_no .. to_no - 1 of the stored blocks, in order, records never written included as zeros where their
  * block exists. An error of fn ends the walk and is returned. Sees only what is committed or flushed: for snapshots. */
-enum err store_block_each(struct op *op, struct tx *tx, enum block_kind kind, uint64_t from_no,
+enum err store_block_each(struct op *op, struct tx *tx, enum block_kind kind, uint64_t from_no, uint64_t to_no,
+                          enum err (*fn)(struct op *op, uint64_t no, const void *record, void *arg), void *arg);
+
+/* The same for the records of these numbers, which ascend; their blocks are read together. A block that was never
+ * written may be left out. */
+enum err store_block_pick(struct op *op, struct tx *tx, enum block_kind kind, const uint64_t *numbers, size_t count,
                           enum err (*fn)(struct op *op, uint64_t no, const void *record, void *arg), void *arg);
 
 /* Zeroes the records from_no .. to_no - 1, gives up the blocks that lie wholly inside. For retention; bounded work is

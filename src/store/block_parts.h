@@ -1,5 +1,5 @@
 /*
- * block_parts.h - the inside of the writer's cache of blocks, shared by block.c and block_reload.c.
+ * block_parts.h - the inside of blocks: the writer's cache (block.c, block_reload.c), and snapshots (block_view.c).
  */
 #pragma once
 
@@ -19,7 +19,7 @@
 struct block_kind_of {
     size_t record_bytes;
     uint64_t per_block;
-    const struct sql *get, *add, *set, *walk, *erase;
+    const struct sql *get, *add, *set, *walk, *pick, *erase;
 };
 extern const struct block_kind_of block_kinds[BLOCK_KINDS];
 
@@ -80,6 +80,10 @@ uint64_t block_key(enum block_kind kind, uint64_t block_no);
 /* Copies a row's bytes; a row of another length is a damaged file. */
 enum err block_copy_row(struct op *op, struct stmt *stmt, int column, uint8_t *data);
 
+/* Reads the bytes of a block; zeros, and *ret_stored false, when it has no row. */
+enum err block_read_row(struct op *op, struct tx *tx, enum block_kind kind, uint64_t block_no, uint8_t *data,
+                        bool *ret_stored);
+
 /* Makes blocks->free not NULL. */
 void blocks_grow(struct blocks *blocks);
 
@@ -94,6 +98,11 @@ struct block *block_adopt(struct blocks *blocks, uint64_t key, bool stored);
 enum err block_load(struct op *op, struct tx *tx, struct blocks *blocks, enum block_kind kind, uint64_t block_no,
                     struct block **ret_block);
 void *block_record_in(uint8_t *data, enum block_kind kind, uint64_t no);
+
+/* --- block_view.c --- */
+
+/* A copy of a record as the snapshot sees it, in the op's arena. */
+enum err block_view_get(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void **ret_record);
 
 /* --- block_reload.c --- */
 

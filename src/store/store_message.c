@@ -110,7 +110,11 @@ SQL(message_by_provider_recipient,
     "SELECT no FROM message WHERE provider_hash = ?1 AND recipient_hash = ?2 ORDER BY no DESC LIMIT 2",
     "SELECT no FROM message WHERE provider_hash = ?1 AND recipient_hash = ?2 ORDER BY no + 0 DESC LIMIT 2");
 SQL(message_newest, "SELECT max(no) FROM message", NULL);
-SQL(message_of_mailing, "SELECT no FROM message WHERE mailing_no = ?1 AND mailing_no > 0", NULL);
+SQL_WALK(message_of_mailing,
+         "SELECT no FROM message INDEXED BY message_mailing WHERE mailing_no = ?1 AND mailing_no > 0"
+         " ORDER BY created_at_ms, id",
+         "SELECT no FROM message WHERE mailing_no = ?1 AND mailing_no > 0 ORDER BY created_at_ms, id");
+SQL(message_range, "SELECT no, id, first_status FROM message WHERE no >= ?1 AND no < ?2 ORDER BY no", NULL);
 SQL(message_fill,
     "UPDATE message SET provider = ?2, provider_message_id = ?3, provider_hash = ?4, sent_at_us = ?5 WHERE no = ?1",
     NULL);
@@ -628,6 +632,25 @@ enum err store_message_each_of_mailing(struct op *op, struct tx *tx, uint32_t ma
             stmt_reset(stmt);
             return err;
         }
+    }
+}
+
+enum err store_message_each(struct op *op, struct tx *tx, uint64_t from_no, uint64_t to_no,
+                            void (*fn)(const struct message_brief *brief, void *arg), void *arg)
+{
+    struct stmt *stmt;
+    TRY(message_stmt(op, tx, &message_range, &stmt));
+    bind_int(stmt, 1, (int64_t)from_no);
+    bind_int(stmt, 2, (int64_t)to_no);
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            return OK;
+        struct message_brief brief = { .no = (uint64_t)col_int(stmt, 0),
+                                       .id = col_str_borrowed(stmt, 1),
+                                       .first_status = (uint8_t)col_int(stmt, 2) };
+        fn(&brief, arg);
     }
 }
 

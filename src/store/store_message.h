@@ -98,9 +98,19 @@ enum err store_message_expect(struct op *op, struct tx *tx, size_t count);
 /* The highest number of any message; 0 when there is none. */
 enum err store_message_newest(struct op *op, struct tx *tx, uint64_t *ret_no);
 
-/* Calls fn for the number of every message of a mailing. */
+/* Calls fn for the number of every message of a mailing, in order of their instants: near each other in time is near in
+ * number. */
 enum err store_message_each_of_mailing(struct op *op, struct tx *tx, uint32_t mailing_no,
                                        enum err (*fn)(struct op *op, struct tx *tx, uint64_t no, void *arg), void *arg);
+
+/* Messages from_no .. to_no - 1 in order; the id is borrowed during the call. */
+struct message_brief {
+    uint64_t no;
+    struct str id;
+    uint8_t first_status;
+};
+enum err store_message_each(struct op *op, struct tx *tx, uint64_t from_no, uint64_t to_no,
+                            void (*fn)(const struct message_brief *brief, void *arg), void *arg);
 
 /* Fills provider, provider_message_id, provider_hash and sent_at_us of a row. */
 enum err store_message_fill(struct op *op, struct tx *tx, const struct message_row *row);

@@ -38,6 +38,8 @@ const struct schema_step outcome_step = {
 
 #define FAILURE_COLUMNS "message_no, mailing_no, severity, code, enhanced, text, at_us, event_id"
 SQL(failure_by_message, "SELECT " FAILURE_COLUMNS " FROM failure WHERE message_no = ?1", NULL);
+SQL(failure_range,
+    "SELECT message_no, severity FROM failure WHERE message_no >= ?1 AND message_no < ?2 ORDER BY message_no", NULL);
 SQL(failure_put,
     "INSERT INTO failure(" FAILURE_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT(message_no) DO UPDATE SET"
     " mailing_no = excluded.mailing_no, severity = excluded.severity, code = excluded.code,"
@@ -51,6 +53,10 @@ SQL(failure_list_severity,
     " FROM failure WHERE mailing_no = ?1 AND severity = ?4 AND message_no > ?2 ORDER BY message_no LIMIT ?3",
     NULL);
 SQL(word_by_message, "SELECT complained_at_us, unsubscribed_at_us FROM message_word WHERE message_no = ?1", NULL);
+SQL(word_range,
+    "SELECT message_no, complained_at_us, unsubscribed_at_us FROM message_word"
+    " WHERE message_no >= ?1 AND message_no < ?2 ORDER BY message_no",
+    NULL);
 SQL(word_put,
     "INSERT INTO message_word(message_no, complained_at_us, unsubscribed_at_us) VALUES(?1,?2,?3)"
     " ON CONFLICT(message_no) DO UPDATE SET complained_at_us = excluded.complained_at_us,"
@@ -91,6 +97,22 @@ enum err store_failure_get(struct op *op, struct tx *tx, uint64_t message_no, st
     *ret = failure_columns(op, stmt);
     stmt_reset(stmt);
     return OK;
+}
+
+enum err store_failure_each(struct op *op, struct tx *tx, uint64_t from_no, uint64_t to_no,
+                            void (*fn)(uint64_t message_no, uint8_t severity, void *arg), void *arg)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &failure_range, &stmt));
+    bind_int(stmt, 1, (int64_t)from_no);
+    bind_int(stmt, 2, (int64_t)to_no);
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            return OK;
+        fn((uint64_t)col_int(stmt, 0), (uint8_t)col_int(stmt, 1), arg);
+    }
 }
 
 enum err store_failure_put(struct op *op, struct tx *tx, const struct failure_row *row)
@@ -148,6 +170,23 @@ enum err store_word_get(struct op *op, struct tx *tx, uint64_t message_no, struc
         *ret = (struct word_row){ col_int(stmt, 0), col_int(stmt, 1) };
     stmt_reset(stmt);
     return OK;
+}
+
+enum err store_word_each(struct op *op, struct tx *tx, uint64_t from_no, uint64_t to_no,
+                         void (*fn)(uint64_t message_no, const struct word_row *row, void *arg), void *arg)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &word_range, &stmt));
+    bind_int(stmt, 1, (int64_t)from_no);
+    bind_int(stmt, 2, (int64_t)to_no);
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            return OK;
+        struct word_row row = { col_int(stmt, 1), col_int(stmt, 2) };
+        fn((uint64_t)col_int(stmt, 0), &row, arg);
+    }
 }
 
 enum err store_word_put(struct op *op, struct tx *tx, uint64_t message_no, const struct word_row *row)

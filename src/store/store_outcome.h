@@ -19,6 +19,9 @@ struct failure_row {
 
 /* ERR_NOT_FOUND when the message has none. */
 enum err store_failure_get(struct op *op, struct tx *tx, uint64_t message_no, struct failure_row *ret);
+/* The failures of messages from_no .. to_no - 1 in order. */
+enum err store_failure_each(struct op *op, struct tx *tx, uint64_t from_no, uint64_t to_no,
+                            void (*fn)(uint64_t message_no, uint8_t severity, void *arg), void *arg);
 enum err store_failure_put(struct op *op, struct tx *tx, const struct failure_row *row);
 
 /* Failures of a mailing in order of message number behind after_no; severity 0 = both. At most limit rows. */
@@ -33,6 +36,10 @@ struct word_row {
     int64_t unsubscribed_at_us;
 };
 enum err store_word_get(struct op *op, struct tx *tx, uint64_t message_no, struct word_row *ret);
+
+/* The words of messages from_no .. to_no - 1 in order. */
+enum err store_word_each(struct op *op, struct tx *tx, uint64_t from_no, uint64_t to_no,
+                         void (*fn)(uint64_t message_no, const struct word_row *row, void *arg), void *arg);
 enum err store_word_put(struct op *op, struct tx *tx, uint64_t message_no, const struct word_row *row);
 
 /* A link of a mailing as its clicks named it; made at its first click. */

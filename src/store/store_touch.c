@@ -40,12 +40,16 @@ SQL_ONLY_POSTGRES(history_rows, "INSERT INTO history(seq, message_no, prev, at_m
                                 ",?5" PG_INTS ",?6" PG_INTS ",?7" PG_TEXTS ")");
 SQL(history_by_seq, "SELECT prev, at_ms, from_status, to_status, cause FROM history WHERE seq = ?1", NULL);
 
+SQL_ONLY_POSTGRES(history_by_seqs, "SELECT prev, at_ms, from_status, to_status, cause, seq FROM history"
+                                   " WHERE seq = ANY (?1) ORDER BY seq");
+
 #define TOUCH_COLUMNS "seq, message_no, prev, at_us, kind, link_no, bits, client, version, repeats"
 SQL_ONLY_SQLITE(touch_insert, "INSERT INTO touch(" TOUCH_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)");
 SQL_ONLY_POSTGRES(touch_rows, "INSERT INTO touch(" TOUCH_COLUMNS ") SELECT * FROM unnest(?1" PG_INTS ",?2" PG_INTS
                               ",?3" PG_INTS ",?4" PG_INTS ",?5" PG_INTS ",?6" PG_INTS ",?7" PG_INTS ",?8" PG_INTS
                               ",?9" PG_INTS ",?10" PG_INTS ")");
 SQL(touch_by_seq, "SELECT " TOUCH_COLUMNS " FROM touch WHERE seq = ?1", NULL);
+SQL_ONLY_POSTGRES(touch_by_seqs, "SELECT " TOUCH_COLUMNS " FROM touch WHERE seq = ANY (?1) ORDER BY seq");
 SQL(touch_set_bits, "UPDATE touch SET bits = ?2 WHERE seq = ?1", NULL);
 SQL(touch_repeat, "UPDATE touch SET repeats = repeats + 1 WHERE seq = ?1", NULL);
 /* Whole chains at once. OFFSET keeps each step a look-up by key. */
@@ -175,6 +179,13 @@ enum err store_history_add(struct op *op, struct tx *tx, uint64_t message_no, ui
     return OK;
 }
 
+static struct history_entry history_columns(struct stmt *stmt, struct str cause)
+{
+    return (struct history_entry){
+        .at_ms = col_int(stmt, 1), .from = (uint8_t)col_int(stmt, 2), .to = (uint8_t)col_int(stmt, 3), .cause = cause
+    };
+}
+
 enum err store_history_get(struct op *op, struct tx *tx, uint64_t seq, struct history_entry *ret, uint64_t *ret_prev)
 {
     struct stmt *stmt;
@@ -187,12 +198,66 @@ enum err store_history_get(struct op *op, struct tx *tx, uint64_t seq, struct hi
     if (!found)
         return fail(op, ERR_NOT_FOUND, "history row %lld is missing", (long long)seq);
     *ret_prev = (uint64_t)col_int(stmt, 0);
-    *ret = (struct history_entry){ .at_ms = col_int(stmt, 1),
-                                   .from = (uint8_t)col_int(stmt, 2),
-                                   .to = (uint8_t)col_int(stmt, 3),
-                                   .cause = col_str(op, stmt, 4) };
+    *ret = history_columns(stmt, col_str(op, stmt, 4));
     stmt_reset(stmt);
     return OK;
+}
+
+static enum err history_each_alone(struct op *op, struct tx *tx, const uint64_t *seqs, size_t count,
+                                   enum err (*fn)(struct op *op, uint64_t seq, uint64_t prev,
+                                                  const struct history_entry *entry, void *arg),
+                                   void *arg)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct stmt *stmt;
+        bool found;
+        TRY(tx_stmt(op, tx, &history_by_seq, &stmt));
+        bind_int(stmt, 1, (int64_t)seqs[i]);
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            continue;
+        struct history_entry entry = history_columns(stmt, col_str_borrowed(stmt, 4));
+        enum err err = fn(op, seqs[i], (uint64_t)col_int(stmt, 0), &entry, arg);
+        stmt_reset(stmt);
+        TRY(err);
+    }
+    return OK;
+}
+
+/* The statement that asks for all of them, begun. */
+static enum err ask_together(struct op *op, struct tx *tx, const struct sql *sql, const uint64_t *seqs, size_t count,
+                             struct stmt **ret_stmt)
+{
+    int64_t *numbers;
+    TRY(op_alloc(op, count * sizeof *numbers, &numbers));
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = (int64_t)seqs[i];
+    TRY(tx_stmt(op, tx, sql, ret_stmt));
+    bind_ints(*ret_stmt, 1, numbers, count);
+    return OK;
+}
+
+enum err store_history_each(struct op *op, struct tx *tx, const uint64_t *seqs, size_t count,
+                            enum err (*fn)(struct op *op, uint64_t seq, uint64_t prev,
+                                           const struct history_entry *entry, void *arg),
+                            void *arg)
+{
+    struct stmt *stmt;
+    if (!tx_is_shared(tx))
+        return history_each_alone(op, tx, seqs, count, fn, arg);
+    TRY(ask_together(op, tx, &history_by_seqs, seqs, count, &stmt));
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            return OK;
+        struct history_entry entry = history_columns(stmt, col_str_borrowed(stmt, 4));
+        enum err err = fn(op, (uint64_t)col_int(stmt, 5), (uint64_t)col_int(stmt, 0), &entry, arg);
+        if (err != OK) {
+            stmt_reset(stmt);
+            return err;
+        }
+    }
 }
 
 /* --- touches --- */
@@ -370,6 +435,45 @@ enum err store_touch_get(struct op *op, struct tx *tx, uint64_t seq, struct touc
     *ret = touch_columns(stmt);
     stmt_reset(stmt);
     return OK;
+}
+
+static enum err touch_each_alone(struct op *op, struct tx *tx, const uint64_t *seqs, size_t count,
+                                 enum err (*fn)(struct op *op, const struct touch_row *row, void *arg), void *arg)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct stmt *stmt;
+        bool found;
+        TRY(tx_stmt(op, tx, &touch_by_seq, &stmt));
+        bind_int(stmt, 1, (int64_t)seqs[i]);
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            continue;
+        struct touch_row row = touch_columns(stmt);
+        stmt_reset(stmt);
+        TRY(fn(op, &row, arg));
+    }
+    return OK;
+}
+
+enum err store_touch_each(struct op *op, struct tx *tx, const uint64_t *seqs, size_t count,
+                          enum err (*fn)(struct op *op, const struct touch_row *row, void *arg), void *arg)
+{
+    struct stmt *stmt;
+    if (!tx_is_shared(tx))
+        return touch_each_alone(op, tx, seqs, count, fn, arg);
+    TRY(ask_together(op, tx, &touch_by_seqs, seqs, count, &stmt));
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            return OK;
+        struct touch_row row = touch_columns(stmt);
+        enum err err = fn(op, &row, arg);
+        if (err != OK) {
+            stmt_reset(stmt);
+            return err;
+        }
+    }
 }
 
 enum err store_touch_set_bits(struct op *op, struct tx *tx, uint64_t seq, uint32_t bits)

@@ -21,6 +21,13 @@ enum err store_history_add(struct op *op, struct tx *tx, uint64_t message_no, ui
                            const struct history_entry *entry, uint64_t *ret_seq);
 enum err store_history_get(struct op *op, struct tx *tx, uint64_t seq, struct history_entry *ret, uint64_t *ret_prev);
 
+/* Calls fn for those of the rows `seqs` (which ascend) that are there, in order. Asked together where a look-up costs a
+ * trip. For snapshots. The entry's text is borrowed during the call. */
+enum err store_history_each(struct op *op, struct tx *tx, const uint64_t *seqs, size_t count,
+                            enum err (*fn)(struct op *op, uint64_t seq, uint64_t prev,
+                                           const struct history_entry *entry, void *arg),
+                            void *arg);
+
 /* A row of the touch log; kind and bits are those of engine/classify.h. */
 struct touch_row {
     uint64_t seq;
@@ -41,6 +48,10 @@ enum err store_touch_prefetch(struct op *op, struct tx *tx, const uint64_t *seqs
 
 enum err store_touch_add(struct op *op, struct tx *tx, struct touch_row *row); /* sets row->seq */
 enum err store_touch_get(struct op *op, struct tx *tx, uint64_t seq, struct touch_row *ret);
+
+/* As store_history_each. */
+enum err store_touch_each(struct op *op, struct tx *tx, const uint64_t *seqs, size_t count,
+                          enum err (*fn)(struct op *op, const struct touch_row *row, void *arg), void *arg);
 enum err store_touch_set_bits(struct op *op, struct tx *tx, uint64_t seq, uint32_t bits);
 
 /* One more click that is like this one. */

@@ -66,6 +66,9 @@ SQL_ONLY_SQLITE(stats_put,
 SQL(fact_get, "SELECT count FROM fact WHERE cohort_no = ?1 AND status = ?2",
     "SELECT sum(count)::bigint FROM (SELECT count FROM fact WHERE cohort_no = ?1 AND status = ?2 UNION ALL"
     " SELECT count FROM fact_delta WHERE cohort_no = ?1 AND status = ?2 AND no > " DELTA_FOLDED ") AS parts");
+SQL(facts_get, "SELECT status, count FROM fact WHERE cohort_no = ?1",
+    "SELECT status, count FROM fact WHERE cohort_no = ?1 UNION ALL"
+    " SELECT status, count FROM fact_delta WHERE cohort_no = ?1 AND no > " DELTA_FOLDED);
 SQL_ONLY_SQLITE(fact_put, "INSERT INTO fact (cohort_no, status, count) VALUES (?1, ?2, ?3)"
                           " ON CONFLICT (cohort_no, status) DO UPDATE SET count = count + ?3");
 
@@ -395,6 +398,22 @@ enum err store_mailing_stats_get(struct op *op, struct tx *tx, uint32_t mailing_
         stats_add_pending(tx, mailing_no, &stats);
     *ret_stats = stats;
     return OK;
+}
+
+enum err store_facts_get(struct op *op, struct tx *tx, uint32_t cohort_no, int64_t *ret_count, unsigned statuses)
+{
+    struct stmt *stmt;
+    memset(ret_count, 0, statuses * sizeof *ret_count);
+    TRY(tx_stmt(op, tx, &facts_get, &stmt));
+    bind_int(stmt, 1, cohort_no);
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            return OK;
+        if ((uint64_t)col_int(stmt, 0) < statuses)
+            ret_count[col_int(stmt, 0)] += col_int(stmt, 1);
+    }
 }
 
 enum err store_fact_get(struct op *op, struct tx *tx, uint32_t cohort_no, unsigned status, int64_t *ret_count)

@@ -47,5 +47,8 @@ enum err store_mailing_stats_get(struct op *op, struct tx *tx, uint32_t mailing_
 /* Adds delta to the number of the cohort's messages that stand in `status`. */
 void store_fact_count(struct tx *tx, uint32_t cohort_no, unsigned status, int64_t delta);
 
+/* Messages of the cohort by status, ret_count[0 .. statuses - 1]. For snapshots. */
+enum err store_facts_get(struct op *op, struct tx *tx, uint32_t cohort_no, int64_t *ret_count, unsigned statuses);
+
 /* Messages of the cohort in `status`. */
 enum err store_fact_get(struct op *op, struct tx *tx, uint32_t cohort_no, unsigned status, int64_t *ret_count);

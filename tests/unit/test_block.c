@@ -189,11 +189,11 @@ static enum err add_up(struct op *op, uint64_t no, const void *record, void *arg
     return sum->stop_at && no == sum->stop_at ? fail(op, ERR_BUSY, "enough") : OK;
 }
 
-static uint64_t walk_from;
+static uint64_t walk_from, walk_to = UINT64_MAX;
 
 static enum err walk(struct op *op, struct tx *tx, void *arg)
 {
-    return store_block_each(op, tx, BLOCK_MESSAGE_ENGAGEMENT, walk_from, add_up, arg);
+    return store_block_each(op, tx, BLOCK_MESSAGE_ENGAGEMENT, walk_from, walk_to, add_up, arg);
 }
 
 TEST(block, walks_all_records_in_order)
@@ -216,9 +216,39 @@ TEST(block, walks_all_records_in_order)
     EQ(part.first, 300);
     EQ(part.sum, 6);
 
+    struct sum before = { 0 };
+    walk_to = 302;
+    READS(&f, walk, &before);
+    EQ(before.first, 300);
+    EQ(before.last, 301);
+    walk_to = UINT64_MAX;
+
     struct sum stopped = { .stop_at = 301 };
     EQ(store_read(&f.op, f.store, walk, &stopped), ERR_BUSY);
     EQ(stopped.last, 301);
+    fixture_end(&f);
+}
+
+static enum err pick(struct op *op, struct tx *tx, void *arg)
+{
+    static const uint64_t numbers[] = { 4, 5, 200, 299, 300, 301, 4999, 5000, 9000 };
+    return store_block_pick(op, tx, BLOCK_MESSAGE_ENGAGEMENT, numbers, sizeof numbers / sizeof *numbers, add_up, arg);
+}
+
+TEST(block, picks_records_of_blocks_that_lie_apart)
+{
+    fixture_start(&f);
+    put(5, 1);
+    put(300, 2);
+    put(5000, 4);
+    struct sum picked = { 0 };
+    READS(&f, pick, &picked);
+    EQ(picked.sum, 7);
+    EQ(picked.first, 4);
+    put(5000, 8); /* in the log, not yet in its block */
+    struct sum again = { 0 };
+    READS(&f, pick, &again);
+    EQ(again.sum, 11);
     fixture_end(&f);
 }
 

@@ -197,6 +197,66 @@ TEST(check, proves_classes_by_the_bits_of_each_touch)
     ledger_stop(&l);
 }
 
+static enum err tear_touches(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    struct message_engagement *engagement;
+    TRY(store_block_edit(op, tx, BLOCK_MESSAGE_ENGAGEMENT, 1, &engagement));
+    engagement->touch_last = 999; /* no such row */
+    return OK;
+}
+
+TEST(check, names_a_message_whose_touches_are_torn)
+{
+    struct ledger l;
+    struct seen seen;
+    fill(&l);
+    WRITES(&l.fixture, tear_touches, NULL);
+    run(&l, &seen, false);
+    YES(str_ends(str_of(seen.lines[0]), S(" touches: a row is missing")));
+    ledger_stop(&l);
+}
+
+static enum err tear_history(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    struct message_delivery *delivery;
+    TRY(store_block_edit(op, tx, BLOCK_MESSAGE_DELIVERY, 2, &delivery));
+    delivery->history_last = 999;
+    return OK;
+}
+
+TEST(check, a_status_whose_history_is_torn_is_not_believed)
+{
+    struct ledger l;
+    struct seen seen;
+    fill(&l);
+    WRITES(&l.fixture, tear_history, NULL);
+    EQ(run(&l, &seen, false).differ, 1);
+    YES(strstr(seen.lines[0], " status against its history: ") != NULL);
+    ledger_stop(&l);
+}
+
+/* Many touches of two messages in turns, so that their chains cross. */
+TEST(check, reads_chains_that_cross_each_other)
+{
+    struct ledger l;
+    struct seen seen;
+    char id[16];
+    fill(&l);
+    for (int i = 0; i < 30; i++) {
+        snprintf(id, sizeof id, "x%d", i);
+        struct provider_event event =
+            event_of(EVENT_OPENED, i % 3 ? "a@x.org" : "b@x.org", T0 + (100 + i) * SECOND, id);
+        event.ip = i % 2 ? S("192.0.2.1") : S("192.0.2.2");
+        tell(&l, event);
+    }
+    EQ(run(&l, &seen, false).differ, 0);
+    WRITES(&l.fixture, tamper_bits, NULL);
+    EQ(run(&l, &seen, false).differ, 2);
+    ledger_stop(&l);
+}
+
 static enum err tamper_status(struct op *op, struct tx *tx, void *arg)
 {
     (void)arg;

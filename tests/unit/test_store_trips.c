@@ -1,6 +1,7 @@
 /* How often a server is asked and waited for: once for many things, whatever their number. */
 #include "store/core.h"
 
+#include "engine/check.h"
 #include "source_lab.h"
 
 #define LINES  1000
@@ -19,6 +20,13 @@ static void restart(void)
 static uint64_t trips(void)
 {
     return lab.ledger.fixture.store->conn->trips;
+}
+
+/* Of the connection that snapshots use. */
+static uint64_t reading_trips(void)
+{
+    const struct conn *conn = lab.ledger.fixture.store->reader;
+    return conn ? conn->trips : 0;
 }
 
 static struct str text_of(const char *format, int n)
@@ -116,5 +124,20 @@ TEST(trips, of_a_page_of_events_are_a_handful_also_after_a_start)
     print_message("# %d known ones after a start: %d trips\n", EVENTS, (int)n);
     EQ(lab.result.count[RESULT_DUPLICATE], EVENTS);
     YES(n <= 12);
+    lab_stop(&lab);
+}
+
+TEST(trips, of_a_check_do_not_grow_with_its_messages)
+{
+    START_LAB();
+    import_all();
+    tell_page(0);
+    struct check check = { .store = lab.ledger.fixture.store };
+    uint64_t before = reading_trips();
+    SUCCEEDS(lab.op, check_run(lab.op, &check));
+    uint64_t n = reading_trips() - before;
+    print_message("# %d messages, %d facts: %d trips\n", LINES, (int)check.compared, (int)n);
+    EQ(check.differ, 0);
+    YES(n <= 100);
     lab_stop(&lab);
 }
