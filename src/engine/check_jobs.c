@@ -192,7 +192,8 @@ static enum err jobs_read(struct op *op, struct tx *tx, void *arg)
     TRY(count_jobs(&c));
     compare(&c);
     TRY(check_gates(&c));
-    return check_locks(&c);
+    TRY(check_locks(&c));
+    return check_batches(op, tx, c.check);
 }
 
 enum err check_jobs(struct op *op, struct check *check)

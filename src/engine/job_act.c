@@ -74,6 +74,7 @@ static enum err revive(struct op *op, struct tx *tx, struct jobs *jobs, struct s
     if (!added)
         return fail(op, ERR_BUG, "job %.*s is and is not there", STR(jid));
     finished_revive(jobs, hash);
+    TRY(batch_rejoin(op, tx, jobs, &job));
     TRY(job_put(op, tx, jobs, queue, &job, 0, JOB_SCHEDULED, false));
     *ret_state = job.state;
     return OK;

@@ -260,15 +260,14 @@ enum err job_finish(struct op *op, struct tx *tx, struct jobs *jobs, struct job_
     meter_add(&job->queue->out, jobs_engine_us(jobs, tx), 1);
     queue_changed(jobs, tx, job->queue);
     job_move(job, JOB_DONE);
-    if (str_given(job->opts.batch) && jobs->hooks && jobs->hooks->ended)
-        return jobs->hooks->ended(op, tx, job->opts.batch, job->row.id, outcome);
-    return OK;
+    return batch_ended(op, tx, jobs, job, outcome);
 }
 
 enum err job_kill(struct op *op, struct tx *tx, struct jobs *jobs, struct job_known *job, enum job_death death)
 {
     struct dead_row row = { op->now_us, job->row.id, (int)death };
     jobs_touch(jobs, tx);
+    TRY(batch_failed(op, tx, jobs, job)); /* one that was killed before its first attempt had its chance, too */
     TRY(unique_release(op, tx, &job->opts, job->row.id));
     TRY(store_dead_add(op, tx, &row));
     job->aside.id = job->row.id;

@@ -141,13 +141,6 @@ static enum err snooze(struct op *op, struct tx *tx, struct jobs *jobs, struct j
     return job_put(op, tx, jobs, job->queue, job, due_us, JOB_SCHEDULED, false);
 }
 
-static enum err batch_failed(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_known *job)
-{
-    if (!str_given(job->opts.batch) || !jobs->hooks || !jobs->hooks->failed)
-        return OK;
-    return jobs->hooks->failed(op, tx, job->opts.batch, job->row.id);
-}
-
 static bool is_crash(const struct lease *lease, enum fault fault)
 {
     return fault == FAULT_LOST || (fault == FAULT_EXPIRED && !lease->session);

@@ -58,4 +58,8 @@ void jobs_metrics(struct jobs *jobs, struct tx *tx)
     show_total("posthouse_jobs_poisoned_total", "Jobs that died because they kill workers.", totals.poisoned);
     show_total("posthouse_slot_repairs_total", "Slots that were not what the leases say; must stay 0.",
                totals.slot_repairs);
+    show_total("posthouse_batches_expired_total", "Batches left open for 30 minutes without a push.",
+               totals.batches_expired);
+    show_total("posthouse_batch_repairs_total", "Batches that were not what their jobs say; must stay 0.",
+               totals.batch_repairs);
 }

@@ -10,7 +10,7 @@ void job_opts_of(const struct job_spec *spec, struct job_opts *ret)
                  (spec->timeout_us ? OPT_TIMEOUT : 0) | (spec->expires_at_us ? OPT_EXPIRES : 0) |
                  (spec->priority ? OPT_LEVEL : 0) | (spec->key ? OPT_KEY : 0) | (spec->mutex ? OPT_MUTEX : 0) |
                  (spec->unique.for_us ? OPT_UNIQUE : 0) | (str_given(spec->batch) ? OPT_BATCH : 0) |
-                 (spec->track ? OPT_TRACK : 0),
+                 (spec->track ? OPT_TRACK : 0) | (spec->callback ? OPT_CALLBACK : 0),
         .retry = spec->retry,
         .level = spec->priority,
         .lease_us = spec->lease_us,
@@ -20,6 +20,7 @@ void job_opts_of(const struct job_spec *spec, struct job_opts *ret)
         .mutex = spec->mutex,
         .unique = spec->unique,
         .batch = spec->batch,
+        .callback = spec->callback,
     };
 }
 
@@ -56,6 +57,7 @@ struct str job_opts_pack(const struct job_opts *opts, char ret_bytes[JOB_OPTS_BY
     add(&pen, f & OPT_UNIQUE, &opts->unique.states, 1);
     add(&pen, f & OPT_BATCH, &batch, 1);
     add(&pen, f & OPT_BATCH, opts->batch.p, opts->batch.n);
+    add(&pen, f & OPT_CALLBACK, &opts->callback, 1);
     return pen.n ? (struct str){ ret_bytes, pen.n } : (struct str){ 0 };
 }
 
@@ -96,8 +98,10 @@ enum err job_opts_read(struct op *op, uint32_t flags, struct str bytes, struct j
     ret->level = level;
     if (batch && bytes.n >= batch) {
         ret->batch = (struct str){ bytes.p, batch };
+        bytes.p += batch;
         bytes.n -= batch;
     }
+    take(&bytes, f & OPT_CALLBACK, &ret->callback, 1);
     if (!bytes.p || bytes.n != 0)
         return fail(op, ERR_IO, "the options of a job are damaged");
     return OK;

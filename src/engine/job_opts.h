@@ -21,6 +21,7 @@
 #define OPT_UNIQUE      0x200u
 #define OPT_BATCH       0x400u
 #define OPT_TRACK       0x800u
+#define OPT_CALLBACK    0x1000u /* of its batch, not a member */
 
 #define JOB_OPTS_BYTES_MAX (12 * 8 + 16 + 1 + JOB_JID_BYTES_MAX)
 
@@ -32,7 +33,13 @@ struct job_opts {
     uint64_t key, mutex;
     struct job_unique unique;
     struct str batch;
+    uint8_t callback;
 };
+
+static inline bool job_is_member(const struct job_opts *opts)
+{
+    return (opts->flags & (OPT_BATCH | OPT_CALLBACK)) == OPT_BATCH;
+}
 
 void job_opts_of(const struct job_spec *spec, struct job_opts *ret);
 

@@ -66,6 +66,7 @@ static enum err same_jid(struct op *op, struct tx *tx, struct jobs *jobs, struct
     if (live)
         return OK;
     jobs_touch(jobs, tx);
+    TRY(batch_ended(op, tx, jobs, &old, old.state == JOB_DEAD ? JOB_DISCARDED : JOB_CANCELLED));
     if (old.state == JOB_DEAD)
         TRY(job_lift(op, tx, jobs, &old));
     return job_forget(op, tx, jobs, &old);
@@ -163,9 +164,7 @@ static enum err take_locks(struct op *op, struct tx *tx, struct jobs *jobs, stru
 
 static enum err batch_check(struct op *op, struct tx *tx, struct jobs *jobs, struct entering *e, bool *ret_goes)
 {
-    *ret_goes = false;
-    if (jobs->hooks && jobs->hooks->knows)
-        TRY(jobs->hooks->knows(op, tx, e->spec->batch, ret_goes));
+    TRY(batch_knows(op, tx, jobs, e->spec->batch, ret_goes));
     if (*ret_goes)
         return OK;
     return refuse(e->ret, ERR_INVALID, "/batch", arena_fmt(op->arena, "No such batch %.*s", STR(e->spec->batch)));
@@ -183,7 +182,8 @@ static enum err push_one(struct op *op, struct tx *tx, struct jobs *jobs, struct
     e->queue = goes ? queue_find(jobs, spec->queue) : NULL;
     if (goes && e->queue && e->queue->no && !inside)
         TRY(admit(op, tx, jobs, e, &goes));
-    if (goes && str_given(spec->batch))
+    bool joins = str_given(spec->batch) && !spec->callback;
+    if (goes && joins)
         TRY(batch_check(op, tx, jobs, e, &goes));
     e->job.row.id = jobs_stamp(jobs, tx);
     if (goes && spec->unique.for_us)
@@ -196,13 +196,20 @@ static enum err push_one(struct op *op, struct tx *tx, struct jobs *jobs, struct
     if (!goes)
         return OK;
     jobs_touch(jobs, tx);
-    if (str_given(spec->batch))
-        TRY(jobs->hooks->joins(op, tx, spec->batch, e->job.row.id));
+    if (joins)
+        TRY(batch_join(op, tx, jobs, spec->batch, e->job.row.id));
     e->queue->counts.pushed++;
     TRY(job_put(op, tx, jobs, e->queue, &e->job, spec->at_us, JOB_SCHEDULED, true));
     e->ret->result = JOB_PUSHED;
     e->ret->state = e->job.state;
     return OK;
+}
+
+enum err push_inside(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_spec *spec,
+                     struct job_pushed *ret)
+{
+    struct entering e = { .spec = spec, .ret = ret };
+    return push_one(op, tx, jobs, &e, true);
 }
 
 enum err job_push(struct op *op, struct tx *tx, const struct job_spec *specs, size_t n, bool inside,

@@ -55,5 +55,6 @@ struct job_totals {
     int64_t queues, sessions;
     int64_t pushed, processed, failures; /* processed: attempts that ended either way */
     int64_t duplicates, late_acks, lost, poisoned, slot_repairs;
+    int64_t batches_expired, batch_repairs;
 };
 void job_totals(struct tx *tx, struct job_totals *ret);

@@ -388,7 +388,9 @@ static enum err check_names(struct reading *r)
 {
     struct job_spec *spec = r->spec;
     bool worker = r->reader->door == JOB_WORKER;
-    if (worker ? spec->jid.n < JOB_JID_BYTES_MIN : str_given(spec->jid) && spec->jid.n < JOB_JID_BYTES_MIN)
+    if (r->reader->callback && spec->jid.n == 0)
+        spec->jid = (struct str){ 0 };
+    else if (worker ? spec->jid.n < JOB_JID_BYTES_MIN : str_given(spec->jid) && spec->jid.n < JOB_JID_BYTES_MIN)
         return fail_at(r->op, ERR_INVALID, "/jid",
                        worker ? "jobs must have a reasonable jid parameter" : "jid must have 8 to 128 bytes");
     if (spec->jobtype.n == 0)

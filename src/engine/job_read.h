@@ -23,6 +23,7 @@ struct job_reader {
     struct siphash_key key; /* of fairness keys and mutexes: siphash_key_from(store_hash_key(store)) */
     size_t bytes_max;       /* max_job_bytes */
     bool builtin;           /* types that begin with "posthouse." are allowed (JOB-4): our own pushes */
+    bool callback;          /* of a batch: on the worker door, too, a jid is made when there is none */
 };
 
 /* Number of a fairness key ('k') or mutex ('m'); never 0. */

@@ -2,7 +2,7 @@
  * job_sweep.c - rows that nobody needs any more, a slice at a time.
  *
  * Jobs of deleted queues (QUE-7), dead jobs beyond their time (RETRY-4), locks
- * that are over (UNI-3), chunks of history (HIST-3).
+ * that are over (UNI-3), chunks of history (HIST-3). Sets of batches are proved beside (BATCH-5).
  */
 #include "engine/jobs_own.h"
 
@@ -19,6 +19,7 @@ static enum err forget_deleted(struct op *op, struct tx *tx, struct jobs *jobs, 
     TRY(job_know(op, tx, jobs, id, &job, &found));
     if (!found || job.state != JOB_NONE)
         return OK;
+    TRY(batch_ended(op, tx, jobs, &job, JOB_CANCELLED));
     TRY(job_forget(op, tx, jobs, &job));
     return gate_leave(op, tx, jobs, job.opts.mutex, id);
 }
@@ -58,8 +59,10 @@ static enum err sweep_blocked(struct op *op, struct tx *tx, struct jobs *jobs)
             continue;
         jobs_touch(jobs, tx);
         TRY(store_blocked_delete(op, tx, rows[i].gate, rows[i].ord));
-        if (found)
-            TRY(job_forget(op, tx, jobs, &job));
+        if (!found)
+            continue;
+        TRY(batch_ended(op, tx, jobs, &job, JOB_CANCELLED));
+        TRY(job_forget(op, tx, jobs, &job));
     }
     jobs->sweep_blocked = n == SLICE;
     jobs->blocked_cursor = n ? rows[n - 1] : (struct blocked_row){ 0 };
@@ -84,6 +87,7 @@ static enum err sweep_dead(struct op *op, struct tx *tx, struct jobs *jobs, bool
         if (rows[i].at_us + job.queue->policy.retain_dead_us > op->now_us)
             continue; /* a queue that keeps them longer hides younger ones of others for that long, at most 100 */
         TRY(job_lift(op, tx, jobs, &job));
+        TRY(batch_ended(op, tx, jobs, &job, JOB_DISCARDED));
         TRY(job_forget(op, tx, jobs, &job));
         gone++;
     }
@@ -127,6 +131,7 @@ enum err jobs_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_m
     TRY(sweep_dead(op, tx, jobs, ret_more));
     TRY(sweep_locks(op, tx, jobs, ret_more));
     TRY(done_sweep(op, tx, jobs, &done_more));
+    TRY(batches_sweep(op, tx, jobs, ret_more));
     *ret_more |= done_more;
     return OK;
 }

@@ -305,10 +305,12 @@ static enum err queue_serve(struct op *op, struct tx *tx, struct jobs *jobs, str
 enum err jobs_serve(struct op *op, struct tx *tx, struct jobs *jobs)
 {
     struct queue *queue;
+    TRY(batches_settle(op, tx, jobs));
     while ((queue = jobs->wanted)) {
         jobs->wanted = queue->wanted_next;
         queue->wanted = false;
         TRY(queue_serve(op, tx, jobs, queue));
+        TRY(batches_settle(op, tx, jobs)); /* one that was too old to be served was perhaps the last of its batch */
     }
     return OK;
 }

@@ -197,6 +197,7 @@ static enum err jobs_load(struct op *op, struct tx *tx, struct jobs *jobs)
             queue_recount_keys(jobs, jobs->by_no[i]);
     delivered_load(jobs, tx, first);
     jobs->next_lease_us = 0;
+    jobs->batches_due_us = 0;
     jobs->loaded = true;
     waits_reattach(jobs);
     jobs_due(jobs, jobs_engine_us(jobs, tx));
@@ -245,6 +246,7 @@ static enum err watch_flush(struct op *op, struct tx *tx, void *data)
     struct jobs *jobs = data;
     if (!jobs->loaded)
         return OK;
+    TRY(batches_write(op, tx, jobs));
     TRY(ready_write(op, tx, jobs));
     TRY(queues_flush(op, tx, jobs));
     TRY(done_flush(op, tx, jobs));
@@ -256,6 +258,7 @@ static void watch_kept(void *data)
 {
     struct jobs *jobs = data;
     jobs->touched = false;
+    batches_drop(jobs);
     delivered_kept(jobs);
     sessions_kept(jobs);
     waits_kept(jobs);
@@ -266,6 +269,7 @@ static void watch_drop(void *data)
     struct jobs *jobs = data;
     jobs->pending_count = 0;
     done_drop(jobs);
+    batches_drop(jobs);
     sessions_drop(jobs);
     waits_drop(jobs);
     if (jobs->touched)
@@ -321,6 +325,7 @@ void jobs_close(struct jobs *jobs)
     waits_drop(jobs);
     waits_all(NULL, jobs);
     jobs_unload(jobs);
+    batches_drop(jobs);
     sessions_free(jobs);
     free(jobs->pending);
     free(jobs->done);

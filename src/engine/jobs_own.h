@@ -11,6 +11,7 @@
  *     job_act.c     an operator's moves  job_tick.c    what time brings
  *     job_sweep.c   rows nobody needs any more
  *     session.c     workers              job_budget.c  budgets
+ *     job_batch.c   batches, see job_batch_own.h
  */
 #pragma once
 
@@ -40,6 +41,7 @@
 #define FINISHED_US    (INT64_C(120) * 1000000) /* a finished jid counts as live for so long (JOB-3) */
 #define FINISHED_MAX   1000000
 #define UNDELIVERED_US (INT64_C(60) * 1000000) /* LEASE-5 */
+#define BATCH_SLOTS    256
 
 /* Jobs that came and went in each of the last seconds. */
 struct meter {
@@ -144,6 +146,7 @@ struct undelivered {
 };
 
 struct job_hooks;
+struct batch;
 
 struct jobs {
     struct jobs_config config;
@@ -197,6 +200,12 @@ struct jobs {
     atomic_bool disk_low;
     struct blocked_row blocked_cursor;
     uint8_t uniq_cursor[16];
+
+    struct batch *batches[BATCH_SLOTS]; /* that this group looked at */
+    struct batch *batches_wanting;
+    int64_t batches_due_us, batches_swept_us;
+    uint64_t batch_cursor, batch_job_cursor;
+
     void (*on_suspect)(void *data, struct session_id id);
     void *on_suspect_data;
     atomic_int_fast64_t next_us; /* engine time of the next useful tick */
@@ -387,15 +396,36 @@ enum err slots_recount(struct op *op, struct tx *tx, struct jobs *jobs);
 void jobs_metrics(struct jobs *jobs, struct tx *tx); /* job_metrics.c */
 enum err jobs_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more);
 
-/* --- seams for others: batches, events --- */
+/* --- job_batch.c, job_batch_life.c: nothing is looked up for a job without a batch --- */
+
+/* A push names a batch: is there one. Then, in the same transaction, the job joins it. */
+enum err batch_knows(struct op *op, struct tx *tx, struct jobs *jobs, struct str bid, bool *ret);
+enum err batch_join(struct op *op, struct tx *tx, struct jobs *jobs, struct str bid, uint64_t id);
+
+/* A cancelled member is retried. */
+enum err batch_rejoin(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_known *job);
+
+/* An attempt failed; the job ended, or is gone for good though it did not succeed (JOB_DISCARDED). */
+enum err batch_failed(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_known *job);
+enum err batch_ended(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_known *job,
+                     enum job_outcome outcome);
+
+/* Callbacks that became due by this command. jobs_serve calls it. */
+enum err batches_settle(struct op *op, struct tx *tx, struct jobs *jobs);
+enum err batches_write(struct op *op, struct tx *tx, struct jobs *jobs);
+void batches_drop(struct jobs *jobs);
+enum err batches_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us);
+enum err batches_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more);
+enum err batches_forget(struct op *op, struct tx *tx, struct jobs *jobs);
+
+/* --- job_push.c --- */
+
+/* A push of ours inside another command, which serves later. */
+enum err push_inside(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_spec *spec,
+                     struct job_pushed *ret);
+
+/* --- seams for others: events --- */
 struct job_hooks {
-    /* A push names a batch: is there one, and is it open. Then, in the same transaction, the job joins it. */
-    enum err (*knows)(struct op *op, struct tx *tx, struct str batch, bool *ret_known);
-    enum err (*joins)(struct op *op, struct tx *tx, struct str batch, uint64_t id);
-    /* A member's attempt failed for the first time since it was pushed or last succeeded. */
-    enum err (*failed)(struct op *op, struct tx *tx, struct str batch, uint64_t id);
-    /* A member ended: done, cancelled, expired or discarded. */
-    enum err (*ended)(struct op *op, struct tx *tx, struct str batch, uint64_t id, enum job_outcome outcome);
     /* Any job died; once per death. */
     enum err (*died)(struct op *op, struct tx *tx, const struct job_row *job, enum job_death death);
 };

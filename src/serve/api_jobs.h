@@ -1,5 +1,5 @@
 /*
- * api_jobs.h - handlers of jobs, workers, queues and budgets.
+ * api_jobs.h - handlers of jobs, batches, workers, queues and budgets.
  */
 #pragma once
 
@@ -27,6 +27,9 @@ void queues_get(struct http_request *request);        /* GET /v1/queues/{q} */
 void queues_patch(struct http_request *request);      /* PATCH /v1/queues/{q} */
 void queues_delete(struct http_request *request);     /* DELETE /v1/queues/{q} */
 void queues_drain(struct http_request *request);      /* POST /v1/queues/{q}/drain */
+void batches_post(struct http_request *request);      /* POST /v1/batches */
+void batches_get(struct http_request *request);       /* GET /v1/batches/{id} */
+void batches_patch(struct http_request *request);     /* PATCH /v1/batches/{id} */
 void budgets_put(struct http_request *request);       /* PUT /v1/budgets/{id} */
 void budgets_list(struct http_request *request);      /* GET /v1/budgets */
 void budgets_get(struct http_request *request);       /* GET /v1/budgets/{id} */

@@ -132,6 +132,13 @@ const struct http_route api_routes[] = {
     CHANGE("PATCH", "/v1/queues/{q}", queues_patch, ACCESS_WRITE | ACCESS_WHOLE),
     DELETE("/v1/queues/{q}", queues_delete, ACCESS_WRITE | ACCESS_WHOLE),
     CHANGE("POST", "/v1/queues/{q}/drain", queues_drain, ACCESS_WRITE | ACCESS_WHOLE),
+    { .method = "POST",
+      .pattern = "/v1/batches",
+      .handle = batches_post,
+      .body_bytes_max = JOBS_BODY_BYTES_MAX, /* two jobs */
+      .scope = ACCESS_WRITE },
+    READ("/v1/batches/{id}", batches_get, ACCESS_READ),
+    CHANGE("PATCH", "/v1/batches/{id}", batches_patch, ACCESS_WRITE),
     READ("/v1/budgets", budgets_list, ACCESS_READ | ACCESS_WHOLE),
     CHANGE("PUT", "/v1/budgets/{id}", budgets_put, ACCESS_WRITE | ACCESS_WHOLE),
     READ("/v1/budgets/{id}", budgets_get, ACCESS_READ | ACCESS_WHOLE),

@@ -74,6 +74,7 @@ extern const struct worker_verb worker_job_verbs[];
 extern const struct worker_verb worker_fetch_verbs[];
 extern const struct worker_verb worker_ops_verbs[];
 extern const struct worker_verb worker_mutate_verbs[];
+extern const struct worker_verb worker_batch_verbs[];
 extern const struct worker_verb worker_hello_verb;
 
 /* One connection. */

@@ -50,7 +50,8 @@
     X(link_step)                                                                                                       \
     X(click_step)                                                                                                      \
     X(message_member_step)                                                                                             \
-    X(secret_step)
+    X(secret_step)                                                                                                     \
+    X(batch_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \

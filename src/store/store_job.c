@@ -21,6 +21,8 @@ SQL(job_insert,
     NULL);
 SQL(job_by_id, "SELECT queue, flags, jid, type, opts, body FROM job WHERE id = ?1", NULL);
 SQL(job_by_jid, "SELECT id FROM job WHERE jid = ?1", NULL);
+SQL(job_is_there, "SELECT 1 FROM job WHERE id = ?1", NULL);
+SQL_ONLY_POSTGRES(job_are_there, "SELECT id FROM job WHERE id = ANY (?1) ORDER BY id");
 SQL(job_remove, "DELETE FROM job WHERE id = ?1", NULL);
 SQL(job_behind, "SELECT id, queue, flags, jid, type, opts FROM job WHERE id > ?1 ORDER BY id LIMIT ?2", NULL);
 
@@ -84,6 +86,42 @@ enum err store_job_find(struct op *op, struct tx *tx, struct str jid, uint64_t *
     TRY(stmt_row(op, stmt, &found));
     *ret_id = found ? (uint64_t)col_int(stmt, 0) : 0;
     stmt_reset(stmt);
+    return OK;
+}
+
+static enum err there_together(struct op *op, struct tx *tx, const uint64_t *ids, size_t n, uint64_t *ret,
+                               size_t *ret_count)
+{
+    struct stmt *stmt;
+    int64_t *wanted;
+    TRY(op_alloc(op, n * sizeof *wanted, &wanted));
+    for (size_t i = 0; i < n; i++)
+        wanted[i] = (int64_t)ids[i];
+    TRY(tx_stmt(op, tx, &job_are_there, &stmt));
+    bind_ints(stmt, 1, wanted, n);
+    for (bool more = true; more;) {
+        TRY(stmt_row(op, stmt, &more));
+        if (more)
+            ret[(*ret_count)++] = (uint64_t)col_int(stmt, 0);
+    }
+    return OK;
+}
+
+enum err store_job_there(struct op *op, struct tx *tx, const uint64_t *ids, size_t n, uint64_t *ret, size_t *ret_count)
+{
+    *ret_count = 0;
+    if (tx_is_shared(tx))
+        return there_together(op, tx, ids, n, ret, ret_count);
+    for (size_t i = 0; i < n; i++) {
+        struct stmt *stmt;
+        bool found;
+        TRY(tx_stmt(op, tx, &job_is_there, &stmt));
+        bind_int(stmt, 1, (int64_t)ids[i]);
+        TRY(stmt_row(op, stmt, &found));
+        stmt_reset(stmt);
+        if (found)
+            ret[(*ret_count)++] = ids[i];
+    }
     return OK;
 }
 

@@ -27,6 +27,9 @@ enum err store_job_get(struct op *op, struct tx *tx, uint64_t id, struct job_row
 /* Id of the row with this jid; 0 = none. */
 enum err store_job_find(struct op *op, struct tx *tx, struct str jid, uint64_t *ret_id);
 
+/* Which of these ids have a row, in order; ids ascend. */
+enum err store_job_there(struct op *op, struct tx *tx, const uint64_t *ids, size_t n, uint64_t *ret, size_t *ret_count);
+
 enum err store_job_delete(struct op *op, struct tx *tx, uint64_t id);
 
 /* Rows with an id behind `after`, in order, at most max, without their bodies; for check and sweeps. */
