@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "net/http_reply.h"
 
@@ -33,9 +32,7 @@ static void conn_all_sent(struct http_conn *conn)
         http_conn_close(conn);
         return;
     }
-    uv_os_fd_t fd;
-    if (uv_fileno((uv_handle_t *)&conn->tcp, &fd) == 0)
-        shutdown(fd, SHUT_WR);
+    listener_shut_side(&conn->tcp);
 }
 
 static void conn_written(struct http_conn *conn)
@@ -190,7 +187,7 @@ void http_conn_close(struct http_conn *conn)
 static void conn_refuse(struct http_conn *conn, int status, const char *detail)
 {
     conn->deaf = true;
-    http_count(&conn->server->broken, 1);
+    figure_add(&conn->server->broken, 1);
     struct http_request *request = conn->request;
     if (!request)
         request = conn->request = http_request_take(conn->server, conn);
@@ -259,7 +256,7 @@ static bool request_may_enter(struct http_conn *conn, struct http_request *reque
         }
     }
     if (conn->parser.content_length > (uint64_t)request->route->body_bytes_max) {
-        http_count(&conn->server->broken, 1);
+        figure_add(&conn->server->broken, 1);
         http_fail(request, fail(&request->op, ERR_TOO_LARGE, "the body may hold at most %lld bytes here",
                                 (long long)request->route->body_bytes_max));
         return false;
@@ -316,7 +313,7 @@ static void conn_on_head(struct http_conn *conn, struct str head)
 {
     struct http_server *server = conn->server;
     http_conn_wait(conn, HTTP_WAIT_HANDLER);
-    http_count(&server->requests, 1);
+    figure_add(&server->requests, 1);
     struct http_request *request = conn->request = http_request_take(server, conn);
 
     char *copy = arena_alloc_raw(request->op.arena, head.n);
@@ -531,7 +528,7 @@ static void conn_rest(struct http_conn *conn)
     http_conn_wait(conn, wait);
     if (wait == HTTP_WAIT_WRITE)
         conn->sent_mark = conn_sent(conn);
-    if (wait == HTTP_WAIT_IDLE && conn->server->draining)
+    if (wait == HTTP_WAIT_IDLE && conn->server->listener.draining)
         http_conn_close(conn);
 }
 
@@ -553,12 +550,12 @@ bool http_conn_expire(struct http_conn *conn)
     case HTTP_WAIT_WRITE:
         if (write_moved(conn))
             return false;
-        http_count(&conn->server->dropped, 1);
+        figure_add(&conn->server->dropped, 1);
         http_conn_close(conn);
         return true;
     case HTTP_WAIT_HEAD:
     case HTTP_WAIT_BODY:
-        http_count(&conn->server->dropped, 1);
+        figure_add(&conn->server->dropped, 1);
         http_conn_wait(conn, HTTP_WAIT_HANDLER);
         conn_refuse(conn, 408, "the request came too slowly");
         conn_rest(conn);
@@ -573,15 +570,6 @@ bool http_conn_expire(struct http_conn *conn)
 
 /* --- the beginning ------------------------------------------------------ */
 
-static void conn_learn_peer(struct http_conn *conn)
-{
-    struct sockaddr_storage storage;
-    int n = sizeof storage;
-    if (uv_tcp_getpeername(&conn->tcp, (struct sockaddr *)&storage, &n) != 0 ||
-        !addr_of_sockaddr((struct sockaddr *)&storage, &conn->peer))
-        conn->peer = (struct addr){ 0 };
-}
-
 void http_conn_accept(struct http_server *server, bool refuse)
 {
     struct http_conn *conn = calloc(1, sizeof *conn);
@@ -591,19 +579,15 @@ void http_conn_accept(struct http_server *server, bool refuse)
     conn->flush.run = on_flush;
     http_parser_init(&conn->parser);
     buf_init(&conn->held, HELD_BYTES_MAX);
-    uv_tcp_init(loop_uv(server->loop), &conn->tcp);
     conn->tcp.data = conn;
-    server->connections++;
-    atomic_store_explicit(&server->open_count, (uint64_t)server->connections, memory_order_relaxed);
+    listener_joined(&server->listener);
     http_conn_wait(conn, HTTP_WAIT_IDLE);
-    if (uv_accept((uv_stream_t *)&server->listener, (uv_stream_t *)&conn->tcp) != 0) {
+    if (!listener_accept(&server->listener, &conn->tcp, &conn->peer)) {
         http_conn_close(conn);
         return;
     }
-    uv_tcp_nodelay(&conn->tcp, 1); /* a turn's output leaves in one write already */
-    conn_learn_peer(conn);
     if (refuse) {
-        http_count(&server->refused, 1);
+        figure_add(&server->refused, 1);
         conn->request = http_request_take(server, conn);
         conn->request->handed = true;
         conn->request->op.retry_after_s = 1;

@@ -14,13 +14,11 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-#include <uv.h>
-
 #include "base/buf.h"
 #include "net/http_out.h"
 #include "net/http_parse.h"
 #include "net/http_server.h"
+#include "net/listener.h"
 
 enum http_wait {
     HTTP_WAIT_HANDLER, /* on us: no time-out */
@@ -68,24 +66,19 @@ struct http_server {
     struct loop *loop;
     struct http_server_config config;
     struct http_router *router;
-    uv_tcp_t listener;
-    struct addr listening;
+    struct listener listener;
     struct http_wait_list waits[HTTP_WAITS];
     struct timer sweep;
-    struct timer last_call; /* when draining: time to close what is left */
     struct http_pool pool;
     struct http_request *free_requests;
     int free_request_count;
     int requests_out; /* taken from the pool and not given back */
-    int connections;
-    bool draining;
-    bool listener_closed;
-    uv_sem_t *drained; /* whoever closes the server waits here */
+    bool drained;     /* closed: it goes with the last of them */
     uint64_t trace_seed;
     int64_t date_s; /* second that `date` shows */
     char date[64];  /* "Date: ...\r\n" */
     size_t date_n;
-    _Atomic uint64_t open_count, accepted, refused, requests, broken, dropped;
+    _Atomic uint64_t refused, requests, broken, dropped;
     char read_buffer[65536]; /* shared: what is read is parsed or held before the next read */
 };
 
@@ -129,9 +122,3 @@ void http_server_forget(struct http_conn *conn);
 
 /* "Date: Sat, 21 Nov 2026 19:00:00 GMT\r\n" of this second. */
 struct str http_server_date(struct http_server *server);
-
-/* Adds to a figure that only the loop's thread writes. */
-static inline void http_count(_Atomic uint64_t *figure, uint64_t n)
-{
-    atomic_store_explicit(figure, atomic_load_explicit(figure, memory_order_relaxed) + n, memory_order_relaxed);
-}

@@ -114,7 +114,7 @@ static void write_head(struct http_request *request, struct str content_type, en
 /* May the connection take another request after this answer? */
 static bool may_keep(const struct http_request *request)
 {
-    return request->keep_alive && request->body_complete && !request->server->draining && !request->conn->deaf;
+    return request->keep_alive && request->body_complete && !request->server->listener.draining && !request->conn->deaf;
 }
 
 /* The handler has done its duty: the request goes back, as soon as no output points into it. */

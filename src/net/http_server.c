@@ -12,7 +12,6 @@
 
 #define FREE_REQUESTS_MAX 512 /* kept for reuse: about 7 KiB each with the first chunk of the arena */
 #define REFUSED_MAX       128 /* connections above the maximum that may still hear their 503 at a time */
-#define BACKLOG           4096
 #define SWEEP_MS_MAX      1000
 
 /* --- requests ----------------------------------------------------------- */
@@ -60,7 +59,7 @@ struct http_request *http_request_take(struct http_server *server, struct http_c
     return request;
 }
 
-static void server_end_if_done(struct http_server *server);
+static void server_free(struct http_server *server);
 
 void http_request_give(struct http_request *request)
 {
@@ -77,8 +76,8 @@ void http_request_give(struct http_request *request)
         arena_free(request->op.arena);
         free(request);
     }
-    if (server->draining)
-        server_end_if_done(server);
+    if (server->drained && !server->requests_out)
+        server_free(server);
 }
 
 struct str http_header(const struct http_request *request, struct str name)
@@ -188,7 +187,7 @@ static void on_sweep(struct timer *timer)
         while (list->first && now_ms - list->first->since_ms >= limit_ms)
             http_conn_expire(list->first);
     }
-    if (server->connections)
+    if (server->listener.connections)
         loop_timer_set(server->loop, timer, sweep_every_ms(server));
 }
 
@@ -196,10 +195,7 @@ void http_server_forget(struct http_conn *conn)
 {
     struct http_server *server = conn->server;
     list_remove(&server->waits[conn->wait], conn);
-    server->connections--;
-    atomic_store_explicit(&server->open_count, (uint64_t)server->connections, memory_order_relaxed);
-    if (server->draining)
-        server_end_if_done(server);
+    listener_left(&server->listener);
 }
 
 /* --- clock -------------------------------------------------------------- */
@@ -216,60 +212,23 @@ struct str http_server_date(struct http_server *server)
     return (struct str){ server->date, server->date_n };
 }
 
-/* --- open --------------------------------------------------------------- */
+/* --- a client comes ----------------------------------------------------- */
 
-static void on_turned_away_closed(uv_handle_t *handle)
+static void on_connected(struct listener *listener)
 {
-    free(handle);
-}
-
-/* Too many even to be told so. */
-static void turn_away(struct http_server *server)
-{
-    uv_tcp_t *tcp = malloc(sizeof *tcp);
-    if (!tcp)
-        abort();
-    uv_tcp_init(loop_uv(server->loop), tcp);
-    uv_accept((uv_stream_t *)&server->listener, (uv_stream_t *)tcp);
-    uv_close((uv_handle_t *)tcp, on_turned_away_closed);
-    http_count(&server->refused, 1);
-}
-
-static void on_connection(uv_stream_t *stream, int status)
-{
-    struct http_server *server = stream->data;
-    if (status < 0)
-        return; /* the client gave up between, or descriptors ran out and libuv closed it */
-    http_count(&server->accepted, 1);
-    if (server->connections >= server->config.connections_max + REFUSED_MAX) {
-        turn_away(server);
+    struct http_server *server = MAIL_OF(listener, struct http_server, listener);
+    int above = listener->connections - server->config.connections_max;
+    if (above >= REFUSED_MAX) { /* too many even to be told so */
+        listener_turn_away(listener);
+        figure_add(&server->refused, 1);
         return;
     }
-    http_conn_accept(server, server->connections >= server->config.connections_max);
+    http_conn_accept(server, above >= 0);
     if (!timer_is_set(&server->sweep))
         loop_timer_set(server->loop, &server->sweep, sweep_every_ms(server));
 }
 
-struct open_call {
-    struct http_server *server;
-    int result;
-};
-
-static int server_listen(struct http_server *server)
-{
-    struct sockaddr_storage storage;
-    addr_to_sockaddr(&server->config.listen, &storage);
-    int result = server->config.listen_fd > 0 ? uv_tcp_open(&server->listener, server->config.listen_fd)
-                                              : uv_tcp_bind(&server->listener, (struct sockaddr *)&storage, 0);
-    if (result == 0)
-        result = uv_listen((uv_stream_t *)&server->listener, BACKLOG, on_connection);
-    int n = sizeof storage;
-    if (result == 0)
-        result = uv_tcp_getsockname(&server->listener, (struct sockaddr *)&storage, &n);
-    if (result == 0)
-        addr_of_sockaddr((struct sockaddr *)&storage, &server->listening);
-    return result;
-}
+/* --- close -------------------------------------------------------------- */
 
 static void server_free(struct http_server *server)
 {
@@ -284,21 +243,37 @@ static void server_free(struct http_server *server)
     free(server);
 }
 
-static void on_listen_failed(uv_handle_t *handle)
+static void close_all(struct http_server *server, enum http_wait wait)
 {
-    server_free(handle->data);
+    struct http_conn *next;
+    for (struct http_conn *conn = server->waits[wait].first; conn; conn = next) {
+        next = conn->next;
+        http_conn_close(conn);
+    }
 }
 
-static void open_on_loop(void *data)
+static void on_drain(struct listener *listener)
 {
-    struct open_call *call = data;
-    struct http_server *server = call->server;
-    uv_tcp_init(loop_uv(server->loop), &server->listener);
-    server->listener.data = server;
-    call->result = server_listen(server);
-    if (call->result != 0)
-        uv_close((uv_handle_t *)&server->listener, on_listen_failed);
+    close_all(MAIL_OF(listener, struct http_server, listener), HTTP_WAIT_IDLE);
 }
+
+static void on_last_call(struct listener *listener)
+{
+    for (int wait = 0; wait < HTTP_WAITS; wait++)
+        close_all(MAIL_OF(listener, struct http_server, listener), (enum http_wait)wait);
+}
+
+/* The closing caller is let go with the last connection; the memory goes with the last request. */
+static void on_drained(struct listener *listener)
+{
+    struct http_server *server = MAIL_OF(listener, struct http_server, listener);
+    loop_timer_clear(server->loop, &server->sweep);
+    server->drained = true;
+    if (!server->requests_out)
+        server_free(server);
+}
+
+/* --- open --------------------------------------------------------------- */
 
 static void config_defaults(struct http_server_config *config)
 {
@@ -321,6 +296,9 @@ static void config_defaults(struct http_server_config *config)
 enum err http_server_open(struct op *op, struct loop *loop, const struct http_server_config *config,
                           const struct http_route *routes, size_t route_count, struct http_server **ret_server)
 {
+    static const struct listener_hooks hooks = {
+        .connected = on_connected, .drain = on_drain, .last_call = on_last_call, .drained = on_drained
+    };
     struct http_server *server = calloc(1, sizeof *server);
     if (!server)
         abort();
@@ -332,12 +310,10 @@ enum err http_server_open(struct op *op, struct loop *loop, const struct http_se
     server->pool.sent = http_request_sent;
     server->trace_seed = random_u64();
 
-    struct open_call call = { server, 0 };
-    loop_call(loop, open_on_loop, &call);
-    if (call.result != 0) {
-        char buffer[ADDR_TEXT_BYTES_MAX];
-        return fail(op, ERR_IO, "cannot listen on %.*s: %s", STR(addr_text(&config->listen, buffer)),
-                    uv_strerror(call.result));
+    enum err err = listener_open(op, &server->listener, &hooks, loop, &config->listen, config->listen_fd);
+    if (err != OK) {
+        server_free(server);
+        return err;
     }
     *ret_server = server;
     return OK;
@@ -345,91 +321,22 @@ enum err http_server_open(struct op *op, struct loop *loop, const struct http_se
 
 struct addr http_server_addr(const struct http_server *server)
 {
-    return server->listening;
-}
-
-static uint64_t figure(const _Atomic uint64_t *count)
-{
-    return atomic_load_explicit(count, memory_order_relaxed);
+    return server->listener.addr;
 }
 
 struct http_server_counts http_server_counts(const struct http_server *server)
 {
     return (struct http_server_counts){
-        .connections = figure(&server->open_count),
-        .accepted = figure(&server->accepted),
-        .refused = figure(&server->refused),
-        .requests = figure(&server->requests),
-        .broken = figure(&server->broken),
-        .dropped = figure(&server->dropped),
+        .connections = figure_get(&server->listener.open_count),
+        .accepted = figure_get(&server->listener.accepted),
+        .refused = figure_get(&server->refused),
+        .requests = figure_get(&server->requests),
+        .broken = figure_get(&server->broken),
+        .dropped = figure_get(&server->dropped),
     };
-}
-
-/* --- close -------------------------------------------------------------- */
-
-static void close_all(struct http_server *server, enum http_wait wait)
-{
-    struct http_conn *next;
-    for (struct http_conn *conn = server->waits[wait].first; conn; conn = next) {
-        next = conn->next;
-        http_conn_close(conn);
-    }
-}
-
-static void on_last_call(struct timer *timer)
-{
-    struct http_server *server = MAIL_OF(timer, struct http_server, last_call);
-    for (int wait = 0; wait < HTTP_WAITS; wait++)
-        close_all(server, (enum http_wait)wait);
-}
-
-static void on_listener_closed(uv_handle_t *handle)
-{
-    struct http_server *server = handle->data;
-    server->listener_closed = true;
-    server_end_if_done(server);
-}
-
-/* The closing caller is let go with the last connection; the memory goes with the last request. */
-static void server_end_if_done(struct http_server *server)
-{
-    if (!server->listener_closed || server->connections)
-        return;
-    loop_timer_clear(server->loop, &server->last_call);
-    loop_timer_clear(server->loop, &server->sweep);
-    uv_sem_t *drained = server->drained;
-    server->drained = NULL;
-    if (!server->requests_out)
-        server_free(server);
-    if (drained)
-        uv_sem_post(drained);
-}
-
-struct close_call {
-    struct http_server *server;
-    int64_t wait_ms;
-    uv_sem_t drained;
-};
-
-static void close_on_loop(void *data)
-{
-    struct close_call *call = data;
-    struct http_server *server = call->server;
-    server->draining = true;
-    server->drained = &call->drained;
-    server->last_call.run = on_last_call;
-    loop_timer_set(server->loop, &server->last_call, call->wait_ms);
-    uv_close((uv_handle_t *)&server->listener, on_listener_closed);
-    close_all(server, HTTP_WAIT_IDLE);
 }
 
 void http_server_close(struct http_server *server, int64_t wait_ms)
 {
-    struct close_call call = { .server = server, .wait_ms = wait_ms };
-    struct loop *loop = server->loop;
-    if (uv_sem_init(&call.drained, 0))
-        abort();
-    loop_call(loop, close_on_loop, &call);
-    uv_sem_wait(&call.drained);
-    uv_sem_destroy(&call.drained);
+    listener_close(&server->listener, wait_ms);
 }

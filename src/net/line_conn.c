@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #define PROGRESS_BYTES_MIN 1024          /* of a line or answer within its time; less is a client that stalls */
 #define OUT_BYTES_MAX      (1024u << 20) /* of one connection; who writes stops long before, at out_bytes_high */
@@ -81,7 +80,7 @@ static void on_timer(struct timer *timer)
         return;
     }
     if (conn->wait != LINE_WAIT_LINGER)
-        line_count(&conn->server->dropped, 1);
+        figure_add(&conn->server->dropped, 1);
     line_conn_close(conn);
 }
 
@@ -97,9 +96,7 @@ static void conn_all_sent(struct line_conn *conn)
         line_conn_close(conn);
         return;
     }
-    uv_os_fd_t fd;
-    if (uv_fileno((uv_handle_t *)&conn->tcp, &fd) == 0)
-        shutdown(fd, SHUT_WR);
+    listener_shut_side(&conn->tcp);
 }
 
 static void conn_took(struct line_conn *conn, size_t bytes)
@@ -254,7 +251,7 @@ static void conn_give(struct line_conn *conn, struct str line)
     if (line.n && line.p[line.n - 1] == '\r')
         line.n--;
     conn->has_deadline = false;
-    line_count(&conn->server->lines, 1);
+    figure_add(&conn->server->lines, 1);
     conn->server->config.line(conn, line);
 }
 
@@ -430,15 +427,6 @@ struct addr line_conn_peer(const struct line_conn *conn)
     return conn->peer;
 }
 
-static void conn_learn_peer(struct line_conn *conn)
-{
-    struct sockaddr_storage storage;
-    int n = sizeof storage;
-    if (uv_tcp_getpeername(&conn->tcp, (struct sockaddr *)&storage, &n) != 0 ||
-        !addr_of_sockaddr((struct sockaddr *)&storage, &conn->peer))
-        conn->peer = (struct addr){ 0 };
-}
-
 static void on_unborn_closed(uv_handle_t *handle)
 {
     free(handle->data);
@@ -455,23 +443,19 @@ void line_conn_accept(struct line_server *server)
     /* Beyond the longest line only what one read can add. */
     buf_init(&conn->held, server->config.line_bytes_max + 2 * LINE_READ_BYTES);
     buf_init(&conn->out, OUT_BYTES_MAX);
-    uv_tcp_init(loop_uv(server->loop), &conn->tcp);
     conn->tcp.data = conn;
-    bool full = server->connections >= server->config.connections_max;
-    if (uv_accept((uv_stream_t *)&server->listener, (uv_stream_t *)&conn->tcp) != 0 || full) {
-        line_count(&server->refused, full);
+    bool full = server->listener.connections >= server->config.connections_max;
+    if (!listener_accept(&server->listener, &conn->tcp, &conn->peer) || full) {
+        figure_add(&server->refused, full);
         uv_close((uv_handle_t *)&conn->tcp, on_unborn_closed);
         return;
     }
-    uv_tcp_nodelay(&conn->tcp, 1); /* a turn's output leaves in one write already */
     uv_tcp_keepalive(&conn->tcp, 1, KEEPALIVE_S);
-    conn_learn_peer(conn);
     conn->next = server->first;
     if (conn->next)
         conn->next->before = conn;
     server->first = conn;
-    server->connections++;
-    atomic_store_explicit(&server->open_count, (uint64_t)server->connections, memory_order_relaxed);
+    listener_joined(&server->listener);
     server->config.opened(conn);
     conn_rest(conn);
 }

@@ -12,10 +12,8 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-#include <uv.h>
-
 #include "net/line_server.h"
+#include "net/listener.h"
 
 #define LINE_READ_BYTES 65536
 
@@ -55,18 +53,10 @@ struct line_conn {
 struct line_server {
     struct loop *loop;
     struct line_server_config config;
-    uv_tcp_t listener;
-    struct addr listening;
+    struct listener listener;
     struct line_conn *first;
-    int connections;
     size_t held_bytes; /* of all connections, beyond one read each */
-    bool stopped;      /* the listener is closing or closed */
-    bool listener_closed;
-    bool draining;
-    struct timer last_call; /* when draining: time to close what is left */
-    struct errand end;
-    uv_sem_t *drained; /* whoever closes the server waits here */
-    _Atomic uint64_t open_count, accepted, refused, lines, dropped;
+    _Atomic uint64_t refused, lines, dropped;
     char read_buffer[LINE_READ_BYTES]; /* shared: what is read is given or held before the next read */
 };
 
@@ -75,9 +65,3 @@ void line_conn_accept(struct line_server *server);
 
 /* line_server.c: a connection is gone and leaves the list. */
 void line_server_forget(struct line_conn *conn);
-
-/* Adds to a figure that only the loop's thread writes. */
-static inline void line_count(_Atomic uint64_t *figure, uint64_t n)
-{
-    atomic_store_explicit(figure, atomic_load_explicit(figure, memory_order_relaxed) + n, memory_order_relaxed);
-}
