@@ -121,19 +121,22 @@ static bool sleep_until(struct mailbox *box, int64_t deadline_us)
     return atomic_exchange(&box->sleeper, AWAKE) != NUDGED;
 }
 
-struct mail *mailbox_wait(struct mailbox *box, int64_t timeout_us)
+bool mailbox_await(struct mailbox *box, int64_t timeout_us)
 {
     int64_t deadline_us = timeout_us < 0 ? -1 : clock_mono_us() + timeout_us;
-    struct mail *mail = mailbox_take_all(box);
-    while (!mail) {
+    while (!atomic_load(&box->newest)) {
         if (deadline_us >= 0 && clock_mono_us() >= deadline_us)
-            return NULL;
-        bool go_on = sleep_until(box, deadline_us);
-        mail = mailbox_take_all(box);
-        if (!go_on)
+            return false;
+        if (!sleep_until(box, deadline_us))
             break;
     }
-    return mail;
+    return atomic_load(&box->newest) != NULL;
+}
+
+struct mail *mailbox_wait(struct mailbox *box, int64_t timeout_us)
+{
+    mailbox_await(box, timeout_us);
+    return mailbox_take_all(box);
 }
 
 int64_t mailbox_depth(const struct mailbox *box)

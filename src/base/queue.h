@@ -47,7 +47,10 @@ struct mail *mailbox_take_all(struct mailbox *box);
 /* Owner: waits until there is mail or timeout_us is over (negative: for ever), then takes all. */
 struct mail *mailbox_wait(struct mailbox *box, int64_t timeout_us);
 
-/* Ends a mailbox_wait early, the one under way or else the next (NULL when there is no mail), or calls `wake`. */
+/* Owner: the same without taking: true when there is mail. */
+bool mailbox_await(struct mailbox *box, int64_t timeout_us);
+
+/* Ends a wait early, the one under way or else the next (which then has no mail, perhaps), or calls `wake`. */
 void mailbox_nudge(struct mailbox *box);
 
 /* Mails waiting now; for metrics and backpressure. */

@@ -1,7 +1,9 @@
 #include "net/loop.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <uv.h>
 
@@ -24,6 +26,9 @@ struct loop {
     bool stopping;
     int64_t wall_us; /* 0 = not read in this turn */
     struct timers timers;
+    int64_t (*settle)(void *data);
+    void *settle_data;
+    uv_idle_t at_once; /* active: the next wait does not wait */
     struct mail *at_end;
     struct mail **at_end_tail;
 
@@ -42,7 +47,9 @@ bool loop_is_mine(const struct loop *loop)
 
 static void loop_wake(void *context)
 {
-    uv_async_send(&((struct loop *)context)->wake);
+    struct loop *loop = context;
+    if (!loop_is_mine(loop)) /* its own mail the loop sees before it waits */
+        uv_async_send(&loop->wake);
 }
 
 void loop_send(struct loop *loop, struct errand *errand)
@@ -129,6 +136,11 @@ static void on_wake(uv_async_t *handle)
     (void)handle; /* the wait is over, which is all that was wanted; on_after_sockets does the work */
 }
 
+static void on_at_once(uv_idle_t *handle)
+{
+    uv_idle_stop(handle);
+}
+
 static void on_after_sockets(uv_check_t *handle)
 {
     struct loop *loop = handle->data;
@@ -146,16 +158,38 @@ static void loop_run_at_end(struct loop *loop)
         mail = mail->next;
         errand->run(errand);
     }
-    if (loop->at_end)
-        loop_wake(loop); /* asked for while the turn ended: there will be a next one at once */
+}
+
+/* True when something was settled. While it would rather wait, sockets that are ready are served first. */
+static bool loop_run_settle(struct loop *loop)
+{
+    struct pollfd sockets = { .fd = uv_backend_fd(&loop->uv), .events = POLLIN };
+    int64_t wait_us = SETTLE_NOTHING;
+    while (loop->settle && (wait_us = loop->settle(loop->settle_data)) >= 0) {
+        struct timespec wait = { .tv_sec = wait_us / 1000000, .tv_nsec = wait_us % 1000000 * 1000 };
+        if (ppoll(&sockets, 1, &wait, NULL) > 0) {
+            uv_idle_start(&loop->at_once, on_at_once);
+            return false;
+        }
+    }
+    if (wait_us == SETTLE_DONE)
+        loop_run_posts(loop);
+    return wait_us == SETTLE_DONE;
 }
 
 static void on_before_wait(uv_prepare_t *handle)
 {
     struct loop *loop = handle->data;
     loop_run_timers(loop);
-    loop_run_at_end(loop);
+    bool settled;
+    do {
+        settled = loop_run_settle(loop);
+        loop_run_at_end(loop); /* which may give the next round something to settle */
+    } while (settled);
     loop_set_alarm(loop);
+    bool more = loop->at_end || mailbox_depth(&loop->errands) > 0 || mailbox_depth(&loop->posts) > 0;
+    if (more) /* asked for while the turn ended: there will be a next one at once */
+        uv_idle_start(&loop->at_once, on_at_once);
     loop->wall_us = 0;
     if (loop->stopping)
         uv_stop(&loop->uv);
@@ -167,6 +201,13 @@ void loop_at_turn_end(struct loop *loop, struct errand *errand)
     errand->mail.next = NULL;
     *loop->at_end_tail = &errand->mail;
     loop->at_end_tail = &errand->mail.next;
+}
+
+void loop_settle(struct loop *loop, int64_t (*settle)(void *data), void *data)
+{
+    assert(loop_is_mine(loop));
+    loop->settle = settle;
+    loop->settle_data = data;
 }
 
 /* --- clock and timers --------------------------------------------------- */
@@ -219,6 +260,7 @@ static void loop_thread(void *data)
     uv_close((uv_handle_t *)&loop->after_sockets, NULL);
     uv_close((uv_handle_t *)&loop->before_wait, NULL);
     uv_close((uv_handle_t *)&loop->alarm, NULL);
+    uv_close((uv_handle_t *)&loop->at_once, NULL);
     uv_run(&loop->uv, UV_RUN_NOWAIT); /* runs the closing; loop_stop asserts that nothing else was open */
 }
 
@@ -230,6 +272,7 @@ struct loop *loop_start(const char *name)
     uv_check_init(&loop->uv, &loop->after_sockets);
     uv_prepare_init(&loop->uv, &loop->before_wait);
     uv_timer_init(&loop->uv, &loop->alarm);
+    uv_idle_init(&loop->uv, &loop->at_once);
     loop->after_sockets.data = loop->before_wait.data = loop->alarm.data = loop;
     uv_check_start(&loop->after_sockets, on_after_sockets);
     uv_prepare_start(&loop->before_wait, on_before_wait);

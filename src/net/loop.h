@@ -64,5 +64,13 @@ void loop_timer_clear(struct loop *loop, struct timer *timer);
 /* Runs the errand at the end of this turn, after sockets, mailbox and timers: the place of the one write. */
 void loop_at_turn_end(struct loop *loop, struct errand *errand);
 
+/*
+ * Has `settle` called in every turn between timers and the one write; posts that come home by it are in time for that
+ * write. It tells whether there was anything, or for how many microseconds it would rather have the sockets looked at
+ * (0: only those that are ready): then it is called again when they were served, or after that time. NULL ends it.
+ */
+enum { SETTLE_DONE = -1, SETTLE_NOTHING = -2 };
+void loop_settle(struct loop *loop, int64_t (*settle)(void *data), void *data);
+
 /* The libuv loop, for handles of this folder. */
 struct uv_loop_s *loop_uv(struct loop *loop);

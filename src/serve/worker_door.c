@@ -274,6 +274,23 @@ static void on_suspect(void *data, struct session_id session)
     loop_send(door->config.loop, &suspect->errand);
 }
 
+/* --- the thread of the loop, lent ------------------------------------------ */
+
+_Static_assert((int)SETTLE_DONE == (int)LEND_DONE && (int)SETTLE_NOTHING == (int)LEND_NOTHING, "one answer for both");
+
+static int64_t settle(void *data)
+{
+    return store_lend(((struct worker_door *)data)->config.store);
+}
+
+/* Nearly all that workers say is for the writer. */
+static void lend_on_loop(void *data)
+{
+    struct worker_door *door = data;
+    store_lend_begin(door->config.store);
+    loop_settle(door->config.loop, settle, door);
+}
+
 /* --- open and close ------------------------------------------------------- */
 
 static struct line_server_config server_config(struct worker_door *door)
@@ -315,6 +332,7 @@ enum err worker_door_open(struct op *op, const struct worker_door_config *config
         return err;
     }
     session_on_suspect(config->jobs, on_suspect, door);
+    loop_call(config->loop, lend_on_loop, door);
     *ret_door = door;
     return OK;
 }
@@ -358,6 +376,8 @@ static void drain_on_loop(void *data)
 static void free_on_loop(void *data)
 {
     struct worker_door *door = data;
+    loop_settle(door->config.loop, NULL, NULL);
+    store_lend_end(door->config.store);
     commands_free(door);
 }
 

@@ -222,6 +222,7 @@ int group_run(struct store *store, struct op *op, struct post **posts, int n);
 
 /* Moves the WAL into the file when it has grown, or, when nobody waits, is worth it. After the answers have left. */
 void group_checkpoint(struct store *store, bool idle);
+bool group_wants_checkpoint(const struct store *store); /* it would do something, busy as the store is */
 
 /* A small commit that changes one row: does the disk take writes. */
 enum err group_probe(struct op *op, struct store *store);
@@ -239,7 +240,10 @@ void writer_stop(struct writer *writer); /* the thread runs what waits and ends 
 void writer_free(struct writer *writer);
 void writer_deliver(void *writer, struct post *post);
 int64_t writer_waiting(const struct writer *writer);
-int writer_turn(struct writer *writer); /* one group in the calling thread */
+int writer_turn(struct writer *writer);       /* one group in the calling thread */
+void writer_borrow(struct writer *writer);    /* store_lend_begin */
+int64_t writer_lent(struct writer *writer);   /* store_lend */
+void writer_give_back(struct writer *writer); /* store_lend_end */
 
 /* The reader pool. */
 enum err readers_start(struct op *op, struct store *store, int threads, struct readers **ret_readers);

@@ -337,6 +337,11 @@ static int64_t checkpoint_due(const struct store *store)
     return due < CHECKPOINT_PAGES ? CHECKPOINT_PAGES : due > CHECKPOINT_BULK ? CHECKPOINT_BULK : due;
 }
 
+bool group_wants_checkpoint(const struct store *store)
+{
+    return conn_wal_pages(store->conn) >= checkpoint_due(store);
+}
+
 void group_checkpoint(struct store *store, bool idle)
 {
     int64_t pages = conn_wal_pages(store->conn);

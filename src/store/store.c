@@ -544,6 +544,22 @@ int store_turn(struct store *store)
     return store_is_dead(store) ? 0 : written + reads_turn(store);
 }
 
+void store_lend_begin(struct store *store)
+{
+    if (!store_is_shared(store)) /* else a write waits for a server, for other nodes, perhaps for a new primary */
+        writer_borrow(store->writer);
+}
+
+int64_t store_lend(struct store *store)
+{
+    return writer_lent(store->writer);
+}
+
+void store_lend_end(struct store *store)
+{
+    writer_give_back(store->writer);
+}
+
 enum err store_probe(struct op *op, struct store *store)
 {
     assert(!store->readers);

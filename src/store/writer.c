@@ -1,5 +1,5 @@
 /*
- * writer.c - the one thread that changes the store.
+ * writer.c - the one thread that changes the store, or another in its place.
  *
  * It takes all that waits, runs it as groups, and only after a group is on
  * disk sends its posts on. Idle, a single command commits at once. Under load
@@ -7,11 +7,16 @@
  * writer waits up to 100 us for the rest, because otherwise ten clients split
  * into two half groups that alternate, each paying a sync.
  *
+ * A thread that lends itself (store_lend) runs the group in place of the writer's:
+ * one at a time, whoever holds `turn`. Mail is taken only by who holds it, so
+ * commands of one sender stay in order.
+ *
  * Checkpoints are made here, after the answers of a group have left: small and
  * often, and once more when nobody waits. While the store cannot write, a small
  * commit each second finds out when it can again.
  */
 #include <assert.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -22,20 +27,33 @@
 #define GATHER_US           100
 #define IDLE_US             1000000 /* without work for so long: tidy up */
 #define WRITER_OP_BYTES_MAX (64 * 1024 * 1024)
+#define LENT_MAX            64    /* more commands than this are worth a thread of their own */
+#define LENT_BYTES          65536 /* and so are heavier ones */
 
 struct writer {
     struct store *store;
     struct mailbox box;
+    pthread_mutex_t turn;       /* of everything below, and of the store's state */
     struct mail *first, **last; /* taken and not run, oldest first */
     int64_t held;
-    int64_t group; /* commands in the newest group */
     int64_t probed_us;
+    struct arena *arena;
+    struct op op;
+    atomic_int_fast64_t group; /* commands in the newest group */
+    atomic_bool tidy;          /* the writer's own thread has a checkpoint to make: nobody else begins */
     struct thread thread;
     bool started;
     atomic_bool stop;
-    struct arena *arena;
-    struct op op;
 };
+
+/* The commands of a thread that lends itself, until store_lend. */
+static _Thread_local struct {
+    struct writer *writer; /* NULL = it does not */
+    struct mail *first, **last;
+    int64_t count;
+    size_t bytes;
+    int64_t until_us; /* when they have waited long enough for more; 0 = they do not wait */
+} lent;
 
 enum err writer_new(struct op *op, struct store *store, struct writer **ret_writer)
 {
@@ -47,17 +65,32 @@ enum err writer_new(struct op *op, struct store *store, struct writer **ret_writ
     writer->last = &writer->first;
     writer->arena = arena_new(WRITER_OP_BYTES_MAX);
     mailbox_init(&writer->box, WRITER_QUEUE_MAX, NULL, NULL);
+    pthread_mutex_init(&writer->turn, NULL);
     *ret_writer = writer;
     return OK;
+}
+
+static void writer_post(struct writer *writer, struct post *post)
+{
+    if (mailbox_post(&writer->box, (struct mail *)(void *)post))
+        return;
+    post_refuse(post, ERR_BUSY, "too many changes are waiting", 1);
+    post_send(post);
 }
 
 void writer_deliver(void *end, struct post *post)
 {
     struct writer *writer = end;
-    if (mailbox_post(&writer->box, (struct mail *)(void *)post))
+    if (lent.writer != writer) {
+        writer_post(writer, post);
         return;
-    post_refuse(post, ERR_BUSY, "too many changes are waiting", 1);
-    post_send(post);
+    }
+    struct mail *mail = (struct mail *)(void *)post;
+    mail->next = NULL;
+    *lent.last = mail;
+    lent.last = &mail->next;
+    lent.count++;
+    lent.bytes += post->op.arena ? arena_used(post->op.arena) : 0;
 }
 
 int64_t writer_waiting(const struct writer *writer)
@@ -97,7 +130,7 @@ static void writer_put_back(struct writer *writer, struct post *post)
 /* Waits shortly while fewer commands are here than the newest group had. */
 static void writer_gather(struct writer *writer)
 {
-    int64_t want = writer->group < GROUP_MAX ? writer->group : GROUP_MAX;
+    int64_t group = atomic_load(&writer->group), want = group < GROUP_MAX ? group : GROUP_MAX;
     int64_t end_us = clock_mono_us() + GATHER_US;
     while (writer->held < want) {
         int64_t left_us = end_us - clock_mono_us();
@@ -141,32 +174,128 @@ static void writer_probe(struct writer *writer)
     group_probe(&op, writer->store);
 }
 
+/* One group, and what is to be done between groups. True when more is held. */
+static bool writer_round(struct writer *writer)
+{
+    if (!writer->first) {
+        writer_hold(writer, mailbox_take_all(&writer->box));
+        if (writer->first)
+            writer_gather(writer);
+    }
+    if (writer->held < GROUP_MAX) /* the rest waits in the box, where it is counted and bounded */
+        writer_hold(writer, mailbox_take_all(&writer->box));
+    int ran = writer_group(writer);
+    if (ran > 0)
+        atomic_store(&writer->group, ran);
+    group_checkpoint(writer->store, ran == 0);
+    atomic_store(&writer->tidy, false);
+    writer_probe(writer);
+    return writer->first != NULL;
+}
+
 static void writer_run(void *context)
 {
     struct writer *writer = context;
-    while (!atomic_load(&writer->stop) || writer->first) {
-        if (!writer->first) {
-            writer_hold(writer, mailbox_wait(&writer->box, IDLE_US));
-            if (writer->first)
-                writer_gather(writer);
-        }
-        if (writer->held < GROUP_MAX) /* the rest waits in the box, where it is counted and bounded */
-            writer_hold(writer, mailbox_take_all(&writer->box));
-        int ran = writer_group(writer);
-        if (ran > 0)
-            writer->group = ran;
-        group_checkpoint(writer->store, ran == 0);
-        writer_probe(writer);
+    bool more = false;
+    while (more || !atomic_load(&writer->stop)) {
+        if (!more)
+            mailbox_await(&writer->box, IDLE_US);
+        pthread_mutex_lock(&writer->turn);
+        more = writer_round(writer);
+        pthread_mutex_unlock(&writer->turn);
     }
 }
 
 int writer_turn(struct writer *writer)
 {
+    pthread_mutex_lock(&writer->turn);
     writer_hold(writer, mailbox_take_all(&writer->box));
     int ran = writer_group(writer);
     if (ran > 0)
         group_checkpoint(writer->store, false);
+    pthread_mutex_unlock(&writer->turn);
     return store_is_dead(writer->store) ? 0 : ran;
+}
+
+/* --- in another thread --- */
+
+void writer_borrow(struct writer *writer)
+{
+    assert(!lent.writer);
+    lent.writer = writer;
+    lent.last = &lent.first;
+}
+
+static struct mail *lent_take(void)
+{
+    struct mail *mail = lent.first;
+    lent.first = NULL;
+    lent.last = &lent.first;
+    lent.count = 0;
+    lent.bytes = 0;
+    lent.until_us = 0;
+    return mail;
+}
+
+/* To the writer's own thread. */
+static void lent_pass_on(struct writer *writer)
+{
+    struct mail *mail = lent_take();
+    while (mail) {
+        struct mail *next = mail->next;
+        writer_post(writer, (struct post *)(void *)mail);
+        mail = next;
+    }
+}
+
+void writer_give_back(struct writer *writer)
+{
+    if (lent.writer != writer)
+        return;
+    lent.writer = NULL;
+    lent_pass_on(writer);
+}
+
+/* How long to look for more commands, as many as came last time; negative: long enough. The first look is always taken:
+ * a client that has gone since it asked should be known to have gone before it gets a job. */
+static int64_t lent_patience(struct writer *writer)
+{
+    int64_t now_us = clock_mono_us();
+    bool first = !lent.until_us;
+    if (first)
+        lent.until_us = now_us + GATHER_US;
+    if (lent.count >= atomic_load(&writer->group))
+        return first ? 0 : -1;
+    return lent.until_us > now_us ? lent.until_us - now_us : -1;
+}
+
+/* The group, with what came before it. Whoever holds more or sees the WAL grown leaves that to the writer's thread. */
+static void lent_group(struct writer *writer)
+{
+    writer_hold(writer, mailbox_take_all(&writer->box));
+    writer_hold(writer, lent_take());
+    atomic_store(&writer->group, writer_group(writer));
+    bool tidy = group_wants_checkpoint(writer->store);
+    atomic_store(&writer->tidy, tidy);
+    if (tidy || writer->first)
+        mailbox_nudge(&writer->box);
+}
+
+int64_t writer_lent(struct writer *writer)
+{
+    if (lent.writer != writer || lent.count == 0)
+        return LEND_NOTHING;
+    bool heavy = lent.count > LENT_MAX || lent.bytes > LENT_BYTES;
+    int64_t wait_us = heavy ? -1 : lent_patience(writer);
+    if (wait_us >= 0)
+        return wait_us;
+    if (heavy || atomic_load(&writer->tidy) || pthread_mutex_trylock(&writer->turn) != 0) {
+        lent_pass_on(writer);
+        return LEND_DONE;
+    }
+    lent_group(writer);
+    pthread_mutex_unlock(&writer->turn);
+    return LEND_DONE;
 }
 
 enum err writer_start(struct op *op, struct writer *writer)
@@ -191,6 +320,7 @@ void writer_free(struct writer *writer)
     if (!writer)
         return;
     assert(!writer->started);
+    pthread_mutex_destroy(&writer->turn);
     arena_free(writer->arena);
     free(writer);
 }

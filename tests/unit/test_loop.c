@@ -1,5 +1,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
+#include <unistd.h>
 
 #include "net/loop.h"
 #include "test.h"
@@ -238,4 +240,103 @@ TEST(loop, reads_the_wall_clock_once_per_turn)
     EQ(bell.set_ms, bell.rang_ms);
     YES(bell.set_ms > INT64_C(1700000000000));
     loop_stop(loop);
+}
+
+/* --- settling --- */
+
+struct settling {
+    struct post post; /* comes home while the turn settles */
+    struct count_errand end;
+    int asked, seen_home, seen_end;
+    bool is_home;
+};
+
+static enum err settled_home(struct post *post)
+{
+    ((struct settling *)(void *)post)->is_home = true;
+    return OK;
+}
+
+/* Wants to wait once, then sends the post home. */
+static int64_t settle_it(void *data)
+{
+    struct settling *settling = data;
+    static const struct hop home[] = { { settled_home, THREAD_CALLER }, { 0 } };
+    if (++settling->asked == 1)
+        return 100;
+    if (settling->asked > 2)
+        return SETTLE_NOTHING;
+    settling->post.hop = home;
+    post_send(&settling->post);
+    return SETTLE_DONE;
+}
+
+static void end_of_settled(struct errand *errand)
+{
+    struct settling *settling = (struct settling *)(void *)((char *)errand - offsetof(struct settling, end));
+    settling->seen_end = settling->asked;
+    settling->seen_home = settling->is_home;
+}
+
+static void begin_to_settle(void *data)
+{
+    struct settling *settling = data;
+    loop_adopt(settling->end.loop, &settling->post);
+    loop_at_turn_end(settling->end.loop, &settling->end.errand);
+    loop_settle(settling->end.loop, settle_it, settling);
+}
+
+static void end_settling(void *data)
+{
+    loop_settle(data, NULL, NULL);
+}
+
+TEST(loop, settles_before_the_one_write_and_asks_again_when_the_wait_is_over)
+{
+    struct loop *loop = loop_start("test");
+    struct settling settling = { .end = { .errand.run = end_of_settled, .loop = loop } };
+    loop_call(loop, begin_to_settle, &settling);
+    loop_call(loop, nothing, NULL);
+    loop_call(loop, end_settling, loop);
+    YES(settling.seen_end >= 1);
+    YES(settling.asked >= 2);
+    EQ(settling.seen_home,
+       settling.seen_end >= 2); /* a socket may have ended the wait: then the turn goes on without */
+    YES(settling.is_home);
+    loop_stop(loop);
+}
+
+static void post_to_itself(void *data)
+{
+    struct settling *settling = data;
+    static const struct hop home[] = { { settled_home, THREAD_CALLER }, { 0 } };
+    loop_adopt(settling->end.loop, &settling->post);
+    settling->post.hop = home;
+    settling->end.errand.run = end_of_settled;
+    post_send(&settling->post);
+    loop_at_turn_end(settling->end.loop, &settling->end.errand);
+}
+
+static void post_at_the_end(struct errand *errand)
+{
+    post_to_itself((char *)errand - offsetof(struct settling, end));
+}
+
+static void ask_for_post(void *data)
+{
+    struct settling *settling = data;
+    settling->asked = 1;
+    settling->end.errand.run = post_at_the_end;
+    loop_at_turn_end(settling->end.loop, &settling->end.errand);
+}
+
+TEST(loop, does_not_sleep_over_what_it_sent_to_itself)
+{
+    struct loop *loop = loop_start("test");
+    struct settling settling = { .end = { .loop = loop } };
+    loop_call(loop, ask_for_post, &settling);
+    while (!*(volatile bool *)&settling.is_home)
+        usleep(1000); /* nobody else wakes it */
+    loop_stop(loop);
+    EQ(settling.seen_end, 1);
 }

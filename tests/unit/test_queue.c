@@ -72,6 +72,19 @@ TEST(mailbox, returns_once_for_a_nudge_even_one_that_came_before)
     YES(mailbox_wait(&box, 1000) == NULL);
 }
 
+TEST(mailbox, can_be_waited_for_without_taking)
+{
+    struct mailbox box;
+    struct mail mail;
+    mailbox_init(&box, 2, NULL, NULL);
+    NO(mailbox_await(&box, 0));
+    mailbox_post(&box, &mail);
+    YES(mailbox_await(&box, -1));
+    YES(mailbox_await(&box, -1));
+    YES(mailbox_take_all(&box) == &mail);
+    NO(mailbox_await(&box, 1000));
+}
+
 static void count_call(void *context)
 {
     ++*(int *)context;

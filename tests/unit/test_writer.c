@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <semaphore.h>
 
 #include "store/tally.h"
@@ -177,5 +178,139 @@ TEST(writer, refuses_commands_when_too_many_wait)
     for (int n; (n = store_turn(f.store)) > 0;)
         answered += n;
     EQ(answered, WRITER_QUEUE_MAX);
+    fixture_end(&f);
+}
+
+/* --- a thread that lends itself --- */
+
+#define LENT 300
+
+struct told {
+    struct post post;
+    int number;
+    pthread_t ran_in;
+};
+
+static struct told told[LENT];
+static int told_order[LENT], told_count;
+
+static enum err told_write(struct post *post)
+{
+    struct told *command = (struct told *)(void *)post;
+    store_mailing_count(post->tx, 3, MAILING_CLICKED, 1);
+    command->ran_in = pthread_self();
+    told_order[told_count++] = command->number;
+    return OK;
+}
+
+static void told_home(struct post *post)
+{
+    (void)post;
+    sem_post(&home);
+}
+
+static void tell(int number)
+{
+    static const struct hop route[] = { { told_write, THREAD_WRITER }, { trip_home, THREAD_CALLER }, { 0 } };
+    told[number] = (struct told){ .number = number, .post = { .hop = route, .home = told_home } };
+    op_init(&told[number].post.op, f.arena, f.op.now_us);
+    post_send(&told[number].post);
+}
+
+static void lend(void)
+{
+    while (store_lend(f.store) >= 0)
+        continue; /* the time it would wait for more passes */
+}
+
+TEST(writer, works_in_a_thread_that_lends_itself)
+{
+    int here = 0;
+    int64_t n = 0;
+    start_threads();
+    store_lend_begin(f.store);
+    for (int i = 0; i < 20; i++) { /* the writer's thread may just be up to something, but not always */
+        told_count = 0;
+        tell(0);
+        EQ(told_count, 0);
+        lend();
+        await(1);
+        EQ(told_count, 1);
+        EQ(told[0].post.err, OK);
+        here += pthread_equal(told[0].ran_in, pthread_self()) != 0;
+    }
+    YES(here > 0);
+    READS(&f, clicked_of, &n); /* committed */
+    EQ(n, 20);
+    store_lend_end(f.store);
+    fixture_end(&f);
+}
+
+TEST(writer, lets_a_lender_wait_for_as_many_commands_as_came_before)
+{
+    start_threads();
+    told_count = 0;
+    store_lend_begin(f.store);
+    tell(0);
+    tell(1);
+    YES(store_lend(f.store) >= 0); /* a look first, always */
+    lend();
+    await(2);
+    tell(2);
+    YES(store_lend(f.store) > 0);
+    EQ(told_count, 2);
+    tell(3);
+    EQ(store_lend(f.store), LEND_DONE);
+    await(2);
+    EQ(store_lend(f.store), LEND_NOTHING);
+    EQ(told_count, 4);
+    store_lend_end(f.store);
+    fixture_end(&f);
+}
+
+TEST(writer, has_its_own_thread_for_many_commands_of_a_lender)
+{
+    start_threads();
+    told_count = 0;
+    store_lend_begin(f.store);
+    for (int i = 0; i < LENT; i++)
+        tell(i);
+    lend();
+    await(LENT);
+    for (int i = 0; i < LENT; i++)
+        NO(pthread_equal(told[i].ran_in, pthread_self()));
+    store_lend_end(f.store);
+    fixture_end(&f);
+}
+
+static void *click_on(void *data)
+{
+    (void)data;
+    for (int i = 0; i < 100; i++) {
+        struct op op;
+        op_init(&op, f.arena, 0);
+        store_write(&op, f.store, click, NULL);
+    }
+    return NULL;
+}
+
+TEST(writer, keeps_commands_of_a_lender_in_order_whoever_runs_them)
+{
+    pthread_t other;
+    start_threads();
+    told_count = 0;
+    assert_int_equal(pthread_create(&other, NULL, click_on, NULL), 0);
+    store_lend_begin(f.store);
+    for (int i = 0; i < LENT; i++) {
+        tell(i);
+        if (i % 7 == 0 || i % 100 > 80)
+            lend();
+    }
+    store_lend_end(f.store); /* what is left goes to the writer's thread */
+    await(LENT);
+    pthread_join(other, NULL);
+    EQ(told_count, LENT);
+    for (int i = 0; i < LENT; i++)
+        EQ(told_order[i], i);
     fixture_end(&f);
 }
