@@ -46,6 +46,17 @@ bool check_goes_on(struct check *check)
     return !check->pause || check->pause(check->data);
 }
 
+int64_t check_clock(const struct check *check)
+{
+    return check->mono_us ? check->mono_us(check->data) : 0;
+}
+
+bool check_reads_on(const struct check *check, int64_t began_us, uint64_t rows, uint64_t rows_max)
+{
+    bool in_time = !check->by_slices || check_clock(check) - began_us < CHECK_CHUNK_US;
+    return rows < rows_max && in_time;
+}
+
 enum err check_run(struct op *op, struct check *check)
 {
     bool in_one = !check->by_slices;

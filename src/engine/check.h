@@ -18,23 +18,26 @@
 #include "store/tx.h"
 
 #define CHECK_CHUNK_MESSAGES 5000
-#define CHECK_FEW_MESSAGES   500 /* a message has some ten rows beside its record */
+#define CHECK_FEW_MESSAGES   500   /* a message has some ten rows beside its record */
+#define CHECK_CHUNK_US       20000 /* a snapshot that took so long ends before it has read as much */
 #define CHECK_LINE_BYTES_MAX 256
 
 struct check {
     struct store *store;
     bool repair;    /* the store must be open for writing, and not by a running daemon */
-    bool by_slices; /* totals in snapshots of 5,000 rows; in one only when these raise a doubt (LED-35) */
+    bool by_slices; /* snapshots of 5,000 rows; the totals in one only when these raise a doubt (LED-35) */
     /* One line per difference: "mailing m-1 opened: counter 41, rows 40". May be NULL. */
     void (*difference)(void *data, const char *line);
     /* How far: messages looked at of all; for a progress bar. May be NULL. */
     void (*progress)(void *data, uint64_t done, uint64_t all);
     /* Called between two snapshots; false ends the check with what it has compared so far. May be NULL. */
     bool (*pause)(void *data);
+    /* Monotonic time: with by_slices a snapshot also ends after CHECK_CHUNK_US. NULL: only rows limit it. */
+    int64_t (*mono_us)(void *data);
     void *data;
     int64_t compared;   /* written: facts compared */
     int64_t differ;     /* written: facts that differ */
-    uint64_t most_rows; /* written: messages or members that one snapshot of the slices read */
+    uint64_t most_rows; /* written: messages, members or counters that one snapshot of the slices read */
 };
 
 /* Runs the whole check. Errors are the store's; differences are no error. */

@@ -15,11 +15,11 @@ void check_claim(struct check *check, bool holds, const char *what, ...) __attri
 /* Between two snapshots: false when the check is to end. */
 bool check_goes_on(struct check *check);
 
-/* A snapshot has read so many messages or members. */
-static inline void check_rows(struct check *check, uint64_t rows)
-{
-    check->most_rows = rows > check->most_rows ? rows : check->most_rows;
-}
+/* A snapshot has read `rows` of at most `rows_max` since began_us: may it read on? */
+bool check_reads_on(const struct check *check, int64_t began_us, uint64_t rows, uint64_t rows_max);
+
+/* The time for began_us; 0 without a clock. */
+int64_t check_clock(const struct check *check);
 
 enum err check_totals(struct op *op, struct check *check);
 enum err check_details(struct op *op, struct check *check);

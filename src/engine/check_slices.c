@@ -1,7 +1,7 @@
 /*
  * check_slices.c - figures, facts and members counted a little at a time, beside a daemon that writes (LED-35).
  *
- *     walk      5,000 messages a snapshot; a counter is noted when its first message is met ...
+ *     walk      5,000 messages or 20 ms a snapshot; a counter is noted when its first message is met ...
  *     compare   ... and read again at the end: one that moved meanwhile is left for another time,
  *               one that stood still must be what was counted
  *
@@ -19,7 +19,9 @@
 #include "store/store_tenant.h"
 #include "store/tally.h"
 
-#define COUNTERS_A_READ  500     /* mailings or cohorts */
+#define MESSAGES_A_PART  500 /* of a snapshot, or members; the clock is asked in between */
+#define COUNTERS_A_PART  50  /* mailings or cohorts */
+#define COUNTERS_A_READ  500
 #define MEMBERS_PER_PASS 2000000 /* so memory has a maximum whatever the size of the store */
 
 struct mailing_slice {
@@ -44,10 +46,11 @@ struct slices {
     struct member_state *before, *members; /* of this pass */
     uint64_t member_from, member_max;
     bool counts_all; /* the first pass also counts mailings and cohorts */
-    uint64_t from, seen_to, newest;
-    struct message_fixed fixed[CHECK_CHUNK_MESSAGES];
-    struct message_delivery delivery[CHECK_CHUNK_MESSAGES];
-    struct message_engagement engagement[CHECK_CHUNK_MESSAGES];
+    uint64_t newest;
+    uint64_t from, to; /* of the part under way */
+    struct message_fixed fixed[MESSAGES_A_PART];
+    struct message_delivery delivery[MESSAGES_A_PART];
+    struct message_engagement engagement[MESSAGES_A_PART];
     bool doubt;
 };
 
@@ -144,29 +147,22 @@ static enum err count_message(struct slices *s, size_t i)
         (void)op;                                                                                                      \
         struct slices *s = arg;                                                                                        \
         memcpy(&s->field[no - s->from], record, sizeof(type));                                                         \
-        s->seen_to = no >= s->seen_to ? no + 1 : s->seen_to;                                                           \
         return OK;                                                                                                     \
     }
 TAKE(fixed, struct message_fixed)
 TAKE(delivery, struct message_delivery)
 TAKE(engagement, struct message_engagement)
 
-static enum err slice_read(struct op *op, struct tx *tx, void *arg)
+static enum err messages_part(struct op *op, struct tx *tx, struct slices *s)
 {
-    struct slices *s = arg;
-    s->op = op;
-    s->tx = tx;
-    s->seen_to = s->from;
     memset(s->fixed, 0, sizeof s->fixed);
     memset(s->delivery, 0, sizeof s->delivery);
     memset(s->engagement, 0, sizeof s->engagement);
-    uint64_t to = s->from + CHECK_CHUNK_MESSAGES;
-    TRY(store_block_each(op, tx, BLOCK_MESSAGE_FIXED, s->from, to, take_fixed, s));
-    TRY(store_block_each(op, tx, BLOCK_MESSAGE_DELIVERY, s->from, to, take_delivery, s));
-    TRY(store_block_each(op, tx, BLOCK_MESSAGE_ENGAGEMENT, s->from, to, take_engagement, s));
-    for (size_t i = 0; i < s->seen_to - s->from; i++)
+    TRY(store_block_each(op, tx, BLOCK_MESSAGE_FIXED, s->from, s->to, take_fixed, s));
+    TRY(store_block_each(op, tx, BLOCK_MESSAGE_DELIVERY, s->from, s->to, take_delivery, s));
+    TRY(store_block_each(op, tx, BLOCK_MESSAGE_ENGAGEMENT, s->from, s->to, take_engagement, s));
+    for (size_t i = 0; i < s->to - s->from; i++)
         TRY(count_message(s, i));
-    check_rows(s->check, s->seen_to - s->from);
     return OK;
 }
 
@@ -217,47 +213,81 @@ static enum err compare_member(struct op *op, uint64_t no, const void *record, v
     return OK;
 }
 
-static enum err mailings_read(struct op *op, struct tx *tx, void *arg)
+static enum err mailings_part(struct op *op, struct tx *tx, struct slices *s)
 {
-    struct slices *s = arg;
-    s->op = op;
-    s->tx = tx;
-    for (uint64_t no = s->from; no < s->from + COUNTERS_A_READ && no < s->mailing_room; no++)
+    (void)op;
+    (void)tx;
+    for (uint64_t no = s->from; no < s->to; no++)
         if (s->mailings[no].is_met)
             TRY(compare_mailing(s, (uint32_t)no));
     return OK;
 }
 
-static enum err cohorts_read(struct op *op, struct tx *tx, void *arg)
+static enum err cohorts_part(struct op *op, struct tx *tx, struct slices *s)
 {
-    struct slices *s = arg;
-    s->op = op;
-    s->tx = tx;
-    for (uint64_t no = s->from; no < s->from + COUNTERS_A_READ && no < s->cohort_room; no++)
+    (void)op;
+    (void)tx;
+    for (uint64_t no = s->from; no < s->to; no++)
         if (s->cohorts[no].is_met && !s->cohorts[no].is_test)
             TRY(compare_cohort(s, (uint32_t)no));
     return OK;
 }
 
-static enum err members_read(struct op *op, struct tx *tx, void *arg)
+static enum err members_part(struct op *op, struct tx *tx, struct slices *s)
 {
-    struct slices *s = arg;
-    check_rows(s->check, CHECK_CHUNK_MESSAGES);
-    return store_block_each(op, tx, BLOCK_MEMBER, s->from, s->from + CHECK_CHUNK_MESSAGES, compare_member, s);
+    return store_block_each(op, tx, BLOCK_MEMBER, s->from, s->to, compare_member, s);
 }
 
 /* -------------------------------------------------------------------------------------------------------- all of it */
 
-/* Runs fn over [from, to) in steps, a snapshot each, with a rest in between; false in *ret_goes_on when told to end. */
-static enum err step_through(struct op *op, struct slices *s, uint64_t from, uint64_t to, uint64_t step,
-                             enum err (*fn)(struct op *op, struct tx *tx, void *arg), bool *ret_goes_on)
+/* What is walked: parts of so many numbers, and so many at most in one snapshot. */
+struct walk {
+    enum err (*part)(struct op *op, struct tx *tx, struct slices *s);
+    uint64_t part_rows, snapshot_rows;
+};
+
+static const struct walk messages_walk = { messages_part, MESSAGES_A_PART, CHECK_CHUNK_MESSAGES };
+static const struct walk members_walk = { members_part, MESSAGES_A_PART, CHECK_CHUNK_MESSAGES };
+static const struct walk mailings_walk = { mailings_part, COUNTERS_A_PART, COUNTERS_A_READ };
+static const struct walk cohorts_walk = { cohorts_part, COUNTERS_A_PART, COUNTERS_A_READ };
+
+struct stretch {
+    struct slices *s;
+    const struct walk *walk;
+    uint64_t end;
+};
+
+static enum err snapshot_walk(struct op *op, struct tx *tx, void *arg)
 {
+    const struct stretch *stretch = arg;
+    const struct walk *walk = stretch->walk;
+    struct slices *s = stretch->s;
+    int64_t began_us = check_clock(s->check);
+    uint64_t rows = 0;
+    s->op = op;
+    s->tx = tx;
+    do {
+        s->to = stretch->end - s->from < walk->part_rows ? stretch->end : s->from + walk->part_rows;
+        TRY(walk->part(op, tx, s));
+        rows += s->to - s->from;
+        s->from = s->to;
+    } while (s->from < stretch->end && check_reads_on(s->check, began_us, rows, walk->snapshot_rows));
+    s->check->most_rows = rows > s->check->most_rows ? rows : s->check->most_rows;
+    return OK;
+}
+
+/* Walks over [from, end), with a rest between two snapshots; false in *ret_goes_on when told to end. */
+static enum err walk_all(struct op *op, struct slices *s, uint64_t from, uint64_t end, const struct walk *walk,
+                         bool *ret_goes_on)
+{
+    struct stretch stretch = { s, walk, end };
     struct arena *outer = op->arena, *memory = arena_new(16u << 20);
     enum err err = OK;
     op->arena = memory;
-    for (s->from = from; s->from < to && err == OK && *ret_goes_on; s->from += step) {
+    s->from = from;
+    while (s->from < end && err == OK && *ret_goes_on) {
         arena_reset(memory);
-        err = store_read(op, s->check->store, fn, s);
+        err = store_read(op, s->check->store, snapshot_walk, &stretch);
         *ret_goes_on = check_goes_on(s->check);
     }
     op->arena = outer;
@@ -270,14 +300,13 @@ static enum err run_pass(struct op *op, struct slices *s, bool *ret_goes_on)
     s->counts_all = s->member_from == 0;
     if (s->member_from > 0) /* fresh memory is zero already, and takes none until it is used */
         memset(s->members, 0, MEMBERS_PER_PASS * sizeof *s->members);
-    TRY(step_through(op, s, 0, s->newest + 1, CHECK_CHUNK_MESSAGES, slice_read, ret_goes_on));
+    TRY(walk_all(op, s, 0, s->newest + 1, &messages_walk, ret_goes_on));
     if (s->counts_all) {
-        TRY(step_through(op, s, 0, s->mailing_room, COUNTERS_A_READ, mailings_read, ret_goes_on));
-        TRY(step_through(op, s, 0, s->cohort_room, COUNTERS_A_READ, cohorts_read, ret_goes_on));
+        TRY(walk_all(op, s, 0, s->mailing_room, &mailings_walk, ret_goes_on));
+        TRY(walk_all(op, s, 0, s->cohort_room, &cohorts_walk, ret_goes_on));
     }
     uint64_t end = s->member_from + MEMBERS_PER_PASS;
-    return step_through(op, s, s->member_from, s->member_max < end ? s->member_max + 1 : end, CHECK_CHUNK_MESSAGES,
-                        members_read, ret_goes_on);
+    return walk_all(op, s, s->member_from, s->member_max < end ? s->member_max + 1 : end, &members_walk, ret_goes_on);
 }
 
 static enum err newest_read(struct op *op, struct tx *tx, void *arg)

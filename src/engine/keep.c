@@ -47,11 +47,14 @@ static void tell_difference(void *data, const char *line)
     log_error("a counter differs from its rows", LOG_TEXT("difference", line));
 }
 
-enum err keep_recount(struct op *op, struct store *store, bool (*pause)(void *data), void *data, int64_t *ret_differ)
+enum err keep_recount(struct op *op, struct store *store, const struct keep_pace *pace, int64_t *ret_differ)
 {
-    struct check check = {
-        .store = store, .by_slices = true, .difference = tell_difference, .pause = pause, .data = data
-    };
+    struct check check = { .store = store,
+                           .by_slices = true,
+                           .difference = tell_difference,
+                           .pause = pace->pause,
+                           .mono_us = pace->mono_us,
+                           .data = pace->data };
     enum err err = check_run(op, &check);
     metric_add(drift_counter(), check.differ);
     if (err == OK)

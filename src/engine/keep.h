@@ -31,8 +31,13 @@ struct keep_result {
 enum err keep_step(struct op *op, struct tx *tx, struct keep_result *ret);
 
 /* Counts everything again (check.h) in the calling thread: each counter that differs is a bug, an error line in the log
- * and one more in posthouse_counter_drift_total (LED-35). pause as in struct check. */
-enum err keep_recount(struct op *op, struct store *store, bool (*pause)(void *data), void *data, int64_t *ret_differ);
+ * and one more in posthouse_counter_drift_total (LED-35). pause and mono_us as in struct check. */
+struct keep_pace {
+    bool (*pause)(void *data);
+    int64_t (*mono_us)(void *data);
+    void *data;
+};
+enum err keep_recount(struct op *op, struct store *store, const struct keep_pace *pace, int64_t *ret_differ);
 
 /* Declares the metric, so that it shows 0 from the start. */
 void keep_declare(void);

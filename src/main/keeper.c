@@ -83,12 +83,19 @@ static bool check_pause(void *data)
     return goes_on;
 }
 
+static int64_t check_clock_us(void *data)
+{
+    (void)data;
+    return clock_mono_us();
+}
+
 static void check_all(struct keeper *keeper)
 {
+    const struct keep_pace pace = { .pause = check_pause, .mono_us = check_clock_us, .data = keeper };
     int64_t differ;
     op_again(keeper);
     keeper->worked_from_us = clock_mono_us();
-    if (keep_recount(&keeper->op, keeper->store, check_pause, keeper, &differ) != OK)
+    if (keep_recount(&keeper->op, keeper->store, &pace, &differ) != OK)
         log_warn("the counters could not be counted again", LOG_ERROR_OF(&keeper->op));
 }
 

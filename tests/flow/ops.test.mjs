@@ -8,19 +8,16 @@ import { cli, program, startDaemon, until } from './lib/daemon.mjs'
 
 const promtool = [process.env.PATH, '.tools'].join(':')
 
-test('promtool finds nothing to complain about in the metrics', async (t) => {
+test('promtool has one complaint about the metrics, the name that is given', async (t) => {
   if (spawnSync('promtool', ['--version'], { env: { PATH: promtool } }).error) return t.skip('there is no promtool')
   const daemon = await startDaemon()
   await daemon.put('/v1/tenants/t-1', {})
   await daemon.get('/nowhere')
   const { text, headers } = await daemon.get('/metrics')
   assert.match(headers.get('content-type'), /^text\/plain; version=0\.0\.4/)
-  // One name is fixed by LED-35: the word in it is what drifts, not the type that promtool takes it for.
-  const input = text.replace(/^.*posthouse_counter_drift_total.*\n/gm, '')
-  assert.notEqual(input, text)
-  const checked = spawnSync('promtool', ['check', 'metrics'], { input, encoding: 'utf8', env: { PATH: promtool } })
-  assert.equal(checked.stdout + checked.stderr, '')
-  assert.equal(checked.status, 0)
+  // LED-35 fixes the name: the word in it is what drifts, not the type that promtool takes it for.
+  const checked = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8', env: { PATH: promtool } })
+  assert.equal((checked.stdout + checked.stderr).trim(), `posthouse_counter_drift_total metric name should not include type 'counter'`)
   for (const line of text.split('\n').filter((line) => line && !line.startsWith('#'))) assert.match(line, /^posthouse_/)
   await daemon.stop()
 })

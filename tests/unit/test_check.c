@@ -166,6 +166,44 @@ TEST(check, counts_by_slices_of_five_thousand_beside_a_ledger_that_moves)
     ledger_stop(&l);
 }
 
+/* A machine on which every look at the clock costs 7 ms. */
+struct slow {
+    int64_t now_us;
+    int pauses;
+};
+
+static int64_t slow_clock(void *data)
+{
+    return ((struct slow *)data)->now_us += 7000;
+}
+
+static bool slow_pause(void *data)
+{
+    ((struct slow *)data)->pauses++;
+    return true;
+}
+
+TEST(check, ends_a_snapshot_after_twenty_milliseconds_by_the_clock_it_is_given)
+{
+    struct ledger l;
+    struct slow slow = { 0 }, unhurried = { 0 };
+    fill_thousands(&l);
+    struct check check = {
+        .store = l.fixture.store, .by_slices = true, .pause = slow_pause, .mono_us = slow_clock, .data = &slow
+    };
+    SUCCEEDS(&l.fixture.op, check_run(&l.fixture.op, &check));
+    EQ(check.differ, 0);
+    EQ(check.most_rows, 1500); /* three parts of 500 messages are read within 21 ms */
+    int64_t compared = check.compared;
+    check.mono_us = NULL;
+    check.data = &unhurried;
+    SUCCEEDS(&l.fixture.op, check_run(&l.fixture.op, &check));
+    EQ(check.most_rows, CHECK_CHUNK_MESSAGES);
+    EQ(check.compared, compared); /* nothing is left out, however often it rests */
+    YES(slow.pauses > unhurried.pauses + 5);
+    ledger_stop(&l);
+}
+
 TEST(check, a_doubt_raised_by_slices_is_decided_in_one_snapshot)
 {
     struct ledger l;

@@ -137,12 +137,12 @@ TEST(keep, counts_a_difference_and_names_it_in_the_log)
     ledger_start(&l);
     import(&l, "{\"recipient\":\"a@x.org\"}\n");
     log_capture(see_line, &logged);
-    SUCCEEDS(&l.fixture.op, keep_recount(&l.fixture.op, l.fixture.store, NULL, NULL, &differ));
+    SUCCEEDS(&l.fixture.op, keep_recount(&l.fixture.op, l.fixture.store, &(struct keep_pace){ 0 }, &differ));
     EQ(differ, 0);
     EQ(logged.lines, 0);
     EQ(metric_value(drift), 0);
     WRITES(&l.fixture, tamper, &l);
-    SUCCEEDS(&l.fixture.op, keep_recount(&l.fixture.op, l.fixture.store, NULL, NULL, &differ));
+    SUCCEEDS(&l.fixture.op, keep_recount(&l.fixture.op, l.fixture.store, &(struct keep_pace){ 0 }, &differ));
     log_capture(NULL, NULL);
     EQ(differ, 1);
     EQ(logged.lines, 1);
