@@ -260,6 +260,7 @@ enum err job_finish(struct op *op, struct tx *tx, struct jobs *jobs, struct job_
     meter_add(&job->queue->out, jobs_engine_us(jobs, tx), 1);
     queue_changed(jobs, tx, job->queue);
     job_move(job, JOB_DONE);
+    TRY(progress_ended(op, tx, jobs, job, outcome));
     return batch_ended(op, tx, jobs, job, outcome);
 }
 
@@ -344,8 +345,8 @@ static bool is_among(struct str names, struct str name)
     return false;
 }
 
-static enum err find_lease(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_ref *ref,
-                           struct lease **ret, enum job_stale *ret_stale)
+enum err lease_of_ref(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_ref *ref, struct lease **ret,
+                      enum job_stale *ret_stale)
 {
     session_sign(jobs, tx, session_of(jobs, ref->session));
     if (ref->by_jid)
@@ -429,7 +430,7 @@ enum err job_ack(struct op *op, struct tx *tx, const struct job_ref *ref, enum j
     struct jobs *jobs;
     struct lease *lease;
     TRY(jobs_begin(op, tx, &jobs));
-    TRY(find_lease(op, tx, jobs, ref, &lease, ret_stale));
+    TRY(lease_of_ref(op, tx, jobs, ref, &lease, ret_stale));
     if (lease && *ret_stale == STALE_NOT)
         TRY(ack_lease(op, tx, jobs, lease));
     else if (lease)
@@ -445,7 +446,7 @@ enum err job_fail(struct op *op, struct tx *tx, const struct job_ref *ref, const
     struct jobs *jobs;
     struct lease *lease;
     TRY(jobs_begin(op, tx, &jobs));
-    TRY(find_lease(op, tx, jobs, ref, &lease, ret_stale));
+    TRY(lease_of_ref(op, tx, jobs, ref, &lease, ret_stale));
     if (!lease || *ret_stale != STALE_NOT)
         return OK;
     TRY(lease_fail(op, tx, jobs, lease, failure, FAULT_FAILED));
@@ -460,7 +461,7 @@ enum err job_extend(struct op *op, struct tx *tx, const struct job_ref *ref, int
     struct jobs *jobs;
     struct lease *lease;
     TRY(jobs_begin(op, tx, &jobs));
-    TRY(find_lease(op, tx, jobs, ref, &lease, ret_stale));
+    TRY(lease_of_ref(op, tx, jobs, ref, &lease, ret_stale));
     if (!lease || *ret_stale != STALE_NOT)
         return OK;
     int64_t now_us = jobs_engine_us(jobs, tx);

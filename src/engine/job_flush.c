@@ -96,6 +96,7 @@ static enum err flush_all(struct op *op, struct tx *tx, struct jobs *jobs)
     TRY(forget_timers(op, tx, jobs, TIMER_RETRY));
     TRY(forget_dead(op, tx, jobs));
     TRY(batches_forget(op, tx, jobs));
+    TRY(progress_forget(op, tx, jobs));
     TRY(delete_queues(op, tx, jobs));
     return forget_history(op, tx, jobs);
 }

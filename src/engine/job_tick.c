@@ -164,6 +164,7 @@ static enum err tick_slices(struct op *op, struct tx *tx, struct jobs *jobs, int
     TRY(timers_tick(op, tx, jobs, TIMER_RETRY));
     TRY(leases_tick(op, tx, jobs, now_us));
     TRY(batches_tick(op, tx, jobs, now_us));
+    TRY(progress_tick(op, tx, jobs, now_us));
     waits_over(tx, jobs, now_us);
     limits_tick(jobs, now_us);
     if (now_us - jobs->sessions_us >= SESSIONS_US) {

@@ -3,6 +3,7 @@
 #include "base/instant.h"
 #include "engine/jobs_own.h"
 #include "store/store_done.h"
+#include "store/store_progress.h"
 
 #define PAGE_ROWS 200 /* read at once */
 
@@ -141,6 +142,27 @@ static void put_state(struct looking *look, const struct seen *seen)
         json_member_raw(w, "failure", seen->aside.failure);
 }
 
+/* HIST-1: what this life of the job said of itself. */
+static enum err put_progress(struct looking *look, struct str jid, uint64_t id)
+{
+    struct json_writer *w = look->w;
+    struct progress_row row;
+    bool found;
+    TRY(store_progress_get(look->op, look->tx, jid, &row, &found));
+    if (!found || row.changed_us < (int64_t)id + look->lag_us)
+        return OK;
+    json_put_name(w, "progress");
+    json_object_begin(w);
+    if (row.percent >= 0)
+        json_member_int(w, "percent", row.percent);
+    else
+        json_member_null(w, "percent");
+    json_member_str(w, "desc", row.desc);
+    put_us(w, "updated_at", row.changed_us);
+    json_object_end(w);
+    return OK;
+}
+
 static enum err put_attempts(struct looking *look, const struct seen *seen)
 {
     struct attempt_row rows[ATTEMPTS_KEPT];
@@ -169,7 +191,7 @@ static enum err put_attempts(struct looking *look, const struct seen *seen)
 }
 
 /* A finished one, from its record. The attempt that ended it well has no row of its own (HIST-2). */
-static void put_done(struct looking *look, const struct done_record *record, bool whole)
+static enum err put_done(struct looking *look, const struct done_record *record, bool whole)
 {
     struct json_writer *w = look->w;
     struct job_row row = {
@@ -180,6 +202,7 @@ static void put_done(struct looking *look, const struct done_record *record, boo
     json_member_str(w, "outcome", str_of(job_outcome_name((enum job_outcome)record->outcome)));
     put_us(w, "ended_at", record->ended_us);
     if (whole) {
+        TRY(put_progress(look, record->jid, record->id));
         struct str earlier = record->extra.n > 2 ? (struct str){ record->extra.p + 1, record->extra.n - 2 } : S("");
         struct buf buf;
         struct json_writer last;
@@ -199,6 +222,7 @@ static void put_done(struct looking *look, const struct done_record *record, boo
         json_member_raw(w, "attempts", buf_str(&buf));
     }
     json_object_end(w);
+    return OK;
 }
 
 enum err job_view(struct op *op, struct tx *tx, struct str jid, struct json_writer *w)
@@ -217,6 +241,7 @@ enum err job_view(struct op *op, struct tx *tx, struct str jid, struct json_writ
         json_object_begin(w);
         put_head(&look, &seen.row, seen.state);
         put_state(&look, &seen);
+        TRY(put_progress(&look, jid, id));
         TRY(put_attempts(&look, &seen));
         json_object_end(w);
         return OK;
@@ -224,8 +249,7 @@ enum err job_view(struct op *op, struct tx *tx, struct str jid, struct json_writ
     TRY(done_find(op, tx, siphash64(look.key, jid.p, jid.n), jid, &record, &found));
     if (!found)
         return fail(op, ERR_NOT_FOUND, "no job %.*s", STR(jid));
-    put_done(&look, &record, true);
-    return OK;
+    return put_done(&look, &record, true);
 }
 
 /* --- lists --- */
@@ -417,7 +441,7 @@ static enum err list_done(struct looking *look, struct job_place *at, bool *more
                 !text_matches(filter, record.jid, record.type, record.body))
                 continue;
             look->count++;
-            put_done(look, &record, false);
+            TRY(put_done(look, &record, false));
         }
         if (at->b == n)
             at->b = 0;

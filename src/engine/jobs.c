@@ -258,6 +258,7 @@ static void watch_kept(void *data)
 {
     struct jobs *jobs = data;
     jobs->touched = false;
+    progress_group(jobs, true);
     batches_drop(jobs);
     delivered_kept(jobs);
     sessions_kept(jobs);
@@ -269,6 +270,7 @@ static void watch_drop(void *data)
     struct jobs *jobs = data;
     jobs->pending_count = 0;
     done_drop(jobs);
+    progress_group(jobs, false);
     batches_drop(jobs);
     sessions_drop(jobs);
     waits_drop(jobs);
@@ -325,6 +327,7 @@ void jobs_close(struct jobs *jobs)
     waits_drop(jobs);
     waits_all(NULL, jobs);
     jobs_unload(jobs);
+    progress_free(jobs);
     batches_drop(jobs);
     sessions_free(jobs);
     free(jobs->pending);

@@ -12,6 +12,7 @@
  *     job_sweep.c   rows nobody needs any more
  *     session.c     workers              job_budget.c  budgets
  *     job_batch.c   batches, see job_batch_own.h
+ *     job_progress.c  what jobs say of themselves
  */
 #pragma once
 
@@ -42,6 +43,7 @@
 #define FINISHED_MAX   1000000
 #define UNDELIVERED_US (INT64_C(60) * 1000000) /* LEASE-5 */
 #define BATCH_SLOTS    256
+#define PROGRESS_SLOTS 1024
 
 /* Jobs that came and went in each of the last seconds. */
 struct meter {
@@ -147,6 +149,7 @@ struct undelivered {
 
 struct job_hooks;
 struct batch;
+struct progress;
 
 struct jobs {
     struct jobs_config config;
@@ -205,6 +208,8 @@ struct jobs {
     struct batch *batches_wanting;
     int64_t batches_due_us, batches_swept_us;
     uint64_t batch_cursor, batch_job_cursor;
+    struct progress *progress[PROGRESS_SLOTS];
+    int64_t progress_count;
 
     void (*on_suspect)(void *data, struct session_id id);
     void *on_suspect_data;
@@ -322,6 +327,10 @@ struct lease *lease_new(struct jobs *jobs, const struct lease_row *row, const st
 void leases_unload(struct jobs *jobs);
 void lease_number_ended(struct jobs *jobs, uint64_t number);
 
+/* The lease that is named, NULL with its reason when it is not the current one. A sign of life of its worker. */
+enum err lease_of_ref(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_ref *ref, struct lease **ret,
+                      enum job_stale *ret_stale);
+
 /* The lease is over: its row, slots and gate. The job is nowhere until the caller puts it. The lease is freed. */
 enum err lease_end(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease, bool keep_gate);
 
@@ -417,6 +426,15 @@ void batches_drop(struct jobs *jobs);
 enum err batches_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us);
 enum err batches_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more);
 enum err batches_forget(struct op *op, struct tx *tx, struct jobs *jobs);
+
+/* --- job_progress.c --- */
+enum err progress_ended(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_known *job,
+                        enum job_outcome outcome);
+enum err progress_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us);
+enum err progress_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more);
+void progress_group(struct jobs *jobs, bool kept);
+void progress_free(struct jobs *jobs);
+enum err progress_forget(struct op *op, struct tx *tx, struct jobs *jobs);
 
 /* --- job_push.c --- */
 

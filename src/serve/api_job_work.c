@@ -8,6 +8,7 @@
 #include "base/duration.h"
 #include "engine/job_end.h"
 #include "engine/job_fetch.h"
+#include "engine/job_progress.h"
 #include "engine/job_read.h"
 #include "engine/session.h"
 #include "serve/access.h"
@@ -322,6 +323,9 @@ struct extend_call {
 static const struct json_field extend_fields[] = {
     { "lease", JSON_FIELD_STR, offsetof(struct extend_call, body.lease) - EXTEND_BODY, 128, JSON_REQUIRED, 1, 0 },
     { "for", JSON_FIELD_STR, offsetof(struct extend_call, body.length) - EXTEND_BODY, 32, JSON_REQUIRED, 1, 0 },
+    { "percent", JSON_FIELD_INT, offsetof(struct extend_call, body.percent) - EXTEND_BODY, 100, JSON_NULLABLE, 0, 0 },
+    { "desc", JSON_FIELD_STR, offsetof(struct extend_call, body.desc) - EXTEND_BODY, PROGRESS_DESC_MAX, JSON_NULLABLE,
+      0, 0 },
 };
 
 static enum err extend_commit(struct post *post)
@@ -333,6 +337,9 @@ static enum err extend_commit(struct post *post)
     TRY(job_extend(&post->op, post->tx, &c->ref, c->for_us, &stale, &until_us));
     if (stale != STALE_NOT)
         return fail_at(&post->op, ERR_CONFLICT, "/lease", "%s", job_stale_name(stale));
+    struct job_said said = { (int)c->body.percent, c->body.desc };
+    if (said.percent >= 0 || str_given(said.desc))
+        TRY(job_progress_set(&post->op, post->tx, &c->ref, &said, &stale));
     json_object_begin(&c->call.json);
     json_member_str(&c->call.json, "lease", c->body.lease);
     render_us(&c->call.json, "until", until_us, 0);
@@ -344,7 +351,10 @@ void jobs_extend(struct http_request *request)
 {
     static const struct hop route[] = { { extend_commit, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
     struct extend_call *c = call_new(request, sizeof *c);
-    if (!c || !call_body(&c->call, extend_fields, sizeof extend_fields / sizeof *extend_fields, &c->body, NULL))
+    if (!c)
+        return;
+    c->body.percent = -1;
+    if (!call_body(&c->call, extend_fields, sizeof extend_fields / sizeof *extend_fields, &c->body, NULL))
         return;
     enum err err = read_duration(&c->call, "/for", c->body.length, 1000, JOB_LEASE_US_MAX / 1000, &c->for_us);
     if (err == OK && !job_token_parse(c->body.lease, &c->ref.lease))

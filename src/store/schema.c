@@ -51,7 +51,8 @@
     X(click_step)                                                                                                      \
     X(message_member_step)                                                                                             \
     X(secret_step)                                                                                                     \
-    X(batch_step)
+    X(batch_step)                                                                                                      \
+    X(progress_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \
