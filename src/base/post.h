@@ -36,6 +36,8 @@ enum thread_role {
 struct hop {
     enum err (*run)(struct post *post); /* the result is kept in post->err; NULL ends the route */
     enum thread_role thread;
+    void (*ahead)(struct post *post); /* writer hops: says what the hop will ask the store, before any command of its
+                                         group runs; changes nothing, may be NULL */
 };
 
 struct post {

@@ -227,7 +227,7 @@ enum err job_forget(struct op *op, struct tx *tx, struct jobs *jobs, struct job_
 {
     jobs_touch(jobs, tx);
     TRY(unique_release(op, tx, &job->opts, job->row.id));
-    TRY(store_job_delete(op, tx, job->row.id));
+    TRY(store_job_delete(op, tx, job->row.id, job->row.jid));
     if (!job->aside.state)
         return OK;
     TRY(store_aside_delete(op, tx, job->row.id));

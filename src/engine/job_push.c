@@ -124,6 +124,7 @@ static enum err write_row(struct op *op, struct tx *tx, struct jobs *jobs, struc
         .queue_no = e->queue->no,
         .type = spec->jobtype,
         .body = spec->body,
+        .jid_is_new = !str_given(spec->jid),
     };
     e->job.row.jid = e->ret->jid = jid_for(op, spec, e->job.row.id);
     job_opts_of(spec, &e->job.opts);

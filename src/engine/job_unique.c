@@ -68,7 +68,7 @@ static enum err holder_replace(struct op *op, struct tx *tx, struct jobs *jobs, 
         TRY(job_lift(op, tx, jobs, holder));
     else if (state == JOB_READY)
         queue->counts.ready_bytes -= (int64_t)job_bytes(&holder->row);
-    TRY(store_job_delete(op, tx, holder->row.id));
+    TRY(store_job_delete(op, tx, holder->row.id, holder->row.jid));
     holder->row.flags = opts.flags;
     holder->row.opts = job_opts_pack(&opts, bytes);
     holder->row.body = spec->body;

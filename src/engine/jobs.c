@@ -10,6 +10,7 @@
 
 static void jobs_unload(struct jobs *jobs)
 {
+    wishes_clear(jobs);
     leases_unload(jobs);
     queues_unload(jobs);
     budgets_unload(jobs);
@@ -287,6 +288,12 @@ static void watch_foreign(void *data)
     watch_drop(jobs);
 }
 
+static enum err watch_ahead(struct op *op, struct tx *tx, void *data)
+{
+    struct jobs *jobs = data;
+    return jobs->loaded ? wishes_ask(op, tx, jobs) : OK;
+}
+
 /* --- open and close --- */
 
 static enum err first_load(struct op *op, struct tx *tx, void *arg)
@@ -307,7 +314,7 @@ enum err jobs_open(struct op *op, const struct jobs_config *config, struct jobs 
     atomic_store(&jobs->next_us, NEVER_US);
     pthread_mutex_init(&jobs->undelivered.lock, NULL);
     rng_init(&jobs->rng, config->seed ? config->seed : random_u64());
-    struct store_watch watch = { jobs, watch_flush, watch_kept, watch_drop, watch_foreign };
+    struct store_watch watch = { jobs, watch_flush, watch_kept, watch_drop, watch_foreign, watch_ahead };
     store_watch(config->store, &watch);
     enum err err = store_write(op, config->store, first_load, NULL);
     if (err != OK) {
@@ -333,6 +340,7 @@ void jobs_close(struct jobs *jobs)
     free(jobs->pending);
     free(jobs->done);
     free(jobs->heap);
+    wishes_free(jobs);
     free(jobs->undelivered.told);
     free(jobs->undelivered.bits);
     pthread_mutex_destroy(&jobs->undelivered.lock);

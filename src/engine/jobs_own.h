@@ -6,6 +6,7 @@
  *     job_place.c   where a waiting job lies: ready, timer, gate
  *     job_push.c    takes jobs in        job_unique.c  locks of unique jobs
  *     job_fetch.c   hands them out       job_wait.c    fetches that wait
+ *     job_ahead.c   what a group will ask, asked together
  *     job_end.c     ack, extend, stale   job_fail.c    failures, dead, lost
  *     job_done.c    history, the memory of what finished
  *     job_act.c     an operator's moves  job_tick.c    what time brings
@@ -100,6 +101,8 @@ struct queue {
     struct ready_row sweep; /* how far rows below the cut were removed */
     bool sweeping;
     bool wanted; /* in the list of those to serve when the command is through */
+    struct queue *wish_next;
+    int64_t wished; /* jobs that the group's fetches will ask for */
 };
 
 struct lease {
@@ -145,6 +148,14 @@ struct undelivered {
     uint8_t *bits;                /* one per lease from first on: not yet delivered */
     uint64_t first, newest, boot; /* boot: newest at the start of this run */
     size_t room;
+};
+
+/* What the group's commands will ask the store. */
+struct job_wishes {
+    struct str *jids;
+    uint64_t *ids;
+    size_t jid_count, jid_room, id_count, id_room;
+    struct queue *queues;
 };
 
 struct job_hooks;
@@ -196,6 +207,7 @@ struct jobs {
     uint64_t turns;
     int64_t held_count;
 
+    struct job_wishes wishes;
     struct undelivered undelivered;
     struct job_totals totals;
     int64_t shown_us, swept_us, recounted_us, sessions_us, boot_us;
@@ -319,6 +331,16 @@ void waits_drop(struct jobs *jobs);
 void waits_reattach(struct jobs *jobs);
 void waits_over(struct tx *tx, struct jobs *jobs, int64_t now_us);
 void waits_all(struct tx *tx, struct jobs *jobs);
+
+/* --- job_ahead.c --- */
+
+/* The queue's next jobs will be asked for; how many of `wanted` it has. */
+int64_t queue_wish(struct jobs *jobs, struct queue *queue, int64_t wanted);
+
+/* Asks all that was wished, and forgets the wishes. */
+enum err wishes_ask(struct op *op, struct tx *tx, struct jobs *jobs);
+void wishes_clear(struct jobs *jobs);
+void wishes_free(struct jobs *jobs);
 
 /* --- job_end.c --- */
 struct lease *lease_find(struct jobs *jobs, uint64_t jid_hash);

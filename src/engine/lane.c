@@ -431,6 +431,31 @@ void lanes_take(struct lanes *lanes, const struct lane_pick *pick)
         ring_arrive(lanes, level, lane->next);
 }
 
+static size_t lane_peek(const struct lane *lane, size_t max, uint64_t *ret_ids)
+{
+    size_t n = lane->count < max ? lane->count : max;
+    for (size_t i = 0; i < n; i++) {
+        const struct lane_place *place = &lane->places[lane->head + i];
+        ret_ids[i] = place->job ? place->job : place->ord;
+    }
+    return n;
+}
+
+size_t lanes_peek(const struct lanes *lanes, size_t max, uint64_t *ret_ids)
+{
+    size_t n = 0;
+    for (int i = LEVELS - 1; i >= 0; i--) {
+        const struct level *level = &lanes->levels[i];
+        size_t share = level->lanes ? max / level->lanes + 1 : 0;
+        const struct lane *lane = level->turn;
+        while (lane && n < max) {
+            n += lane_peek(lane, max - n < share ? max - n : share, ret_ids + n);
+            lane = lane->next == level->turn ? NULL : lane->next;
+        }
+    }
+    return n;
+}
+
 void lanes_open_key(struct lanes *lanes, uint64_t key)
 {
     for (int i = 0; i < LEVELS; i++) {

@@ -72,6 +72,10 @@ enum err lanes_pick(struct op *op, struct tx *tx, struct lanes *lanes, uint64_t 
                     struct lane_pick *ret, bool *ret_found);
 void lanes_take(struct lanes *lanes, const struct lane_pick *pick);
 
+/* Ids of the jobs that are next, at most max, as far as they stand in RAM: those of the first level, a fair share of
+ * each of its lanes. A guess. Returns how many. */
+size_t lanes_peek(const struct lanes *lanes, size_t max, uint64_t *ret_ids);
+
 /* The key may start again: its lanes are back in their rings. */
 void lanes_open_key(struct lanes *lanes, uint64_t key);
 

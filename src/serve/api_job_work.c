@@ -6,8 +6,7 @@
  * a client that has left before gets nothing and its jobs go back (LEASE-5).
  */
 #include "base/duration.h"
-#include "engine/job_end.h"
-#include "engine/job_fetch.h"
+#include "engine/job_ahead.h"
 #include "engine/job_progress.h"
 #include "engine/job_read.h"
 #include "engine/session.h"
@@ -82,6 +81,12 @@ static void fetch_render(struct fetch_call *c)
     json_object_end(w);
 }
 
+static void fetch_ahead(struct post *post)
+{
+    const struct fetch_call *c = (struct fetch_call *)post;
+    job_fetch_ahead(post->tx, &c->fetch);
+}
+
 static enum err fetch_run(struct post *post)
 {
     struct fetch_call *c = (struct fetch_call *)post;
@@ -141,7 +146,9 @@ static enum err fetch_check(struct fetch_call *c)
 
 void jobs_fetch(struct http_request *request)
 {
-    static const struct hop route[] = { { fetch_run, THREAD_WRITER }, { fetch_reply, THREAD_CALLER }, { 0 } };
+    static const struct hop route[] = { { fetch_run, THREAD_WRITER, fetch_ahead },
+                                        { fetch_reply, THREAD_CALLER },
+                                        { 0 } };
     struct fetch_call *c = call_new(request, sizeof *c);
     if (!c)
         return;
@@ -220,7 +227,17 @@ static enum err end_commit(struct post *post)
     return OK;
 }
 
-static const struct hop end_route[] = { { end_commit, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
+static void end_ahead(struct post *post)
+{
+    const struct end_call *c = (struct end_call *)post;
+    for (size_t i = 0; i < c->count; i++)
+        if (c->known[i])
+            job_end_ahead(post->tx, &c->refs[i]);
+}
+
+static const struct hop end_route[] = { { end_commit, THREAD_WRITER, end_ahead },
+                                        { call_reply, THREAD_CALLER },
+                                        { 0 } };
 
 static enum err end_room(struct end_call *c, size_t n)
 {

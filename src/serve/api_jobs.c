@@ -7,7 +7,7 @@
 #include "base/duration.h"
 #include "base/json_lines.h"
 #include "engine/job_act.h"
-#include "engine/job_push.h"
+#include "engine/job_ahead.h"
 #include "engine/job_read.h"
 #include "engine/job_view.h"
 #include "serve/access.h"
@@ -199,9 +199,17 @@ static enum err push_commit(struct post *post)
     return OK;
 }
 
+static void push_ahead(struct post *post)
+{
+    const struct push_call *c = (struct push_call *)post;
+    job_push_ahead(post->tx, c->specs, c->count);
+}
+
 void jobs_post(struct http_request *request)
 {
-    static const struct hop route[] = { { push_commit, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
+    static const struct hop route[] = { { push_commit, THREAD_WRITER, push_ahead },
+                                        { call_reply, THREAD_CALLER },
+                                        { 0 } };
     struct push_call *c = call_new(request, sizeof *c);
     if (!c)
         return;

@@ -6,7 +6,7 @@
  * wait. A job that was leased and whose bytes the system never took goes back
  * to the head of its queue (LEASE-5).
  */
-#include "engine/job_fetch.h"
+#include "engine/job_ahead.h"
 #include "serve/worker_command.h"
 
 struct fetch {
@@ -23,9 +23,17 @@ static enum err fetch_commit(struct post *post)
     return job_fetch(&post->op, post->tx, &fetch->fetch);
 }
 
+static void fetch_ahead(struct post *post)
+{
+    struct fetch *fetch = command_of(post)->data;
+    job_fetch_ahead(post->tx, &fetch->fetch);
+}
+
 static enum err fetch_begin(struct worker_command *command)
 {
-    static const struct hop route[] = { { fetch_commit, THREAD_WRITER }, { command_home, THREAD_CALLER }, { 0 } };
+    static const struct hop route[] = { { fetch_commit, THREAD_WRITER, fetch_ahead },
+                                        { command_home, THREAD_CALLER },
+                                        { 0 } };
     static const struct str no_queue = { "", 0 };
     struct fetch *fetch;
     TRY(op_alloc(&command->post.op, sizeof *fetch, &fetch));

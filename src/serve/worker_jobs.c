@@ -3,8 +3,7 @@
  *
  * FETCH is worker_fetch.c.
  */
-#include "engine/job_end.h"
-#include "engine/job_push.h"
+#include "engine/job_ahead.h"
 #include "serve/worker_command.h"
 
 /* --- PUSH ----------------------------------------------------------------- */
@@ -20,9 +19,17 @@ static enum err push_commit(struct post *post)
     return job_push(&post->op, post->tx, &push->spec, 1, false, &push->pushed);
 }
 
+static void push_ahead(struct post *post)
+{
+    struct push *push = command_of(post)->data;
+    job_push_ahead(post->tx, &push->spec, 1);
+}
+
 static enum err push_begin(struct worker_command *command)
 {
-    static const struct hop route[] = { { push_commit, THREAD_WRITER }, { command_home, THREAD_CALLER }, { 0 } };
+    static const struct hop route[] = { { push_commit, THREAD_WRITER, push_ahead },
+                                        { command_home, THREAD_CALLER },
+                                        { 0 } };
     struct push *push;
     TRY(op_alloc(&command->post.op, sizeof *push, &push));
     TRY(job_read(&command->post.op, &command->door->reader, command->argument, &push->spec));
@@ -101,9 +108,17 @@ static enum err pushb_commit(struct post *post)
     return job_push(&post->op, post->tx, pushb->specs, pushb->count, false, pushb->pushed);
 }
 
+static void pushb_ahead(struct post *post)
+{
+    struct pushb *pushb = command_of(post)->data;
+    job_push_ahead(post->tx, pushb->specs, pushb->count);
+}
+
 static enum err pushb_begin(struct worker_command *command)
 {
-    static const struct hop route[] = { { pushb_commit, THREAD_WRITER }, { command_home, THREAD_CALLER }, { 0 } };
+    static const struct hop route[] = { { pushb_commit, THREAD_WRITER, pushb_ahead },
+                                        { command_home, THREAD_CALLER },
+                                        { 0 } };
     struct op *op = &command->post.op;
     struct pushb *pushb;
     size_t count = 0;
@@ -167,9 +182,18 @@ static enum err ack_commit(struct post *post)
     return job_ack(&post->op, post->tx, &ref, &end->stale);
 }
 
+static void ack_ahead(struct post *post)
+{
+    struct end *end = command_of(post)->data;
+    struct job_ref ref = ref_of(command_of(post), end->jid);
+    job_end_ahead(post->tx, &ref);
+}
+
 static enum err ack_begin(struct worker_command *command)
 {
-    static const struct hop route[] = { { ack_commit, THREAD_WRITER }, { command_home, THREAD_CALLER }, { 0 } };
+    static const struct hop route[] = { { ack_commit, THREAD_WRITER, ack_ahead },
+                                        { command_home, THREAD_CALLER },
+                                        { 0 } };
     struct end *end;
     TRY(op_alloc(&command->post.op, sizeof *end, &end));
     TRY(worker_read_ack(&command->post.op, command->argument, &end->jid));

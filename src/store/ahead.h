@@ -22,7 +22,8 @@ enum ahead_kind {
     AHEAD_ID,          /* message number by ahead_text of its id */
     AHEAD_MEMBER,      /* number and address hash by ahead_text of tenant and id */
     AHEAD_SUPPRESSION, /* whether an address hash has any */
-    AHEAD_PARKED       /* whether anything is parked under a reference */
+    AHEAD_PARKED,      /* whether anything is parked under a reference */
+    AHEAD_JID          /* id of a job by ahead_text of its jid */
 };
 
 struct ahead_key {

@@ -190,6 +190,21 @@ static bool command_run(struct tx *tx, struct post *post)
     return post->err == OK || tx_mark(tx) == before;
 }
 
+/* What all of them will ask is asked together. An answer that is missing is asked for later. */
+static enum end group_ahead(struct op *op, struct tx *tx, struct post **posts, int n)
+{
+    const struct store_watch *watch = &tx->store->watch;
+    if (!watch->ahead || !tx_asks_ahead(tx))
+        return END_KEPT;
+    for (int i = 0; i < n; i++)
+        if (posts[i]->hop->ahead) {
+            posts[i]->tx = tx;
+            posts[i]->hop->ahead(posts[i]);
+            posts[i]->tx = NULL;
+        }
+    return watch->ahead(op, tx, watch->data) != OK && tx->broken ? END_LOST : END_KEPT;
+}
+
 /* Runs posts[0..*n-1] once, in one transaction. *n falls when the time of a group is over. */
 static enum end group_once(struct store *store, struct op *op, struct post **posts, int *n, int *ret_late,
                            char ret_reason[OP_ERROR_BYTES_MAX])
@@ -207,6 +222,8 @@ static enum end group_once(struct store *store, struct op *op, struct post **pos
         metric_observe(store->turn_times, clock_mono_us() - asked_us);
     if (tx.foreign && families_refresh(op, &tx) != OK)
         end = END_LOST;
+    if (end == END_KEPT)
+        end = group_ahead(op, &tx, posts, *n);
     uint64_t before = tx_mark(&tx);
     int64_t start_us = clock_mono_us();
     int ran = 0;

@@ -31,7 +31,8 @@ static const struct sql settings = {
     "settings",
     NULL,
     "SELECT set_config('search_path', 'posthouse', true), set_config('statement_timeout', ?1, true),"
-    " set_config('idle_in_transaction_session_timeout', ?2, true), set_config('jit', 'off', true)",
+    " set_config('idle_in_transaction_session_timeout', ?2, true), set_config('jit', 'off', true),"
+    " set_config('enable_seqscan', ?3, true)",
     0,
 };
 
@@ -52,12 +53,15 @@ SQL_MARKED(turn_evict, NULL,
 
 /* --- beginning --- */
 
+/* Rows of a queue come and go: a plan made while its table is empty would read the whole table when it is not. What the
+ * writer does is by index, always; a snapshot may be of everything, and is planned as usual. */
 static enum err settings_send(struct op *op, struct pg_conn *conn)
 {
     struct stmt *stmt;
     TRY(tx_stmt(op, conn->base.tx, &settings, &stmt));
     pg_bind_str(stmt, 1, str_of(conn->limit_ms));
     pg_bind_str(stmt, 2, str_of(conn->idle_ms));
+    pg_bind_str(stmt, 3, conn->base.role == CONN_WRITER ? S("off") : S("on"));
     return pg_send(op, conn, pg_stmt_of(stmt));
 }
 

@@ -90,6 +90,14 @@ struct str rows_str_at(const struct rows *rows, size_t row, int column)
     return (struct str){ n ? buf_str(&rows->bytes).p + (uint32_t)value : "", n };
 }
 
+void rows_remove(struct rows *rows, size_t row)
+{
+    assert(row < rows->count && rows->column == rows->columns);
+    rows->count--;
+    for (int i = 0; i < rows->columns; i++)
+        rows->values[i][row] = rows->values[i][rows->count];
+}
+
 static void bind_texts(struct stmt *stmt, struct rows *rows, int column)
 {
     if (rows->texts_room < rows->count) {

@@ -53,6 +53,9 @@ int64_t rows_int_at(const struct rows *rows, size_t row, int column);
 struct str rows_str_at(const struct rows *rows, size_t row, int column);
 void rows_int_set(struct rows *rows, size_t row, int column, int64_t value);
 
+/* The row goes; the last one takes its place. */
+void rows_remove(struct rows *rows, size_t row);
+
 /* Inserts all by `sql`, whose parameters are the columns, and has none any more. Nobody asks for the outcome. */
 enum err rows_write(struct op *op, struct tx *tx, struct rows *rows, const struct sql *sql);
 

@@ -69,6 +69,7 @@
     X(client_key_family)                                                                                               \
     X(delta_family)                                                                                                    \
     X(click_family)                                                                                                    \
+    X(job_rows_family)                                                                                                 \
     X(seq_family)
 
 #define DECLARE_STEP(name)   extern const struct schema_step name;

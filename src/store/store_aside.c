@@ -88,7 +88,7 @@ enum err store_aside_put(struct op *op, struct tx *tx, const struct aside_row *r
     bind_int(stmt, 9, row->attempts);
     bind_int(stmt, 10, row->late);
     bind_str(stmt, 11, row->failure);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 static enum err remove_of(struct op *op, struct tx *tx, const struct sql *sql, uint64_t id)
@@ -96,7 +96,7 @@ static enum err remove_of(struct op *op, struct tx *tx, const struct sql *sql, u
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, sql, &stmt));
     bind_int(stmt, 1, (int64_t)id);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_aside_delete(struct op *op, struct tx *tx, uint64_t id)
@@ -123,7 +123,7 @@ enum err store_attempt_add(struct op *op, struct tx *tx, uint64_t id, const stru
     TRY(tx_stmt(op, tx, &attempt_drop, &stmt));
     bind_int(stmt, 1, (int64_t)id);
     bind_int(stmt, 2, row->n - ATTEMPTS_KEPT + 1);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_attempt_list(struct op *op, struct tx *tx, uint64_t id, struct attempt_row *ret, int *ret_count)
@@ -165,7 +165,7 @@ enum err store_dead_add(struct op *op, struct tx *tx, const struct dead_row *row
     bind_int(stmt, 1, row->at_us);
     bind_int(stmt, 2, (int64_t)row->id);
     bind_int(stmt, 3, row->reason);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_dead_delete(struct op *op, struct tx *tx, int64_t at_us, uint64_t id)
@@ -174,7 +174,7 @@ enum err store_dead_delete(struct op *op, struct tx *tx, int64_t at_us, uint64_t
     TRY(tx_stmt(op, tx, &dead_remove, &stmt));
     bind_int(stmt, 1, at_us);
     bind_int(stmt, 2, (int64_t)id);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_dead_walk(struct op *op, struct tx *tx, const struct dead_row *from, int max, struct dead_row *ret,

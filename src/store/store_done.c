@@ -24,7 +24,7 @@ enum err store_done_add(struct op *op, struct tx *tx, const struct done_chunk *c
     bind_int(stmt, 3, chunk->count);
     bind_int(stmt, 4, chunk->before);
     bind_blob(stmt, 5, chunk->records.p, chunk->records.n);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_done_before(struct op *op, struct tx *tx, uint64_t no, struct done_chunk *ret)
@@ -69,5 +69,5 @@ enum err store_done_drop(struct op *op, struct tx *tx, uint64_t no)
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, &done_remove, &stmt));
     bind_int(stmt, 1, (int64_t)no);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }

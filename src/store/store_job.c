@@ -1,8 +1,11 @@
 #include "store/store_job.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "store/ahead.h"
 #include "store/families.h"
+#include "store/job_rows.h"
 
 const struct schema_step job_step = {
     "jobs",
@@ -26,9 +29,37 @@ SQL_ONLY_POSTGRES(job_are_there, "SELECT id FROM job WHERE id = ANY (?1) ORDER B
 SQL(job_remove, "DELETE FROM job WHERE id = ?1", NULL);
 SQL(job_behind, "SELECT id, queue, flags, jid, type, opts FROM job WHERE id > ?1 ORDER BY id LIMIT ?2", NULL);
 
+SQL_ONLY_POSTGRES(jobs_ahead, /* what is large is read when it is asked for */
+                  "SELECT id, queue, flags, jid, type, opts, body, 1 FROM job WHERE id = ANY (?1" PG_INTS ")"
+                  " AND octet_length(body) <= 16384"
+                  " UNION ALL SELECT id, 0, 0, jid, '', NULL, NULL, 0 FROM job WHERE jid = ANY (?2" PG_TEXTS ")");
+
+/* --- collected rows (job_rows.h) --- */
+
+static enum err add_later(struct op *op, struct tx *tx, struct job_rows *rows, const struct job_row *row,
+                          bool *ret_added)
+{
+    uint64_t old = 0;
+    if (!str_is_utf8(row->jid) || !str_is_utf8(row->type) || memchr(row->jid.p, '\0', row->jid.n) ||
+        memchr(row->type.p, '\0', row->type.n))
+        return fail(op, ERR_INVALID, "jid and jobtype must be UTF-8 without NUL");
+    if (!row->jid_is_new)
+        TRY(store_job_find(op, tx, row->jid, &old));
+    *ret_added = old == 0;
+    if (old)
+        return OK;
+    job_rows_add(tx, rows, row);
+    ahead_put(tx, ahead_text(tx, AHEAD_JID, 0, row->jid),
+              (struct ahead_answer){ .count = 1, .value = { (int64_t)row->id } });
+    return OK;
+}
+
 enum err store_job_add(struct op *op, struct tx *tx, const struct job_row *row, bool *ret_added)
 {
     struct stmt *stmt;
+    struct job_rows *rows = job_rows_of(tx);
+    if (rows)
+        return add_later(op, tx, rows, row, ret_added);
     TRY(tx_stmt(op, tx, &job_insert, &stmt));
     bind_int(stmt, 1, (int64_t)row->id);
     bind_str(stmt, 2, row->jid);
@@ -58,9 +89,29 @@ static enum err copied(struct op *op, struct str blob, struct str *ret)
     return OK;
 }
 
+/* A row that is known, its texts in op's arena. */
+static enum err get_known(struct op *op, struct job_row *row, struct job_row *ret)
+{
+    *ret = *row;
+    ret->jid = arena_str(op->arena, row->jid);
+    ret->type = arena_str(op->arena, row->type);
+    TRY(copied(op, row->opts, &ret->opts));
+    return copied(op, row->body, &ret->body);
+}
+
 enum err store_job_get(struct op *op, struct tx *tx, uint64_t id, struct job_row *ret, bool *ret_found)
 {
     struct stmt *stmt;
+    struct job_rows *rows = job_rows_of(tx);
+    struct job_row known;
+    bool gone = false;
+    if (rows && job_rows_find(rows, id, &known, &gone)) {
+        *ret_found = true;
+        return get_known(op, &known, ret);
+    }
+    *ret_found = false;
+    if (gone)
+        return OK;
     TRY(tx_stmt(op, tx, &job_by_id, &stmt));
     bind_int(stmt, 1, (int64_t)id);
     TRY(stmt_row(op, stmt, ret_found));
@@ -80,7 +131,12 @@ enum err store_job_get(struct op *op, struct tx *tx, uint64_t id, struct job_row
 enum err store_job_find(struct op *op, struct tx *tx, struct str jid, uint64_t *ret_id)
 {
     struct stmt *stmt;
+    struct ahead_answer answer;
     bool found;
+    if (job_rows_of(tx) && ahead_find(tx, ahead_text(tx, AHEAD_JID, 0, jid), &answer)) {
+        *ret_id = answer.count ? (uint64_t)answer.value[0] : 0;
+        return OK;
+    }
     TRY(tx_stmt(op, tx, &job_by_jid, &stmt));
     bind_str(stmt, 1, jid);
     TRY(stmt_row(op, stmt, &found));
@@ -94,6 +150,7 @@ static enum err there_together(struct op *op, struct tx *tx, const uint64_t *ids
 {
     struct stmt *stmt;
     int64_t *wanted;
+    TRY(job_rows_write(op, tx));
     TRY(op_alloc(op, n * sizeof *wanted, &wanted));
     for (size_t i = 0; i < n; i++)
         wanted[i] = (int64_t)ids[i];
@@ -125,12 +182,107 @@ enum err store_job_there(struct op *op, struct tx *tx, const uint64_t *ids, size
     return OK;
 }
 
-enum err store_job_delete(struct op *op, struct tx *tx, uint64_t id)
+enum err store_job_delete(struct op *op, struct tx *tx, uint64_t id, struct str jid)
 {
     struct stmt *stmt;
+    struct job_rows *rows = job_rows_of(tx);
+    if (rows) {
+        job_rows_delete(rows, id);
+        ahead_put(tx, ahead_text(tx, AHEAD_JID, 0, jid), (struct ahead_answer){ 0 });
+        return OK;
+    }
     TRY(tx_stmt(op, tx, &job_remove, &stmt));
     bind_int(stmt, 1, (int64_t)id);
     return stmt_done(op, stmt);
+}
+
+/* --- asked together --- */
+
+/* Jids of which nothing is known yet, each as if nobody had it until a row says otherwise. */
+static size_t jids_unknown(struct tx *tx, const struct str *jids, size_t count, struct str *ret)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct ahead_key key = ahead_text(tx, AHEAD_JID, 0, jids[i]);
+        struct ahead_answer answer;
+        if (!str_is_utf8(jids[i]) || memchr(jids[i].p, '\0', jids[i].n) || ahead_find(tx, key, &answer))
+            continue;
+        ahead_put(tx, key, (struct ahead_answer){ 0 });
+        ret[n++] = jids[i];
+    }
+    return n;
+}
+
+static size_t ids_unknown(const struct job_rows *rows, const uint64_t *ids, size_t count, int64_t *ret)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!job_rows_kept(rows, ids[i]))
+            ret[n++] = (int64_t)ids[i];
+    return n;
+}
+
+static enum err read_ahead(struct op *op, struct tx *tx, struct job_rows *rows, struct stmt *stmt)
+{
+    for (bool more = true; more;) {
+        TRY(stmt_row(op, stmt, &more));
+        if (!more)
+            break;
+        struct job_row row = {
+            .id = (uint64_t)col_int(stmt, 0),
+            .queue_no = (uint32_t)col_int(stmt, 1),
+            .flags = (uint32_t)col_int(stmt, 2),
+            .jid = col_str_borrowed(stmt, 3),
+            .type = col_str_borrowed(stmt, 4),
+            .opts = col_blob_borrowed(stmt, 5),
+            .body = col_blob_borrowed(stmt, 6),
+        };
+        if (col_int(stmt, 7))
+            job_rows_keep(rows, &row, true);
+        else
+            ahead_put(tx, ahead_text(tx, AHEAD_JID, 0, row.jid),
+                      (struct ahead_answer){ .count = 1, .value = { (int64_t)row.id } });
+    }
+    return OK;
+}
+
+enum err store_job_ahead(struct op *op, struct tx *tx, const struct str *jids, size_t jid_count, const uint64_t *ids,
+                         size_t id_count)
+{
+    struct job_rows *rows = job_rows_of(tx);
+    struct stmt *stmt;
+    if (!rows)
+        return OK;
+    struct str *unknown_jids = malloc((jid_count + 1) * sizeof *unknown_jids);
+    int64_t *unknown_ids = malloc((id_count + 1) * sizeof *unknown_ids);
+    if (!unknown_jids || !unknown_ids)
+        abort();
+    jid_count = jids_unknown(tx, jids, jid_count, unknown_jids);
+    id_count = ids_unknown(rows, ids, id_count, unknown_ids);
+    enum err err = OK;
+    if (jid_count + id_count > 0)
+        err = tx_stmt(op, tx, &jobs_ahead, &stmt);
+    if (err == OK && jid_count + id_count > 0) {
+        bind_ints(stmt, 1, unknown_ids, id_count);
+        bind_strs(stmt, 2, unknown_jids, jid_count);
+        err = read_ahead(op, tx, rows, stmt);
+    }
+    free(unknown_jids);
+    free(unknown_ids);
+    return err;
+}
+
+bool store_job_is_ahead(struct tx *tx, uint64_t id)
+{
+    const struct job_rows *rows = job_rows_of(tx);
+    return !rows || job_rows_kept(rows, id);
+}
+
+void store_job_forget(struct tx *tx, uint64_t id)
+{
+    struct job_rows *rows = job_rows_of(tx);
+    if (rows)
+        job_rows_forget(rows, id);
 }
 
 enum err store_job_walk(struct op *op, struct tx *tx, uint64_t after, int max, struct job_row **ret, size_t *ret_count)
@@ -138,6 +290,7 @@ enum err store_job_walk(struct op *op, struct tx *tx, uint64_t after, int max, s
     struct job_row *rows;
     struct stmt *stmt;
     size_t n = 0;
+    TRY(job_rows_write(op, tx));
     TRY(op_alloc(op, (size_t)max * sizeof *rows, &rows));
     TRY(tx_stmt(op, tx, &job_behind, &stmt));
     bind_int(stmt, 1, (int64_t)after);

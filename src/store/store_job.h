@@ -16,6 +16,7 @@ struct job_row {
     struct str jid, type;
     struct str opts; /* bytes; not given = none */
     struct str body;
+    bool jid_is_new; /* store_job_add need not look for it: it was made for this row */
 };
 
 /* *ret_added is false, and nothing changed, when a row has the jid already. */
@@ -30,7 +31,22 @@ enum err store_job_find(struct op *op, struct tx *tx, struct str jid, uint64_t *
 /* Which of these ids have a row, in order; ids ascend. */
 enum err store_job_there(struct op *op, struct tx *tx, const uint64_t *ids, size_t n, uint64_t *ret, size_t *ret_count);
 
-enum err store_job_delete(struct op *op, struct tx *tx, uint64_t id);
+/* The row of this id, which has this jid. */
+enum err store_job_delete(struct op *op, struct tx *tx, uint64_t id, struct str jid);
+
+/*
+ * Says what is going to be asked: whether rows have these jids (store_job_add, store_job_find), and the rows of these
+ * ids (store_job_get), in the order in which they are wanted. Where a look-up is a round trip all of it is one, and
+ * rows stay known beyond the group; elsewhere this does nothing.
+ */
+enum err store_job_ahead(struct op *op, struct tx *tx, const struct str *jids, size_t jid_count, const uint64_t *ids,
+                         size_t id_count);
+
+/* True when store_job_get would not have to ask for this row. */
+bool store_job_is_ahead(struct tx *tx, uint64_t id);
+
+/* Another node replaced the row of this id. */
+void store_job_forget(struct tx *tx, uint64_t id);
 
 /* Rows with an id behind `after`, in order, at most max, without their bodies; for check and sweeps. */
 enum err store_job_walk(struct op *op, struct tx *tx, uint64_t after, int max, struct job_row **ret, size_t *ret_count);

@@ -1,6 +1,7 @@
 #include "store/store_lease.h"
 
 #include "store/families.h"
+#include "store/job_rows.h"
 
 const struct schema_step lease_step = {
     "leases",
@@ -47,6 +48,11 @@ SQL_SCAN(session_all, "SELECT no, epoch, state, http, pid, since_us, name, hostn
 enum err store_lease_add(struct op *op, struct tx *tx, const struct lease_row *row)
 {
     struct stmt *stmt;
+    struct job_rows *rows = job_rows_of(tx);
+    if (rows) {
+        job_rows_lease_add(tx, rows, row);
+        return OK;
+    }
     TRY(tx_stmt(op, tx, &lease_insert, &stmt));
     bind_int(stmt, 1, (int64_t)row->id);
     bind_int(stmt, 2, (int64_t)row->number);
@@ -58,24 +64,30 @@ enum err store_lease_add(struct op *op, struct tx *tx, const struct lease_row *r
     bind_int(stmt, 8, (int64_t)row->ord);
     bind_int(stmt, 9, row->attempt);
     bind_str(stmt, 10, row->worker);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_lease_delete(struct op *op, struct tx *tx, uint64_t id)
 {
     struct stmt *stmt;
+    struct job_rows *rows = job_rows_of(tx);
+    if (rows) {
+        job_rows_lease_delete(rows, id);
+        return OK;
+    }
     TRY(tx_stmt(op, tx, &lease_remove, &stmt));
     bind_int(stmt, 1, (int64_t)id);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_lease_extend(struct op *op, struct tx *tx, uint64_t id, int64_t until_us)
 {
     struct stmt *stmt;
+    TRY(job_rows_write(op, tx));
     TRY(tx_stmt(op, tx, &lease_prolong, &stmt));
     bind_int(stmt, 1, (int64_t)id);
     bind_int(stmt, 2, until_us);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 static struct lease_row lease_of(struct stmt *stmt, struct str worker)
@@ -98,6 +110,7 @@ enum err store_lease_get(struct op *op, struct tx *tx, uint64_t id, struct lease
 {
     struct stmt *stmt;
     bool found;
+    TRY(job_rows_write(op, tx));
     TRY(tx_stmt(op, tx, &lease_get, &stmt));
     bind_int(stmt, 1, (int64_t)id);
     TRY(stmt_row(op, stmt, &found));
@@ -113,6 +126,7 @@ enum err store_lease_each(struct op *op, struct tx *tx,
                           void *arg)
 {
     struct stmt *stmt;
+    TRY(job_rows_write(op, tx));
     TRY(tx_stmt(op, tx, &lease_all, &stmt));
     for (bool more = true; more;) {
         TRY(stmt_row(op, stmt, &more));
@@ -139,6 +153,7 @@ enum err store_lease_walk(struct op *op, struct tx *tx, uint64_t after, int max,
     struct lease_row *rows;
     size_t n = 0;
     TRY(op_alloc(op, (size_t)max * sizeof *rows, &rows));
+    TRY(job_rows_write(op, tx));
     TRY(tx_stmt(op, tx, &lease_behind, &stmt));
     bind_int(stmt, 1, (int64_t)after);
     bind_int(stmt, 2, max);
@@ -165,7 +180,7 @@ enum err store_session_put(struct op *op, struct tx *tx, const struct session_ro
     bind_str(stmt, 7, row->name);
     bind_str(stmt, 8, row->hostname);
     bind_str(stmt, 9, row->labels);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_session_delete(struct op *op, struct tx *tx, uint32_t no)
@@ -173,7 +188,7 @@ enum err store_session_delete(struct op *op, struct tx *tx, uint32_t no)
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, &session_remove, &stmt));
     bind_int(stmt, 1, no);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_session_each(struct op *op, struct tx *tx, enum err (*fn)(void *arg, const struct session_row *row),

@@ -63,7 +63,7 @@ enum err store_queue_put(struct op *op, struct tx *tx, const struct queue_row *r
     bind_int(stmt, 6, (int64_t)row->cut);
     bind_str(stmt, 7, row->name);
     bind_str(stmt, 8, row->policy);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_queue_count(struct op *op, struct tx *tx, uint32_t no, const struct queue_counts *counts)
@@ -72,7 +72,7 @@ enum err store_queue_count(struct op *op, struct tx *tx, uint32_t no, const stru
     TRY(tx_stmt(op, tx, &queue_count_put, &stmt));
     bind_int(stmt, 1, no);
     bind_blob(stmt, 2, counts, sizeof *counts);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_queue_each(struct op *op, struct tx *tx,
@@ -111,7 +111,7 @@ enum err store_key_rate_put(struct op *op, struct tx *tx, uint32_t queue_no, uin
     bind_int(stmt, 1, queue_no);
     bind_int(stmt, 2, (int64_t)key);
     bind_int(stmt, 3, tat_ns);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_key_rate_get(struct op *op, struct tx *tx, uint32_t queue_no, uint64_t key, int64_t *ret_tat_ns)
@@ -133,7 +133,7 @@ enum err store_key_rate_sweep(struct op *op, struct tx *tx, uint32_t queue_no, i
     TRY(tx_stmt(op, tx, &key_rate_sweep, &stmt));
     bind_int(stmt, 1, queue_no);
     bind_int(stmt, 2, before_ns);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_budget_put(struct op *op, struct tx *tx, const struct budget_row *row)
@@ -143,7 +143,7 @@ enum err store_budget_put(struct op *op, struct tx *tx, const struct budget_row 
     bind_str(stmt, 1, row->id);
     bind_str(stmt, 2, row->policy);
     bind_int(stmt, 3, row->tat_ns);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_budget_tat(struct op *op, struct tx *tx, struct str id, int64_t tat_ns)
@@ -152,7 +152,7 @@ enum err store_budget_tat(struct op *op, struct tx *tx, struct str id, int64_t t
     TRY(tx_stmt(op, tx, &budget_tat, &stmt));
     bind_str(stmt, 1, id);
     bind_int(stmt, 2, tat_ns);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_budget_delete(struct op *op, struct tx *tx, struct str id)
@@ -160,7 +160,7 @@ enum err store_budget_delete(struct op *op, struct tx *tx, struct str id)
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, &budget_remove, &stmt));
     bind_str(stmt, 1, id);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_budget_each(struct op *op, struct tx *tx, enum err (*fn)(void *arg, const struct budget_row *row),
@@ -194,5 +194,5 @@ enum err store_job_clock_put(struct op *op, struct tx *tx, int64_t lag_us)
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, &job_clock_put, &stmt));
     bind_int(stmt, 1, lag_us);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }

@@ -1,6 +1,7 @@
 #include "store/store_ready.h"
 
 #include "store/families.h"
+#include "store/job_rows.h"
 
 const struct schema_step ready_step = {
     "ready",
@@ -36,24 +37,34 @@ SQL(ready_behind,
 enum err store_ready_add(struct op *op, struct tx *tx, const struct ready_row *row)
 {
     struct stmt *stmt;
+    struct job_rows *rows = job_rows_of(tx);
+    if (rows) {
+        job_rows_ready_add(rows, row);
+        return OK;
+    }
     TRY(tx_stmt(op, tx, &ready_insert, &stmt));
     bind_int(stmt, 1, row->queue_no);
     bind_int(stmt, 2, row->level);
     bind_int(stmt, 3, (int64_t)row->key);
     bind_int(stmt, 4, (int64_t)row->ord);
     bind_int(stmt, 5, (int64_t)row->job);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_ready_delete(struct op *op, struct tx *tx, const struct ready_row *row)
 {
     struct stmt *stmt;
+    struct job_rows *rows = job_rows_of(tx);
+    if (rows) {
+        job_rows_ready_delete(rows, row);
+        return OK;
+    }
     TRY(tx_stmt(op, tx, &ready_remove, &stmt));
     bind_int(stmt, 1, row->queue_no);
     bind_int(stmt, 2, row->level);
     bind_int(stmt, 3, (int64_t)row->key);
     bind_int(stmt, 4, (int64_t)row->ord);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_ready_lane(struct op *op, struct tx *tx, const struct ready_row *lane, uint64_t after, int max,
@@ -61,6 +72,7 @@ enum err store_ready_lane(struct op *op, struct tx *tx, const struct ready_row *
 {
     struct stmt *stmt;
     int n = 0;
+    TRY(job_rows_write(op, tx));
     TRY(tx_stmt(op, tx, &ready_of_lane, &stmt));
     bind_int(stmt, 1, lane->queue_no);
     bind_int(stmt, 2, lane->level);
@@ -95,6 +107,7 @@ enum err store_ready_next_lane(struct op *op, struct tx *tx, uint32_t queue_no, 
 {
     struct stmt *stmt;
     *ret_found = false;
+    TRY(job_rows_write(op, tx));
     if (level >= 0) {
         TRY(tx_stmt(op, tx, &ready_next_key, &stmt));
         bind_int(stmt, 1, queue_no);
@@ -120,6 +133,7 @@ enum err store_ready_walk(struct op *op, struct tx *tx, const struct ready_row *
 {
     struct stmt *stmt;
     int n = 0;
+    TRY(job_rows_write(op, tx));
     TRY(tx_stmt(op, tx, &ready_behind, &stmt));
     bind_int(stmt, 1, from->queue_no);
     bind_int(stmt, 2, from->level);
@@ -152,7 +166,7 @@ static enum err timer_change(struct op *op, struct tx *tx, const struct sql *sql
     bind_int(stmt, 1, kind);
     bind_int(stmt, 2, due_us);
     bind_int(stmt, 3, (int64_t)id);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_timer_add(struct op *op, struct tx *tx, enum timer_kind kind, int64_t due_us, uint64_t id)
@@ -220,7 +234,7 @@ enum err store_gate_put(struct op *op, struct tx *tx, uint64_t gate, const struc
     bind_int(stmt, 1, (int64_t)gate);
     bind_int(stmt, 2, (int64_t)row->holder);
     bind_int(stmt, 3, (int64_t)row->lease);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_gate_delete(struct op *op, struct tx *tx, uint64_t gate)
@@ -228,7 +242,7 @@ enum err store_gate_delete(struct op *op, struct tx *tx, uint64_t gate)
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, &gate_remove, &stmt));
     bind_int(stmt, 1, (int64_t)gate);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_gate_walk(struct op *op, struct tx *tx, int64_t after, int max, uint64_t *ret_gates,
@@ -257,7 +271,7 @@ enum err store_blocked_add(struct op *op, struct tx *tx, const struct blocked_ro
     bind_int(stmt, 1, (int64_t)row->gate);
     bind_int(stmt, 2, (int64_t)row->ord);
     bind_int(stmt, 3, (int64_t)row->id);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_blocked_delete(struct op *op, struct tx *tx, uint64_t gate, uint64_t ord)
@@ -266,7 +280,7 @@ enum err store_blocked_delete(struct op *op, struct tx *tx, uint64_t gate, uint6
     TRY(tx_stmt(op, tx, &blocked_remove, &stmt));
     bind_int(stmt, 1, (int64_t)gate);
     bind_int(stmt, 2, (int64_t)ord);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_blocked_walk(struct op *op, struct tx *tx, const struct blocked_row *from, bool same, int max,

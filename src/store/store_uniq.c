@@ -39,7 +39,7 @@ enum err store_uniq_put(struct op *op, struct tx *tx, const uint8_t key[16], con
     bind_int(stmt, 2, (int64_t)row->id);
     bind_int(stmt, 3, row->until_us);
     bind_int(stmt, 4, row->rule);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_uniq_delete(struct op *op, struct tx *tx, const uint8_t key[16])
@@ -47,7 +47,7 @@ enum err store_uniq_delete(struct op *op, struct tx *tx, const uint8_t key[16])
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, &uniq_remove, &stmt));
     bind_blob(stmt, 1, key, 16);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_uniq_walk(struct op *op, struct tx *tx, const uint8_t key[16], int max, uint8_t (*ret_keys)[16],

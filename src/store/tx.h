@@ -162,6 +162,8 @@ struct store_watch {
     void (*kept)(void *data);    /* the group is durable, or changed nothing; no post of it has left yet */
     void (*drop)(void *data);    /* rolled back: its commands run again or are refused */
     void (*foreign)(void *data); /* others have written since: what RAM says may be old */
+    enum err (*ahead)(struct op *op, struct tx *tx, void *data); /* commands have said what they will ask (struct hop);
+                                                                    only where tx_asks_ahead */
 };
 void store_watch(struct store *store, const struct store_watch *watch);
 void *tx_watch(struct tx *tx);
