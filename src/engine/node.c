@@ -129,13 +129,29 @@ static bool reach_back(const struct node_reach *reach, int64_t back_us, int64_t 
     return false;
 }
 
+/* Keeps the lead or gives it up; *ret_free: nobody has it, and this node may. */
+static enum err keep_lead(struct op *op, struct tx *tx, int64_t for_us, struct node_life *life, bool *ret_free)
+{
+    struct duty duty = node_lead(life);
+    bool is_mine = false;
+    *ret_free = false;
+    if (!may_lead(life->offset_us)) {
+        life->term = 0;
+        return duty.term ? store_duty_give(op, tx, &duty) : OK;
+    }
+    if (duty.term)
+        TRY(store_duty_renew(op, tx, &duty, for_us, &is_mine));
+    life->term = is_mine ? duty.term : 0;
+    return is_mine ? OK : store_duty_is_free(op, tx, LEAD_NAME, ret_free);
+}
+
 enum err node_beat(struct op *op, struct tx *tx, const struct node_timing *timing, const struct node_life *before,
-                   int64_t offset_us, struct node_life *ret)
+                   int64_t offset_us, struct node_life *ret, bool *ret_watch)
 {
     struct node_life life = *before;
     struct node_self self = node_self(&life);
-    int64_t clock_us;
-    bool is_alive;
+    int64_t clock_us, since_us;
+    bool is_alive, is_free, is_silent = false;
     TRY(store_clock_us(op, tx, &clock_us));
     TRY(store_node_beat(op, tx, &self, clock_us, offset_us, &is_alive));
     if (!is_alive)
@@ -144,9 +160,23 @@ enum err node_beat(struct op *op, struct tx *tx, const struct node_timing *timin
     life.beat_at_us = clock_us;
     life.offset_us = offset_us;
     life.lost = 0;
-    int64_t silent_since_us;
-    if (reach_back(&life.reach, timing->lost_us, &silent_since_us)) {
-        TRY(store_node_lose(op, tx, silent_since_us, life.no, &life.lost));
+    TRY(keep_lead(op, tx, timing->lead_us, &life, &is_free));
+    if (reach_back(&life.reach, timing->lost_us, &since_us))
+        TRY(store_node_is_silent(op, tx, since_us, clock_us - NODE_FORGET_US, life.no, &is_silent));
+    TRY(store_node_count(op, tx, &life.alive));
+    *ret_watch = is_free || is_silent;
+    *ret = life;
+    return OK;
+}
+
+enum err node_watch(struct op *op, struct tx *tx, const struct node_timing *timing, const struct node_life *before,
+                    struct node_life *ret)
+{
+    struct node_life life = *before;
+    int64_t clock_us, since_us;
+    TRY(store_clock_us(op, tx, &clock_us));
+    if (reach_back(&life.reach, timing->lost_us, &since_us)) {
+        TRY(store_node_lose(op, tx, since_us, life.no, &life.lost));
         TRY(store_node_forget(op, tx, clock_us - NODE_FORGET_US));
     }
     TRY(lead(op, tx, timing->lead_us, &life));
@@ -189,7 +219,8 @@ void node_board_free(struct node_board *board)
 void node_board_set(struct node_board *board, const struct node_life *life)
 {
     pthread_mutex_lock(&board->lock);
-    board->life = *life;
+    if (life->epoch >= board->life.epoch)
+        board->life = *life;
     pthread_mutex_unlock(&board->lock);
 }
 

@@ -12,8 +12,11 @@
  * the store itself: while the store is away, and in a moment between two such
  * times, nobody can tell their silence from its own.
  *
- * Decisions are made in commands on the store's clock; main/pulse.c gives the
- * beat and keeps the outcome on a board where every thread can read it.
+ * A beat waits for nobody: it only makes younger and longer what this life has.
+ * Calling others lost and taking the lead change what they may write, so that
+ * is done in turn with what they write (node_watch). Times are of the store's
+ * clock; main/pulse.c gives the beat and keeps the outcome on a board where
+ * every thread can read it.
  */
 #pragma once
 
@@ -67,7 +70,7 @@ struct node_life {
     int64_t offset_us;
     uint64_t term; /* of its leadership; 0 = another leads, or nobody */
     int alive;     /* nodes, this one included */
-    int64_t lost;  /* nodes that this beat called lost */
+    int64_t lost;  /* nodes that it called lost since the beat before */
 };
 
 struct node_self node_self(const struct node_life *life);
@@ -80,10 +83,16 @@ struct duty node_lead(const struct node_life *life);
 enum err node_register(struct op *op, struct tx *tx, const struct node_identity *who, const struct node_timing *timing,
                        int64_t offset_us, struct node_life *ret);
 
-/* One beat: a sign of life, a look at the silent ones, and the lead taken, kept or given up. ERR_CONFLICT when this
- * life is over, because others called it lost: register again. ret may be life. */
+/* One beat: a sign of life, and the lead kept or given up. ERR_CONFLICT when this life is over, because others called
+ * it lost: register again. *ret_watch: somebody is silent for too long or nobody leads, node_watch is due. ret may be
+ * life. May run while others write. */
 enum err node_beat(struct op *op, struct tx *tx, const struct node_timing *timing, const struct node_life *life,
-                   int64_t offset_us, struct node_life *ret);
+                   int64_t offset_us, struct node_life *ret, bool *ret_watch);
+
+/* Calls the silent ones lost, forgets those that are for long, and takes the lead when it is free. In turn: whoever
+ * writes reads whether it is lost and what leads, and that stands until its commit. ret may be life. */
+enum err node_watch(struct op *op, struct tx *tx, const struct node_timing *timing, const struct node_life *life,
+                    struct node_life *ret);
 
 /* An orderly end: leads no more, is no more. */
 enum err node_leave(struct op *op, struct tx *tx, const struct node_life *life);
@@ -95,5 +104,7 @@ struct node_board;
 
 struct node_board *node_board_new(void);
 void node_board_free(struct node_board *board);
+
+/* What is said of an older life than the one that stands there is not heard. */
 void node_board_set(struct node_board *board, const struct node_life *life);
 struct node_life node_board_get(struct node_board *board);

@@ -29,9 +29,11 @@ struct pulse {
     struct mailbox sleep; /* gets no mail: nudged to wake up */
     atomic_bool stop;
     struct op op;
-    struct node_life life;
-    int64_t offset_us;
-    int64_t measured_us; /* by the steady clock; 0 = never */
+    struct node_life life;      /* as the newest beat left it */
+    struct node_life fresh;     /* the writer's: a life that begins */
+    bool watch;                 /* the newest beat asks for it */
+    _Atomic(int64_t) offset_us; /* measured here, registered by the writer */
+    int64_t measured_us;        /* by the steady clock; 0 = never */
     struct metric_cell *alive, *leads, *offset, *lost;
 };
 
@@ -82,17 +84,18 @@ bool pulse_is_gone(struct str process)
 /* ----------------------------------------------------------------------------------------------------------- clock */
 
 /* How far our clock is ahead of the store's, by asking between two looks at ours; the old figure when that took too
- * long to say anything. In the writer, so that the clock is the primary's, which all go by. */
+ * long to say anything. On the primary's link, whose clock all go by. */
 static enum err measure(struct op *op, struct tx *tx, struct pulse *pulse)
 {
     int64_t now_us = clock_mono_us(), store_us;
-    if (!pulse->is_shared || (pulse->measured_us && now_us - pulse->measured_us < NODE_MEASURE_US))
+    if (pulse->measured_us && now_us - pulse->measured_us < NODE_MEASURE_US)
         return OK;
+    TRY(store_clock_us(op, tx, &store_us)); /* the transaction has begun behind it */
     int64_t before_us = clock_wall_us();
     TRY(store_clock_us(op, tx, &store_us));
     int64_t took_us = clock_wall_us() - before_us;
     if (took_us >= 0 && took_us <= MEASURE_TRUST_US) {
-        pulse->offset_us = before_us + took_us / 2 - store_us;
+        atomic_store(&pulse->offset_us, before_us + took_us / 2 - store_us);
         pulse->measured_us = now_us;
     }
     return OK;
@@ -105,10 +108,8 @@ static bool is_off(int64_t offset_us)
 
 /* ------------------------------------------------------------------------------------------------------------ life */
 
-static enum err register_run(struct op *op, struct tx *tx, void *arg)
+static enum err register_run(struct op *op, struct tx *tx, struct pulse *pulse, struct node_life *ret)
 {
-    struct pulse *pulse = arg;
-    TRY(measure(op, tx, pulse));
     struct node_identity who = {
         .id = str_of(pulse->id),
         .process = pulse_process(op->arena),
@@ -117,14 +118,58 @@ static enum err register_run(struct op *op, struct tx *tx, void *arg)
         .is_alone = !pulse->is_shared,
         .is_gone = pulse_is_gone,
     };
-    return node_register(op, tx, &who, &pulse->config.timing, pulse->offset_us, &pulse->life);
+    return node_register(op, tx, &who, &pulse->config.timing, atomic_load(&pulse->offset_us), ret);
+}
+
+/* On the writer's thread, when a group finds no life of this node that it could be written under. */
+static enum err fence_begin(struct op *op, struct tx *tx, void *data, int64_t *ret_node, int64_t *ret_epoch)
+{
+    struct pulse *pulse = data;
+    TRY(register_run(op, tx, pulse, &pulse->fresh));
+    *ret_node = pulse->fresh.no;
+    *ret_epoch = (int64_t)pulse->fresh.epoch;
+    return OK;
+}
+
+static void fence_begun(void *data)
+{
+    struct pulse *pulse = data;
+    struct node_life before = node_board_get(pulse->board);
+    if (before.no)
+        log_warn("other nodes called this one lost; it begins anew", LOG_TEXT("node", pulse->fresh.id));
+    node_board_set(pulse->board, &pulse->fresh);
+}
+
+static enum err alone_run(struct op *op, struct tx *tx, void *arg)
+{
+    struct pulse *pulse = arg;
+    return register_run(op, tx, pulse, &pulse->life);
+}
+
+/* Any group finds out whether this node has a life. */
+static enum err nothing_run(struct op *op, struct tx *tx, void *arg)
+{
+    (void)op, (void)tx, (void)arg;
+    return OK;
+}
+
+static enum err measure_run(struct op *op, struct tx *tx, void *arg)
+{
+    return measure(op, tx, arg);
 }
 
 static enum err beat_run(struct op *op, struct tx *tx, void *arg)
 {
     struct pulse *pulse = arg;
     TRY(measure(op, tx, pulse));
-    return node_beat(op, tx, &pulse->config.timing, &pulse->life, pulse->offset_us, &pulse->life);
+    return node_beat(op, tx, &pulse->config.timing, &pulse->life, atomic_load(&pulse->offset_us), &pulse->life,
+                     &pulse->watch);
+}
+
+static enum err watch_run(struct op *op, struct tx *tx, void *arg)
+{
+    struct pulse *pulse = arg;
+    return node_watch(op, tx, &pulse->config.timing, &pulse->life, &pulse->life);
 }
 
 static enum err leave_run(struct op *op, struct tx *tx, void *arg)
@@ -133,11 +178,21 @@ static enum err leave_run(struct op *op, struct tx *tx, void *arg)
     return node_leave(op, tx, &pulse->life);
 }
 
-static enum err run(struct pulse *pulse, enum err (*fn)(struct op *op, struct tx *tx, void *arg))
+static struct op *op_again(struct pulse *pulse)
 {
     arena_reset(pulse->op.arena);
     op_init(&pulse->op, pulse->op.arena, clock_wall_us());
-    return settle(&pulse->op, fn, pulse);
+    return &pulse->op;
+}
+
+static enum err beside(struct pulse *pulse, bool in_turn, enum err (*fn)(struct op *op, struct tx *tx, void *arg))
+{
+    return store_beside(op_again(pulse), pulse->config.store, in_turn, fn, pulse);
+}
+
+static enum err settled(struct pulse *pulse, enum err (*fn)(struct op *op, struct tx *tx, void *arg))
+{
+    return settle(op_again(pulse), fn, pulse);
 }
 
 /* Everybody may know; sources are shared out anew when nodes come or go, or when this one began anew. */
@@ -161,26 +216,37 @@ static void publish(struct pulse *pulse, const struct node_life *before)
         source_signal();
 }
 
-/* A command that failed may have filled in a life that was never stored. */
-static enum err live(struct pulse *pulse, enum err (*fn)(struct op *op, struct tx *tx, void *arg))
+/* Shared: the writer begins a life when it has none. A command that failed may have filled in what was never stored. */
+static enum err begin_life(struct pulse *pulse)
 {
     struct node_life before = pulse->life;
-    enum err err = run(pulse, fn);
-    if (err == OK)
-        publish(pulse, &before);
-    else
+    enum err err = settled(pulse, pulse->is_shared ? nothing_run : alone_run);
+    pulse->life = err != OK ? before : pulse->is_shared ? node_board_get(pulse->board) : pulse->life;
+    return err;
+}
+
+static enum err beat_life(struct pulse *pulse)
+{
+    struct node_life before = pulse->life;
+    enum err err = beside(pulse, false, beat_run);
+    if (err == OK && pulse->watch)
+        err = beside(pulse, true, watch_run);
+    if (err != OK)
         pulse->life = before;
     return err;
 }
 
 static void beat(struct pulse *pulse)
 {
-    enum err err = live(pulse, pulse->life.no ? beat_run : register_run);
-    if (err == ERR_CONFLICT) {
-        log_warn("other nodes called this one lost; it begins anew", LOG_TEXT("node", pulse->life.id));
-        err = live(pulse, register_run);
-    }
-    if (err != OK)
+    struct node_life before = pulse->life, board = node_board_get(pulse->board);
+    if (board.epoch > before.epoch)
+        pulse->life = board; /* the writer was faster */
+    enum err err = pulse->life.no ? beat_life(pulse) : begin_life(pulse);
+    if (err == ERR_CONFLICT)
+        err = begin_life(pulse);
+    if (err == OK)
+        publish(pulse, &before);
+    else
         log_warn("this node could not give a sign of life", LOG_ERROR_OF(&pulse->op));
 }
 
@@ -230,7 +296,15 @@ static void pulse_free(struct pulse *pulse)
 /* A full disk does not keep a node from answering that is alone: it registers when there is room again. */
 static enum err begin(struct op *op, struct pulse *pulse)
 {
-    enum err err = live(pulse, register_run);
+    struct node_life before = { 0 };
+    struct store_fence fence = { pulse, fence_begin, fence_begun };
+    enum err err = pulse->is_shared ? beside(pulse, false, measure_run) : OK;
+    if (pulse->is_shared)
+        store_fence(pulse->config.store, &fence);
+    if (err == OK)
+        err = begin_life(pulse);
+    if (err == OK)
+        publish(pulse, &before);
     if (err != OK && pulse->is_shared)
         return fail(op, err, "this node cannot register: %s", pulse->op.error);
     if (err != OK) {
@@ -252,7 +326,7 @@ enum err pulse_start(struct op *op, const struct pulse_config *config, struct pu
         abort();
     pulse->config = *config;
     pulse->is_shared = store_is_shared(config->store);
-    pulse->offset_us = pulse->is_shared ? NODE_NO_OFFSET : 0;
+    atomic_store(&pulse->offset_us, pulse->is_shared ? NODE_NO_OFFSET : 0);
     pulse->board = node_board_new();
     op_init(&pulse->op, arena_new(PULSE_BYTES_MAX), op->now_us);
     name_node(pulse);
@@ -260,6 +334,8 @@ enum err pulse_start(struct op *op, const struct pulse_config *config, struct pu
     mailbox_init(&pulse->sleep, 1, NULL, NULL);
     enum err err = begin(op, pulse);
     if (err != OK) {
+        store_fence_end(config->store);
+        settled(pulse, nothing_run); /* behind it the writer knows of no fence any more */
         pulse_free(pulse);
         return err;
     }
@@ -274,8 +350,13 @@ void pulse_stop(struct pulse *pulse)
         mailbox_nudge(&pulse->sleep);
         thread_join(&pulse->thread);
     }
-    /* A store that cannot write: the row stays, and is called lost by others. */
-    if (pulse->life.no && run(pulse, leave_run) != OK)
+    /* What the writer still has to do does not begin another life. A store that cannot write: the row stays, and is
+     * called lost by others. */
+    store_fence_end(pulse->config.store);
+    struct node_life board = node_board_get(pulse->board);
+    if (board.epoch > pulse->life.epoch)
+        pulse->life = board;
+    if (pulse->life.no && settled(pulse, leave_run) != OK)
         log_warn("this node could not say that it leaves", LOG_ERROR_OF(&pulse->op));
     pulse_free(pulse);
 }

@@ -1,10 +1,12 @@
 /*
  * pulse.h - keeps this process known among the nodes of its store, from start to stop.
  *
- * A thread of its own that registers, beats, measures how far the clock is from
- * the store's, and, called lost after a freeze, begins a new life. What it knows
- * stands on the board (engine/node.h). Alone on a SQLite store it registers and
- * sleeps: nobody is there who could look, so nothing is written for nobody.
+ * A thread with a connection of its own that beats, however much waits for the
+ * writer, and measures how far the clock is from the store's. A life is begun by
+ * the writer: at the start, and when a group finds that others called this node
+ * lost (store_fence). What is known stands on the board (engine/node.h). Alone on
+ * a SQLite store the thread registers and sleeps: nobody is there who could look,
+ * so nothing is written for nobody.
  */
 #pragma once
 

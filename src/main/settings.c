@@ -22,7 +22,7 @@ static const struct conf_key database_keys[] = {
     { .name = "url", .type = CONF_SECRET },
     { .name = "migrate", .type = CONF_BOOL, .fallback = "false" },
     { .name = "replica", .type = CONF_SECRET },
-    { .name = "connections", .type = CONF_INT, .min = 3, .max = 100, .fallback = "8" },
+    { .name = "connections", .type = CONF_INT, .min = 5, .max = 100, .fallback = "8" },
     { .name = "prepare", .type = CONF_CHOICE, .fallback = "auto", .choices = "auto|on|off" },
     { .name = "statement_timeout", .type = CONF_DURATION, .min = 1000, .max = 600000, .fallback = "10s" },
     { .name = "idle_timeout", .type = CONF_DURATION, .min = 1000, .max = 600000, .fallback = "5s" },
@@ -219,8 +219,8 @@ void settings_store(struct op *op, const struct conf *conf, struct store_config 
         .idle_timeout_ms = conf_ms(conf, "database", "idle_timeout"),
         .cache_bytes = conf_bytes(conf, "database", "cache"),
     };
-    /* One writes and one is for heartbeats and tools. */
-    ret->readers = (int)(ret->url && readers > connections - 2 ? connections - 2 : readers);
+    /* One writes, one gives signs of life, one is for clicks, one for housekeeping. */
+    ret->readers = (int)(ret->url && readers > connections - 4 ? connections - 4 : readers);
 }
 
 struct str settings_store_text(struct op *op, const struct store_config *config)

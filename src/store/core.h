@@ -34,7 +34,7 @@ struct readers;
 
 #define STMT_SLOTS 1024 /* a power of two above the number of statements in the program */
 
-enum conn_role { CONN_WRITER, CONN_READER };
+enum conn_role { CONN_WRITER, CONN_READER, CONN_BESIDE };
 
 /* One connection; each engine's own struct begins with it. */
 struct conn {
@@ -122,6 +122,8 @@ struct tx {
     bool anew;                       /* and what RAM knows cannot be made true from what they left */
     bool again;                      /* broken, but surely not stored: a moment later it may do better */
     bool spoilt;                     /* broken by one command's own fault */
+    bool in_turn;                    /* of a transaction beside the writer: others wait for it */
+    bool over;                       /* begins in vain: others called this store's node lost */
     struct str seqs_newest, seqs;    /* see tx_seqs */
     uint64_t wrote;                  /* marks of changes that stand in RAM */
     char reason[OP_ERROR_BYTES_MAX]; /* sentence of what broke it */
@@ -146,6 +148,11 @@ struct store {
     atomic_bool dead;
     atomic_bool stopping;
     int64_t node, epoch; /* on PostgreSQL: who wrote a group */
+    struct store_fence fence;
+    atomic_bool is_fenced; /* groups are kept only while the node's life lasts */
+    bool has_life;         /* one was begun: node and epoch are its */
+    bool begins;           /* the group under way begins one; all three the writer's */
+    struct conn *beside;   /* of store_beside */
     atomic_uint_fast64_t commits, commands, failures, reruns, commit_us, reads;
     atomic_int_fast64_t wal_bytes;
     int64_t group_pages; /* what large groups wrote lately; the writer's */

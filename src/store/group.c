@@ -25,6 +25,7 @@ enum end {
     END_LATE,  /* one command failed after a write */
     END_LOST,  /* the engine failed */
     END_AGAIN, /* so it did, but nothing is stored and it may do better now */
+    END_OVER,  /* the node's life is: nothing is stored, it must begin anew */
 };
 
 void post_refuse(struct post *post, enum err err, const char *sentence, int64_t retry_after_s)
@@ -175,6 +176,12 @@ static enum end group_commit(struct tx *tx, struct op *op, uint64_t before, int 
     return END_KEPT;
 }
 
+/* The fence stands, and no life was begun behind it. */
+static bool life_is_missing(const struct store *store)
+{
+    return atomic_load(&store->is_fenced) && !store->has_life && !store->begins;
+}
+
 /* Runs the post's hop. False when it failed after a write of its own. */
 static bool command_run(struct tx *tx, struct post *post)
 {
@@ -212,7 +219,11 @@ static enum end group_once(struct store *store, struct op *op, struct post **pos
     struct tx tx = { .store = store, .conn = store->conn, .writing = true, .mono_us = store_mono_us(store) };
     enum end end = END_KEPT;
     int64_t asked_us = clock_mono_us();
+    if (life_is_missing(store))
+        return END_OVER;
     if (conn_begin(op, &tx) != OK) {
+        if (tx.over)
+            return END_OVER;
         end = group_lost(&tx, op);
         memcpy(ret_reason, tx.reason, sizeof tx.reason);
         return end;
@@ -251,6 +262,44 @@ static enum end group_once(struct store *store, struct op *op, struct post **pos
     return end;
 }
 
+/* --- a new life --- */
+
+/* The group's own row says already whose life it began. When it is not stored the fence stands as before: no row has
+ * that epoch. */
+static enum err life_run(struct post *post)
+{
+    struct store *store = tx_store(post->tx);
+    return store->fence.begin(&post->op, post->tx, store->fence.data, &store->node, &store->epoch);
+}
+
+/* Never reached, but a hop that is not the last one leaves its error in the post. */
+static enum err life_answer(struct post *post)
+{
+    return post->err;
+}
+
+/* Registers this node anew, in a group of its own. */
+static enum end life_begin(struct store *store, struct op *op, char ret_reason[OP_ERROR_BYTES_MAX])
+{
+    static const struct hop route[] = { { life_run, THREAD_WRITER }, { life_answer, THREAD_CALLER }, { 0 } };
+    struct post post = { .hop = route };
+    struct post *posts[] = { &post };
+    int n = 1, late;
+    op_init(&post.op, op->arena, op->now_us);
+    store->begins = true;
+    enum end end = group_once(store, op, posts, &n, &late, ret_reason);
+    store->begins = false;
+    if (post.err != OK && (end == END_KEPT || end == END_LATE)) {
+        snprintf(ret_reason, OP_ERROR_BYTES_MAX, "%s", post.op.error);
+        return END_LOST;
+    }
+    if (end != END_KEPT)
+        return end;
+    store->has_life = true;
+    store->fence.begun(store->fence.data);
+    return END_KEPT;
+}
+
 /* --- a group and its repetitions --- */
 
 /* Puts the posts back to before their hop, so that it can run again. */
@@ -283,7 +332,7 @@ static void move_back(struct post **posts, const struct hop **hops, int n, int l
 }
 
 /* Runs them until the engine keeps or refuses them. While a database is being replaced by another that takes a while;
- * but when it was gone before, nobody is kept waiting. Not END_AGAIN. */
+ * but when it was gone before, nobody is kept waiting. Neither END_AGAIN nor END_OVER. */
 static enum end group_persist(struct store *store, struct op *op, struct post **posts, const struct hop *const *hops,
                               int *n, int *ret_late, char ret_reason[OP_ERROR_BYTES_MAX])
 {
@@ -291,6 +340,11 @@ static enum end group_persist(struct store *store, struct op *op, struct post **
     int all = *n;
     for (;;) {
         enum end end = group_once(store, op, posts, n, ret_late, ret_reason);
+        if (end == END_OVER) {
+            end = life_begin(store, op, ret_reason);
+            if (end == END_KEPT)
+                continue;
+        }
         if (end != END_AGAIN)
             return end;
         if (clock_mono_us() >= end_us || store_is_stopping(store))

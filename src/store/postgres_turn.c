@@ -36,7 +36,8 @@ static const struct sql settings = {
     0,
 };
 
-SQL_ONLY_POSTGRES(group_newest, "SELECT no, node, epoch, seqs FROM group_log ORDER BY no DESC LIMIT 1");
+SQL_ONLY_POSTGRES(group_newest, "SELECT no, node, epoch, seqs, (SELECT count(*) FROM node WHERE no = ?1 AND epoch = ?2"
+                                " AND lost = 0) FROM group_log ORDER BY no DESC LIMIT 1");
 SQL_ONLY_POSTGRES(group_is, "SELECT 1 FROM group_log WHERE no = ?1 AND node = ?2 AND epoch = ?3");
 SQL_ONLY_POSTGRES(group_add, "INSERT INTO group_log (no, node, epoch, seqs) VALUES (?1, ?2, ?3, ?4)");
 SQL_ONLY_POSTGRES(group_clear, "DELETE FROM group_log WHERE no IN (SELECT no FROM group_log WHERE no < ?1"
@@ -91,10 +92,22 @@ static enum err group_is_send(struct op *op, struct pg_conn *conn, struct pg_gro
     return pg_send(op, conn, pg_stmt_of(*ret_stmt));
 }
 
-static enum err newest_read(struct op *op, struct tx *tx, struct stmt *stmt)
+/* With it comes whether the row of this store's node still lives. */
+static enum err newest_send(struct op *op, struct tx *tx, struct stmt **ret_stmt)
+{
+    struct pg_conn *conn = pg_of(tx->conn);
+    TRY(tx_stmt(op, tx, &group_newest, ret_stmt));
+    pg_bind_int(*ret_stmt, 1, tx->store->node);
+    pg_bind_int(*ret_stmt, 2, tx->store->epoch);
+    TRY(pg_send(op, conn, pg_stmt_of(*ret_stmt)));
+    return pg_drain(op, conn, pg_stmt_of(*ret_stmt));
+}
+
+static enum err newest_read(struct op *op, struct tx *tx, struct stmt *stmt, bool *ret_lives)
 {
     struct pg_conn *conn = pg_of(tx->conn);
     bool found = false;
+    *ret_lives = false;
     conn->newest = (struct pg_group){ 0 };
     tx->seqs_newest = (struct str){ NULL, 0 };
     TRY(pg_step_row(op, stmt, &found));
@@ -103,6 +116,7 @@ static enum err newest_read(struct op *op, struct tx *tx, struct stmt *stmt)
     conn->newest = (struct pg_group){ pg_col_int(stmt, 0), pg_col_int(stmt, 1), pg_col_int(stmt, 2) };
     struct str seqs = pg_col_blob(stmt, 3);
     tx->seqs_newest = seqs.n ? seqs : (struct str){ NULL, 0 }; /* none: the group that made the hash key */
+    *ret_lives = pg_col_int(stmt, 4) == 1;
     return OK;
 }
 
@@ -136,28 +150,47 @@ enum err pg_know(struct op *op, struct tx *tx)
     struct pg_conn *conn = pg_of(tx->conn);
     if (!tx->writing) {
         struct stmt *stmt;
-        TRY(tx_stmt(op, tx, &group_newest, &stmt));
-        TRY(pg_send(op, conn, pg_stmt_of(stmt)));
-        TRY(pg_drain(op, conn, pg_stmt_of(stmt)));
-        TRY(newest_read(op, tx, stmt));
+        bool lives;
+        TRY(newest_send(op, tx, &stmt));
+        TRY(newest_read(op, tx, stmt, &lives));
     }
     conn->known = conn->newest;
     return OK;
 }
 
-/* One round trip: BEGIN, the limits, the turn, the newest group. The limits come first, so that waiting for the turn
- * has an end; the newest group is a statement of its own behind the turn, because its snapshot must be. */
+/* One round trip: BEGIN, the limits, the turn, the newest group and our node's row. The limits come first, so that
+ * waiting for the turn has an end; the newest group is a statement of its own behind the turn, because its snapshot
+ * must be. Nodes are called lost under the turn only, so what the row says stands until the commit. */
 static enum err turn_open(struct op *op, struct tx *tx)
 {
     struct pg_conn *conn = pg_of(tx->conn);
+    struct store *store = tx->store;
     struct stmt *newest;
+    bool lives;
     TRY(transaction_send(op, conn, &turn_begin));
     TRY(pg_send_text(op, conn, &turn_take));
-    TRY(tx_stmt(op, tx, &group_newest, &newest));
-    TRY(pg_send(op, conn, pg_stmt_of(newest)));
-    TRY(pg_drain(op, conn, pg_stmt_of(newest)));
-    TRY(newest_read(op, tx, newest));
+    TRY(newest_send(op, tx, &newest));
+    TRY(newest_read(op, tx, newest, &lives));
+    tx->over = !lives && atomic_load(&store->is_fenced) && !store->begins;
+    if (tx->over)
+        return fail(op, ERR_CONFLICT, "this node was called lost: it must begin anew");
     return turn_compare(op, tx);
+}
+
+/* Nothing of it is asked before the first statement of whoever wants it. */
+static enum err beside_open(struct op *op, struct tx *tx)
+{
+    struct pg_conn *conn = pg_of(tx->conn);
+    TRY(transaction_send(op, conn, &turn_begin));
+    return tx->in_turn ? pg_send_text(op, conn, &turn_take) : OK;
+}
+
+static enum err transaction_open(struct op *op, struct tx *tx)
+{
+    struct pg_conn *conn = pg_of(tx->conn);
+    if (!tx->writing)
+        return transaction_send(op, conn, &view_begin);
+    return conn->base.role == CONN_BESIDE ? beside_open(op, tx) : turn_open(op, tx);
 }
 
 /* A link that was idle may have ended unnoticed: what it still has to say is looked at first. */
@@ -198,7 +231,7 @@ static enum err begin_once(struct op *op, struct tx *tx)
     TRY(link_ready(op, conn));
     tx->broken = tx->again = false; /* how the last transaction ended says nothing about this one */
     tx->reason[0] = '\0';
-    enum err err = tx->writing ? turn_open(op, tx) : transaction_send(op, conn, &view_begin);
+    enum err err = transaction_open(op, tx);
     if (err == OK)
         return OK;
     pg_rollback(tx);
@@ -283,11 +316,21 @@ static enum err commit_warned(struct op *op)
     return fail(op, ERR_UNAVAILABLE, "commit: stored, but no standby has confirmed it");
 }
 
+static enum err beside_commit(struct op *op, struct pg_conn *conn)
+{
+    TRY(pg_send_text(op, conn, &turn_commit));
+    TRY(pg_drain(op, conn, NULL));
+    conn->begun = false;
+    return OK;
+}
+
 enum err pg_commit(struct op *op, struct tx *tx)
 {
     struct pg_conn *conn = pg_of(tx->conn);
     struct pg_group group = { conn->newest.no + 1, tx->store->node, tx->store->epoch };
     assert(tx->writing);
+    if (conn->base.role == CONN_BESIDE)
+        return beside_commit(op, conn);
     TRY(group_row_send(op, tx, group));
     conn->warned = false;
     enum err err = pg_send_text(op, conn, &turn_commit);

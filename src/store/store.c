@@ -403,6 +403,7 @@ void store_close(struct store *store)
             store_families[i]->close(store->state[i]);
     store_last_checkpoint(store);
     conn_close(store->reader);
+    conn_close(store->beside);
     conn_close(store->conn);
     if (store->lock_fd >= 0)
         close(store->lock_fd);
@@ -537,6 +538,24 @@ enum err store_read(struct op *op, struct store *store, enum err (*fn)(struct op
     return err;
 }
 
+enum err store_beside(struct op *op, struct store *store, bool in_turn,
+                      enum err (*fn)(struct op *op, struct tx *tx, void *arg), void *arg)
+{
+    assert(store->engine->shared && !store->config.read_only);
+    if (!store->beside)
+        TRY(conn_open(op, store, NULL, CONN_BESIDE, &store->beside));
+    struct tx tx = { .store = store, .conn = store->beside, .writing = true, .in_turn = in_turn };
+    tx.mono_us = store_mono_us(store);
+    TRY(conn_begin(op, &tx));
+    enum err err = fn(op, &tx, arg);
+    if (err == OK && tx.broken)
+        err = fail(op, ERR_UNAVAILABLE, "%s", tx.reason);
+    if (err == OK)
+        return conn_commit(op, &tx);
+    conn_rollback(&tx);
+    return err;
+}
+
 int store_turn(struct store *store)
 {
     assert(!store->readers);
@@ -625,6 +644,17 @@ int64_t tx_mono_us(const struct tx *tx)
 void store_watch(struct store *store, const struct store_watch *watch)
 {
     store->watch = *watch;
+}
+
+void store_fence(struct store *store, const struct store_fence *fence)
+{
+    store->fence = *fence;
+    atomic_store(&store->is_fenced, true);
+}
+
+void store_fence_end(struct store *store)
+{
+    atomic_store(&store->is_fenced, false);
 }
 
 void *tx_watch(struct tx *tx)

@@ -14,6 +14,8 @@ SQL(duty_put,
     " ON CONFLICT (name) DO UPDATE SET node_no = excluded.node_no, node_epoch = excluded.node_epoch,"
     " term = excluded.term, until_us = excluded.until_us",
     NULL);
+SQL(duty_longer, "UPDATE duty SET until_us = ?5 WHERE name = ?1 AND node_epoch = ?2 AND term = ?3 AND until_us >= ?4",
+    NULL);
 SQL(duty_end, "UPDATE duty SET until_us = 0 WHERE name = ?1 AND node_epoch = ?2 AND term = ?3", NULL);
 SQL_SCAN(duty_all,
          "SELECT d.name, d.node_no, d.node_epoch, d.term, d.until_us, n.id FROM duty d JOIN node n ON n.no = d.node_no"
@@ -74,6 +76,32 @@ enum err store_duty_take(struct op *op, struct tx *tx, struct str name, const st
     bind_int(stmt, 5, taken.until_us);
     TRY(stmt_done(op, stmt));
     *ret = taken;
+    return OK;
+}
+
+enum err store_duty_renew(struct op *op, struct tx *tx, const struct duty *duty, int64_t for_us, bool *ret_is_mine)
+{
+    struct stmt *stmt;
+    int64_t clock_us;
+    TRY(store_clock_us(op, tx, &clock_us));
+    TRY(tx_stmt(op, tx, &duty_longer, &stmt));
+    bind_str(stmt, 1, duty->name);
+    bind_int(stmt, 2, (int64_t)duty->self.epoch);
+    bind_int(stmt, 3, (int64_t)duty->term);
+    bind_int(stmt, 4, clock_us);
+    bind_int(stmt, 5, clock_us + for_us);
+    TRY(stmt_done(op, stmt));
+    *ret_is_mine = stmt_changes(stmt) == 1;
+    return OK;
+}
+
+enum err store_duty_is_free(struct op *op, struct tx *tx, struct str name, bool *ret_is_free)
+{
+    struct holding now;
+    int64_t clock_us;
+    TRY(store_clock_us(op, tx, &clock_us));
+    TRY(duty_read(op, tx, name, &now));
+    *ret_is_free = !now.duty.term || !now.is_alive || now.duty.until_us < clock_us;
     return OK;
 }
 

@@ -31,6 +31,13 @@ struct duty {
 enum err store_duty_take(struct op *op, struct tx *tx, struct str name, const struct node_self *self, int64_t for_us,
                          struct duty *ret);
 
+/* Makes a lease last until `for_us` from now. *ret_is_mine is false, and nothing changes, when it is over or another's.
+ * Safe while others write: it only makes longer what its holder has. */
+enum err store_duty_renew(struct op *op, struct tx *tx, const struct duty *duty, int64_t for_us, bool *ret_is_mine);
+
+/* Nobody has it: its time is over, or its holder is lost. */
+enum err store_duty_is_free(struct op *op, struct tx *tx, struct str name, bool *ret_is_free);
+
 /* May work done under this lease be kept? ERR_CONFLICT when it lapsed, was taken by another, or its node was called
  * lost. To be asked in the transaction that writes the work. */
 enum err store_duty_check(struct op *op, struct tx *tx, const struct duty *duty);

@@ -40,6 +40,10 @@ SQL(node_put,
     " lost = excluded.lost",
     NULL);
 SQL(node_beat, "UPDATE node SET beat_at_us = ?3, offset_us = ?4 WHERE no = ?1 AND epoch = ?2 AND lost = 0", NULL);
+SQL_SCAN(
+    node_silent,
+    "SELECT count(*) FROM node WHERE (lost = 0 AND beat_at_us < ?1 AND no <> ?3) OR (lost = 1 AND beat_at_us < ?2)",
+    NULL);
 SQL_SCAN(node_lose, "UPDATE node SET lost = 1 WHERE lost = 0 AND beat_at_us < ?1 AND no <> ?2", NULL);
 SQL_SCAN(node_forget, "DELETE FROM node WHERE lost = 1 AND beat_at_us < ?1", NULL);
 SQL(node_end, "DELETE FROM node WHERE no = ?1 AND epoch = ?2", NULL);
@@ -168,6 +172,21 @@ enum err store_node_look(struct op *op, struct tx *tx, const struct node_self *s
     if (!found)
         return store_clock_us(op, tx, ret_clock_us);
     *ret_clock_us = tx_has_clock(tx) ? col_int(stmt, 2) : op->now_us;
+    stmt_reset(stmt);
+    return OK;
+}
+
+enum err store_node_is_silent(struct op *op, struct tx *tx, int64_t lose_us, int64_t forget_us, uint32_t except_no,
+                              bool *ret_some)
+{
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, &node_silent, &stmt));
+    bind_int(stmt, 1, lose_us);
+    bind_int(stmt, 2, forget_us);
+    bind_int(stmt, 3, except_no);
+    TRY(stmt_row(op, stmt, &found));
+    *ret_some = found && col_int(stmt, 0) > 0;
     stmt_reset(stmt);
     return OK;
 }

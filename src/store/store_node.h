@@ -70,5 +70,9 @@ enum err store_node_end(struct op *op, struct tx *tx, const struct node_self *se
 /* How many are not lost. */
 enum err store_node_count(struct op *op, struct tx *tx, int *ret_alive);
 
+/* Whether there is one to be called lost that was silent since lose_us, or to be forgotten since forget_us. */
+enum err store_node_is_silent(struct op *op, struct tx *tx, int64_t lose_us, int64_t forget_us, uint32_t except_no,
+                              bool *ret_some);
+
 /* All, in order of id, in the op's arena; at most NODES_MAX. */
 enum err store_node_list(struct op *op, struct tx *tx, struct node_row **ret, size_t *ret_count);

@@ -168,6 +168,27 @@ struct store_watch {
 void store_watch(struct store *store, const struct store_watch *watch);
 void *tx_watch(struct tx *tx);
 
+/*
+ * The fence: once set, every group asks, in the round trip that begins it, whether this node's row still has the epoch
+ * of the life it was begun with and nobody called it lost (NODE-1). If not, nothing of the group is written: `begin` is
+ * run in a transaction of its own, registers the node anew and says as whom, `begun` hears when that is durable, and
+ * the group's commands run again. So is the first life begun. Both are called on the writer's thread.
+ */
+struct store_fence {
+    void *data;
+    enum err (*begin)(struct op *op, struct tx *tx, void *data, int64_t *ret_node, int64_t *ret_epoch);
+    void (*begun)(void *data);
+};
+void store_fence(struct store *store, const struct store_fence *fence); /* before anything is posted */
+void store_fence_end(struct store *store);                              /* the node leaves; any thread */
+
+/* Runs fn in a transaction on a connection that nothing else uses, so that it never waits behind the writer's queue:
+ * for signs of life. It changes only rows of which no family keeps anything in RAM; `in_turn`: when it is this node's
+ * turn to write, else at once. An unanswered commit is ERR_UNAVAILABLE, stored or not. One thread at a time; only
+ * where others write too. */
+enum err store_beside(struct op *op, struct store *store, bool in_turn,
+                      enum err (*fn)(struct op *op, struct tx *tx, void *arg), void *arg);
+
 /* Says that this command changed something that so far stands only in RAM: a counter, a block, a key. */
 void tx_wrote(struct tx *tx);
 

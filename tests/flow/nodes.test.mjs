@@ -135,6 +135,26 @@ test('a node frozen for longer than its leases keeps nothing under them, and beg
   await freeze(await cluster({ sim: { recipients: 4000, 'compress-time': 8640 } }), 8000, 60_000)
 })
 
+test('what a frozen node was told is written under a new epoch, and nothing under the old one', { skip }, async () => {
+  const { reading, all, url, server } = await cluster({ names: ['a', 'b'] })
+  const [[no, epoch]] = await server.query(url, "SELECT no, epoch FROM posthouse.node WHERE id = 'a'")
+  const groups = async (epoch) => Number((await server.query(url, `SELECT count(*) FROM posthouse.group_log WHERE node = ${no} AND epoch = ${epoch}`))[0][0])
+  assert.ok((await groups(epoch)) > 0)
+  all.a.signal('SIGSTOP')
+  const told = [1, 2, 3].map((n) => all.a.put(`/v1/tenants/late-${n}`, { timezone: 'UTC' }))
+  await until(async () => (await nodes(all.b)).find(({ id }) => id === 'a').state === 'lost', 30_000)
+  const before = await groups(epoch)
+  all.a.signal('SIGCONT')
+  for (const { status, text } of await Promise.all(told)) assert.equal(status, 200, text)
+  assert.equal(await groups(epoch), before)
+  const [[again]] = await server.query(url, "SELECT epoch FROM posthouse.node WHERE id = 'a'")
+  assert.ok(Number(again) > Number(epoch))
+  assert.ok((await groups(again)) > 0)
+  for (const n of [1, 2, 3]) assert.equal((await all.b.get(`/v1/tenants/late-${n}`)).status, 200)
+  for (const daemon of Object.values(all)) assert.equal(await daemon.stop(), 0)
+  assert.ok(reading)
+})
+
 const slow = process.env.POSTHOUSE_TEST_SLOW ? skip : 'three minutes: POSTHOUSE_TEST_SLOW=1 runs it'
 test('the same with the times of life: frozen for three minutes', { skip: slow }, async () => {
   const times = { beat: '5s', lost: '30s' }

@@ -99,7 +99,9 @@ static enum err begin_run(struct op *op, struct tx *tx, void *arg)
 static enum err beat_run(struct op *op, struct tx *tx, void *arg)
 {
     struct one *one = arg;
-    return node_beat(op, tx, &timing, &one->life, one->offset_us, &one->life);
+    bool watch;
+    TRY(node_beat(op, tx, &timing, &one->life, one->offset_us, &one->life, &watch));
+    return watch ? node_watch(op, tx, &timing, &one->life, &one->life) : OK;
 }
 
 static enum err take_run(struct op *op, struct tx *tx, void *arg)

@@ -32,7 +32,9 @@ static void begin(struct who *who)
 static enum err beat_run(struct op *op, struct tx *tx, void *arg)
 {
     struct who *who = arg;
-    return node_beat(op, tx, &timing, &who->life, who->offset_us, &who->life);
+    bool watch;
+    TRY(node_beat(op, tx, &timing, &who->life, who->offset_us, &who->life, &watch));
+    return watch ? node_watch(op, tx, &timing, &who->life, &who->life) : OK;
 }
 
 static enum err beat(struct who *who)
