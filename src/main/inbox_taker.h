@@ -15,7 +15,7 @@
 
 #include "store/tx.h"
 
-#define INBOX_LOOK_MS 50  /* visible 100 ms after the commit (TX-2) */
+#define INBOX_LOOK_MS 20  /* visible 100 ms after the commit (TX-2) */
 #define INBOX_SICK_MS 500 /* while the store cannot write */
 
 struct inbox_taker;

@@ -45,6 +45,7 @@ extern const struct schema_step progress_step;
 
 extern const struct family tenant_family;
 extern const struct family cohort_family;
+extern const struct family member_family;
 extern const struct family log_family;
 extern const struct family link_family;
 extern const struct family parked_family;

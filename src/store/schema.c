@@ -62,6 +62,7 @@
     X(dedupe_family)                                                                                                   \
     X(tenant_family)                                                                                                   \
     X(cohort_family)                                                                                                   \
+    X(member_family)                                                                                                   \
     X(message_family)                                                                                                  \
     X(log_family)                                                                                                      \
     X(link_family)                                                                                                     \

@@ -15,6 +15,9 @@
 #include "store/core.h"
 #include "store/sqlite_wal.h"
 
+/* Somebody who reads the file by other means may be putting a crashed log in order just now. */
+#define OPEN_BUSY_MS 10000
+
 struct sqlite_stmt {
     struct stmt base;
     sqlite3_stmt *handle;
@@ -142,7 +145,9 @@ static enum err conn_prepare(struct op *op, struct conn *conn, const char *text,
 static enum err conn_ready(struct op *op, struct sqlite_conn *conn)
 {
     const char *begin = conn->base.role == CONN_WRITER ? "BEGIN IMMEDIATE" : "BEGIN";
+    sqlite3_busy_timeout(conn->db, OPEN_BUSY_MS);
     TRY(conn_setup(op, &conn->base));
+    sqlite3_busy_timeout(conn->db, 0);
     TRY(conn_prepare(op, &conn->base, begin, &conn->begin));
     TRY(conn_prepare(op, &conn->base, "COMMIT", &conn->commit));
     return conn_prepare(op, &conn->base, "ROLLBACK", &conn->rollback);

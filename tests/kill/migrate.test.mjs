@@ -83,7 +83,7 @@ test('a store moves to PostgreSQL and back through kills and is the same store',
   const url = await server.database()
   const back = join(folder(), 'back')
 
-  const arrived = 'SELECT count(*) FROM member'
+  const arrived = 'SELECT count(*) FROM (SELECT 1 FROM member LIMIT 1) AS m'
   const there = await migrate(['--data', daemon.data, '--to', url], () => server.query(url, arrived.replace('member', 'posthouse.member')).then(([[count]]) => count > 0, () => false))
   assert.ok(there.resumed, 'no kill fell into the copying')
   assert.ok(there.copied < there.rows)
