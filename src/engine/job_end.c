@@ -221,6 +221,28 @@ enum err lease_return(struct op *op, struct tx *tx, struct jobs *jobs, struct jo
     return OK;
 }
 
+void lease_leave_session(struct lease *lease)
+{
+    if (!lease->session)
+        return;
+    *lease->link = lease->next;
+    if (lease->next)
+        lease->next->link = lease->link;
+    lease->session->lease_count--;
+    lease->session = NULL;
+    lease->next = NULL;
+}
+
+enum err lease_lost(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease)
+{
+    struct job_known job;
+    bool found;
+    if (!lease->queue->own)
+        return lease_fail(op, tx, jobs, lease, NULL, FAULT_LOST);
+    TRY(job_know(op, tx, jobs, lease->id, &job, &found));
+    return found ? lease_return(op, tx, jobs, &job) : fail(op, ERR_BUG, "leased job %.*s has no row", STR(lease->jid));
+}
+
 /* --- ends of jobs --- */
 
 enum err job_forget(struct op *op, struct tx *tx, struct jobs *jobs, struct job_known *job)
@@ -248,7 +270,9 @@ enum err job_finish(struct op *op, struct tx *tx, struct jobs *jobs, struct job_
         .jid = job->row.jid,
         .type = job->row.type,
         .worker = worker,
-        .body = outcome != JOB_SUCCEEDED ? job->row.body : (struct str){ 0 },
+        .body = outcome != JOB_SUCCEEDED ? job->row.body
+                : str_given(job->result) ? arena_fmt(op->arena, "\"result\":%.*s", STR(job->result))
+                                         : (struct str){ 0 },
         .opts = outcome != JOB_SUCCEEDED ? job->row.opts : (struct str){ 0 },
         .flags = job->row.flags,
     };
@@ -385,10 +409,11 @@ static enum err know_leased(struct op *op, struct tx *tx, struct jobs *jobs, str
     return lease->aside ? store_aside_get(op, tx, lease->id, &ret->aside) : OK;
 }
 
-static enum err ack_lease(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease)
+static enum err ack_lease(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease, struct str result)
 {
     struct job_known job;
     TRY(know_leased(op, tx, jobs, lease, &job));
+    job.result = result;
     lease->queue->counts.processed++;
     TRY(job_finish(op, tx, jobs, &job, JOB_SUCCEEDED, lease->started_us, lease->worker));
     return lease_end(op, tx, jobs, lease, false);
@@ -432,7 +457,7 @@ enum err job_ack(struct op *op, struct tx *tx, const struct job_ref *ref, enum j
     TRY(jobs_begin(op, tx, &jobs));
     TRY(lease_of_ref(op, tx, jobs, ref, &lease, ret_stale));
     if (lease && *ret_stale == STALE_NOT)
-        TRY(ack_lease(op, tx, jobs, lease));
+        TRY(ack_lease(op, tx, jobs, lease, ref->result));
     else if (lease)
         TRY(note_late(op, tx, jobs, lease));
     else if (ref->by_jid && *ret_stale == STALE_UNKNOWN)

@@ -45,6 +45,7 @@ struct job_ref {
     struct job_lease lease;
     struct str jid;
     struct session_id session; /* by_jid: of the connection; { 0 } = none */
+    struct str result;         /* JSON kept with the history of a job that is acked; not given = none */
     struct str queues;         /* names with commas between: leases of other queues are unknown; not given = all */
 };
 
@@ -64,6 +65,8 @@ struct job_failure {
     int64_t retry_in_us; /* 0 = by the policy */
     int64_t snooze_us;   /* 1 s..7 d: no failure, SCHEDULED for so long (RETRY-3); 0 = none */
     bool final;          /* DEAD now */
+    bool gone;           /* with final: its handler is gone for good, which is the reason told (HAND-2) */
+    bool crash;          /* its process died of it: counted as a crash too (LEASE-8) */
 };
 
 /* Failed, or put off. By jid a job that is not leased (to this wid) is STALE_*: "-ERR Job not found <jid>". */

@@ -141,9 +141,20 @@ static enum err snooze(struct op *op, struct tx *tx, struct jobs *jobs, struct j
     return job_put(op, tx, jobs, job->queue, job, due_us, JOB_SCHEDULED, false);
 }
 
+/* An application that answered 202 holds its lease without a session, and its lateness is no crash. */
 static bool is_crash(const struct lease *lease, enum fault fault)
 {
-    return fault == FAULT_LOST || (fault == FAULT_EXPIRED && !lease->session);
+    return fault == FAULT_LOST ||
+           (fault == FAULT_EXPIRED && !lease->session && !str_given(lease->queue->policy.handler));
+}
+
+static enum job_death death_of(const struct job_failure *failure, bool poison)
+{
+    if (poison)
+        return DEATH_POISON;
+    if (failure->final)
+        return failure->gone ? DEATH_HANDLER_GONE : DEATH_FINAL;
+    return DEATH_EXHAUSTED;
 }
 
 enum err lease_fail(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease,
@@ -165,7 +176,8 @@ enum err lease_fail(struct op *op, struct tx *tx, struct jobs *jobs, struct leas
 
     const struct retry_policy *retry = &queue->policy.retry;
     int64_t max = job.opts.retry != JOB_NO_RETRY ? job.opts.retry : retry->max;
-    bool crash = is_crash(lease, fault), poison = crash && crash_is_poison(jobs, tx, queue, &job.aside);
+    bool crash = failure.crash || is_crash(lease, fault),
+         poison = crash && crash_is_poison(jobs, tx, queue, &job.aside);
     int64_t started_us = lease->started_us;
     struct str worker = arena_str(op->arena, lease->worker);
     TRY(attempt_note(op, tx, jobs, &job.aside, lease, faults[fault].outcome, &failure));
@@ -189,7 +201,7 @@ enum err lease_fail(struct op *op, struct tx *tx, struct jobs *jobs, struct leas
     if (dies && max == 0 && !poison && !failure.final)
         return job_finish(op, tx, jobs, &job, JOB_DISCARDED, started_us, worker);
     if (dies)
-        return job_kill(op, tx, jobs, &job, poison ? DEATH_POISON : failure.final ? DEATH_FINAL : DEATH_EXHAUSTED);
+        return job_kill(op, tx, jobs, &job, death_of(&failure, poison));
     return job_put(op, tx, jobs, queue, &job, at_once ? 0 : op->now_us + delay_us, JOB_RETRY, false);
 }
 

@@ -152,7 +152,7 @@ enum err fetch_fill(struct op *op, struct tx *tx, struct jobs *jobs, struct job_
     if (fetch->weighted)
         shuffle(jobs, fetch, queues);
     for (size_t i = 0; i < fetch->queue_count && fetch->count < fetch->max; i++) {
-        if (!queues[i] || !queues[i]->no || queues[i]->counts.ready == 0)
+        if (!queues[i] || !queues[i]->no || queues[i]->counts.ready == 0 || (queues[i]->own && !fetch->inside))
             continue;
         if (!fetch->jobs)
             TRY(op_alloc(op, (size_t)fetch->max * sizeof *fetch->jobs, &fetch->jobs));

@@ -47,6 +47,7 @@ struct job_fetch {
     struct session_id session; /* who fetches; { 0 } = nobody in particular */
     struct str worker;         /* name kept with the attempt; not given = none */
     bool weighted;             /* queues by their weights instead of in order */
+    bool inside;               /* by Posthouse itself: may ask for its own queues */
 
     /* The answer, in the post's arena. */
     struct job_out *jobs;

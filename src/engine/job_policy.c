@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/duration.h"
+#include "engine/job_handler.h"
 
 #define SECOND_US INT64_C(1000000)
 #define DAY_US    (86400 * SECOND_US)
@@ -213,20 +214,13 @@ static enum err read_durations(struct op *op, struct json_problems *problems, co
 }
 
 /* LEASE-10: a handler that may take longer than its lease would deliver twice. */
-static enum err check_handler(struct op *op, struct json_problems *problems, const struct queue_policy *policy)
+static enum err check_handler(struct op *op, struct json_problems *problems, struct queue_policy *policy)
 {
-    struct json j;
-    struct str name, text = { 0 };
-    int64_t timeout_us = 0;
-    if (!str_given(policy->handler))
-        return OK;
-    json_init(&j, op->arena, policy->handler, JSON_STRICT);
-    if (json_enter_object(&j))
-        while (json_next_member(&j, &name))
-            if (str_eq(name, S("timeout")))
-                json_string(&j, &text);
-    TRY(read_us(op, problems, "/handler/timeout", text, SECOND_US, JOB_LEASE_US_MAX, &timeout_us));
-    if (policy->lease_us < timeout_us + 10 * SECOND_US)
+    struct job_handler handler;
+    TRY(job_handler_read(op, policy->handler, &handler, problems));
+    if (handler.kind != HANDLER_PULL && policy->concurrency == POLICY_NONE)
+        policy->concurrency = HANDLER_CONCURRENCY;
+    if (policy->lease_us < handler.timeout_us + 10 * SECOND_US)
         return json_problem(op, problems, "/lease", "lease must be longer than handler/timeout by at least 10s");
     return OK;
 }

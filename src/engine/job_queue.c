@@ -17,6 +17,11 @@ bool queue_name_valid(struct str name)
     return true;
 }
 
+bool queue_is_own(struct str name)
+{
+    return str_starts(name, S("posthouse."));
+}
+
 /* --- views --- */
 
 /* The head of a lane that was never looked at is found by one pick, which changes nothing. */
@@ -53,8 +58,9 @@ static enum err view_of(struct op *op, struct tx *tx, struct jobs *jobs, struct 
         .ready_bytes = queue->counts.ready_bytes,
         .in_per_minute = meter_sum(&queue->in, now_us),
         .out_per_minute = meter_sum(&queue->out, now_us),
-        .policy = arena_str(op->arena, queue->text),
+        .down_until_us = queue->down_until_us > op->now_us ? queue->down_until_us : 0,
     };
+    TRY(policy_shown(op, queue->text, &ret->policy));
     return oldest_of(op, tx, jobs, queue, &ret->latency_us);
 }
 
@@ -166,7 +172,8 @@ enum err queue_patch(struct op *op, struct tx *tx, struct str name, const struct
     queue = queue_find(jobs, name);
     if (queue && is_listed(queue))
         had = queue->text;
-    TRY(policy_merge(op, had, patch->policy, &text));
+    TRY(handler_patch(op, patch->policy, patch->is_admin, &text));
+    TRY(policy_merge(op, had, text, &text));
     TRY(queue_policy_check(op, jobs, text));
     TRY(queue_make(op, tx, jobs, name, &queue));
     jobs_touch(jobs, tx);
@@ -188,6 +195,8 @@ enum err queue_delete(struct op *op, struct tx *tx, struct str name)
     struct queue *queue = queue_find(jobs, name);
     if (!queue || !is_listed(queue))
         return fail(op, ERR_NOT_FOUND, "no queue %.*s", STR(name));
+    if (queue->own)
+        return fail(op, ERR_CONFLICT, "the queue %.*s is Posthouse's own", STR(name));
     jobs_touch(jobs, tx);
     TRY(queue_set_policy(op, jobs, queue, S("")));
     queue->cut = jobs_stamp(jobs, tx) + 1;

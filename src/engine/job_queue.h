@@ -15,6 +15,9 @@
 /* True for `[A-Za-z0-9._-]{1,128}`. */
 bool queue_name_valid(struct str name);
 
+/* Queues whose names begin with "posthouse." are Posthouse's own (JOB-4). */
+bool queue_is_own(struct str name);
+
 struct queue_view {
     struct str name;
     int64_t version;
@@ -23,7 +26,8 @@ struct queue_view {
     int64_t ready_bytes;
     int64_t latency_us; /* age of the oldest ready job; 0 = none */
     int64_t in_per_minute, out_per_minute;
-    struct str policy; /* members of the policy as JSON, without braces (job_policy.h) */
+    struct str policy;     /* the policy as a JSON object, its secrets hidden (job_handler.h) */
+    int64_t down_until_us; /* its handler is not asked before, wall; 0 = it is up (HAND-3) */
 };
 
 /* In the writer. ERR_NOT_FOUND for a queue that never was. */
@@ -41,6 +45,7 @@ enum err queue_drain(struct op *op, struct tx *tx, struct str name, bool drainin
 struct queue_patch {
     struct str policy;
     int paused, draining; /* -1 = as it is */
+    bool is_admin;        /* a handler it sets may reach private addresses */
 };
 
 /* ERR_INVALID with pointer and range; takes effect at the next start. The queue is made when it is new. */

@@ -126,6 +126,8 @@ enum err queue_set_policy(struct op *op, struct jobs *jobs, struct queue *queue,
         arena_free(memory);
         return err;
     }
+    if (str_given(queue->policy.handler) || str_given(policy.handler))
+        handlers_changed(jobs);
     arena_free(queue->memory);
     queue->memory = memory;
     queue->name = name;
@@ -145,6 +147,7 @@ static struct queue *queue_new(struct jobs *jobs, struct str name)
         abort();
     queue->memory = arena_new(1 << 20);
     queue->name = arena_str(queue->memory, name);
+    queue->own = queue_is_own(name);
     queue->waits_end = &queue->waits;
     if (jobs->queue_count >= jobs->queue_slots)
         slots_grow(jobs);

@@ -423,6 +423,8 @@ static enum err check_queue(struct reading *r)
     struct job_spec *spec = r->spec;
     if (spec->queue.n == 0)
         spec->queue = S("default");
+    if (queue_is_own(spec->queue) && !r->reader->builtin)
+        return fail_at(r->op, ERR_INVALID, "/queue", "queues that begin with posthouse. are Posthouse's own");
     if (queue_name_valid(spec->queue))
         return OK;
     struct str shown = str_clip(spec->queue, JOB_QUEUE_BYTES_MAX);

@@ -10,6 +10,7 @@
  *     job_end.c     ack, extend, stale   job_fail.c    failures, dead, lost
  *     job_done.c    history, the memory of what finished
  *     job_act.c     an operator's moves  job_tick.c    what time brings
+ *     job_handler.c who works on them beside workers
  *     job_sweep.c   rows nobody needs any more
  *     session.c     workers              job_budget.c  budgets
  *     job_batch.c   batches, see job_batch_own.h
@@ -22,6 +23,7 @@
 #include "base/siphash.h"
 #include "engine/job_end.h"
 #include "engine/job_fetch.h"
+#include "engine/job_handler.h"
 #include "engine/job_opts.h"
 #include "engine/job_policy.h"
 #include "engine/job_queue.h"
@@ -83,6 +85,7 @@ struct queue {
     struct str name;
     int64_t version;
     bool paused, draining, gone;
+    bool own; /* of Posthouse itself: nobody else pushes to it or fetches from it */
     uint64_t cut;
     struct str text; /* policy */
     struct queue_policy policy;
@@ -103,6 +106,7 @@ struct queue {
     bool wanted; /* in the list of those to serve when the command is through */
     struct queue *wish_next;
     int64_t wished; /* jobs that the group's fetches will ask for */
+    int64_t down_until_us; /* its handler is not asked before (HAND-3), wall; 0 = it is up */
 };
 
 struct lease {
@@ -225,6 +229,8 @@ struct jobs {
 
     void (*on_suspect)(void *data, struct session_id id);
     void *on_suspect_data;
+    void (*_Atomic on_handlers)(void *data);
+    void *on_handlers_data;
     atomic_int_fast64_t next_us; /* engine time of the next useful tick */
     struct job_hooks *hooks;
 };
@@ -291,6 +297,7 @@ struct job_known {
     enum job_state state; /* JOB_NONE: deleted with its queue, rows not yet swept */
     uint64_t ord;         /* its place when ready or blocked */
     struct lease *lease;  /* when leased */
+    struct str result;    /* JSON, when it is done well and said something; not given = none */
 };
 enum err job_know(struct op *op, struct tx *tx, struct jobs *jobs, uint64_t id, struct job_known *ret, bool *ret_found);
 
@@ -356,6 +363,13 @@ enum err lease_of_ref(struct op *op, struct tx *tx, struct jobs *jobs, const str
 /* The lease is over: its row, slots and gate. The job is nowhere until the caller puts it. The lease is freed. */
 enum err lease_end(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease, bool keep_gate);
 
+/* The session that holds the lease is gone: the job was lost with it (LEASE-7), or goes back where it was when it is
+ * our own work, which goes on at its bookmark. */
+enum err lease_lost(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease);
+
+/* The lease lives on and belongs to nobody. In RAM only. */
+void lease_leave_session(struct lease *lease);
+
 /* Never delivered: back to the place it had (LEASE-5). */
 enum err lease_return(struct op *op, struct tx *tx, struct jobs *jobs, struct job_known *job);
 
@@ -412,6 +426,9 @@ void sessions_kept(struct jobs *jobs);
 void sessions_drop(struct jobs *jobs);
 void session_revoked(struct session *session, const struct lease *lease);
 enum err sessions_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us);
+
+/* --- job_handler.c --- */
+void handlers_changed(struct jobs *jobs);
 
 /* --- job_budget.c --- */
 enum err budgets_load(struct op *op, struct tx *tx, struct jobs *jobs);

@@ -479,7 +479,7 @@ static enum err session_lost(struct op *op, struct tx *tx, struct jobs *jobs, st
             continue;
         --*budget;
         session_revoked(session, lease);
-        TRY(lease_fail(op, tx, jobs, lease, NULL, FAULT_LOST));
+        TRY(lease_lost(op, tx, jobs, lease));
     }
     if (*budget == 0)
         return OK;

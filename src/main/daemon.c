@@ -21,6 +21,7 @@
 #include "main/workshop.h"
 #include "net/http_server.h"
 #include "relay/cert_fetch.h"
+#include "relay/job_runner.h"
 #include "relay/poller.h"
 #include "serve/access.h"
 #include "serve/api.h"
@@ -41,6 +42,7 @@ struct daemon {
     struct http_client *client;
     struct cert_fetch *certs;
     struct poller *poller;
+    struct job_runner *runner;
     struct pulse *pulse;
     struct keeper *keeper;
     struct ticker *ticker;
@@ -167,6 +169,13 @@ static void start_relay(struct daemon *daemon, bool dev)
         .networks = daemon->lists->networks,
     };
     daemon->poller = poller_start(&poller);
+    struct job_runner_config runner = {
+        .store = daemon->store,
+        .jobs = daemon->api.config.jobs,
+        .loop = daemon->relay_loop,
+        .nodes = pulse_board(daemon->pulse),
+    };
+    daemon->runner = job_runner_start(&runner);
     daemon->api.config.certs = cert_fetch_certs(daemon->certs);
 }
 
@@ -373,6 +382,8 @@ enum err daemon_reload(struct op *op, struct daemon *daemon, const struct conf *
 
 static void stop_relay(struct daemon *daemon)
 {
+    if (daemon->runner)
+        job_runner_stop(daemon->runner, conf_ms(daemon->conf, "server", "stop"));
     if (daemon->poller)
         poller_stop(daemon->poller);
     if (daemon->certs)
@@ -388,6 +399,8 @@ void daemon_stop(struct daemon *daemon)
 {
     daemon->api.stopping = true;
     metrics_server(NULL);
+    if (daemon->runner)
+        job_runner_quiet(daemon->runner);
     if (daemon->ticker)
         ticker_stop_leasing(daemon->ticker);
     if (daemon->workshop)

@@ -156,3 +156,26 @@ bool addr_is_internal(const struct addr *addr)
         return true;
     return (ip[0] & 0xe0) != 0x20; /* only 2000::/3 is public: everything else is local, multicast or unassigned */
 }
+
+static bool ipv4_is_never_meant(const uint8_t *ip)
+{
+    static const uint8_t link_local[2] = { 169, 254 }, alibaba[4] = { 100, 100, 100, 200 };
+    return memcmp(ip, link_local, sizeof link_local) == 0 || memcmp(ip, alibaba, sizeof alibaba) == 0 ||
+           (ip[0] == 0 || ip[0] >= 224);
+}
+
+bool addr_is_never_meant(const struct addr *addr)
+{
+    static const uint8_t nat64[12] = { 0x00, 0x64, 0xff, 0x9b };
+    static const uint8_t sixtofour[2] = { 0x20, 0x02 };
+    static const uint8_t aws[16] = { 0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54 };
+    static const uint8_t nowhere[16] = { 0 };
+    const uint8_t *ip = addr->ip;
+
+    if (is_mapped(ip) || memcmp(ip, nat64, sizeof nat64) == 0)
+        return ipv4_is_never_meant(ip + 12);
+    if (memcmp(ip, sixtofour, sizeof sixtofour) == 0)
+        return ipv4_is_never_meant(ip + 2);
+    bool link_local = ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80, multicast = ip[0] == 0xff;
+    return link_local || multicast || memcmp(ip, aws, 16) == 0 || memcmp(ip, nowhere, 16) == 0;
+}

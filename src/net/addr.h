@@ -39,3 +39,7 @@ bool addr_is_loopback(const struct addr *addr);
 /* Not a public host: unspecified, loopback, private (RFC 1918), link-local, shared (RFC 6598), unique local,
  * multicast, broadcast, documentation and reserved ranges, also inside IPv4-mapped, NAT64 and 6to4 addresses. */
 bool addr_is_internal(const struct addr *addr);
+
+/* Link-local addresses and those under which clouds tell secrets of their machines: no call of ours is ever meant for
+ * them, whoever set it up. Also in their mapped forms. */
+bool addr_is_never_meant(const struct addr *addr);

@@ -45,8 +45,11 @@ struct client_socket {
 
 /* --- addresses ---------------------------------------------------------- */
 
-static bool may_reach(const struct http_client *client, const struct addr *addr)
+static bool may_reach(const struct fetch *fetch, const struct addr *addr)
 {
+    const struct http_client *client = fetch->client;
+    if (fetch->private_too)
+        return !addr_is_never_meant(addr);
     if (!addr_is_internal(addr))
         return true;
     if (client->config.allow_loopback && addr_is_loopback(addr))
@@ -60,7 +63,7 @@ static curl_socket_t on_open_socket(void *data, curlsocktype purpose, struct cur
     struct fetch *fetch = data;
     struct addr addr;
     (void)purpose;
-    if (fetch->public_only && (!addr_of_sockaddr(&to->addr, &addr) || !may_reach(fetch->client, &addr))) {
+    if (fetch->public_only && (!addr_of_sockaddr(&to->addr, &addr) || !may_reach(fetch, &addr))) {
         fetch->refused = true;
         return CURL_SOCKET_BAD;
     }
@@ -75,10 +78,11 @@ static int on_before_request(void *data, char *peer_ip, char *local_ip, int peer
     (void)peer_port;
     (void)local_port;
     struct addr addr = { .port = 0 };
-    if (fetch->public_only && (!cidr_ip_parse(str_of(peer_ip), addr.ip) || !may_reach(fetch->client, &addr))) {
+    if (fetch->public_only && (!cidr_ip_parse(str_of(peer_ip), addr.ip) || !may_reach(fetch, &addr))) {
         fetch->refused = true;
         return CURL_PREREQFUNC_ABORT;
     }
+    fetch->is_asking = true;
     return CURL_PREREQFUNC_OK;
 }
 
@@ -134,6 +138,7 @@ static enum err fetch_result(struct fetch *fetch, CURLcode code)
 {
     if (code == CURLE_OK)
         return OK;
+    fetch->unsent = fetch->refused;
     if (fetch->refused)
         return fetch_fail(fetch, ERR_FORBIDDEN, "this is an internal address, which is not allowed here");
     if (fetch->body_buffer.full || code == CURLE_FILESIZE_EXCEEDED)
@@ -143,6 +148,9 @@ static enum err fetch_result(struct fetch *fetch, CURLcode code)
     if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
         return fetch_fail(fetch, ERR_INVALID, "this is no http or https URL");
     fetch->timed_out = code == CURLE_OPERATION_TIMEDOUT;
+    fetch->unsent = fetch->unsent || code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT ||
+                    code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION ||
+                    (fetch->timed_out && !fetch->is_asking);
     fetch->cut_off = code == CURLE_PARTIAL_FILE || code == CURLE_BAD_CONTENT_ENCODING;
     return fetch_fail(fetch, ERR_IO, curl_easy_strerror(code));
 }
@@ -431,7 +439,7 @@ void http_fetch(struct http_client *client, struct fetch *fetch)
     fetch->error[0] = '\0';
     fetch->status = 0;
     fetch->took_us = 0;
-    fetch->timed_out = fetch->cut_off = fetch->refused = false;
+    fetch->timed_out = fetch->cut_off = fetch->refused = fetch->unsent = fetch->is_asking = false;
     fetch->finish.run = NULL;
     fetch->curl_headers = NULL;
     fetch->before = NULL;
@@ -533,7 +541,8 @@ struct http_client *http_client_open(struct loop *loop, const struct http_client
     curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_curl_timeout);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-    curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HTTP_CLIENT_HOST_MAX);
+    curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                      (long)(config->host_max ? config->host_max : HTTP_CLIENT_HOST_MAX));
     curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
     return client;
 }

@@ -29,6 +29,7 @@ struct http_client_config {
     bool allow_loopback;           /* --dev, the simulator and tests */
     const char *ca_file;           /* NULL: the system's */
     const char *user_agent;        /* NULL: "Posthouse" */
+    int host_max;                  /* connections per host; 0: HTTP_CLIENT_HOST_MAX */
 };
 
 struct http_header {
@@ -49,6 +50,7 @@ struct fetch {
     int64_t total_ms;          /* default 60,000 */
     size_t response_bytes_max; /* default 16 MiB, after unpacking; above: ERR_TOO_LARGE */
     bool public_only;          /* refuse internal addresses outside the client's allow list */
+    bool private_too;          /* with public_only: all internal ones are allowed but those of addr_is_never_meant */
     void (*done)(struct fetch *fetch);
     void *data; /* the caller's own */
 
@@ -57,6 +59,7 @@ struct fetch {
                      ERR_INVALID: no usable URL; ERR_UNAVAILABLE: cancelled; ERR_IO: all else */
     char error[HTTP_FETCH_ERROR_BYTES_MAX]; /* what went wrong, without credentials or query */
     bool timed_out;
+    bool unsent;  /* ERR_IO, ERR_FORBIDDEN, ERR_INVALID: no byte of the request left: no host, no connection, no TLS */
     bool cut_off; /* ERR_IO: the answer ended in its middle, or its packing is broken */
     int status;
     struct str response;      /* body, unpacked */
@@ -71,7 +74,8 @@ struct fetch {
     struct buf body_buffer;
     struct buf head_buffer;
     struct errand finish;
-    bool refused; /* an internal address was asked for */
+    bool refused;   /* an internal address was asked for */
+    bool is_asking; /* connected: the request is on its way */
 };
 
 /* Any thread but the loop's. */

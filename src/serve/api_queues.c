@@ -6,12 +6,15 @@
  */
 #include "base/duration.h"
 #include "engine/job_budget.h"
+#include "engine/job_handler.h"
 #include "engine/job_policy.h"
 #include "engine/job_queue.h"
+#include "serve/access.h"
 #include "serve/api.h"
 #include "serve/api_jobs.h"
 #include "serve/call.h"
 #include "serve/cursor.h"
+#include "serve/render.h"
 #include "store/store_audit.h"
 
 #include <stdio.h>
@@ -56,6 +59,8 @@ static void queue_render(struct op *op, struct json_writer *w, const struct queu
     json_member_raw(w, "latency_seconds", duration_text_s(view->latency_us / 1000, seconds));
     json_member_int(w, "in_per_minute", view->in_per_minute);
     json_member_int(w, "out_per_minute", view->out_per_minute);
+    if (view->down_until_us)
+        render_us(w, "handler_down_until", view->down_until_us, 0);
     put_members(op, w, view->policy);
     json_object_end(w);
 }
@@ -120,7 +125,9 @@ static enum err patch_commit(struct post *post)
 {
     struct queue_call *c = (struct queue_call *)post;
     TRY(queue_patch(&post->op, post->tx, call_param(&c->call, 0), &c->patch));
-    TRY(note(post, "queue.patch", str_clip(c->call.request->body, 1000)));
+    struct str shown;
+    TRY(policy_shown(&post->op, c->patch.policy, &shown));
+    TRY(note(post, "queue.patch", str_clip(shown, 1000)));
     return get_run(post);
 }
 
@@ -167,7 +174,9 @@ void queues_patch(struct http_request *request)
     struct queue_call *c = call_new(request, sizeof *c);
     if (!c || !call_id(&c->call))
         return;
+    const struct caller *caller = access_caller(request);
     c->patch = (struct queue_patch){ .paused = -1, .draining = -1 };
+    c->patch.is_admin = caller && (caller->scopes & TOKEN_ADMIN);
     enum err err = patch_read(c);
     if (err != OK)
         call_end(&c->call, err);

@@ -1,6 +1,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "base/cidr.h"
 #include "net/addr.h"
 #include "test.h"
 
@@ -123,6 +124,26 @@ TEST(addr, leaves_the_public_ones_alone)
                                         "64:ff9b::808:808", "2002:808:808::1" };
     for (size_t i = 0; i < sizeof open / sizeof *open; i++)
         says(open[i], !internal(open[i]));
+}
+
+/* EVT-36. */
+TEST(addr, knows_what_no_call_is_meant_for)
+{
+    static const char *const never[] = {
+        "169.254.169.254",   "169.254.0.1", "100.100.100.200", "0.0.0.0", "224.0.0.1",
+        "fe80::1",           "ff02::1",     "fd00:ec2::254",   "::",      "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe"
+    };
+    static const char *const private[] = { "10.0.0.1", "127.0.0.1", "192.168.1.1", "::1", "fd00::1", "100.64.0.1" };
+    struct addr addr = { .port = 0 };
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
+        EQ(cidr_ip_parse(str_of(never[i]), addr.ip), true);
+        EQ(addr_is_never_meant(&addr), true);
+    }
+    for (size_t i = 0; i < sizeof private / sizeof *private; i++) {
+        EQ(cidr_ip_parse(str_of(private[i]), addr.ip), true);
+        EQ(addr_is_never_meant(&addr), false);
+    }
 }
 
 TEST(addr, knows_loopback)

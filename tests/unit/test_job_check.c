@@ -66,8 +66,9 @@ TEST(job_check, refuses_a_lease_shorter_than_its_handler)
     struct op op;
     struct arena *arena = arena_new(1 << 20);
     op_init(&op, arena, 0);
-    EQ(no_hash(&op, "{\"lease\":\"1m\",\"handler\":{\"kind\":\"http\",\"timeout\":\"51s\"}}", "/lease"), ERR_INVALID);
-    EQ(no_hash(&op, "{\"lease\":\"1m\",\"handler\":{\"kind\":\"http\",\"timeout\":\"50s\"}}", NULL), OK);
+#define HTTP "\"kind\":\"http\",\"url\":\"http://x/\",\"secret\":\"whsec_AAAAAAAAAAAAAAAAAAAAAA==\","
+    EQ(no_hash(&op, "{\"lease\":\"1m\",\"handler\":{" HTTP "\"timeout\":\"51s\"}}", "/lease"), ERR_INVALID);
+    EQ(no_hash(&op, "{\"lease\":\"1m\",\"handler\":{" HTTP "\"timeout\":\"50s\"}}", NULL), OK);
     arena_free(arena);
 }
 

@@ -139,6 +139,8 @@ TEST(job_read, calls_wrong_types_invalid_json_on_the_worker_door)
 TEST(job_read, keeps_our_own_types_and_large_jobs_out)
 {
     struct reading r;
+    refuses(JOB_HTTP, "{\"jobtype\":\"t\",\"args\":[],\"queue\":\"posthouse.background\"}", ERR_INVALID,
+            "queues that begin with posthouse. are Posthouse's own", "/queue");
     refuses(JOB_HTTP, "{\"jobtype\":\"posthouse.bulk\",\"args\":[]}", ERR_INVALID,
             "jobtypes beginning with posthouse. are Posthouse's own", "/jobtype");
     begin(&r, JOB_HTTP);

@@ -1,0 +1,95 @@
+/*
+ * job_runner_parts.h - the inside of the runner, shared by job_runner.c and job_run_*.c only.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine/job_end.h"
+#include "engine/job_fetch.h"
+#include "engine/job_handler.h"
+#include "net/http_client.h"
+#include "relay/breaker.h"
+#include "relay/job_runner.h"
+
+#define RUN_BYTES_MAX (96u << 20) /* arena of one job: itself, its answer, what is written of it */
+
+/* A URL, with all crews that call it. */
+struct target {
+    struct target *next;
+    struct job_runner *runner;
+    char *url;
+    struct breaker breaker;
+    struct timer timer; /* the pause is over */
+};
+
+/* One queue with its handler. Another handler is another crew; the former one leaves when its hands are empty. */
+struct crew {
+    struct crew *next;
+    struct job_runner *runner;
+    struct arena *memory;
+    struct handled_queue queue;
+    struct target *target; /* http */
+    struct run *runs;
+    int limit, under_way;
+    bool is_fetching, is_wanted, is_leaving;
+    struct timer timer; /* to fetch again after trouble */
+};
+
+enum run_end { END_ACK, END_FAIL, END_RETURN, END_HAND_OVER };
+
+struct run {
+    struct post post; /* first */
+    struct crew *crew;
+    struct run *next, **link;
+    struct job_lease lease;
+    int64_t until_us; /* of the lease, wall */
+    struct str jid, jobtype;
+    struct str body; /* members of the job */
+    struct str text; /* the job as JSON, for whoever works on it */
+    int attempt;
+    int64_t timeout_ms;
+
+    /* what became of it */
+    enum run_end end;
+    struct job_failure failure;
+    struct str result;
+
+    struct fetch fetch;
+    bool is_calling;
+    struct timer again; /* the store could not take the end */
+};
+
+struct job_runner {
+    struct job_runner_config config;
+    struct http_client *client;
+    struct crew *crews;
+    struct target *targets;
+    struct session_id session;
+    char name[SESSION_NAME_BYTES_MAX + 1];
+    struct errand ring;
+    atomic_bool is_ringing;
+    bool is_looking, is_rung, is_quiet, is_cut, is_known; /* known: the session is registered */
+    struct timer beat_timer, look_timer;
+
+    /* Posts and calls under way; stop waits for none. */
+    pthread_mutex_t lock;
+    pthread_cond_t is_idle;
+    int busy;
+};
+
+/* A post in an arena of its own that comes home to the loop; freed by runner_post_free. */
+void *runner_post_new(struct job_runner *runner, size_t bytes, size_t arena_bytes);
+void runner_post_free(struct job_runner *runner, struct post *post);
+
+/* The run is over as run->end says: told to the engine, then freed. */
+void run_over(struct run *run);
+void run_failed(struct run *run, const char *errtype, struct str message);
+
+/* job_run_http.c */
+void run_http(struct run *run);
+void run_http_cut(struct run *run);
+
+/* The crew's URL answered, well or not. */
+void target_heard(struct crew *crew, bool is_trouble);
