@@ -241,7 +241,9 @@ static enum err fetch_came(struct post *post)
     static const struct hop back[] = { { fetch_back, THREAD_WRITER }, { fetch_over, THREAD_CALLER }, { 0 } };
     struct crew_fetch *f = (struct crew_fetch *)post;
     struct crew *crew = f->crew;
-    if (post->err == OK && f->fetch.count && (crew->is_leaving || crew->runner->is_quiet)) {
+    bool is_down =
+        crew->target && breaker_allows(&crew->target->breaker, 1, loop_now_ms(crew->runner->config.loop)) == 0;
+    if (post->err == OK && f->fetch.count && (is_down || crew->is_leaving || crew->runner->is_quiet)) {
         post->hop = back;
         post_send(post);
         return OK;
