@@ -195,8 +195,6 @@ enum err queue_delete(struct op *op, struct tx *tx, struct str name)
     struct queue *queue = queue_find(jobs, name);
     if (!queue || !is_listed(queue))
         return fail(op, ERR_NOT_FOUND, "no queue %.*s", STR(name));
-    if (queue->own)
-        return fail(op, ERR_CONFLICT, "the queue %.*s is Posthouse's own", STR(name));
     jobs_touch(jobs, tx);
     TRY(queue_set_policy(op, jobs, queue, S("")));
     queue->cut = jobs_stamp(jobs, tx) + 1;
