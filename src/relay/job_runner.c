@@ -470,6 +470,7 @@ static void take_over(struct job_runner *runner, const struct look *look)
 }
 
 static void runner_look(struct job_runner *runner);
+static void runner_beat(struct job_runner *runner);
 
 static enum err looked(struct post *post)
 {
@@ -479,6 +480,8 @@ static enum err looked(struct post *post)
     runner->is_looking = false;
     if (!is_ill && !runner->is_quiet)
         take_over(runner, look);
+    if (runner->crews && !runner->is_known && !runner->is_quiet)
+        runner_beat(runner); /* without work there is no worker to be seen */
     runner_post_free(runner, post);
     if (runner->is_quiet)
         return OK;
@@ -557,6 +560,7 @@ static enum err beaten(struct post *post)
     struct beat *beat = (struct beat *)post;
     struct job_runner *runner = beat->runner;
     bool is_first = false, is_ill = post->err != OK;
+    runner->is_beating = false;
     if (!is_ill) {
         runner->session = beat->session;
         is_first = !runner->is_known;
@@ -566,14 +570,19 @@ static enum err beaten(struct post *post)
     if (runner->is_quiet)
         return OK;
     loop_timer_set(runner->config.loop, &runner->beat_timer, is_ill ? RUNNER_AGAIN_MS : RUNNER_BEAT_MS);
-    if (is_first)
-        runner_look(runner);
+    for (struct crew *crew = is_first ? runner->crews : NULL, *next; crew; crew = next) {
+        next = crew->next;
+        crew_fetch(crew);
+    }
     return OK;
 }
 
 static void runner_beat(struct job_runner *runner)
 {
     static const struct hop route[] = { { beat_run, THREAD_WRITER }, { beaten, THREAD_CALLER }, { 0 } };
+    if (runner->is_beating)
+        return;
+    runner->is_beating = true;
     struct beat *beat = runner_post_new(runner, sizeof *beat, SMALL_BYTES_MAX);
     beat->runner = runner;
     beat->is_first = !runner->is_known;
@@ -590,7 +599,7 @@ static void beat_due(struct timer *timer)
 
 static void begin(void *data)
 {
-    runner_beat(data);
+    runner_look(data);
 }
 
 struct job_runner *job_runner_start(const struct job_runner_config *config)

@@ -70,7 +70,7 @@ struct job_runner {
     char name[SESSION_NAME_BYTES_MAX + 1];
     struct errand ring;
     atomic_bool is_ringing;
-    bool is_looking, is_rung, is_quiet, is_cut, is_known; /* known: the session is registered */
+    bool is_looking, is_rung, is_quiet, is_cut, is_beating, is_known; /* known: the session is registered */
     struct timer beat_timer, look_timer;
 
     /* Posts and calls under way; stop waits for none. */
