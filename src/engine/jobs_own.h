@@ -105,7 +105,7 @@ struct queue {
     bool sweeping;
     bool wanted; /* in the list of those to serve when the command is through */
     struct queue *wish_next;
-    int64_t wished; /* jobs that the group's fetches will ask for */
+    int64_t wished;        /* jobs that the group's fetches will ask for */
     int64_t down_until_us; /* its handler is not asked before (HAND-3), wall; 0 = it is up */
 };
 
