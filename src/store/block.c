@@ -119,6 +119,8 @@ static void blocks_close(void *state)
     buf_done(&blocks->entries);
     free(blocks->wants.keys);
     free(blocks->wants.numbers);
+    free(blocks->sweep.keys);
+    debts_clear(blocks);
     free(blocks);
 }
 
@@ -170,11 +172,14 @@ struct block *block_adopt(struct blocks *blocks, uint64_t key, bool stored)
     block->key = key;
     block->in_touched = block->dirty = block->owed = block->logged = false;
     memset(block->changed, 0, sizeof block->changed);
+    memset(block->behind, 0, sizeof block->behind);
     block->stored = stored;
     struct block **chain = &blocks->chains[chain_of(key)];
     block->chain = *chain;
     *chain = block;
     blocks->used++;
+    if (blocks->debt_count > 0)
+        debt_pay(blocks, block);
     return block;
 }
 
@@ -291,8 +296,6 @@ enum err store_block_prefetch(struct op *op, struct tx *tx, unsigned kind_bits, 
 
 /* --- deleting --- */
 
-static enum err blocks_settle(struct op *op, struct tx *tx, struct blocks *blocks);
-
 /* Zeroes records [from_no, to_no) of one block, if the block exists. */
 static enum err zero_part(struct op *op, struct tx *tx, enum block_kind kind, uint64_t from_no, uint64_t to_no)
 {
@@ -345,169 +348,20 @@ enum err store_block_delete(struct op *op, struct tx *tx, enum block_kind kind, 
 
 /* --- the group --- */
 
-static int by_key(const void *a, const void *b)
-{
-    uint64_t x = (*(struct block *const *)a)->key, y = (*(struct block *const *)b)->key;
-    return (x > y) - (x < y);
-}
-
-static enum err block_write(struct op *op, struct tx *tx, struct block *block)
-{
-    const struct block_kind_of *kind = &block_kinds[block->key >> 56];
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, block->stored ? kind->set : kind->add, &stmt));
-    bind_int(stmt, 1, (int64_t)(block->key & NUMBER_MASK));
-    bind_blob(stmt, 2, block->data, BLOCK_BYTES);
-    TRY(stmt_later(op, stmt));
-    block->stored = true;
-    block->dirty = false;
-    return OK;
-}
-
-static void order_fit(struct blocks *blocks, size_t n)
-{
-    if (n <= blocks->order_room)
-        return;
-    blocks->order_room = 2 * n;
-    blocks->order = realloc(blocks->order, blocks->order_room * sizeof(struct block *));
-    if (!blocks->order)
-        abort();
-}
-
-static size_t order_sort(struct blocks *blocks, size_t n)
-{
-    if (n > 1)
-        qsort(blocks->order, n, sizeof(struct block *), by_key);
-    return n;
-}
-
-/* The blocks changed in this transaction, in key order, in blocks->order. */
-static size_t collect_dirty(struct blocks *blocks)
-{
-    size_t n = 0;
-    order_fit(blocks, blocks->touched_count);
-    for (struct block *block = blocks->touched; block; block = block->touched)
-        if (block->dirty)
-            blocks->order[n++] = block;
-    return order_sort(blocks, n);
-}
-
-/* The blocks whose rows are behind, in key order. Looks at every block in RAM, so it is for settling only. */
-static size_t collect_behind(struct blocks *blocks)
-{
-    size_t n = 0;
-    order_fit(blocks, blocks->used);
-    for (size_t i = 0; i < blocks->count; i++)
-        if (blocks->all[i]->key != UINT64_MAX && (blocks->all[i]->dirty || blocks->all[i]->owed))
-            blocks->order[n++] = blocks->all[i];
-    return order_sort(blocks, n);
-}
-
-static enum err name_again(struct op *op, uint64_t key, void *row)
-{
-    (void)op;
-    block_log_whole(row, key);
-    return OK;
-}
-
-/* New blocks that rows of the log name, which go now: a node that has not read them yet may hold such a block as one
- * that was never written. */
-static enum err log_new_blocks(struct op *op, struct tx *tx, struct blocks *blocks)
-{
-    static const struct block_log_visit visit = { .whole = name_again };
-    int64_t newest;
-    buf_reset(&blocks->entries);
-    TRY(block_log_read(op, tx, blocks->log.settled, &blocks->entries, &newest));
-    return block_log_each(op, buf_str(&blocks->entries), &visit, &blocks->row);
-}
-
-/* Gives up the log: what it held is in the blocks, n of which, in blocks->order, were just written. */
-static enum err log_settle(struct op *op, struct tx *tx, struct blocks *blocks, size_t n)
-{
-    bool shared = tx_is_shared(tx);
-    if (blocks->log.bytes == 0 && !(shared && (n > 0 || blocks->whole)))
-        return OK;
-    int64_t seq = (int64_t)store_seq_next(tx, SEQ_BLOCK_LOG);
-    buf_reset(&blocks->row);
-    block_log_settled(&blocks->row, blocks->whole ? BLOCK_LOG_FORGET : blocks->log.settled, seq);
-    for (size_t i = 0; i < n && shared; i++)
-        block_log_whole(&blocks->row, blocks->order[i]->key);
-    if (shared && !blocks->whole)
-        TRY(log_new_blocks(op, tx, blocks));
-    TRY(block_log_erase(op, tx, blocks->log.settled, seq));
-    TRY(block_log_append(op, tx, seq, buf_str(&blocks->row)));
-    blocks->log = (struct log){ .settled = seq, .newest = seq };
-    return OK;
-}
-
-/* Writes every block whose row is behind and gives up the log. */
-static enum err blocks_settle(struct op *op, struct tx *tx, struct blocks *blocks)
-{
-    size_t n = collect_behind(blocks);
-    for (size_t i = 0; i < n; i++)
-        TRY(block_write(op, tx, blocks->order[i]));
-    TRY(log_settle(op, tx, blocks, n));
-    blocks->settled = true;
-    return OK;
-}
-
-static void block_to_log(struct blocks *blocks, struct block *block)
-{
-    const struct block_kind_of *kind = &block_kinds[block->key >> 56];
-    uint64_t first = (block->key & NUMBER_MASK) * kind->per_block;
-    for (size_t word = 0; word < CHANGED_MAX / 64; word++) {
-        for (uint64_t bits = block->changed[word]; bits; bits &= bits - 1) {
-            uint64_t at = word * 64 + (uint64_t)__builtin_ctzll(bits);
-            block_log_entry(&blocks->row, block_key((enum block_kind)(block->key >> 56), first + at),
-                            block->data + at * kind->record_bytes, kind->record_bytes);
-        }
-        block->changed[word] = 0;
-    }
-    block->dirty = false;
-    block->logged = true;
-}
-
-/* New blocks get their rows at once, so that every entry of the log has a row to lie over. */
-static enum err blocks_log(struct op *op, struct tx *tx, struct blocks *blocks, size_t n)
-{
-    buf_reset(&blocks->row);
-    for (size_t i = 0; i < n; i++) {
-        if (blocks->order[i]->stored) {
-            block_to_log(blocks, blocks->order[i]);
-            continue;
-        }
-        TRY(block_write(op, tx, blocks->order[i]));
-        if (tx_is_shared(tx)) /* others may hold it as one that was never written */
-            block_log_whole(&blocks->row, blocks->order[i]->key);
-    }
-    if (blocks->row.n == 0)
-        return OK;
-    blocks->log.newest = (int64_t)store_seq_next(tx, SEQ_BLOCK_LOG);
-    blocks->log.bytes += (int64_t)blocks->row.n;
-    return block_log_append(op, tx, blocks->log.newest, buf_str(&blocks->row));
-}
-
-static enum err blocks_flush(struct op *op, struct tx *tx, void *state)
-{
-    struct blocks *blocks = state;
-    if (!blocks->touched && !blocks->whole)
-        return OK;
-    size_t n = collect_dirty(blocks);
-    bool much = n + blocks->owed_count > OWED_MAX || blocks->log.bytes > BLOCK_LOG_BYTES_MAX;
-    return much || blocks->whole ? blocks_settle(op, tx, blocks) : blocks_log(op, tx, blocks, n);
-}
-
 /* Drops blocks not used lately until the cache has its size again; those changed in this transaction stay. */
 static void blocks_shrink(struct blocks *blocks)
 {
     for (size_t steps = 2 * blocks->count; blocks->used > CACHE_BLOCKS && steps > 0; steps--) {
         struct block *block = blocks->all[blocks->hand++ % blocks->count];
-        if (block->key == UINT64_MAX || block->in_touched || block->owed)
+        if (block->key == UINT64_MAX || block->in_touched || (block->owed && blocks->shared))
             continue;
-        if (block->recent)
+        if (block->recent) {
             block->recent = false;
-        else
-            block_forget(blocks, block);
+            continue;
+        }
+        if (block->owed)
+            debt_keep(blocks, block);
+        block_forget(blocks, block);
     }
 }
 
@@ -524,21 +378,7 @@ static enum err blocks_trim(struct op *op, struct tx *tx, void *state)
 static void blocks_kept(void *state)
 {
     struct blocks *blocks = state;
-    if (blocks->settled) {
-        for (size_t i = 0; i < blocks->count; i++)
-            blocks->all[i]->owed = false;
-        blocks->owed_count = 0;
-    }
-    for (struct block *block = blocks->touched; block; block = block->touched) {
-        blocks->owed_count += block->logged && !block->owed;
-        block->owed |= block->logged;
-        block->in_touched = block->logged = false;
-        memset(block->changed, 0, sizeof block->changed);
-    }
-    blocks->touched = NULL;
-    blocks->touched_count = 0;
-    blocks->settled = blocks->whole = false;
-    blocks->log_kept = blocks->log;
+    blocks_settle_kept(blocks);
     blocks_shrink(blocks);
 }
 
@@ -554,8 +394,7 @@ static void blocks_drop(void *state)
         block_forget(blocks, block);
     }
     blocks->touched_count = 0;
-    blocks->settled = blocks->whole = false;
-    blocks->log = blocks->log_kept;
+    blocks_settle_drop(blocks);
 }
 
 static enum err blocks_open(struct op *op, struct tx *tx, void **ret_state)
@@ -565,6 +404,8 @@ static enum err blocks_open(struct op *op, struct tx *tx, void **ret_state)
         abort();
     buf_init(&blocks->row, SIZE_MAX / 2);
     buf_init(&blocks->entries, SIZE_MAX / 2);
+    blocks->shared = tx_is_shared(tx);
+    blocks->log.erased = -1;
     enum err err = blocks_reload(op, tx, blocks);
     if (err != OK) {
         blocks_close(blocks);

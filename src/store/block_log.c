@@ -23,6 +23,8 @@ SQL(log_erase, "DELETE FROM block_log WHERE seq >= ?1 AND seq < ?2", NULL);
 #define RECORD_BYTES_MAX 64
 #define WHOLE            (UINT64_C(0x80) << 56)
 #define SETTLED          (UINT64_C(0xFE) << 56)
+#define SWEEP_BEGINS     (UINT64_C(0xFC) << 56)
+#define SWEEP_ENDS       (UINT64_C(0xFD) << 56)
 
 void block_log_entry(struct buf *row, uint64_t key, const void *record, size_t record_bytes)
 {
@@ -44,6 +46,21 @@ void block_log_settled(struct buf *row, int64_t former, int64_t seq)
     buf_add(row, &seq, sizeof seq);
 }
 
+static void add_key(struct buf *row, uint64_t key)
+{
+    buf_add(row, &key, KEY_BYTES);
+}
+
+void block_log_sweep_begins(struct buf *row)
+{
+    add_key(row, SWEEP_BEGINS);
+}
+
+void block_log_sweep_ends(struct buf *row)
+{
+    add_key(row, SWEEP_ENDS);
+}
+
 enum err block_log_append(struct op *op, struct tx *tx, int64_t seq, struct str row)
 {
     struct stmt *stmt;
@@ -62,10 +79,11 @@ enum err block_log_erase(struct op *op, struct tx *tx, int64_t from, int64_t seq
     return stmt_later(op, stmt);
 }
 
-enum err block_log_read(struct op *op, struct tx *tx, int64_t after_seq, struct buf *entries, int64_t *ret_seq)
+enum err block_log_read(struct op *op, struct tx *tx, int64_t after_seq, struct buf *entries, int64_t *ret_first,
+                        int64_t *ret_seq)
 {
     struct stmt *stmt;
-    int64_t seq = after_seq;
+    int64_t first = after_seq, seq = after_seq;
     TRY(tx_stmt(op, tx, &log_after, &stmt));
     bind_int(stmt, 1, after_seq);
     for (;;) {
@@ -75,7 +93,10 @@ enum err block_log_read(struct op *op, struct tx *tx, int64_t after_seq, struct 
             break;
         buf_add_str(entries, col_blob_borrowed(stmt, 1));
         seq = col_int(stmt, 0);
+        if (first == after_seq)
+            first = seq;
     }
+    *ret_first = first;
     *ret_seq = seq;
     return OK;
 }
@@ -90,6 +111,10 @@ static enum err entry_visit(struct op *op, struct str *entries, const struct blo
     if (entries->n < KEY_BYTES)
         return fail(op, ERR_IO, "the block log is damaged");
     memcpy(&key, p, KEY_BYTES);
+    if (key == SWEEP_BEGINS || key == SWEEP_ENDS) {
+        *entries = (struct str){ p + bytes, entries->n - bytes };
+        return visit->swept ? visit->swept(op, key == SWEEP_ENDS, arg) : OK;
+    }
     bool is_whole = key != SETTLED && key & WHOLE;
     unsigned kind = (unsigned)(key >> 56) & 0x7F;
     if (key != SETTLED && kind >= BLOCK_KINDS)
@@ -114,112 +139,4 @@ enum err block_log_each(struct op *op, struct str entries, const struct block_lo
     while (entries.n > 0)
         TRY(entry_visit(op, &entries, visit, arg));
     return OK;
-}
-
-/* Open addressing; a slot with key UINT64_MAX is free. */
-struct overlay_slot {
-    uint64_t key;
-    uint8_t record[RECORD_BYTES_MAX];
-};
-
-struct block_overlay {
-    struct overlay_slot *slots;
-    size_t room, used; /* room is 0 or a power of two */
-    int64_t last_seq;
-    struct buf entries; /* scratch */
-};
-
-struct block_overlay *block_overlay_new(void)
-{
-    struct block_overlay *overlay = calloc(1, sizeof *overlay);
-    if (!overlay)
-        abort();
-    buf_init(&overlay->entries, SIZE_MAX / 2);
-    return overlay;
-}
-
-void block_overlay_free(struct block_overlay *overlay)
-{
-    if (overlay) {
-        free(overlay->slots);
-        buf_done(&overlay->entries);
-    }
-    free(overlay);
-}
-
-bool block_overlay_is_empty(const struct block_overlay *overlay)
-{
-    return overlay->used == 0;
-}
-
-static struct overlay_slot *slot_of(const struct block_overlay *overlay, uint64_t key)
-{
-    size_t at = key * 0x9E3779B97F4A7C15u >> 20 & (overlay->room - 1);
-    while (overlay->slots[at].key != UINT64_MAX && overlay->slots[at].key != key)
-        at = (at + 1) & (overlay->room - 1);
-    return &overlay->slots[at];
-}
-
-static void overlay_empty(struct block_overlay *overlay)
-{
-    for (size_t i = 0; i < overlay->room; i++)
-        overlay->slots[i].key = UINT64_MAX;
-    overlay->used = 0;
-}
-
-static void overlay_widen(struct block_overlay *overlay)
-{
-    struct block_overlay wider = { .room = overlay->room ? 2 * overlay->room : 1024 };
-    wider.slots = malloc(wider.room * sizeof *wider.slots);
-    if (!wider.slots)
-        abort();
-    overlay_empty(&wider);
-    for (size_t i = 0; i < overlay->room; i++)
-        if (overlay->slots[i].key != UINT64_MAX)
-            *slot_of(&wider, overlay->slots[i].key) = overlay->slots[i];
-    free(overlay->slots);
-    overlay->slots = wider.slots;
-    overlay->room = wider.room;
-}
-
-static enum err overlay_put(struct op *op, uint64_t key, const void *record, void *arg)
-{
-    (void)op;
-    struct block_overlay *overlay = arg;
-    if (2 * (overlay->used + 1) > overlay->room)
-        overlay_widen(overlay);
-    struct overlay_slot *slot = slot_of(overlay, key);
-    overlay->used += slot->key == UINT64_MAX;
-    slot->key = key;
-    memcpy(slot->record, record, store_block_record_bytes((enum block_kind)(key >> 56)));
-    return OK;
-}
-
-/* What the overlay holds lies in the blocks by now. */
-static enum err overlay_settled(struct op *op, int64_t former, int64_t seq, void *arg)
-{
-    (void)op;
-    (void)former;
-    (void)seq;
-    overlay_empty(arg);
-    return OK;
-}
-
-enum err block_overlay_read(struct op *op, struct tx *tx, struct block_overlay *overlay)
-{
-    static const struct block_log_visit visit = { .record = overlay_put, .settled = overlay_settled };
-    int64_t newest;
-    buf_reset(&overlay->entries);
-    TRY(block_log_read(op, tx, overlay->last_seq, &overlay->entries, &newest));
-    TRY(block_log_each(op, buf_str(&overlay->entries), &visit, overlay));
-    overlay->last_seq = newest;
-    return OK;
-}
-
-const void *block_overlay_find(const struct block_overlay *overlay, uint64_t key)
-{
-    if (overlay->used == 0)
-        return NULL;
-    const struct overlay_slot *slot = slot_of(overlay, key);
-    return slot->key == key ? slot->record : NULL;
 }

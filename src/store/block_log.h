@@ -12,21 +12,24 @@
  *     entry     kind << 56 | number, record                       a record has this content
  *               (0x80 | kind) << 56 | number of block             the block's row was written whole
  *               0xFE << 56, former settled row, this row          the log begins anew: all before is in the blocks
+ *               0xFC << 56                                        a sweep begins (block_settle.c)
+ *               0xFD << 56                                        it has ended: all before its beginning is in the
+ * blocks
  *
  * Whoever reads rows of blocks - a snapshot, a start after a crash - lays the
  * log over them: the newest entry of a record wins. The log is short (about
- * BLOCK_LOG_BYTES_MAX), so that costs little. Settling leaves one row that says
- * so and erases those before it, by number: rows that are dead but cannot go
- * yet are never walked over. Where several nodes write, each reads what the
- * others logged since its own last group, and forgets blocks written whole.
- * docs/adr/0002-block-log.md tells what was measured.
+ * BLOCK_LOG_BYTES_MAX), so that costs little. What is settled is erased from its
+ * front by number: rows that are dead but cannot go yet are never walked over.
+ * Where several nodes write, all is settled at once and one row says so; each
+ * node reads what the others logged since its own last group, and forgets blocks
+ * written whole. docs/adr/0002-block-log.md tells what was measured.
  */
 #pragma once
 
 #include "base/buf.h"
 #include "store/block.h"
 
-#define BLOCK_LOG_BYTES_MAX (1024 * 1024) /* of rows; above it the blocks are settled */
+#define BLOCK_LOG_BYTES_MAX (8 * 1024 * 1024) /* of rows that are not settled; half as much may wait to be erased */
 
 /* Appends an entry to the row being made. */
 void block_log_entry(struct buf *row, uint64_t key, const void *record, size_t record_bytes);
@@ -37,10 +40,13 @@ void block_log_whole(struct buf *row, uint64_t block_key);
 #define BLOCK_LOG_FORGET INT64_MAX
 void block_log_settled(struct buf *row, int64_t former, int64_t seq);
 
+void block_log_sweep_begins(struct buf *row);
+void block_log_sweep_ends(struct buf *row);
+
 /* Writes the row as number seq. */
 enum err block_log_append(struct op *op, struct tx *tx, int64_t seq, struct str row);
 
-/* Gives up the rows from `from` on, before seq. */
+/* Gives up the rows from `from` on, before seq: always the oldest. */
 enum err block_log_erase(struct op *op, struct tx *tx, int64_t from, int64_t seq);
 
 /* What to do with entries; each may be NULL. */
@@ -48,11 +54,13 @@ struct block_log_visit {
     enum err (*record)(struct op *op, uint64_t key, const void *record, void *arg);
     enum err (*whole)(struct op *op, uint64_t block_key, void *arg);
     enum err (*settled)(struct op *op, int64_t former, int64_t seq, void *arg);
+    enum err (*swept)(struct op *op, bool ends, void *arg);
 };
 
-/* Appends the entries of the rows behind after_seq to `entries`, oldest first; *ret_seq is the newest row, after_seq
- * when there is none. */
-enum err block_log_read(struct op *op, struct tx *tx, int64_t after_seq, struct buf *entries, int64_t *ret_seq);
+/* Appends the entries of the rows behind after_seq to `entries`, oldest first; *ret_first and *ret_seq are the oldest
+ * and the newest of these rows, after_seq when there is none. */
+enum err block_log_read(struct op *op, struct tx *tx, int64_t after_seq, struct buf *entries, int64_t *ret_first,
+                        int64_t *ret_seq);
 
 /* Visits each entry. */
 enum err block_log_each(struct op *op, struct str entries, const struct block_log_visit *visit, void *arg);

@@ -1,5 +1,11 @@
 /*
- * block_parts.h - the inside of blocks: the writer's cache (block.c, block_reload.c), and snapshots (block_view.c).
+ * block_parts.h - the inside of blocks, shared by their files.
+ *
+ *     block.c         the cache and the calls
+ *     block_settle.c  what a transaction changed goes to the log, and later to the rows
+ *     block_debt.c    records that are newer than their rows, of blocks that left the cache
+ *     block_reload.c  the log laid over what is in RAM
+ *     block_view.c    snapshots
  */
 #pragma once
 
@@ -7,14 +13,15 @@
 #include "store/block_log.h"
 #include "store/db.h"
 
-#define CACHE_BLOCKS 4096 /* kept between commands: 16 MiB */
-#define TOUCHED_MAX  8192 /* changed ones after which a group is committed: 32 MiB */
-#define CHAINS       8192 /* a power of two */
-#define SLAB_BLOCKS  64
-#define OWED_MAX     2048              /* blocks whose newest bytes stand only in the log: 8 MiB */
-#define CHANGED_MAX  192               /* records of a block, rounded up to words */
-#define WANTS_MAX    4096              /* blocks read by one statement */
-#define NUMBER_MASK  (UINT64_MAX >> 8) /* of a key: the rest is the kind */
+#define CACHE_BLOCKS         4096 /* kept between commands: 16 MiB */
+#define TOUCHED_MAX          8192 /* changed ones after which a group is committed: 32 MiB */
+#define CHAINS               8192 /* a power of two */
+#define SLAB_BLOCKS          64
+#define OWED_MAX             2048              /* changed by one transaction: beyond it all are settled at once */
+#define CHANGED_MAX          192               /* records of a block, rounded up to words */
+#define SHARED_LOG_BYTES_MAX (1024 * 1024)     /* where several nodes write; above it the blocks are settled */
+#define WANTS_MAX            4096              /* blocks read by one statement */
+#define NUMBER_MASK          (UINT64_MAX >> 8) /* of a key: the rest is the kind */
 
 struct block_kind_of {
     size_t record_bytes;
@@ -33,6 +40,7 @@ struct block {
     bool owed;                          /* its newest committed bytes stand in the log, not in its row */
     bool logged;                        /* this transaction put it into the log */
     uint64_t changed[CHANGED_MAX / 64]; /* records changed in this transaction, a bit each */
+    uint64_t behind[CHANGED_MAX / 64];  /* records that make it owed */
     bool recent;                        /* used since the clock hand passed */
     _Alignas(8) uint8_t data[BLOCK_BYTES];
 };
@@ -44,11 +52,29 @@ struct wants {
     size_t count;
 };
 
+/* The records of a block outside the cache that are newer than its row, one behind the other. */
+struct debt {
+    uint64_t key; /* of the block */
+    struct debt *chain;
+    uint64_t which[CHANGED_MAX / 64]; /* a bit for each of its records that is here */
+    uint8_t *records;
+};
+
 /* How far the log goes, as far as this node knows. */
 struct log {
-    int64_t settled; /* its first row; everything before is in the blocks */
+    int64_t settled; /* everything up to this row is in the blocks */
+    int64_t erased;  /* rows up to here are gone; below 0: not known yet */
     int64_t newest;
-    int64_t bytes; /* behind the first */
+    int64_t bytes; /* behind `settled`, or behind the beginning of the sweep that is under way */
+};
+
+/* Blocks being written to their rows little by little, while the log grows on: block_settle.c. */
+struct sweep {
+    bool begun;
+    int64_t mark; /* the row that begins it: what the log held before it is in the blocks when it ends */
+    size_t at;    /* keys before it are written */
+    size_t count;
+    uint64_t *keys; /* of the blocks that were owed, in order; written once before the sweep begins */
 };
 
 /* Blocks in RAM on the writer's side. What is clean equals the newest commit. */
@@ -64,10 +90,15 @@ struct blocks {
     struct block **order;            /* scratch of the flush */
     size_t order_room;
     size_t owed_count;
-    struct log log, log_kept; /* as this transaction and the newest commit leave it */
-    bool whole;               /* rows were erased: this transaction settles whatever it costs */
-    bool settled;             /* this transaction wrote every owed block */
-    bool reload;              /* a rollback took owed blocks from RAM: read the log before the next use */
+    struct log log, log_kept;       /* as this transaction and the newest commit leave it */
+    struct sweep sweep, sweep_kept; /* the same; their keys are one array */
+    struct debt *debts[CHAINS];
+    size_t debt_count;
+    bool shared;  /* others write, too: owed blocks stay in the cache and are settled together */
+    bool whole;   /* rows were erased: this transaction settles whatever it costs */
+    bool settled; /* this transaction wrote every owed block */
+    bool paid;    /* and gave up debts, which a rollback must read from the log again */
+    bool reload;  /* a rollback took owed blocks from RAM: read the log before the next use */
     struct buf row, entries;
     struct wants wants;
 };
@@ -103,6 +134,35 @@ void *block_record_in(uint8_t *data, enum block_kind kind, uint64_t no);
 
 /* A copy of a record as the snapshot sees it, in the op's arena. */
 enum err block_view_get(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void **ret_record);
+
+/* --- block_settle.c --- */
+
+/* Writes what this transaction changed. */
+enum err blocks_flush(struct op *op, struct tx *tx, void *state);
+
+/* Writes every block whose row is behind and gives up the log. */
+enum err blocks_settle(struct op *op, struct tx *tx, struct blocks *blocks);
+
+/* The transaction was committed, or rolled back. */
+void blocks_settle_kept(struct blocks *blocks);
+void blocks_settle_drop(struct blocks *blocks);
+
+/* --- block_debt.c --- */
+
+/* Keeps the owed records of a block that leaves the cache. */
+void debt_keep(struct blocks *blocks, const struct block *block);
+
+/* Lays what is owed over a block that came into the cache, which owes it from now on. */
+void debt_pay(struct blocks *blocks, struct block *block);
+
+/* One record more that is owed, or newer bytes of one. */
+void debt_put(struct blocks *blocks, uint64_t block_key, uint64_t at, const void *record);
+
+/* The debt of a block, or NULL; its records laid over the block's bytes; forgotten. */
+struct debt *debt_find(const struct blocks *blocks, uint64_t block_key);
+void debt_lay(const struct debt *debt, uint8_t *data);
+void debt_forget(struct blocks *blocks, struct debt *debt);
+void debts_clear(struct blocks *blocks);
 
 /* --- block_reload.c --- */
 

@@ -121,10 +121,12 @@ static enum err entry_settled(struct op *op, int64_t former, int64_t seq, void *
     for (size_t i = 0; i < blocks->count; i++) {
         struct block *block = blocks->all[i];
         block->owed = false;
+        memset(block->behind, 0, sizeof block->behind);
         if (block->key != UINT64_MAX && former != blocks->log.settled)
             block_forget(blocks, block);
     }
     blocks->owed_count = 0;
+    debts_clear(blocks);
     blocks->log.settled = seq;
     blocks->log.bytes = 0;
     return OK;
@@ -157,14 +159,19 @@ static enum err entry_record(struct op *op, uint64_t key, const void *record, vo
     const struct reload *reload = arg;
     struct blocks *blocks = reload->blocks;
     enum block_kind kind = (enum block_kind)(key >> 56);
-    uint64_t no = key & NUMBER_MASK;
+    uint64_t no = key & NUMBER_MASK, at = no % block_kinds[kind].per_block;
     struct block *block = block_find(blocks, block_key_of(key));
+    blocks->log.bytes += (int64_t)(sizeof key + block_kinds[kind].record_bytes);
+    if (!block && !blocks->shared) {
+        debt_put(blocks, block_key_of(key), at, record);
+        return OK;
+    }
     if (!block)
         TRY(block_load(op, reload->tx, blocks, kind, no / block_kinds[kind].per_block, &block));
     blocks->owed_count += !block->owed;
     block->owed = true;
+    block->behind[at / 64] |= UINT64_C(1) << at % 64;
     memcpy(block_record_in(block->data, kind, no), record, block_kinds[kind].record_bytes);
-    blocks->log.bytes += (int64_t)(sizeof key + block_kinds[kind].record_bytes);
     return OK;
 }
 
@@ -174,11 +181,14 @@ enum err blocks_read_log(struct op *op, struct tx *tx, struct blocks *blocks, in
     static const struct block_log_visit look = { entry_want, entry_whole, entry_settled };
     static const struct block_log_visit lay = { .record = entry_record };
     struct reload reload = { tx, blocks };
+    int64_t first;
     buf_reset(&blocks->entries);
     block_wants_clear(blocks);
-    TRY(block_log_read(op, tx, after, &blocks->entries, &blocks->log.newest));
+    TRY(block_log_read(op, tx, after, &blocks->entries, &first, &blocks->log.newest));
+    if (blocks->log.erased < 0 && first > 0)
+        blocks->log.erased = first - 1;
     TRY(block_log_each(op, buf_str(&blocks->entries), &look, &reload));
-    if (tx_is_shared(tx))
+    if (blocks->shared)
         TRY(block_wants_load(op, tx, blocks));
     TRY(block_log_each(op, buf_str(&blocks->entries), &lay, &reload));
     blocks->log_kept = blocks->log;
@@ -188,8 +198,12 @@ enum err blocks_read_log(struct op *op, struct tx *tx, struct blocks *blocks, in
 /* After a start or a rollback the newest bytes of some blocks stand in the log only: they are owed again. */
 enum err blocks_reload(struct op *op, struct tx *tx, struct blocks *blocks)
 {
+    int64_t bytes = blocks->log.bytes;
+    bool rolled_back = blocks->log.newest > 0;
     blocks->log.bytes = 0;
     TRY(blocks_read_log(op, tx, blocks, blocks->log.settled));
+    if (!blocks->shared && rolled_back)
+        blocks->log.bytes = blocks->log_kept.bytes = bytes; /* behind the sweep's beginning only */
     blocks->reload = false;
     return OK;
 }

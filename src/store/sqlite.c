@@ -129,7 +129,8 @@ static enum err conn_setup(struct op *op, struct conn *conn)
         return OK;
     sqlite3_wal_hook(of(conn)->db, note_wal, conn);
     return sqlite_exec(op, conn,
-                       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;");
+                       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;"
+                       " PRAGMA secure_delete = OFF;"); /* Debian's default writes zeros over what is deleted */
 }
 
 static enum err conn_prepare(struct op *op, struct conn *conn, const char *text, sqlite3_stmt **ret_handle)

@@ -1,5 +1,7 @@
 #include "base/random.h"
 #include "store/block.h"
+#include "store/block_log.h"
+#include "store/db.h"
 #include "store_test.h"
 
 static struct fixture f;
@@ -330,5 +332,112 @@ TEST(block, equals_an_array_whatever_fails)
     }
     for (uint64_t no = 0; no < MODEL; no++)
         EQ(get(no), kept[no]);
+    fixture_end(&f);
+}
+
+/* So many blocks that most leave the cache while the log alone holds their newest records, and so many changes that
+ * the log is swept several times. */
+#define WIDE (1 << 20)
+
+#define CHANGES_MAX 3000
+
+struct wide {
+    size_t count;
+    bool fail;
+    struct one changes[CHANGES_MAX];
+};
+
+static enum err wide_changes(struct op *op, struct tx *tx, void *arg)
+{
+    const struct wide *wide = arg;
+    for (size_t i = 0; i < wide->count; i++) {
+        struct one one = wide->changes[i];
+        TRY(put_opened(op, tx, &one));
+    }
+    return wide->fail ? fail(op, ERR_INVALID, "no") : OK;
+}
+
+/* Random changes of records near each other or anywhere; what must be there afterwards is in the model. */
+static void wide_round(struct rng *rng, int64_t *model)
+{
+    static struct wide wide;
+    bool near = rng_chance(rng, 0.3), huge = !near && rng_chance(rng, 0.03);
+    uint64_t from = rng_below(rng, WIDE - CHANGES_MAX);
+    wide.fail = rng_chance(rng, 0.03);
+    wide.count = near ? 300 : huge ? CHANGES_MAX : 1800; /* so many are settled at once */
+    for (size_t i = 0; i < wide.count; i++) {
+        wide.changes[i].no = near ? from + rng_below(rng, CHANGES_MAX) : rng_below(rng, WIDE);
+        wide.changes[i].opened_at_us = (int64_t)rng_below(rng, 1000000);
+    }
+    if (huge || rng_chance(rng, 0.1))
+        fixture_plan(&f, STORE_AT_STATEMENT, STORE_FAIL_IO, rng_between(rng, 1, huge ? 10000 : 200));
+    if (store_write(&f.op, f.store, wide_changes, &wide) == OK)
+        for (size_t i = 0; i < wide.count; i++)
+            model[wide.changes[i].no] = wide.changes[i].opened_at_us;
+    f.countdown = 0;
+}
+
+static enum err equals_model(struct op *op, uint64_t no, const void *record, void *arg)
+{
+    (void)op;
+    const struct message_engagement *engagement = record;
+    EQ(engagement->opened_at_us, ((const int64_t *)arg)[no]);
+    return OK;
+}
+
+static enum err walk_all(struct op *op, struct tx *tx, void *arg)
+{
+    return store_block_each(op, tx, BLOCK_MESSAGE_ENGAGEMENT, 0, WIDE, equals_model, arg);
+}
+
+SQL(log_bytes, "SELECT coalesce(sum(length(data)), 0) FROM block_log", NULL);
+
+static enum err read_log_bytes(struct op *op, struct tx *tx, void *arg)
+{
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, &log_bytes, &stmt));
+    TRY(stmt_row(op, stmt, &found));
+    *(int64_t *)arg = col_int(stmt, 0);
+    stmt_reset(stmt);
+    return OK;
+}
+
+TEST(block, equals_an_array_while_the_log_is_swept)
+{
+    ONLY_SQLITE();
+    struct rng rng;
+    static int64_t model[WIDE];
+    int64_t bytes = 0, most = 0;
+    rng_init(&rng, 5);
+    memset(model, 0, sizeof model);
+    fixture_start_file(&f);
+    struct store *beside;
+    struct store_config config = fixture_config(&f);
+    config.read_only = true;
+    SUCCEEDS(&f.op, store_open(&f.op, &config, &beside));
+    for (int round = 0; round < 240; round++) {
+        wide_round(&rng, model);
+        arena_reset(f.op.arena);
+        for (int i = 0; i < 20; i++) { /* by a reader that knows a part of the log already */
+            uint64_t no = rng_below(&rng, WIDE);
+            EQ(get(no), model[no]);
+        }
+        for (int i = rng_chance(&rng, 0.04) ? 20 : 0; i > 0; i--) { /* and by one that missed a lot */
+            struct one one = { rng_below(&rng, WIDE), 0 };
+            SUCCEEDS(&f.op, store_read(&f.op, beside, get_opened, &one));
+            EQ(one.opened_at_us, model[one.no]);
+        }
+        READS(&f, read_log_bytes, &bytes);
+        most = bytes > most ? bytes : most;
+        if (rng_chance(&rng, 0.03))
+            fixture_reopen(&f);
+    }
+    YES(most > BLOCK_LOG_BYTES_MAX / 2 && most < BLOCK_LOG_BYTES_MAX * 8 / 5); /* what is swept goes little by little */
+    READS(&f, walk_all, model);
+    fixture_reopen(&f);
+    READS(&f, walk_all, model);
+    SUCCEEDS(&f.op, store_read(&f.op, beside, walk_all, model));
+    store_close(beside);
     fixture_end(&f);
 }
