@@ -84,7 +84,7 @@ $(B)/%.o: %.c $(B)/flags
 
 # The list of scanners and the contract are compiled in.
 $(B)/src/engine/agent.o: data/scanners.txt
-$(B)/src/store/store_inbox.o: src/store/inbox.sql
+$(B)/src/store/store_inbox.o: src/store/inbox.sql src/store/inbox_jobs.sql
 $(B)/src/serve/api_ops.o: openapi.yaml
 
 # Changes when the compiler or its flags change, so that objects of two minds are never linked together.

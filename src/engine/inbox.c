@@ -3,6 +3,8 @@
 #include <assert.h>
 
 #include "engine/import.h"
+#include "engine/job_push.h"
+#include "engine/job_read.h"
 #include "engine/tenants.h"
 #include "store/store_inbox.h"
 
@@ -68,12 +70,55 @@ static enum err apply_messages(struct op *op, struct tx *tx, const struct inbox_
     return OK;
 }
 
-/* How many of the rows belong together: lines of one mailing that follow each other. */
+static enum err read_jobs(struct op *op, struct tx *tx, const struct inbox_row *rows, size_t count,
+                          const struct inbox_row **of, struct job_spec *specs, size_t *ret_specs,
+                          struct inbox_result *result)
+{
+    struct job_reader reader = { .door = JOB_HTTP,
+                                 .key = siphash_key_from(tx_hash_key(tx)),
+                                 .bytes_max = JOB_BYTES_DEFAULT };
+    *ret_specs = 0;
+    for (size_t i = 0; i < count; i++) {
+        enum err err = job_read(op, &reader, rows[i].body, &specs[*ret_specs]);
+        if (err == OK)
+            of[(*ret_specs)++] = &rows[i];
+        else
+            TRY(refuse(op, tx, &rows[i], arena_str(op->arena, str_of(op->error)), result));
+    }
+    return OK;
+}
+
+/* As pushes of Posthouse itself: the application has committed, so a full or draining queue comes too late. */
+static enum err apply_jobs(struct op *op, struct tx *tx, const struct inbox_row *rows, size_t count,
+                           struct inbox_result *result)
+{
+    struct job_spec *specs;
+    struct job_pushed *pushed;
+    const struct inbox_row **of;
+    size_t n;
+    TRY(op_alloc(op, count * sizeof *specs, &specs));
+    TRY(op_alloc(op, count * sizeof *pushed, &pushed));
+    TRY(op_alloc(op, count * sizeof *of, &of));
+    TRY(read_jobs(op, tx, rows, count, of, specs, &n, result));
+    TRY(job_push(op, tx, specs, n, true, pushed));
+    for (size_t i = 0; i < n; i++) {
+        if (pushed[i].result == JOB_REFUSED)
+            TRY(refuse(op, tx, of[i], pushed[i].detail, result));
+        else if (pushed[i].result == JOB_PUSHED)
+            result->applied++;
+        else
+            result->duplicates++; /* its jid is live, or its lock is taken */
+    }
+    return OK;
+}
+
+/* How many of the rows belong together: lines of one mailing, or jobs, that follow each other. */
 static size_t run_of(const struct inbox_row *rows, size_t count)
 {
     size_t n = 1;
-    while (n < count && rows[0].kind == INBOX_MESSAGE && rows[n].kind == INBOX_MESSAGE &&
-           str_eq(rows[n].subject, rows[0].subject))
+    bool runs = rows[0].kind == INBOX_MESSAGE || rows[0].kind == INBOX_JOB;
+    while (n < count && runs && rows[n].kind == rows[0].kind &&
+           (rows[0].kind == INBOX_JOB || str_eq(rows[n].subject, rows[0].subject)))
         n++;
     return n;
 }
@@ -83,6 +128,14 @@ static void note_oldest(const struct inbox_row *rows, size_t count, struct inbox
     for (size_t i = 0; i < count; i++)
         if (rows[i].at_us < result->oldest_us)
             result->oldest_us = rows[i].at_us;
+}
+
+static size_t bytes_of(const struct inbox_row *rows, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += rows[i].body.n;
+    return bytes;
 }
 
 enum err inbox_apply(struct op *op, struct tx *tx, size_t max_rows, struct inbox_result *ret)
@@ -99,10 +152,12 @@ enum err inbox_apply(struct op *op, struct tx *tx, size_t max_rows, struct inbox
             TRY(apply_mailing(op, tx, &rows[i], &result));
         else if (rows[i].kind == INBOX_MESSAGE)
             TRY(apply_messages(op, tx, rows + i, n, &result));
+        else if (rows[i].kind == INBOX_JOB)
+            TRY(apply_jobs(op, tx, rows + i, n, &result));
         else
             TRY(refuse(op, tx, &rows[i], S("this posthouse does not know what it is"), &result));
     }
-    result.more = count == max_rows;
+    result.more = count == max_rows || bytes_of(rows, count) >= INBOX_TAKE_BYTES;
     *ret = result;
     return OK;
 }

@@ -52,7 +52,8 @@
     X(message_member_step)                                                                                             \
     X(secret_step)                                                                                                     \
     X(batch_step)                                                                                                      \
-    X(progress_step)
+    X(progress_step)                                                                                                   \
+    X(inbox_jobs_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \

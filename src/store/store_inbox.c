@@ -5,13 +5,16 @@
 #include "store/db.h"
 #include "store/families.h"
 
-/* The tables and functions of PostgreSQL, as they stand in inbox.sql. */
+/* The tables and functions of PostgreSQL, as they stand in the .sql files. */
 __asm__(".pushsection .rodata\n"
         ".global inbox_sql\n"
         "inbox_sql: .incbin \"src/store/inbox.sql\"\n"
         ".byte 0\n"
+        ".global inbox_jobs_sql\n"
+        "inbox_jobs_sql: .incbin \"src/store/inbox_jobs.sql\"\n"
+        ".byte 0\n"
         ".popsection\n");
-extern const char inbox_sql[];
+extern const char inbox_sql[], inbox_jobs_sql[];
 
 const struct schema_step inbox_step = {
     .name = "inbox",
@@ -22,11 +25,22 @@ const struct schema_step inbox_step = {
     .postgres = inbox_sql,
 };
 
+const struct schema_step inbox_jobs_step = {
+    .name = "jobs pushed in applications' transactions",
+    .sqlite = "",
+    .postgres = inbox_jobs_sql,
+};
+
 SQL(inbox_first, "SELECT min(no) FROM inbox", NULL);
 SQL_SCAN(inbox_take,
-         "DELETE FROM inbox WHERE no IN (SELECT no FROM inbox ORDER BY no LIMIT ?1)"
+         "DELETE FROM inbox WHERE no IN (SELECT no FROM"
+         " (SELECT no, sum(bytes) OVER (ORDER BY no) - bytes AS before FROM"
+         "  (SELECT no, length(CAST(body AS BLOB)) AS bytes FROM inbox ORDER BY no LIMIT ?1)) WHERE before < ?2)"
          " RETURNING no, kind, at_us, subject, body",
-         "DELETE FROM inbox WHERE no = ANY (ARRAY(SELECT no FROM inbox ORDER BY no LIMIT ?1 FOR UPDATE SKIP LOCKED))"
+         "DELETE FROM inbox WHERE no = ANY (ARRAY(SELECT no FROM"
+         " (SELECT no, sum(bytes) OVER (ORDER BY no) - bytes AS before FROM"
+         "  (SELECT no, octet_length(body) AS bytes FROM inbox ORDER BY no LIMIT ?1 FOR UPDATE SKIP LOCKED) AS first)"
+         " AS running WHERE before < ?2 ORDER BY no))"
          " RETURNING no, kind, at_us, subject, body");
 SQL(inbox_add, "INSERT INTO inbox(kind, at_us, subject, body) VALUES(?1, ?2, ?3, ?4)", NULL);
 SQL(refused_add,
@@ -77,6 +91,7 @@ enum err store_inbox_take(struct op *op, struct tx *tx, size_t max, struct inbox
     TRY(op_alloc(op, max * sizeof *rows, &rows));
     TRY(tx_stmt(op, tx, &inbox_take, &stmt));
     bind_int(stmt, 1, (int64_t)max);
+    bind_int(stmt, 2, INBOX_TAKE_BYTES);
     for (;;) {
         TRY(stmt_row(op, stmt, &found));
         if (!found)

@@ -1,10 +1,10 @@
 /*
  * store_inbox.h - what applications said inside their own transactions, until a node takes it.
  *
- *     posthouse.put_mailing, add_messages --> inbox --taken, applied--> mailings, messages
- *                                                   --not possible----> inbox_refused, with the reason
+ *     posthouse.put_mailing, add_messages, push --> inbox --taken, applied--> mailings, messages, jobs
+ *                                                         --not possible----> inbox_refused, with the reason
  *
- * The functions stand in inbox.sql (TX-1); their rows appear with the caller's commit,
+ * The functions stand in inbox.sql and inbox_jobs.sql (TX-1); their rows appear with the caller's commit,
  * in any order of their numbers. So rows are taken by removing them, whichever
  * are there, and never by remembering how far one has come (TX-2).
  *
@@ -17,8 +17,11 @@
 
 enum inbox_kind {
     INBOX_MAILING = 1, /* subject is its id, body what PUT takes */
-    INBOX_MESSAGE = 2  /* subject is the mailing, body one line of messages */
+    INBOX_MESSAGE = 2, /* subject is the mailing, body one line of messages */
+    INBOX_JOB = 3      /* subject is the jid or "", body the job object */
 };
+
+#define INBOX_TAKE_BYTES (16 << 20) /* of bodies taken at once; the row that reaches it is still taken */
 
 struct inbox_row {
     int64_t no;
@@ -30,7 +33,8 @@ struct inbox_row {
 /* Is anything there. Cheap; for snapshots. */
 enum err store_inbox_waits(struct op *op, struct tx *tx, bool *ret_waits);
 
-/* Takes at most max rows out, oldest number first; rows another node is taking are left to it. */
+/* Takes at most max rows and about INBOX_TAKE_BYTES out, oldest number first; rows another node is taking are left to
+ * it. */
 enum err store_inbox_take(struct op *op, struct tx *tx, size_t max, struct inbox_row **ret_rows, size_t *ret_count);
 
 /* Puts a row in, as the SQL functions do; for tests. */
