@@ -41,18 +41,9 @@ struct civil instant_to_civil(int64_t us)
  * The readers below eat from the front of a str. Each returns false when what
  * it looks for is not there, and then the whole text is refused.
  */
-static bool eat(struct str *s, char byte)
-{
-    if (s->n == 0 || s->p[0] != byte)
-        return false;
-    s->p++;
-    s->n--;
-    return true;
-}
-
 static bool eat_either(struct str *s, char one, char other)
 {
-    return eat(s, one) || eat(s, other);
+    return str_eat(s, one) || str_eat(s, other);
 }
 
 static bool eat_digits(struct str *s, size_t width, int *ret)
@@ -74,7 +65,7 @@ static bool eat_digits(struct str *s, size_t width, int *ret)
 static void eat_blanks(struct str *s)
 {
     while (s->n > 0 && (s->p[0] == ' ' || s->p[0] == '\t'))
-        eat(s, s->p[0]);
+        str_eat(s, s->p[0]);
 }
 
 /* Decimals behind the point, at least one; those beyond microseconds are read over (SRC-16). */
@@ -97,7 +88,7 @@ static bool eat_fraction(struct str *s, int32_t *ret_us)
 static bool eat_date(struct str *s, struct civil *civil)
 {
     int year;
-    if (!eat_digits(s, 4, &year) || !eat(s, '-') || !eat_digits(s, 2, &civil->month) || !eat(s, '-') ||
+    if (!eat_digits(s, 4, &year) || !str_eat(s, '-') || !eat_digits(s, 2, &civil->month) || !str_eat(s, '-') ||
         !eat_digits(s, 2, &civil->day))
         return false;
     civil->year = year;
@@ -107,10 +98,10 @@ static bool eat_date(struct str *s, struct civil *civil)
 /* "19:00:00"; with `loose` also "19:00". Second 60 is left for the caller to judge. */
 static bool eat_clock(struct str *s, bool loose, struct civil *civil)
 {
-    if (!eat_digits(s, 2, &civil->hour) || !eat(s, ':') || !eat_digits(s, 2, &civil->minute))
+    if (!eat_digits(s, 2, &civil->hour) || !str_eat(s, ':') || !eat_digits(s, 2, &civil->minute))
         return false;
     civil->second = 0;
-    if (eat(s, ':')) {
+    if (str_eat(s, ':')) {
         if (!eat_digits(s, 2, &civil->second))
             return false;
     } else if (!loose) {
@@ -123,16 +114,16 @@ static bool eat_clock(struct str *s, bool loose, struct civil *civil)
 static bool eat_offset(struct str *s, bool loose, int *ret_minutes)
 {
     int sign, hours, minutes = 0;
-    if (eat(s, '+'))
+    if (str_eat(s, '+'))
         sign = 1;
-    else if (eat(s, '-'))
+    else if (str_eat(s, '-'))
         sign = -1;
     else
         return false;
 
     if (!eat_digits(s, 2, &hours))
         return false;
-    bool colon = eat(s, ':');
+    bool colon = str_eat(s, ':');
     bool more = colon || !loose || s->n > 0;
     if ((!colon && !loose) || (more && !eat_digits(s, 2, &minutes)) || hours > 23 || minutes > 59)
         return false;
@@ -162,7 +153,7 @@ bool instant_parse(struct str text, int64_t *ret_us)
     int offset_minutes = 0;
     if (!eat_date(&text, &civil) || !eat_either(&text, 'T', 't') || !eat_clock(&text, false, &civil))
         return false;
-    if (eat(&text, '.') && !eat_fraction(&text, &civil.us))
+    if (str_eat(&text, '.') && !eat_fraction(&text, &civil.us))
         return false;
     if (!eat_either(&text, 'Z', 'z') && !eat_offset(&text, false, &offset_minutes))
         return false;
@@ -174,10 +165,10 @@ enum instant_kind instant_parse_loose(struct str text, int64_t *ret_us, struct c
     struct civil civil = { 0 };
     int offset_minutes = 0;
     text = str_trim(text);
-    if (!eat_date(&text, &civil) || (!eat_either(&text, 'T', 't') && !eat(&text, ' ')) ||
+    if (!eat_date(&text, &civil) || (!eat_either(&text, 'T', 't') && !str_eat(&text, ' ')) ||
         !eat_clock(&text, true, &civil))
         return INSTANT_NONE;
-    if (eat(&text, '.') && !eat_fraction(&text, &civil.us))
+    if (str_eat(&text, '.') && !eat_fraction(&text, &civil.us))
         return INSTANT_NONE;
 
     if (text.n == 0) {
@@ -207,7 +198,7 @@ bool instant_parse_seconds(struct str text, int64_t *ret_us)
 
     text.p += n;
     text.n -= n;
-    if (eat(&text, '.') && !eat_fraction(&text, &us))
+    if (str_eat(&text, '.') && !eat_fraction(&text, &us))
         return false;
     if (text.n > 0)
         return false;
@@ -268,18 +259,19 @@ bool instant_parse_mail(struct str text, int64_t *ret_us)
     struct civil civil = { 0 };
     int weekday, month, year, offset_minutes;
     text = str_trim(text);
-    if (eat_name(&text, weekdays, &weekday) && !eat(&text, ','))
+    if (eat_name(&text, weekdays, &weekday) && !str_eat(&text, ','))
         return false;
     eat_blanks(&text);
-    if (!eat_short_number(&text, &civil.day) || !eat(&text, ' '))
+    if (!eat_short_number(&text, &civil.day) || !str_eat(&text, ' '))
         return false;
     eat_blanks(&text);
-    if (!eat_name(&text, months, &month) || !eat(&text, ' ') || !eat_digits(&text, 4, &year) || !eat(&text, ' '))
+    if (!eat_name(&text, months, &month) || !str_eat(&text, ' ') || !eat_digits(&text, 4, &year) ||
+        !str_eat(&text, ' '))
         return false;
     eat_blanks(&text);
     civil.year = year;
     civil.month = month + 1;
-    if (!day_date_exists(civil.year, civil.month, civil.day) || !eat_clock(&text, true, &civil) || !eat(&text, ' '))
+    if (!day_date_exists(civil.year, civil.month, civil.day) || !eat_clock(&text, true, &civil) || !str_eat(&text, ' '))
         return false;
     eat_blanks(&text);
     if (!eat_mail_zone(&text, &offset_minutes))
@@ -295,8 +287,8 @@ bool instant_parse_mail(struct str text, int64_t *ret_us)
 static bool eat_http_fixdate(struct str *s, struct civil *civil)
 {
     int month, year;
-    if (!eat_digits(s, 2, &civil->day) || !eat(s, ' ') || !eat_name(s, months, &month) || !eat(s, ' ') ||
-        !eat_digits(s, 4, &year) || !eat(s, ' ') || !eat_clock(s, false, civil))
+    if (!eat_digits(s, 2, &civil->day) || !str_eat(s, ' ') || !eat_name(s, months, &month) || !str_eat(s, ' ') ||
+        !eat_digits(s, 4, &year) || !str_eat(s, ' ') || !eat_clock(s, false, civil))
         return false;
     civil->month = month + 1;
     civil->year = year;
@@ -307,8 +299,8 @@ static bool eat_http_fixdate(struct str *s, struct civil *civil)
 static bool eat_http_rfc850(struct str *s, int64_t now_us, struct civil *civil)
 {
     int month, year, this_year = instant_to_civil(now_us).year;
-    if (!eat_digits(s, 2, &civil->day) || !eat(s, '-') || !eat_name(s, months, &month) || !eat(s, '-') ||
-        !eat_digits(s, 2, &year) || !eat(s, ' ') || !eat_clock(s, false, civil))
+    if (!eat_digits(s, 2, &civil->day) || !str_eat(s, '-') || !eat_name(s, months, &month) || !str_eat(s, '-') ||
+        !eat_digits(s, 2, &year) || !str_eat(s, ' ') || !eat_clock(s, false, civil))
         return false;
     civil->month = month + 1;
     civil->year = this_year - this_year % 100 + year;
@@ -323,10 +315,10 @@ static bool eat_http_rfc850(struct str *s, int64_t now_us, struct civil *civil)
 static bool eat_http_asctime(struct str *s, struct civil *civil)
 {
     int month, year;
-    if (!eat_name(s, months, &month) || !eat(s, ' '))
+    if (!eat_name(s, months, &month) || !str_eat(s, ' '))
         return false;
-    bool day_read = eat(s, ' ') ? eat_digits(s, 1, &civil->day) : eat_digits(s, 2, &civil->day);
-    if (!day_read || !eat(s, ' ') || !eat_clock(s, false, civil) || !eat(s, ' ') || !eat_digits(s, 4, &year))
+    bool day_read = str_eat(s, ' ') ? eat_digits(s, 1, &civil->day) : eat_digits(s, 2, &civil->day);
+    if (!day_read || !str_eat(s, ' ') || !eat_clock(s, false, civil) || !str_eat(s, ' ') || !eat_digits(s, 4, &year))
         return false;
     civil->month = month + 1;
     civil->year = year;
@@ -342,9 +334,9 @@ bool instant_parse_http(struct str text, int64_t now_us, int64_t *ret_us)
     if (!eat_name(&text, weekdays, &weekday))
         return false;
 
-    if (eat(&text, ',')) {
-        read = eat(&text, ' ') && eat_http_fixdate(&text, &civil);
-    } else if (eat(&text, ' ')) {
+    if (str_eat(&text, ',')) {
+        read = str_eat(&text, ' ') && eat_http_fixdate(&text, &civil);
+    } else if (str_eat(&text, ' ')) {
         read = eat_http_asctime(&text, &civil);
     } else {
         size_t comma = str_find(text, ',');
@@ -352,7 +344,7 @@ bool instant_parse_http(struct str text, int64_t now_us, int64_t *ret_us)
             return false; /* "Wednesday" has the most letters behind its first three */
         text.p += comma + 1;
         text.n -= comma + 1;
-        read = eat(&text, ' ') && eat_http_rfc850(&text, now_us, &civil);
+        read = str_eat(&text, ' ') && eat_http_rfc850(&text, now_us, &civil);
     }
     if (!read || !day_date_exists(civil.year, civil.month, civil.day))
         return false;

@@ -56,6 +56,16 @@ size_t str_search(struct str s, struct str needle);
 /* Cuts s at the first `sep`: returns what stands before it and leaves the rest in *s (given.p == NULL when used up). */
 struct str str_cut(struct str *s, char sep);
 
+/* Takes the byte from the front of *s; false when another one, or none, stands there. */
+static inline bool str_eat(struct str *s, char byte)
+{
+    if (s->n == 0 || s->p[0] != byte)
+        return false;
+    s->p++;
+    s->n--;
+    return true;
+}
+
 /* Whole text is a decimal integer in [min, max]; false leaves *ret untouched. No blanks, no plus sign. */
 bool str_to_int(struct str s, int64_t min, int64_t max, int64_t *ret);
 

@@ -5,15 +5,6 @@
 #define OFFSET_HOURS_MAX 24
 #define TIME_HOURS_MAX   167
 
-static bool eat(struct str *s, char byte)
-{
-    if (s->n == 0 || s->p[0] != byte)
-        return false;
-    s->p++;
-    s->n--;
-    return true;
-}
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -36,7 +27,7 @@ static bool eat_number(struct str *s, int min, int max, int *ret)
 /* "BST" or "<+0330>": the names themselves are of no use to us. */
 static bool eat_name(struct str *s)
 {
-    bool quoted = eat(s, '<');
+    bool quoted = str_eat(s, '<');
     size_t n = 0;
     for (; n < s->n; n++) {
         char c = s->p[n];
@@ -48,19 +39,19 @@ static bool eat_name(struct str *s)
         return false;
     s->p += n;
     s->n -= n;
-    return !quoted || eat(s, '>');
+    return !quoted || str_eat(s, '>');
 }
 
 /* "[+-]hh[:mm[:ss]]" as seconds. */
 static bool eat_time(struct str *s, int hours_max, int32_t *ret_s)
 {
     int hours, minutes = 0, seconds = 0;
-    int sign = eat(s, '-') ? -1 : 1;
+    int sign = str_eat(s, '-') ? -1 : 1;
     if (sign > 0)
-        eat(s, '+');
+        str_eat(s, '+');
     if (!eat_number(s, 0, hours_max, &hours))
         return false;
-    if (eat(s, ':') && (!eat_number(s, 0, 59, &minutes) || (eat(s, ':') && !eat_number(s, 0, 59, &seconds))))
+    if (str_eat(s, ':') && (!eat_number(s, 0, 59, &minutes) || (str_eat(s, ':') && !eat_number(s, 0, 59, &seconds))))
         return false;
     *ret_s = sign * (hours * 3600 + minutes * 60 + seconds);
     return true;
@@ -69,19 +60,19 @@ static bool eat_time(struct str *s, int hours_max, int32_t *ret_s)
 static bool eat_date(struct str *s, struct tzrule_date *date)
 {
     bool read;
-    if (eat(s, 'J')) {
+    if (str_eat(s, 'J')) {
         date->kind = TZRULE_JULIAN;
         read = eat_number(s, 1, 365, &date->day);
-    } else if (eat(s, 'M')) {
+    } else if (str_eat(s, 'M')) {
         date->kind = TZRULE_WEEK;
-        read = eat_number(s, 1, 12, &date->month) && eat(s, '.') && eat_number(s, 1, 5, &date->week) && eat(s, '.') &&
-               eat_number(s, 0, 6, &date->day);
+        read = eat_number(s, 1, 12, &date->month) && str_eat(s, '.') && eat_number(s, 1, 5, &date->week) &&
+               str_eat(s, '.') && eat_number(s, 0, 6, &date->day);
     } else {
         date->kind = TZRULE_DAY;
         read = eat_number(s, 0, 365, &date->day);
     }
     date->time_s = 7200;
-    return read && (!eat(s, '/') || eat_time(s, TIME_HOURS_MAX, &date->time_s));
+    return read && (!str_eat(s, '/') || eat_time(s, TIME_HOURS_MAX, &date->time_s));
 }
 
 bool tzrule_parse(struct str text, struct tzrule *ret_rule)
@@ -102,7 +93,7 @@ bool tzrule_parse(struct str text, struct tzrule *ret_rule)
                 return false;
             rule.summer_s = -west_s;
         }
-        if (!eat(&text, ',') || !eat_date(&text, &rule.summer_begins) || !eat(&text, ',') ||
+        if (!str_eat(&text, ',') || !eat_date(&text, &rule.summer_begins) || !str_eat(&text, ',') ||
             !eat_date(&text, &rule.summer_ends) || text.n > 0)
             return false;
     }

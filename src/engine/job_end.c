@@ -93,16 +93,6 @@ struct lease *lease_find(struct jobs *jobs, uint64_t jid_hash)
     return lease;
 }
 
-static struct str tail_str(char **tail, struct str text)
-{
-    struct str copy = { *tail, text.n };
-    if (!text.p)
-        return text;
-    memcpy(*tail, text.p, text.n);
-    *tail += text.n;
-    return copy;
-}
-
 struct lease *lease_new(struct jobs *jobs, const struct lease_row *row, const struct job_row *job,
                         const struct job_opts *opts)
 {

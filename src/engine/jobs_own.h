@@ -48,6 +48,17 @@
 #define BATCH_SLOTS    256
 #define PROGRESS_SLOTS 1024
 
+/* Copies a text into the memory behind a struct, and moves on. */
+static inline struct str tail_str(char **tail, struct str text)
+{
+    struct str copy = { *tail, text.n };
+    if (!text.p)
+        return text;
+    memcpy(*tail, text.p, text.n);
+    *tail += text.n;
+    return copy;
+}
+
 /* Jobs that came and went in each of the last seconds. */
 struct meter {
     int64_t second;

@@ -43,16 +43,6 @@ static void slots_grow(struct jobs *jobs)
     }
 }
 
-static struct str tail_str(char **tail, struct str text)
-{
-    struct str copy = { *tail, text.n };
-    if (!text.p)
-        return text;
-    memcpy(*tail, text.p, text.n);
-    *tail += text.n;
-    return copy;
-}
-
 static struct session *session_new(struct jobs *jobs, const struct session_row *row)
 {
     struct session *session = malloc(sizeof *session + row->name.n + row->hostname.n + row->labels.n);

@@ -1,6 +1,8 @@
 #include "serve/simulate_door.h"
 
+#include "base/form.h"
 #include "net/http_auth.h"
+#include "net/multipart.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -73,6 +75,28 @@ uint32_t door_types(struct str word)
         if (str_eq_nocase(word, sim_type_word((enum sim_type)type)))
             types |= 1u << type;
     return types;
+}
+
+enum err door_form(struct http_request *request, void (*take)(void *arg, struct str name, struct str value), void *arg)
+{
+    struct str type = http_header(request, S("Content-Type")), rest = request->body;
+    struct form_field field;
+    if (!str_starts(type, S("multipart/"))) {
+        while (form_next(request->op.arena, &rest, &field))
+            if (str_given(field.name))
+                take(arg, field.name, field.value);
+        return OK;
+    }
+    struct multipart multipart;
+    struct multipart_part part;
+    TRY(multipart_init(&request->op, &multipart, type, request->body));
+    for (;;) {
+        TRY(multipart_next(&request->op, &multipart, &part));
+        if (!str_given(part.name))
+            return OK;
+        if (!str_given(part.filename))
+            take(arg, part.name, part.value);
+    }
 }
 
 size_t door_texts(struct json *j, struct str *ret, size_t max)

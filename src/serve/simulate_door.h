@@ -170,6 +170,10 @@ void door_note_items(struct stand_in *stand_in, const struct http_request *reque
 /* Bits of enum sim_type behind a provider's word; 0 for one we never use. */
 uint32_t door_types(struct str word);
 
+/* Gives the fields of a form in order, of either content type and without its files. ERR_MALFORMED for a body that is
+ * none. */
+enum err door_form(struct http_request *request, void (*take)(void *arg, struct str name, struct str value), void *arg);
+
 /* Reads an array of texts, at most max; returns how many. */
 size_t door_texts(struct json *j, struct str *ret, size_t max);
 

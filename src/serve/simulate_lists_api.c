@@ -2,7 +2,6 @@
 
 #include "base/form.h"
 #include "base/instant.h"
-#include "net/multipart.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -124,8 +123,9 @@ struct entry {
     struct str address, code, error, tag;
 };
 
-static void take_field(struct entry *entry, struct str name, struct str value)
+static void take_field(void *arg, struct str name, struct str value)
 {
+    struct entry *entry = arg;
     if (str_eq(name, S("address")))
         entry->address = value;
     else if (str_eq(name, S("code")))
@@ -173,26 +173,6 @@ static size_t read_json(struct stand_in *stand_in, struct http_request *request,
     return count;
 }
 
-static enum err read_form(struct http_request *request, struct str type, struct entry *entry)
-{
-    struct str rest = request->body;
-    struct form_field field;
-    if (!str_starts(type, S("multipart/"))) {
-        while (form_next(request->op.arena, &rest, &field))
-            take_field(entry, field.name, field.value);
-        return OK;
-    }
-    struct multipart multipart;
-    struct multipart_part part;
-    TRY(multipart_init(&request->op, &multipart, type, request->body));
-    for (;;) {
-        TRY(multipart_next(&request->op, &multipart, &part));
-        if (!str_given(part.name))
-            return OK;
-        take_field(entry, part.name, part.value);
-    }
-}
-
 void lists_post(struct stand_in *stand_in, struct http_request *request)
 {
     struct list *list = list_of(stand_in, request);
@@ -209,7 +189,7 @@ void lists_post(struct stand_in *stand_in, struct http_request *request)
             door_message(request, 400, "no addresses");
         return;
     }
-    if (read_form(request, type, &entry) != OK || entry.address.n == 0) {
+    if (door_form(request, take_field, &entry) != OK || entry.address.n == 0) {
         door_message(request, 400, "address parameter is missing");
         return;
     }

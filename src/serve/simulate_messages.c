@@ -1,8 +1,5 @@
 #include "serve/simulate_door.h"
 
-#include "base/form.h"
-#include "net/multipart.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,8 +55,9 @@ static void take_recipients(struct posted *post, struct str text)
     }
 }
 
-static void take_field(struct posted *post, struct str name, struct str value)
+static void take_field(void *arg, struct str name, struct str value)
 {
+    struct posted *post = arg;
     if (str_eq(name, S("to")) || str_eq(name, S("cc")) || str_eq(name, S("bcc"))) {
         take_recipients(post, value);
     } else if (str_eq(name, S("from"))) {
@@ -76,29 +74,6 @@ static void take_field(struct posted *post, struct str name, struct str value)
     } else if (str_starts(name, S("v:")) && post->variable_count < VARIABLES_MAX) {
         post->names[post->variable_count] = (struct str){ name.p + 2, name.n - 2 };
         post->values[post->variable_count++] = value;
-    }
-}
-
-static enum err read_body(struct http_request *request, struct posted *post)
-{
-    struct str type = http_header(request, S("Content-Type"));
-    struct str rest = request->body;
-    struct form_field field;
-    if (!str_starts(type, S("multipart/"))) {
-        while (form_next(request->op.arena, &rest, &field))
-            if (str_given(field.name))
-                take_field(post, field.name, field.value);
-        return OK;
-    }
-    struct multipart multipart;
-    struct multipart_part part;
-    TRY(multipart_init(&request->op, &multipart, type, request->body));
-    for (;;) {
-        TRY(multipart_next(&request->op, &multipart, &part));
-        if (!str_given(part.name))
-            return OK;
-        if (!str_given(part.filename))
-            take_field(post, part.name, part.value);
     }
 }
 
@@ -262,7 +237,7 @@ void messages_post(struct stand_in *stand_in, struct http_request *request)
     if (!post || !door_is_ours(stand_in, request, request->params[0]))
         return;
     post->op = &request->op;
-    if (read_body(request, post) != OK) {
+    if (door_form(request, take_field, post) != OK) {
         door_message(request, 400, "%s", request->op.error);
         return;
     }

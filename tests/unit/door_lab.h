@@ -48,7 +48,7 @@ static inline void door_close(struct door_lab *lab)
 
 static inline int door_dial(struct door_lab *lab)
 {
-    int fd = lab_dial(worker_door_addr(lab->door));
+    int fd = dial(worker_door_addr(lab->door));
     lab_hear(fd, S("+HI {\"v\":2}\r\n"));
     return fd;
 }

@@ -6,17 +6,12 @@
  */
 #pragma once
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
+#include "dial.h"
 #include "net/http_reply.h"
-#include "test.h"
 
 #define LAB_ANSWER_BYTES_MAX (4 * 1024 * 1024)
 
@@ -46,17 +41,7 @@ static inline void lab_close(struct lab *lab)
 
 static inline int lab_connect(const struct lab *lab)
 {
-    struct addr addr = http_server_addr(lab->server);
-    struct sockaddr_storage to;
-    socklen_t n = (socklen_t)addr_to_sockaddr(&addr, &to);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    struct timeval patience = { .tv_sec = 10 };
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    assert_int_equal(connect(fd, (struct sockaddr *)&to, n), 0);
-    return fd;
+    return dial(http_server_addr(lab->server));
 }
 
 static inline void lab_send(int fd, struct str bytes)

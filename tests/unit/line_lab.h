@@ -7,14 +7,10 @@
 #pragma once
 
 #include <stdatomic.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <unistd.h>
 
+#include "dial.h"
 #include "net/line_server.h"
-#include "test.h"
 
 #define LINE_LAB_BYTES_MAX (64 * 1024 * 1024)
 
@@ -39,20 +35,6 @@ static inline void line_lab_close(struct line_lab *lab)
     line_server_close(lab->server, 0);
     loop_stop(lab->loop);
     arena_free(lab->arena);
-}
-
-static inline int lab_dial(struct addr addr)
-{
-    struct sockaddr_storage to;
-    socklen_t n = (socklen_t)addr_to_sockaddr(&addr, &to);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    struct timeval patience = { .tv_sec = 10 };
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    assert_int_equal(connect(fd, (struct sockaddr *)&to, n), 0);
-    return fd;
 }
 
 /* False when the server has ended the connection meanwhile. */

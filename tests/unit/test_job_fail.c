@@ -130,6 +130,15 @@ static void join(struct worker *worker, const char *name)
     WRITES(&lab.f, worker_run, worker);
 }
 
+/* The worker has job-0001 from here on. */
+static void join_and_fetch(struct worker *worker, const char *name)
+{
+    join(worker, name);
+    lab.session = worker->id;
+    push("job-0001", "");
+    EQ(lab_fetch(&lab, "q", 1), 1);
+}
+
 static void leave(struct worker *worker)
 {
     worker->leaves = true;
@@ -147,10 +156,7 @@ TEST(job_fail, a_worker_whose_sockets_are_gone_is_lost_after_a_minute_and_its_jo
 {
     struct worker worker;
     lab_start(&lab);
-    join(&worker, "w-1");
-    lab.session = worker.id;
-    push("job-0001", "");
-    EQ(lab_fetch(&lab, "q", 1), 1);
+    join_and_fetch(&worker, "w-1");
     leave(&worker);
     lab_pass_ms(&lab, 59000);
     EQ(lab_view(&lab, "q").leased, 1);
@@ -167,10 +173,7 @@ TEST(job_fail, a_worker_that_comes_back_within_the_minute_keeps_its_leases)
 {
     struct worker worker;
     lab_start(&lab);
-    join(&worker, "w-1");
-    lab.session = worker.id;
-    push("job-0001", "");
-    EQ(lab_fetch(&lab, "q", 1), 1);
+    join_and_fetch(&worker, "w-1");
     leave(&worker);
     lab_pass_ms(&lab, 50000);
     join(&worker, "w-1");
@@ -188,10 +191,7 @@ TEST(job_fail, silence_makes_a_worker_suspect_and_then_lost)
 {
     struct worker worker;
     lab_start(&lab);
-    join(&worker, "w-1");
-    lab.session = worker.id;
-    push("job-0001", "");
-    EQ(lab_fetch(&lab, "q", 1), 1);
+    join_and_fetch(&worker, "w-1");
     lab_pass_ms(&lab, 119000);
     EQ(lab_view(&lab, "q").leased, 1);
     lab_pass_ms(&lab, 2000);
@@ -204,10 +204,7 @@ TEST(job_fail, after_a_start_workers_have_a_minute_to_come_back)
 {
     struct worker worker;
     lab_start_file(&lab);
-    join(&worker, "w-1");
-    lab.session = worker.id;
-    push("job-0001", "");
-    EQ(lab_fetch(&lab, "q", 1), 1);
+    join_and_fetch(&worker, "w-1");
     job_delivered(lab.jobs, lab.jobs_out[0].lease);
     push("job-0002", "");
     lab_wait_ms(&lab, 600000);
@@ -223,11 +220,8 @@ TEST(job_fail, an_ack_from_another_worker_is_not_applied)
 {
     struct worker first, second;
     lab_start(&lab);
-    join(&first, "w-1");
+    join_and_fetch(&first, "w-1");
     join(&second, "w-2");
-    lab.session = first.id;
-    push("job-0001", "");
-    EQ(lab_fetch(&lab, "q", 1), 1);
     lab.session = second.id;
     EQ(lab_ack(&lab, "job-0001"), STALE_REASSIGNED);
     EQ(lab_fail(&lab, "job-0001"), STALE_REASSIGNED);

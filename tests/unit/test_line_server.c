@@ -96,7 +96,7 @@ static void echo_open(struct line_lab *lab, struct line_server_config config)
 
 static int echo_dial(const struct line_lab *lab)
 {
-    int fd = lab_dial(line_server_addr(lab->server));
+    int fd = dial(line_server_addr(lab->server));
     lab_hear(fd, S("+HI\r\n"));
     return fd;
 }
@@ -251,7 +251,7 @@ TEST(line_server, drops_who_does_not_greet_in_time_and_nobody_who_did)
     struct line_lab lab;
     deadline_ms = 50;
     echo_open(&lab, (struct line_server_config){ 0 });
-    int silent = lab_dial(line_server_addr(lab.server)), greets = echo_dial(&lab);
+    int silent = dial(line_server_addr(lab.server)), greets = echo_dial(&lab);
     lab_say(greets, S("hello\r\n"));
     lab_hear(silent, S("+HI\r\n"));
     lab_hear_end(silent);
@@ -322,7 +322,7 @@ TEST(line_server, turns_away_connections_above_the_maximum)
     struct line_lab lab;
     echo_open(&lab, (struct line_server_config){ .connections_max = 1 });
     int fd = echo_dial(&lab);
-    lab_hear_end(lab_dial(line_server_addr(lab.server)));
+    lab_hear_end(dial(line_server_addr(lab.server)));
     EQ(line_server_counts(lab.server).refused, 1);
     close(fd);
     wait_for(&closed_count, 1);

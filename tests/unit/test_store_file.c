@@ -5,35 +5,15 @@
 
 #include "store/core.h"
 #include "store/store_task.h"
-#include "store/tally.h"
+#include "store_count.h"
 #include "store_test.h"
 
 static struct fixture f;
 
-static enum err count_one(struct op *op, struct tx *tx, void *arg)
-{
-    (void)op;
-    store_mailing_count(tx, *(const uint32_t *)arg, MAILING_OPENED, 1);
-    return OK;
-}
-
-static enum err opened_of(struct op *op, struct tx *tx, void *arg)
-{
-    struct mailing_stats stats;
-    TRY(store_mailing_stats_get(op, tx, 7, &stats));
-    *(int64_t *)arg = stats.figure[MAILING_OPENED];
-    return OK;
-}
-
 static int64_t opened(void)
 {
-    int64_t n = -1;
-    READS(&f, opened_of, &n);
-    return n;
+    return opened_in(&f);
 }
-
-static const uint32_t seven = 7;
-#define SEVEN ((void *)(uintptr_t)&seven)
 
 static int mode_of(const char *name)
 {

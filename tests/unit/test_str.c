@@ -68,6 +68,17 @@ TEST(str, cuts_at_separators_until_nothing_is_left)
     NO(str_given(rest));
 }
 
+TEST(str, eats_a_byte_only_when_it_stands_in_front)
+{
+    struct str text = S("-+");
+    NO(str_eat(&text, '+'));
+    STR_EQ(text, "-+");
+    YES(str_eat(&text, '-'));
+    YES(str_eat(&text, '+'));
+    NO(str_eat(&text, '+'));
+    STR_EQ(text, "");
+}
+
 TEST(str, leaves_an_empty_rest_behind_a_last_separator)
 {
     struct str rest = S("a,");

@@ -149,7 +149,7 @@ TEST(worker_door, the_last_word_about_a_command_too_long_comes_behind_the_answer
 TEST(worker_door, tells_a_wrong_password_and_ends)
 {
     door_open(&lab, (struct worker_door_config){ .password = S("posthouse") });
-    int fd = lab_dial(worker_door_addr(lab.door));
+    int fd = dial(worker_door_addr(lab.door));
     lab_hear(fd, S("+HI {\"v\":2,\"i\":"));
     lab_say(fd, S("HELLO {\"v\":2,\"pwdhash\":\"00\"}\r\nPUSH\r\n"));
     char byte;
