@@ -7,6 +7,7 @@
 #include "base/hex.h"
 #include "engine/jobs_own.h"
 #include "store/seq.h"
+#include "store/store_work.h"
 
 const char *job_stale_name(enum job_stale stale)
 {
@@ -240,6 +241,8 @@ enum err job_forget(struct op *op, struct tx *tx, struct jobs *jobs, struct job_
     jobs_touch(jobs, tx);
     TRY(unique_release(op, tx, &job->opts, job->row.id));
     TRY(store_job_delete(op, tx, job->row.id, job->row.jid));
+    if (job->queue->own)
+        TRY(store_work_delete(op, tx, job->row.id));
     if (!job->aside.state)
         return OK;
     TRY(store_aside_delete(op, tx, job->row.id));

@@ -3,6 +3,7 @@
 #include "base/crypto.h"
 #include "base/duration.h"
 #include "base/hex.h"
+#include "engine/job_own.h"
 #include "engine/jobs_own.h"
 
 #define SECOND_US        INT64_C(1000000)
@@ -225,13 +226,17 @@ enum err job_handled_list(struct op *op, struct tx *tx, struct handled_queue **r
     *ret_count = 0;
     for (size_t i = 0; i < jobs->by_no_room; i++) {
         const struct queue *queue = jobs->by_no[i];
-        if (!queue || queue->gone || !str_given(queue->policy.handler))
+        if (!queue || queue->gone || (!queue->own && !str_given(queue->policy.handler)))
             continue;
         struct handled_queue *handled = &(*ret)[*ret_count];
         handled->name = arena_str(op->arena, queue->name);
         handled->text = arena_str(op->arena, queue->policy.handler);
         handled->concurrency = queue->policy.concurrency;
         TRY(job_handler_read(op, handled->text, &handled->handler, NULL));
+        if (queue->own) {
+            handled->handler = (struct job_handler){ .kind = HANDLER_OWN };
+            handled->concurrency = handled->concurrency == POLICY_NONE ? OWN_CONCURRENCY : handled->concurrency;
+        }
         *ret_count += handled->handler.kind != HANDLER_PULL;
     }
     return OK;

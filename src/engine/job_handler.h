@@ -3,6 +3,7 @@
  *
  *     pull      workers fetch them (HAND-1); the default
  *     http      Posthouse calls a URL (HAND-2)
+ *     own       Posthouse's own work, in steps (job_own.h); no policy names it
  *
  * Whatever a handler does, it does under an ordinary lease: it fetches, acks
  * and fails like any worker, as the session of its node. What a node's handlers
@@ -20,7 +21,7 @@
 #define HANDLER_HTTP_US          (60 * INT64_C(1000000))
 #define HANDLER_RESULT_BYTES_MAX 65536
 
-enum handler_kind { HANDLER_PULL, HANDLER_HTTP };
+enum handler_kind { HANDLER_PULL, HANDLER_HTTP, HANDLER_OWN };
 
 struct job_handler {
     enum handler_kind kind;

@@ -126,7 +126,7 @@ enum err queue_set_policy(struct op *op, struct jobs *jobs, struct queue *queue,
         arena_free(memory);
         return err;
     }
-    if (str_given(queue->policy.handler) || str_given(policy.handler))
+    if (queue->own || str_given(queue->policy.handler) || str_given(policy.handler))
         handlers_changed(jobs);
     arena_free(queue->memory);
     queue->memory = memory;

@@ -4,6 +4,7 @@
 #include "engine/jobs_own.h"
 #include "store/store_done.h"
 #include "store/store_progress.h"
+#include "store/store_work.h"
 
 #define PAGE_ROWS 200 /* read at once */
 
@@ -142,6 +143,24 @@ static void put_state(struct looking *look, const struct seen *seen)
         json_member_raw(w, "failure", seen->aside.failure);
 }
 
+/* HAND-5: how far our own work is. */
+static enum err put_work(struct looking *look, const struct seen *seen)
+{
+    struct json_writer *w = look->w;
+    struct work_row row;
+    bool found = false;
+    if (str_starts(seen->row.type, S("posthouse.")))
+        TRY(store_work_get(look->op, look->tx, seen->row.id, &row, &found));
+    if (!found)
+        return OK;
+    json_put_name(w, "progress");
+    json_object_begin(w);
+    json_member_int(w, "done", row.done);
+    json_member_int(w, "total", row.total);
+    json_object_end(w);
+    return OK;
+}
+
 /* HIST-1: what this life of the job said of itself. */
 static enum err put_progress(struct looking *look, struct str jid, uint64_t id)
 {
@@ -242,6 +261,7 @@ enum err job_view(struct op *op, struct tx *tx, struct str jid, struct json_writ
         put_head(&look, &seen.row, seen.state);
         put_state(&look, &seen);
         TRY(put_progress(&look, jid, id));
+        TRY(put_work(&look, &seen));
         TRY(put_attempts(&look, &seen));
         json_object_end(w);
         return OK;

@@ -14,7 +14,7 @@ extern const struct command cmd_link_put, cmd_link_stats;
 extern const struct command cmd_source_put, cmd_source_list, cmd_source_show, cmd_source_backfill, cmd_source_cancel;
 extern const struct command cmd_node_list;
 extern const struct command cmd_push, cmd_job_list, cmd_job_show, cmd_job_retry, cmd_job_run, cmd_job_kill,
-    cmd_job_cancel;
+    cmd_job_cancel, cmd_job_bulk;
 extern const struct command cmd_queue_list, cmd_queue_set, cmd_queue_pause, cmd_queue_resume, cmd_queue_drain,
     cmd_queue_delete, cmd_budget_set, cmd_worker_list, cmd_worker_quiet, cmd_worker_terminate;
 extern const struct command cmd_check;
@@ -55,6 +55,7 @@ const struct command *const commands[] = {
     &cmd_job_run,
     &cmd_job_kill,
     &cmd_job_cancel,
+    &cmd_job_bulk,
     &cmd_queue_list,
     &cmd_queue_set,
     &cmd_queue_pause,

@@ -78,7 +78,7 @@ static enum err settle_commit(struct post *post)
     return OK;
 }
 
-static void run_free(struct run *run)
+void run_free(struct run *run)
 {
     struct crew *crew = run->crew;
     *run->link = run->next;
@@ -133,7 +133,10 @@ static void run_go(struct run *run)
         run_over(run);
         return;
     }
-    run_http(run);
+    if (run->crew->queue.handler.kind == HANDLER_OWN)
+        run_own(run);
+    else
+        run_http(run);
 }
 
 /* The lease must outlive the call; where the job's own timeout does not allow that, the call is shorter. */
@@ -420,7 +423,8 @@ static void crew_new(struct job_runner *runner, const struct handled_queue *queu
     crew->queue.handler.secret = keep(crew, queue->handler.secret);
     crew->queue.handler.old_secret = keep(crew, queue->handler.old_secret);
     crew->limit = (int)queue->concurrency;
-    crew->target = target_get(runner, crew->queue.handler.url);
+    if (crew->queue.handler.kind == HANDLER_HTTP)
+        crew->target = target_get(runner, crew->queue.handler.url);
     crew->timer.run = crew_due;
     crew->is_wanted = true;
     crew->next = runner->crews;
@@ -631,8 +635,11 @@ static void quiet(void *data)
     struct job_runner *runner = data;
     runner->is_quiet = true;
     loop_timer_clear(runner->config.loop, &runner->look_timer);
-    for (struct crew *crew = runner->crews; crew; crew = crew->next)
+    for (struct crew *crew = runner->crews; crew; crew = crew->next) {
         loop_timer_clear(runner->config.loop, &crew->timer);
+        for (struct run *run = crew->runs; run; run = run->next)
+            run_own_quiet(run);
+    }
     for (struct target *target = runner->targets; target; target = target->next)
         loop_timer_clear(runner->config.loop, &target->timer);
 }

@@ -9,6 +9,7 @@
 #include "engine/job_end.h"
 #include "engine/job_fetch.h"
 #include "engine/job_handler.h"
+#include "engine/job_own.h"
 #include "net/http_client.h"
 #include "relay/breaker.h"
 #include "relay/job_runner.h"
@@ -58,7 +59,8 @@ struct run {
 
     struct fetch fetch;
     bool is_calling;
-    struct timer again; /* the store could not take the end */
+    struct timer again; /* the store could not take the end, or own work rests */
+    int rows, tries;    /* of own work: of its next step */
 };
 
 struct job_runner {
@@ -86,6 +88,13 @@ void runner_post_free(struct job_runner *runner, struct post *post);
 /* The run is over as run->end says: told to the engine, then freed. */
 void run_over(struct run *run);
 void run_failed(struct run *run, const char *errtype, struct str message);
+
+/* It was told to the engine. */
+void run_free(struct run *run);
+
+/* job_run_own.c */
+void run_own(struct run *run);
+void run_own_quiet(struct run *run);
 
 /* job_run_http.c */
 void run_http(struct run *run);

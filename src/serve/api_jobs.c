@@ -7,6 +7,7 @@
 #include "base/duration.h"
 #include "base/json_lines.h"
 #include "engine/job_act.h"
+#include "engine/job_bulk.h"
 #include "engine/job_ahead.h"
 #include "engine/job_read.h"
 #include "engine/job_view.h"
@@ -15,6 +16,7 @@
 #include "serve/api_jobs.h"
 #include "serve/call.h"
 #include "serve/cursor.h"
+#include "store/store_audit.h"
 
 #include <stdio.h>
 
@@ -355,4 +357,43 @@ void jobs_kill(struct http_request *request)
 void jobs_cancel(struct http_request *request)
 {
     act(request, ACTION_CANCEL);
+}
+
+/* --- many at once (RETRY-5) -------------------------------------------------- */
+
+struct bulk_call {
+    struct call call;
+    struct job_bulk bulk;
+};
+
+static enum err bulk_commit(struct post *post)
+{
+    struct bulk_call *c = (struct bulk_call *)post;
+    struct json_writer *w = &c->call.json;
+    struct str jid, body = c->call.request->body;
+    int64_t at_most;
+    call_restart(&c->call);
+    TRY(job_bulk_push(&post->op, post->tx, body, &c->bulk, &jid, &at_most));
+    TRY(store_audit_add(&post->op, post->tx, call_who(&c->call), S("job.bulk"), jid, str_clip(body, 1000)));
+    c->call.status = 202;
+    json_object_begin(w);
+    json_member_str(w, "jid", jid);
+    json_member_int(w, "matching_at_most", at_most);
+    json_object_end(w);
+    return OK;
+}
+
+void jobs_bulk(struct http_request *request)
+{
+    static const struct hop route[] = { { bulk_commit, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
+    struct bulk_call *c = call_new(request, sizeof *c);
+    if (!c)
+        return;
+    enum err err = job_bulk_read(&c->call.post.op, request->body, &c->bulk, &c->call.problems);
+    if (err == OK && str_given(call_queues(&c->call)))
+        err = call_may_queue(&c->call.post.op, &c->call, str_given(c->bulk.queue) ? c->bulk.queue : S("*"));
+    if (err != OK)
+        call_end(&c->call, err);
+    else
+        call_send(&c->call, route);
 }

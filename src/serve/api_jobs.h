@@ -5,6 +5,7 @@
 
 #include "net/http_server.h"
 
+#define JOBS_BULK_BYTES_MAX (1 << 20)
 #define JOBS_BODY_BYTES_MAX (16 << 20) /* of one POST /v1/jobs: one job of the largest size, or many */
 
 void jobs_post(struct http_request *request);         /* POST /v1/jobs */
@@ -22,6 +23,7 @@ void workers_list(struct http_request *request);      /* GET /v1/workers */
 void workers_beat(struct http_request *request);      /* POST /v1/workers/{id}/beat */
 void workers_quiet(struct http_request *request);     /* POST /v1/workers/{id}/quiet */
 void workers_terminate(struct http_request *request); /* POST /v1/workers/{id}/terminate */
+void jobs_bulk(struct http_request *request);         /* POST /v1/jobs/bulk */
 void queues_list(struct http_request *request);       /* GET /v1/queues */
 void queues_get(struct http_request *request);        /* GET /v1/queues/{q} */
 void queues_patch(struct http_request *request);      /* PATCH /v1/queues/{q} */

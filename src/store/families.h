@@ -42,6 +42,7 @@ extern const struct schema_step click_step;
 extern const struct schema_step message_member_step;
 extern const struct schema_step secret_step;
 extern const struct schema_step batch_step;
+extern const struct schema_step work_step;
 extern const struct schema_step progress_step;
 
 extern const struct family tenant_family;

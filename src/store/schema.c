@@ -53,7 +53,8 @@
     X(secret_step)                                                                                                     \
     X(batch_step)                                                                                                      \
     X(progress_step)                                                                                                   \
-    X(inbox_jobs_step)
+    X(inbox_jobs_step)                                                                                                 \
+    X(work_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \

@@ -1,0 +1,470 @@
+#include "engine/job_bulk.h"
+
+#include "base/instant.h"
+#include "engine/jobs_own.h"
+
+#include <string.h>
+
+#define JOB_BYTES_A_LOOK ((size_t)256 << 20)
+#define WALK_ROWS        OWN_ROWS_MAX
+
+/* --- what is asked for -------------------------------------------------------- */
+
+struct bulk_raw {
+    struct str action, filter;
+    bool all;
+};
+
+struct filter_raw {
+    struct str state, queue, type, key, text, errtype, before;
+    struct json_strs jids;
+};
+
+#define TEXT(word, max)                                                                                                \
+    {                                                                                                                  \
+#word, JSON_FIELD_STR, offsetof(struct filter_raw, word), max, JSON_NULLABLE, 1, 0                             \
+    }
+
+static enum err read_filter(struct op *op, struct str text, struct job_bulk *ret, struct json_seen *seen,
+                            struct json_problems *problems)
+{
+    static const struct json_field fields[] = {
+        TEXT(state, 16),
+        TEXT(queue, JOB_QUEUE_BYTES_MAX),
+        TEXT(type, JOB_TYPE_BYTES_MAX),
+        TEXT(key, JOB_KEY_BYTES_MAX),
+        TEXT(text, 1024),
+        TEXT(errtype, JOB_ERRTYPE_BYTES_MAX),
+        TEXT(before, 64),
+        { "jids", JSON_FIELD_STRS, offsetof(struct filter_raw, jids), JOB_JID_BYTES_MAX, JSON_NULLABLE, 1,
+          BULK_JIDS_MAX },
+    };
+    struct filter_raw raw = { 0 };
+    TRY(json_read_nested(op, text, "/filter", fields, sizeof fields / sizeof *fields, &raw, seen, problems));
+    if (str_given(raw.state) && (!job_state_of(raw.state, &ret->state) || ret->state == JOB_DONE))
+        return json_problem(op, problems, "/filter/state",
+                            "state must be one of scheduled, ready, leased, retry, blocked, dead");
+    if (str_given(raw.before) && !instant_parse(raw.before, &ret->before_us))
+        return json_problem(op, problems, "/filter/before", "before must be an instant like 2026-11-21T19:00:00Z");
+    ret->queue = raw.queue;
+    ret->type = raw.type;
+    ret->key = raw.key;
+    ret->text = raw.text;
+    ret->errtype = raw.errtype;
+    ret->jids = raw.jids;
+    ret->by_jids = raw.jids.count > 0;
+    return OK;
+}
+
+static bool action_of(struct str name, enum job_action *ret)
+{
+    static const char *const names[] = {
+        [ACTION_RETRY] = "retry", [ACTION_RUN] = "run", [ACTION_KILL] = "kill", [ACTION_CANCEL] = "cancel"
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (str_eq(name, str_of(names[i]))) {
+            *ret = (enum job_action)i;
+            return true;
+        }
+    return false;
+}
+
+enum err job_bulk_read(struct op *op, struct str body, struct job_bulk *ret, struct json_problems *problems)
+{
+    static const struct json_field fields[] = {
+        { "action", JSON_FIELD_STR, offsetof(struct bulk_raw, action), 16, JSON_REQUIRED, 1, 0 },
+        { "filter", JSON_FIELD_OBJECT, offsetof(struct bulk_raw, filter), 0, JSON_NULLABLE, 0, 0 },
+        { "all", JSON_FIELD_BOOL, offsetof(struct bulk_raw, all), 0, JSON_NULLABLE, 0, 0 },
+    };
+    struct bulk_raw raw = { 0 };
+    struct json_seen seen = { 0 };
+    *ret = (struct job_bulk){ 0 };
+    TRY(json_read_body(op, body, fields, sizeof fields / sizeof *fields, &raw, NULL, problems));
+    if (!action_of(raw.action, &ret->action))
+        return json_problem(op, problems, "/action", "action must be one of retry, kill, cancel, run");
+    if (str_given(raw.filter))
+        TRY(read_filter(op, raw.filter, ret, &seen, problems));
+    if ((seen.given & ~seen.null) == 0 && !raw.all)
+        return json_problem(op, problems, "/filter", "a filter that is empty means all jobs, and needs \"all\":true");
+    return OK;
+}
+
+static int64_t count_in(const struct queue_counts *counts, enum job_state state)
+{
+    const int64_t by_state[JOB_STATES] = {
+        [JOB_SCHEDULED] = counts->scheduled, [JOB_READY] = counts->ready,     [JOB_LEASED] = counts->leased,
+        [JOB_RETRY] = counts->retry,         [JOB_BLOCKED] = counts->blocked, [JOB_DEAD] = counts->dead,
+    };
+    int64_t sum = 0;
+    for (int i = 0; i < JOB_STATES; i++)
+        sum += by_state[i];
+    return state == JOB_NONE ? sum : by_state[state];
+}
+
+static int64_t at_most(struct jobs *jobs, const struct job_bulk *bulk)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < jobs->by_no_room; i++) {
+        const struct queue *queue = jobs->by_no[i];
+        if (queue && !queue->own && (!str_given(bulk->queue) || str_eq(bulk->queue, queue->name)))
+            sum += count_in(&queue->counts, bulk->state);
+    }
+    return bulk->by_jids && sum > (int64_t)bulk->jids.count ? (int64_t)bulk->jids.count : sum;
+}
+
+enum err job_bulk_push(struct op *op, struct tx *tx, struct str body, const struct job_bulk *bulk, struct str *ret_jid,
+                       int64_t *ret_at_most)
+{
+    struct jobs *jobs;
+    TRY(jobs_begin(op, tx, &jobs));
+    *ret_at_most = at_most(jobs, bulk);
+    uint64_t newest = jobs_stamp(jobs, tx);
+    struct str args = arena_fmt(op->arena, "[%.*s,%llu,%lld,%lld]", STR(str_trim(body)), (unsigned long long)newest,
+                                (long long)op->now_us, (long long)*ret_at_most);
+    return own_push(op, tx, BULK_TYPE, args, ret_jid);
+}
+
+/* --- where it stands ------------------------------------------------------------ */
+
+/* Between two steps: a place in whichever rows it goes along, and what was done so far. */
+struct place {
+    int64_t a, b, c, d; /* as the walk reads them */
+    int64_t moved, skipped, refused;
+};
+
+struct bulk_run {
+    struct op *op;
+    struct tx *tx;
+    struct jobs *jobs;
+    struct own_work *work;
+    struct job_bulk bulk;
+    uint64_t newest;  /* ids and places above are none of ours */
+    int64_t begun_us; /* wall */
+    uint64_t key_hash;
+    struct place at;
+    struct str refusals;  /* JSON items with commas between */
+    struct arena *memory; /* of one job */
+    int seen;
+};
+
+static bool place_read(struct str text, struct place *ret)
+{
+    int64_t *const parts[] = { &ret->a, &ret->b, &ret->c, &ret->d, &ret->moved, &ret->skipped, &ret->refused };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!str_to_int(str_cut(&text, ','), INT64_MIN, INT64_MAX, parts[i]))
+            return false;
+    return true;
+}
+
+static enum err run_read(struct bulk_run *run)
+{
+    struct op *op = run->op;
+    struct json j;
+    struct str body = { 0 }, numbers[3] = { { 0 } }, text = run->work->at.bookmark;
+    int64_t newest = 0;
+    json_init(&j, op->arena, run->work->args, JSON_STRICT);
+    bool ok = json_enter_array(&j) && json_next_item(&j) && json_raw(&j, &body);
+    for (int i = 0; ok && i < 3; i++)
+        ok = json_next_item(&j) && json_raw(&j, &numbers[i]);
+    ok = ok && str_to_int(numbers[0], 0, INT64_MAX, &newest) && str_to_int(numbers[1], 0, INT64_MAX, &run->begun_us) &&
+         str_to_int(numbers[2], 0, INT64_MAX, &run->work->at.total);
+    if (!ok)
+        return fail(op, ERR_INVALID, "the args of the bulk action cannot be read");
+    TRY(job_bulk_read(op, body, &run->bulk, NULL));
+    run->newest = (uint64_t)newest;
+    run->key_hash = str_given(run->bulk.key) ? job_key_hash(run->jobs->key, run->bulk.key, 'k') : 0;
+    run->at.a =
+        run->bulk.state == JOB_DEAD || run->bulk.state == JOB_SCHEDULED || run->bulk.state == JOB_RETRY ? INT64_MIN : 0;
+    if (!str_given(text))
+        return OK;
+    if (!place_read(str_cut(&text, '\n'), &run->at))
+        return fail(op, ERR_IO, "the bookmark of the bulk action cannot be read");
+    run->refusals = text;
+    return OK;
+}
+
+static void run_write(struct bulk_run *run)
+{
+    const struct place *at = &run->at;
+    struct own_work *work = run->work;
+    work->at.done = at->moved + at->skipped + at->refused;
+    work->at.bookmark = arena_fmt(run->op->arena, "%lld,%lld,%lld,%lld,%lld,%lld,%lld\n%.*s", (long long)at->a,
+                                  (long long)at->b, (long long)at->c, (long long)at->d, (long long)at->moved,
+                                  (long long)at->skipped, (long long)at->refused, STR(run->refusals));
+    if (work->is_over)
+        work->result =
+            arena_fmt(run->op->arena, "{\"moved\":%lld,\"skipped\":%lld,\"refused\":%lld,\"refusals\":[%.*s]}",
+                      (long long)at->moved, (long long)at->skipped, (long long)at->refused, STR(run->refusals));
+}
+
+/* --- one job -------------------------------------------------------------------- */
+
+static bool errtype_is(struct op *op, struct str failure, struct str wanted)
+{
+    struct json j;
+    struct str name, errtype = { 0 };
+    json_init(&j, op->arena, str_given(failure) ? failure : S("{}"), JSON_STRICT);
+    if (json_enter_object(&j))
+        while (json_next_member(&j, &name))
+            if (str_eq(name, S("errtype")))
+                json_string(&j, &errtype);
+    return str_eq(errtype, wanted);
+}
+
+static bool text_is_in(const struct job_known *job, struct str text)
+{
+    return str_search(job->row.jid, text) < job->row.jid.n || str_search(job->row.type, text) < job->row.type.n ||
+           str_search(job->row.body, text) < job->row.body.n;
+}
+
+static bool is_wanted(struct op *op, const struct bulk_run *run, const struct job_known *job)
+{
+    const struct job_bulk *bulk = &run->bulk;
+    return !job->queue->own && job->row.id < run->newest && (bulk->state == JOB_NONE || job->state == bulk->state) &&
+           (!str_given(bulk->queue) || str_eq(bulk->queue, job->queue->name)) &&
+           (!str_given(bulk->type) || str_eq(bulk->type, job->row.type)) &&
+           (!run->key_hash || job->opts.key == run->key_hash) &&
+           (!bulk->before_us || jobs_wall_us(run->jobs, (int64_t)job->row.id) < bulk->before_us) &&
+           (!str_given(bulk->text) || text_is_in(job, bulk->text)) &&
+           (!str_given(bulk->errtype) || errtype_is(op, job->aside.failure, bulk->errtype));
+}
+
+/* A job that failed again since we began was moved by us before, or came into the state later. */
+static enum err is_new_failure(struct op *op, struct tx *tx, const struct bulk_run *run, const struct job_known *job,
+                               bool *ret)
+{
+    struct attempt_row rows[ATTEMPTS_KEPT];
+    int n = 0;
+    *ret = false;
+    if ((job->state != JOB_RETRY && job->state != JOB_SCHEDULED) || !job->aside.attempts)
+        return OK;
+    TRY(store_attempt_list(op, tx, job->row.id, rows, &n));
+    *ret = n > 0 && rows[n - 1].ended_us > run->begun_us;
+    return OK;
+}
+
+static void note_refusal(struct bulk_run *run, struct str jid, struct str detail)
+{
+    struct buf buf;
+    struct json_writer w;
+    if (run->at.refused++ >= BULK_REFUSALS_MAX)
+        return;
+    buf_init_arena(&buf, run->op->arena, run->refusals.n + 4096);
+    buf_add_str(&buf, run->refusals);
+    if (buf.n)
+        buf_add_char(&buf, ',');
+    json_write_init(&w, &buf);
+    json_object_begin(&w);
+    json_member_str(&w, "jid", jid);
+    json_member_str(&w, "detail", detail);
+    json_object_end(&w);
+    run->refusals = buf_str(&buf);
+}
+
+static enum err move(struct op *op, struct bulk_run *run, const struct job_known *job)
+{
+    enum job_action action = run->bulk.action;
+    enum job_state state;
+    if ((action == ACTION_KILL && job->state == JOB_DEAD) || (action == ACTION_RUN && job->state == JOB_READY))
+        return OK; /* it is there already */
+    if (job->state == JOB_LEASED && run->bulk.state != JOB_LEASED) {
+        run->at.skipped++;
+        return OK;
+    }
+    enum err err = job_act(op, run->tx, job->row.jid, action, &state);
+    if (err != ERR_CONFLICT && err != ERR_NOT_FOUND) {
+        run->at.moved += err == OK;
+        return err;
+    }
+    note_refusal(run, job->row.jid, str_of(op->error));
+    return OK;
+}
+
+/* Memory of the job is given back, so that a step needs no more than its largest one. */
+static enum err consider(struct bulk_run *run, uint64_t id)
+{
+    struct op own;
+    struct job_known job;
+    bool found = false, is_new = false;
+    arena_reset(run->memory);
+    op_init(&own, run->memory, run->op->now_us);
+    run->seen++;
+    enum err err = job_know(&own, run->tx, run->jobs, id, &job, &found);
+    if (err == OK && found && job.state != JOB_NONE && is_wanted(&own, run, &job)) {
+        err = is_new_failure(&own, run->tx, run, &job, &is_new);
+        if (err == OK && !is_new)
+            err = move(&own, run, &job);
+    }
+    return err == OK ? OK : fail(run->op, err, "%s", own.error);
+}
+
+/* --- along the rows -------------------------------------------------------------- */
+
+/* Each goes on behind run->at, looks at no more than work->rows and leaves there the last one; is_over at the end. */
+
+static enum err along_jids(struct bulk_run *run)
+{
+    const struct json_strs *jids = &run->bulk.jids;
+    for (; run->at.a < (int64_t)jids->count && run->seen < run->work->rows; run->at.a++) {
+        uint64_t id;
+        struct op own;
+        enum job_state state;
+        TRY(store_job_find(run->op, run->tx, jids->items[run->at.a], &id));
+        if (id) {
+            TRY(consider(run, id));
+            continue;
+        }
+        run->seen++;
+        arena_reset(run->memory);
+        op_init(&own, run->memory, run->op->now_us); /* gone: one that was cancelled may come back */
+        enum err err = job_act(&own, run->tx, jids->items[run->at.a], run->bulk.action, &state);
+        if (err != OK && err != ERR_CONFLICT && err != ERR_NOT_FOUND)
+            return fail(run->op, err, "%s", own.error);
+        if (err == OK)
+            run->at.moved++;
+        else
+            note_refusal(run, jids->items[run->at.a], str_of(own.error));
+    }
+    run->work->is_over = run->at.a == (int64_t)jids->count;
+    return OK;
+}
+
+static enum err along_timers(struct bulk_run *run, enum timer_kind kind)
+{
+    struct timer_row rows[WALK_ROWS], from = { run->at.a, (uint64_t)run->at.b };
+    int n;
+    TRY(store_timer_walk(run->op, run->tx, kind, &from, INT64_MAX, run->work->rows, rows, &n));
+    for (int i = 0; i < n; i++) {
+        TRY(consider(run, rows[i].id));
+        run->at.a = rows[i].due_us;
+        run->at.b = (int64_t)rows[i].id;
+    }
+    run->work->is_over = n < run->work->rows;
+    return OK;
+}
+
+static enum err along_dead(struct bulk_run *run)
+{
+    struct dead_row rows[WALK_ROWS], from = { run->at.a, (uint64_t)run->at.b, 0 };
+    int n;
+    TRY(store_dead_walk(run->op, run->tx, &from, run->work->rows, rows, &n));
+    run->work->is_over = n < run->work->rows;
+    for (int i = 0; i < n; i++) {
+        if (rows[i].at_us > run->begun_us) { /* died since */
+            run->work->is_over = true;
+            return OK;
+        }
+        TRY(consider(run, rows[i].id));
+        run->at.a = rows[i].at_us;
+        run->at.b = (int64_t)rows[i].id;
+    }
+    return OK;
+}
+
+static enum err along_blocked(struct bulk_run *run)
+{
+    struct blocked_row rows[WALK_ROWS], from = { (uint64_t)run->at.a, (uint64_t)run->at.b, 0 };
+    int n;
+    TRY(store_blocked_walk(run->op, run->tx, &from, false, run->work->rows, rows, &n));
+    for (int i = 0; i < n; i++) {
+        TRY(consider(run, rows[i].id));
+        run->at.a = (int64_t)rows[i].gate;
+        run->at.b = (int64_t)rows[i].ord;
+    }
+    run->work->is_over = n < run->work->rows;
+    return OK;
+}
+
+static enum err along_leased(struct bulk_run *run)
+{
+    struct lease_row *rows;
+    size_t n;
+    TRY(store_lease_walk(run->op, run->tx, (uint64_t)run->at.a, run->work->rows, &rows, &n));
+    for (size_t i = 0; i < n; i++) {
+        TRY(consider(run, rows[i].id));
+        run->at.a = (int64_t)rows[i].id;
+    }
+    run->work->is_over = n < (size_t)run->work->rows;
+    return OK;
+}
+
+static enum err along_all(struct bulk_run *run)
+{
+    struct job_row *rows;
+    size_t n;
+    TRY(store_job_walk(run->op, run->tx, (uint64_t)run->at.a, run->work->rows, &rows, &n));
+    for (size_t i = 0; i < n; i++) {
+        TRY(consider(run, rows[i].id));
+        run->at.a = (int64_t)rows[i].id;
+    }
+    run->work->is_over = n < (size_t)run->work->rows || (uint64_t)run->at.a >= run->newest;
+    return OK;
+}
+
+/* Queue after queue: a is its number, then level, key and place. */
+static enum err along_ready(struct bulk_run *run)
+{
+    struct place *at = &run->at;
+    const struct queue *only = str_given(run->bulk.queue) ? queue_find(run->jobs, run->bulk.queue) : NULL;
+    uint32_t last = only ? only->no : (uint32_t)run->jobs->by_no_room;
+    if (at->a == 0)
+        *at = (struct place){ .a = only ? (int64_t)only->no : 1, .b = -1 };
+    while (at->a <= last && run->seen < run->work->rows) {
+        struct ready_row rows[WALK_ROWS], from = { (uint32_t)at->a, (int)at->b, (uint64_t)at->c, (uint64_t)at->d, 0 };
+        int n, wanted = run->work->rows - run->seen;
+        TRY(store_ready_walk(run->op, run->tx, &from, wanted, rows, &n));
+        for (int i = 0; i < n; i++) {
+            at->b = rows[i].level;
+            at->c = (int64_t)rows[i].key;
+            at->d = (int64_t)rows[i].ord;
+            if (rows[i].ord < run->newest)
+                TRY(consider(run, rows[i].job ? rows[i].job : rows[i].ord));
+            else
+                run->seen++;
+        }
+        if (n == wanted)
+            continue;
+        at->a++;
+        at->b = -1;
+        at->c = at->d = 0;
+    }
+    run->work->is_over = at->a > last || (str_given(run->bulk.queue) && !only);
+    return OK;
+}
+
+static enum err along(struct bulk_run *run)
+{
+    if (run->bulk.by_jids)
+        return along_jids(run);
+    switch (run->bulk.state) {
+    case JOB_SCHEDULED:
+        return along_timers(run, TIMER_SCHEDULED);
+    case JOB_RETRY:
+        return along_timers(run, TIMER_RETRY);
+    case JOB_DEAD:
+        return along_dead(run);
+    case JOB_BLOCKED:
+        return along_blocked(run);
+    case JOB_LEASED:
+        return along_leased(run);
+    case JOB_READY:
+        return along_ready(run);
+    case JOB_DONE:
+    case JOB_NONE:
+        break;
+    }
+    return along_all(run);
+}
+
+enum err job_bulk_step(struct op *op, struct tx *tx, struct own_work *work)
+{
+    struct bulk_run run = { .op = op, .tx = tx, .work = work, .refusals = S("") };
+    TRY(jobs_begin(op, tx, &run.jobs));
+    TRY(run_read(&run));
+    run.memory = arena_new(JOB_BYTES_A_LOOK);
+    enum err err = along(&run);
+    arena_free(run.memory);
+    TRY(err);
+    run_write(&run);
+    return OK;
+}

@@ -1,0 +1,93 @@
+#include "engine/job_own.h"
+
+#include "base/id.h"
+#include "base/json.h"
+#include "engine/job_bulk.h"
+#include "engine/job_push.h"
+#include "engine/jobs_own.h"
+
+#define OWN_POLICY   "{\"budget\":\"background\",\"crash_limit\":0}"
+#define OWN_LEASE_US (INT64_C(1800) * 1000000)
+
+static const struct {
+    const char *jobtype;
+    enum err (*step)(struct op *op, struct tx *tx, struct own_work *work);
+} kinds[] = {
+    { BULK_TYPE, job_bulk_step },
+};
+
+static struct str args_of(struct op *op, struct str body)
+{
+    struct json j;
+    struct str name, value, args = S("[]");
+    json_init(&j, op->arena, arena_fmt(op->arena, "{%.*s}", STR(body)), JSON_STRICT);
+    if (json_enter_object(&j))
+        while (json_next_member(&j, &name))
+            if (json_raw(&j, &value) && str_eq(name, S("args")))
+                args = value;
+    return args;
+}
+
+/* The work's effect, its bookmark and its lease, which must not run out while there is more to do. */
+static enum err step(struct op *op, struct tx *tx, struct jobs *jobs, struct own_turn *turn, struct lease *lease,
+                     struct own_work *work)
+{
+    struct job_ref ref = { .lease = turn->lease };
+    enum job_stale stale;
+    int64_t until_us;
+    size_t kind = 0;
+    bool found;
+    while (kind < sizeof kinds / sizeof *kinds && !str_eq(str_of(kinds[kind].jobtype), turn->jobtype))
+        kind++;
+    if (kind == sizeof kinds / sizeof *kinds)
+        return fail(op, ERR_NOT_FOUND, "there is no work of the type %.*s", STR(turn->jobtype));
+    TRY(store_work_get(op, tx, lease->id, &work->at, &found));
+    bool is_late = lease->until_us < jobs_engine_us(jobs, tx) + OWN_LEASE_US / 2;
+    TRY(kinds[kind].step(op, tx, work));
+    turn->is_over = work->is_over;
+    if (work->is_over) {
+        ref.result = work->result;
+        return job_ack(op, tx, &ref, &stale);
+    }
+    TRY(store_work_put(op, tx, turn->lease.id, &work->at));
+    return is_late ? job_extend(op, tx, &ref, OWN_LEASE_US, &stale, &until_us) : OK;
+}
+
+enum err own_step(struct op *op, struct tx *tx, struct own_turn *turn)
+{
+    struct jobs *jobs;
+    struct own_work work = { .args = args_of(op, turn->body), .rows = turn->rows };
+    TRY(jobs_begin(op, tx, &jobs));
+    struct lease *lease = lease_find(jobs, turn->lease.jid_hash);
+    turn->is_over = !lease || lease->id != turn->lease.id || lease->number != turn->lease.number;
+    if (turn->is_over)
+        return OK;
+    const struct queue *queue = lease->queue;
+    turn->share_ppm = queue->budget ? queue->budget->policy.cpu_share_ppm : 1000000;
+    turn->is_yielding = jobs->stopping || queue->paused;
+    jobs_touch(jobs, tx);
+    return turn->is_yielding ? OK : step(op, tx, jobs, turn, lease, &work);
+}
+
+enum err own_push(struct op *op, struct tx *tx, const char *jobtype, struct str args, struct str *ret_jid)
+{
+    struct jobs *jobs;
+    struct job_pushed pushed;
+    TRY(jobs_begin(op, tx, &jobs));
+    struct queue *queue = queue_find(jobs, S(OWN_QUEUE));
+    if (!queue || !queue->no || queue->gone) {
+        struct queue_patch patch = { .policy = S(OWN_POLICY), .paused = -1, .draining = -1 };
+        TRY(queue_patch(op, tx, S(OWN_QUEUE), &patch));
+    }
+    struct job_spec spec = {
+        .queue = S(OWN_QUEUE),
+        .jobtype = str_of(jobtype),
+        .body = arena_fmt(op->arena, "\"args\":%.*s", STR(args)),
+        .retry = JOB_NO_RETRY,
+    };
+    TRY(job_push(op, tx, &spec, 1, true, &pushed));
+    if (pushed.result != JOB_PUSHED)
+        return fail(op, ERR_BUG, "own work was not taken: %.*s", STR(pushed.detail));
+    *ret_jid = pushed.jid;
+    return OK;
+}

@@ -1,0 +1,47 @@
+/*
+ * job_own.h - Posthouse's own work as jobs (HAND-5).
+ *
+ * A long work is a job of a type "posthouse.*" in a queue of ours, seen and
+ * counted like all others. It is done in steps of few rows; a step's effect and
+ * the bookmark that says where the next one begins are one transaction, so it
+ * goes on where it stood after a pause, a stop or a crash. Between steps others
+ * have the writer, and the budget's cpu_share says how long (BUD-2).
+ *
+ * A new kind is a function with a line in the registry of job_own.c.
+ */
+#pragma once
+
+#include "engine/job_end.h"
+#include "store/store_work.h"
+
+#define OWN_QUEUE       "posthouse.background" /* with the budget `background` */
+#define OWN_CONCURRENCY 8
+#define OWN_ROWS        100 /* of a first step; the next ones follow its time */
+#define OWN_ROWS_MIN    10
+#define OWN_ROWS_MAX    500
+
+/* One step of one job, for its function. */
+struct own_work {
+    struct str args;    /* the job's, a JSON array */
+    struct work_row at; /* where it stands; the function leaves there where the next step begins */
+    int rows;           /* at most so many */
+    bool is_over;       /* set by the function with the last step */
+    struct str result;  /* JSON, with is_over */
+};
+
+/* One step as the runner asks for it. */
+struct own_turn {
+    struct job_lease lease;
+    struct str jobtype, body;
+    int rows;
+    /* the answer */
+    bool is_over;      /* the job is done and acked, or somebody else's by now */
+    bool is_yielding;  /* its queue is paused, or all stops: give it back */
+    int64_t share_ppm; /* of the time that its steps may take */
+};
+
+/* In the writer. ERR_NOT_FOUND for a type that is none of ours. */
+enum err own_step(struct op *op, struct tx *tx, struct own_turn *turn);
+
+/* Pushes a job of ours: `args` is a JSON array. *ret_jid in op's arena. */
+enum err own_push(struct op *op, struct tx *tx, const char *jobtype, struct str args, struct str *ret_jid);
