@@ -99,6 +99,7 @@ $(B)/flags: FORCE
 $(B)/tests/%.o: CPPFLAGS += -Itests/unit -Itests/sim -Itests/kill
 $(B)/tests/unit/test_json_cjson: LDLIBS += -lcjson
 $(B)/tests/unit/test_notify: $(B)/src/main/notify.o
+$(B)/tests/unit/test_load_protocol: $(B)/src/main/load_protocol.o
 $(sort $(UNIT) $(UNIT_POSTGRES)): %: %.o $(LIBS)
 	$(LINK) -lcmocka
 $(SIM): %: %.o $(SIM_OBJS) $(LIBS)
@@ -178,9 +179,10 @@ fuzz:
 	@tools/deps build check
 	@tools/fuzz $(or $(FUZZ_SECONDS),60)
 
-# BENCH="events clicks" chooses; each prints one line of JSON.
+# BENCH="events clicks peers" chooses; each prints one line of JSON, peers a table.
 bench: all
-	@for bench in $(or $(BENCH),events); do $(B)/posthouse bench $$bench || exit 1; done
+	@for bench in $(or $(BENCH),events peers); do \
+		case $$bench in peers) tools/bench-peers $(B)/posthouse ;; *) $(B)/posthouse bench $$bench ;; esac || exit 1; done
 
 deps:
 	@tools/deps build test npm check
@@ -220,7 +222,7 @@ help:
 	@echo 'make unit       the unit tests alone; make unit-postgres, sim-postgres SEEDS=20: on a PostgreSQL of its own'
 	@echo 'make sim        the simulation, SEEDS=300'
 	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS=60'
-	@echo 'make bench      the benchmarks, one JSON line each'
+	@echo 'make bench      the benchmarks, one JSON line each, and a table of jobs beside other queues'
 	@echo 'make deb        build/posthouse_VERSION_ARCH.deb'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make deps       everything the goals above install'

@@ -5,8 +5,8 @@
  *            then fetch and ack alone, with as many workers and with ten times as many
  *     push   10 producers, one job a request; then 100 jobs a request
  *
- * The server is a process of its own with an empty store, or one that runs
- * already (--url, --worker). The clients are this process, one thread.
+ * The server is a process of its own with an empty store, one that runs already
+ * (--url, --worker), or a peer (--peer). The clients are this process, one thread.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/process.h"
 #include "base/random.h"
+#include "main/bench_peer.h"
 #include "main/cli.h"
 #include "main/measure.h"
 #include "main/rig.h"
@@ -30,6 +31,7 @@
 #define BATCH       100
 #define MANY        10     /* times as many workers */
 #define FILL_JOBS   200000 /* waiting when fetch and ack are measured alone */
+#define FILL_TIMES  2      /* as long as they are taken out, a peer may be filled */
 #define READY_BYTES 1024
 #define DOOR_PORT   7419
 
@@ -38,6 +40,7 @@ struct bench {
     struct op *op;
     char directory[256];
     pid_t server; /* 0 = it was there before */
+    struct bench_peer peer;
     struct addr door;
     int64_t seconds, clients;
     double sync_ms;
@@ -104,7 +107,8 @@ static void stop_server(struct bench *b)
 
 static int64_t server_bytes(const struct bench *b)
 {
-    return b->server > 0 ? process_rss_bytes(b->server) : 0;
+    pid_t server = b->peer.pid > 0 ? b->peer.pid : b->server;
+    return server > 0 ? process_rss_bytes(server) : 0;
 }
 
 /* --- what is measured ----------------------------------------------------- */
@@ -112,6 +116,7 @@ static int64_t server_bytes(const struct bench *b)
 static enum err run(struct bench *b, struct load_config config, struct load_result *ret)
 {
     config.door = b->door;
+    config.protocol = b->peer.protocol;
     config.queue = S("bench");
     config.seed = b->seed++;
     if (!config.batch)
@@ -130,7 +135,8 @@ static void begin_line(struct bench *b, const char *name, double per_second, dou
     json_write_init(&b->w, &b->json);
     json_object_begin(&b->w);
     json_member_str(&b->w, "bench", str_of(name));
-    json_member_str(&b->w, "engine", cli_has(b->cli, "database") ? S("postgresql") : S("sqlite"));
+    const char *engine = b->peer.name ? b->peer.name : cli_has(b->cli, "database") ? "postgresql" : "sqlite";
+    json_member_str(&b->w, "engine", str_of(engine));
     measure_put(&b->w, "rate_per_second", per_second, 0);
     measure_put(&b->w, "p50_ms", p50_ms, 3);
     measure_put(&b->w, "p99_ms", p99_ms, 3);
@@ -149,8 +155,11 @@ static void end_line(struct bench *b)
 static enum err fetch_alone(struct bench *b, int workers, struct load_result *ret)
 {
     struct load_result fill;
-    TRY(run(b, (struct load_config){ .producers = (int)b->clients, .batch = BATCH, .jobs = FILL_JOBS }, &fill));
-    return run(b, (struct load_config){ .workers = workers, .jobs = FILL_JOBS, .for_ms = b->seconds * 1000 }, ret);
+    struct load_config config = { .producers = (int)b->clients, .batch = BATCH, .jobs = FILL_JOBS };
+    if (b->peer.name)
+        config.for_ms = b->seconds * FILL_TIMES * 1000; /* some take one job at a time */
+    TRY(run(b, config, &fill));
+    return run(b, (struct load_config){ .workers = workers, .jobs = fill.pushed, .for_ms = b->seconds * 1000 }, ret);
 }
 
 static enum err bench_jobs(struct bench *b)
@@ -175,10 +184,14 @@ static enum err bench_push(struct bench *b)
     struct load_result single, bulk;
     int clients = (int)b->clients;
     TRY(run(b, (struct load_config){ .producers = clients, .for_ms = b->seconds * 1000 }, &single));
-    TRY(run(b, (struct load_config){ .producers = clients, .batch = BATCH, .for_ms = b->seconds * 1000 }, &bulk));
+    bool has_bulk = !b->peer.name || b->peer.protocol->batch_max > 1;
+    if (has_bulk)
+        TRY(run(b, (struct load_config){ .producers = clients, .batch = BATCH, .for_ms = b->seconds * 1000 }, &bulk));
     begin_line(b, "push", rate(single.pushed, single.took_us), single.push_p50_ms, single.push_p99_ms);
-    measure_put(&b->w, "bulk_per_second", rate(bulk.pushed, bulk.took_us), 0);
-    json_member_int(&b->w, "bulk_jobs", BATCH);
+    if (has_bulk) {
+        measure_put(&b->w, "bulk_per_second", rate(bulk.pushed, bulk.took_us), 0);
+        json_member_int(&b->w, "bulk_jobs", BATCH);
+    }
     end_line(b);
     return OK;
 }
@@ -206,6 +219,11 @@ static enum err prepare(struct bench *b)
     TRY(rig_directory(b->op, "posthouse-bench", b->directory, sizeof b->directory));
     b->sync_ms = measure_sync_ms(b->directory);
     b->seed = random_u64();
+    if (cli_has(b->cli, "peer")) {
+        TRY(bench_peer_start(b->op, cli_option(b->cli, "peer"), b->directory, &b->peer));
+        b->door = b->peer.addr;
+        return OK;
+    }
     if (worker)
         return addr_parse(b->op, str_of(worker), &b->door);
     return url ? door_of_url(b, url) : start_server(b);
@@ -221,6 +239,7 @@ static int bench_run(struct cli *cli, enum err (*measure)(struct bench *b))
     if (err == OK)
         err = measure(&b);
     stop_server(&b);
+    bench_peer_stop(&b.peer);
     if (b.directory[0])
         rig_remove(b.directory);
     return err == OK ? CLI_DONE : cli_fail_op(cli);
@@ -242,6 +261,7 @@ static const struct cli_option bench_options[] = {
     { "database", "URL", "on PostgreSQL instead of a temporary SQLite file" },
     { "url", "URL", "against a server that runs already: its host, port 7419" },
     { "worker", "ADDR", "against one whose door for workers is elsewhere" },
+    { "peer", "NAME", "the same load on beanstalkd or redis, synced before every answer" },
     { 0 },
 };
 

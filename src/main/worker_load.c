@@ -31,7 +31,6 @@ struct client {
     bool armed; /* waits for room to write */
     int64_t asked_us;
     int carries; /* jobs of the push under way */
-    char jid[64];
 };
 
 struct latencies {
@@ -42,6 +41,7 @@ struct latencies {
 struct load {
     struct op *op;
     const struct load_config *config;
+    const struct load_protocol *protocol;
     struct client *clients;
     int count, ready;
     int epoll;
@@ -68,16 +68,14 @@ static int job_text(const struct load *load, int64_t no, char *out, size_t room)
 static void say_push(struct load *load, struct client *client)
 {
     const struct load_config *config = load->config;
-    char job[1024];
+    char job[LOAD_JOB_BYTES_MAX];
+    int batch = config->batch < load->protocol->batch_max ? config->batch : load->protocol->batch_max;
     int64_t left = config->jobs ? config->jobs - load->sent : INT64_MAX;
-    client->carries = left < config->batch ? (int)left : config->batch;
-    buf_add_str(&client->out, config->batch > 1 ? S("PUSHB [") : S("PUSH "));
+    client->carries = left < batch ? (int)left : batch;
     for (int i = 0; i < client->carries; i++) {
-        if (i > 0)
-            buf_add_char(&client->out, ',');
-        buf_add(&client->out, job, (size_t)job_text(load, load->sent++, job, sizeof job));
+        struct str text = { job, (size_t)job_text(load, load->sent++, job, sizeof job) };
+        load->protocol->push(&client->out, config->queue, text, i, client->carries);
     }
-    buf_add_str(&client->out, config->batch > 1 ? S("]\r\n") : S("\r\n"));
     client->state = LOAD_PUSH;
     client->asked_us = clock_mono_us();
 }
@@ -106,7 +104,7 @@ static void say_next(struct load *load, struct client *client)
     if (!client->works && may_push(load)) {
         say_push(load, client);
     } else if (client->works && may_fetch(load)) {
-        buf_add_fmt(&client->out, "FETCH %.*s\r\n", STR(load->config->queue));
+        load->protocol->fetch(&client->out, load->config->queue);
         client->state = LOAD_FETCH;
         client->asked_us = clock_mono_us();
     }
@@ -121,58 +119,42 @@ static bool is_done(const struct load *load)
 
 /* --- what is heard -------------------------------------------------------- */
 
-/* Bytes of the answer in front, 0 when it is not whole; *ret_body is a bulk string's text. */
-static size_t answer_bytes(struct str in, struct str *ret_body)
-{
-    size_t line = str_search(in, S("\r\n"));
-    int64_t n;
-    *ret_body = (struct str){ 0 };
-    if (line == in.n)
-        return 0;
-    if (in.p[0] != '$' || !str_to_int((struct str){ in.p + 1, line - 1 }, 0, LINE_BYTES_MAX, &n))
-        return line + 2;
-    size_t whole = line + 2 + (size_t)n + 2;
-    *ret_body = (struct str){ in.p + line + 2, (size_t)n };
-    return in.n >= whole ? whole : 0;
-}
-
 static void keep_latency(struct latencies *latencies, int64_t us)
 {
     if (latencies->count < LATENCIES_MAX)
         latencies->us[latencies->count++] = us;
 }
 
-static enum err hear_job(struct load *load, struct client *client, struct str job)
+static void say_hello(struct load *load, struct client *client)
 {
-    if (!str_given(job)) { /* none within two seconds */
+    char name[64] = "";
+    if (client->works)
+        snprintf(name, sizeof name, "bench-%d-%d", getpid(), client->fd);
+    load->protocol->hello(&client->out, load->config->queue, str_of(name));
+    client->state = LOAD_HELLO;
+}
+
+static enum err hear_job(struct load *load, struct client *client, const struct load_answer *answer)
+{
+    if (answer->says != LOAD_SAYS_JOB) { /* none within two seconds */
         say_next(load, client);
         return OK;
     }
-    size_t at = str_search(job, S("\"jid\":\""));
-    if (at == job.n)
-        return fail(load->op, ERR_IO, "a job without jid: %.*s", STR(str_clip(job, 100)));
-    struct str rest = { job.p + at + 7, job.n - at - 7 }, jid = str_cut(&rest, '"');
-    snprintf(client->jid, sizeof client->jid, "%.*s", STR(jid));
     load->fetched++;
-    buf_add_fmt(&client->out, "ACK {\"jid\":\"%s\"}\r\n", client->jid);
+    load->protocol->ack(&client->out, load->config->queue, answer->id);
     client->state = LOAD_ACK;
     return OK;
 }
 
-static enum err hear(struct load *load, struct client *client, struct str answer, struct str body)
+static enum err hear(struct load *load, struct client *client, struct str text, const struct load_answer *answer)
 {
     load->moved_us = clock_mono_us();
-    bool is_error = answer.p[0] == '-' || (client->state == LOAD_PUSH && str_given(body) && !str_eq(body, S("{}")));
-    if (is_error)
-        return fail(load->op, ERR_IO, "the server answered: %.*s", STR(str_trim(str_clip(answer, 200))));
+    bool is_job = answer->says == LOAD_SAYS_JOB || answer->says == LOAD_SAYS_NO_JOB;
+    if (answer->says == LOAD_SAYS_ERROR || (is_job && client->state != LOAD_FETCH))
+        return fail(load->op, ERR_IO, "the server answered: %.*s", STR(str_trim(str_clip(text, 200))));
     switch (client->state) {
     case LOAD_GREETED:
-        buf_add_fmt(&client->out, "HELLO {\"v\":2,\"hostname\":\"bench\",\"pid\":%d,\"labels\":[],\"wid\":\"",
-                    getpid());
-        if (client->works)
-            buf_add_fmt(&client->out, "bench-%d-%d", getpid(), client->fd);
-        buf_add_str(&client->out, S("\"}\r\n"));
-        client->state = LOAD_HELLO;
+        say_hello(load, client);
         break;
     case LOAD_HELLO:
         client->state = LOAD_IDLE;
@@ -184,7 +166,7 @@ static enum err hear(struct load *load, struct client *client, struct str answer
         say_next(load, client);
         break;
     case LOAD_FETCH:
-        return hear_job(load, client, body);
+        return hear_job(load, client, answer);
     case LOAD_ACK:
         keep_latency(&load->work, load->moved_us - client->asked_us);
         load->acked++;
@@ -251,9 +233,9 @@ static enum err client_read(struct load *load, struct client *client)
         return fail(load->op, ERR_IO, "the server ended a connection");
     client->in.n += (size_t)n;
     size_t used = 0, whole;
-    struct str body;
-    while ((whole = answer_bytes((struct str){ client->in.p + used, client->in.n - used }, &body)) > 0) {
-        TRY(hear(load, client, (struct str){ client->in.p + used, whole }, body));
+    struct load_answer answer;
+    while ((whole = load->protocol->answer((struct str){ client->in.p + used, client->in.n - used }, &answer)) > 0) {
+        TRY(hear(load, client, (struct str){ client->in.p + used, whole }, &answer));
         used += whole;
     }
     buf_drop(&client->in, used);
@@ -283,6 +265,10 @@ static enum err run(struct load *load)
     for (int i = 0; i < load->count; i++) {
         load->clients[i].works = i >= load->config->producers;
         TRY(dial(load, &load->clients[i]));
+        if (load->protocol->greets)
+            continue;
+        say_hello(load, &load->clients[i]);
+        TRY(client_write(load, &load->clients[i]));
     }
     while (load->ready < load->count)
         TRY(turn(load));
@@ -332,6 +318,7 @@ static void load_end(struct load *load)
 enum err worker_load(struct op *op, const struct load_config *config, struct load_result *ret)
 {
     struct load load = { .op = op, .config = config, .count = config->producers + config->workers };
+    load.protocol = config->protocol ? config->protocol : &load_faktory;
     load.clients = calloc((size_t)load.count, sizeof *load.clients);
     load.push.us = malloc(LATENCIES_MAX * sizeof *load.push.us);
     load.work.us = malloc(LATENCIES_MAX * sizeof *load.work.us);

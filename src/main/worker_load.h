@@ -1,5 +1,5 @@
 /*
- * worker_load.h - producers and workers over the worker door, as fast as they are answered.
+ * worker_load.h - producers and workers over the worker door, or a peer's, as fast as they are answered.
  *
  * A producer has one command under way, a push of one job or of a batch. A
  * worker fetches one job, acknowledges it and fetches the next, each time
@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/op.h"
+#include "main/load_protocol.h"
 #include "net/addr.h"
 
 #define LOAD_CLIENTS_MAX 10000
@@ -16,6 +17,7 @@
 
 struct load_config {
     struct addr door;
+    const struct load_protocol *protocol; /* NULL = the worker door's */
     int producers, workers;
     int batch;      /* jobs of a push; 1 = PUSH, above PUSHB */
     int64_t jobs;   /* at most so many are pushed, or, without producers, worked; 0 = as time allows */
