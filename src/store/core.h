@@ -1,15 +1,17 @@
 /*
- * core.h - the inside of the store, shared by store.c, group.c, writer.c,
- * readers.c, schema.c, conn.c and the engines; families see db.h only.
+ * core.h - the inside of the store, shared by the files below and the
+ * engines; families see db.h only.
  *
- *     store.c    opens, owns everything, the calls for tools
- *     group.c    many commands, one transaction
- *     writer.c   the thread that runs groups, probes and checkpoints
- *     readers.c  the threads that run snapshots
- *     schema.c   the list of steps and families
- *     conn.c     one connection of either engine: what both do alike
- *     sqlite.c   the engine for one machine: statements, errors, transactions
- *     postgres.h the engine for many nodes, in several files
+ *     store.c      opens, owns everything, closes it
+ *     store_call.c calls in the calling thread, for tools
+ *     tx.c         what stores and transactions say of themselves
+ *     group.c      many commands, one transaction
+ *     writer.c     the thread that runs groups, probes and checkpoints
+ *     readers.c    the threads that run snapshots
+ *     schema.c     the list of steps and families
+ *     conn.c       one connection of either engine: what both do alike
+ *     sqlite.c     the engine for one machine: statements, errors, transactions
+ *     postgres.h   the engine for many nodes, in several files
  */
 #pragma once
 
@@ -259,6 +261,9 @@ int readers_turn(struct readers *readers, struct conn *conn); /* in the calling 
 void readers_free(struct readers *readers);
 void readers_deliver(void *readers, struct post *post);
 int64_t readers_waiting(struct readers *readers);
+
+/* Without threads: all reads that wait, in the calling thread. */
+int store_reads_turn(struct store *store);
 
 /* Runs one post over a snapshot of conn. */
 void snapshot_run(struct store *store, struct conn *conn, struct post *post);
