@@ -248,7 +248,7 @@ struct settling {
     struct post post; /* comes home while the turn settles */
     struct count_errand end;
     int asked, seen_home, seen_end;
-    bool is_home;
+    atomic_bool is_home; /* the test waits for it */
 };
 
 static enum err settled_home(struct post *post)
@@ -335,7 +335,7 @@ TEST(loop, does_not_sleep_over_what_it_sent_to_itself)
     struct loop *loop = loop_start("test");
     struct settling settling = { .end = { .loop = loop } };
     loop_call(loop, ask_for_post, &settling);
-    while (!*(volatile bool *)&settling.is_home)
+    while (!atomic_load(&settling.is_home))
         usleep(1000); /* nobody else wakes it */
     loop_stop(loop);
     EQ(settling.seen_end, 1);

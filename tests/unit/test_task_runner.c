@@ -87,6 +87,7 @@ static void lab_begin(const char *task, int status)
     store_close(lab.fixture.store);
     struct store_config config = fixture_config(&lab.fixture);
     config.threads = true;
+    config.clock = NULL; /* the test moves the fixture's, beside the writer */
     SUCCEEDS(&lab.fixture.op, store_open(&lab.fixture.op, &config, &lab.fixture.store));
 
     lab.loop = loop_start("relay");
