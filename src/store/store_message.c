@@ -5,12 +5,12 @@
 
 #include "base/id.h"
 #include "store/ahead.h"
-#include "store/block.h"
 #include "store/db.h"
 #include "store/families.h"
 #include "store/postgres_table.h"
 #include "store/rows.h"
 #include "store/seq.h"
+#include "store/store_message_own.h"
 
 const struct schema_step message_step = {
     .name = "messages",
@@ -50,10 +50,6 @@ const struct schema_step message_member_step = {
     .postgres = "CREATE INDEX message_member ON message(mailing_no, member_no) WHERE mailing_no > 0;",
 };
 
-#define MESSAGE_COLUMNS                                                                                                \
-    "no, id, given, tenant_no, mailing_no, member_no, channel, key, first_status, imported, recipient,"                \
-    " recipient_hash, provider, provider_message_id, provider_hash, template, reference, created_at_ms, added_at_ms,"  \
-    " sent_at_us, local_day"
 SQL(message_insert,
     "INSERT INTO message(" MESSAGE_COLUMNS
     ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)",
@@ -70,39 +66,15 @@ SQL_ONLY_POSTGRES(message_rows,
                   ",?13" PG_TEXTS ",?14" PG_TEXTS ",?15" PG_INTS ",?16" PG_TEXTS ",?17" PG_TEXTS ",?18" PG_INTS
                   ",?19" PG_INTS ",?20" PG_INTS ",?21" PG_INTS ") AS"
                   " r(" MESSAGE_COLUMNS ")");
-/* What a page of events or an import will ask, by one statement. OFFSET keeps each look-up one by itself; a LIMIT would
- * lead the planner to walk another index in the hope of an early find. */
-SQL_ONLY_POSTGRES(message_wanted,
-                  "SELECT 1::bigint, k.at, m.no FROM unnest(?1" PG_INTS ", ?2" PG_INTS
-                  ") WITH ORDINALITY AS k(mailing_no, recipient_hash, at)"
-                  " CROSS JOIN LATERAL (SELECT no FROM message WHERE mailing_no = k.mailing_no AND mailing_no > 0"
-                  "  AND recipient_hash = k.recipient_hash OFFSET 0) AS m"
-                  " UNION ALL SELECT 2, k.at, m.no FROM unnest(?3" PG_INTS ", ?4" PG_INTS
-                  ") WITH ORDINALITY AS k(provider_hash, recipient_hash, at)"
-                  " CROSS JOIN LATERAL (SELECT no FROM message WHERE provider_hash = k.provider_hash"
-                  "  AND recipient_hash = k.recipient_hash OFFSET 0) AS m"
-                  " UNION ALL SELECT 3, k.at, m.no FROM unnest(?3" PG_INTS ") WITH ORDINALITY AS k(provider_hash, at)"
-                  " CROSS JOIN LATERAL (SELECT no FROM message WHERE provider_hash = k.provider_hash"
-                  "  ORDER BY recipient_hash LIMIT 2) AS m"
-                  " UNION ALL SELECT 4, k.at, m.no FROM unnest(?5" PG_TEXTS ") WITH ORDINALITY AS k(id, at)"
-                  " CROSS JOIN LATERAL (SELECT no FROM message WHERE id = k.id AND given = 1 OFFSET 0) AS m"
-                  " UNION ALL SELECT 4, k.at, m.no FROM unnest(?6" PG_INTS ", ?5" PG_TEXTS
-                  ") WITH ORDINALITY AS k(no, id, at)"
-                  " CROSS JOIN LATERAL (SELECT no FROM message WHERE no = k.no AND id = k.id OFFSET 0) AS m");
 SQL(message_by_no, "SELECT " MESSAGE_COLUMNS " FROM message WHERE no = ?1", NULL);
 SQL(message_by_id, "SELECT no FROM message WHERE id = ?1 AND given = 1", NULL);
 SQL(message_id_of_no, "SELECT id FROM message WHERE no = ?1", NULL);
 SQL(message_by_recipient, "SELECT no FROM message WHERE mailing_no = ?1 AND mailing_no > 0 AND recipient_hash = ?2",
     NULL);
-/* The plus signs keep the planner from walking the rows of a whole mailing. */
+/* The plus sign keeps the planner from walking the rows of a whole mailing. */
 SQL(message_by_member,
     "SELECT no FROM message WHERE mailing_no = ?1 AND mailing_no > 0 AND member_no = ?2"
     " ORDER BY +no LIMIT 1",
-    NULL);
-SQL(message_near,
-    "SELECT message.no, message.member_no, message.key, member.id FROM message"
-    " JOIN member ON member.no = message.member_no"
-    " WHERE message.no >= ?1 AND message.no < ?2 AND +message.mailing_no = ?3",
     NULL);
 SQL(message_by_provider, "SELECT no FROM message WHERE provider_hash = ?1 LIMIT 2",
     "SELECT no FROM message WHERE provider_hash = ?1 ORDER BY recipient_hash LIMIT 2");
@@ -110,26 +82,9 @@ SQL(message_by_provider_recipient,
     "SELECT no FROM message WHERE provider_hash = ?1 AND recipient_hash = ?2 ORDER BY no DESC LIMIT 2",
     "SELECT no FROM message WHERE provider_hash = ?1 AND recipient_hash = ?2 ORDER BY no + 0 DESC LIMIT 2");
 SQL(message_newest, "SELECT max(no) FROM message", NULL);
-SQL_WALK(message_of_mailing,
-         "SELECT no FROM message INDEXED BY message_mailing WHERE mailing_no = ?1 AND mailing_no > 0"
-         " ORDER BY created_at_ms, id",
-         "SELECT no FROM message WHERE mailing_no = ?1 AND mailing_no > 0 ORDER BY created_at_ms, id");
-SQL(message_range, "SELECT no, id, first_status FROM message WHERE no >= ?1 AND no < ?2 ORDER BY no", NULL);
 SQL(message_fill,
     "UPDATE message SET provider = ?2, provider_message_id = ?3, provider_hash = ?4, sent_at_us = ?5 WHERE no = ?1",
     NULL);
-SQL_WALK(message_list,
-         "SELECT " MESSAGE_COLUMNS " FROM message INDEXED BY message_created"
-         " WHERE (created_at_ms, id) < (?1, ?2) ORDER BY created_at_ms DESC, id DESC LIMIT ?3",
-         "SELECT " MESSAGE_COLUMNS
-         " FROM message WHERE (created_at_ms, id) < (?1, ?2) ORDER BY created_at_ms DESC, id DESC LIMIT ?3");
-SQL_WALK(message_list_mailing,
-         "SELECT " MESSAGE_COLUMNS " FROM message INDEXED BY message_mailing"
-         " WHERE mailing_no = ?4 AND mailing_no > 0 AND (created_at_ms, id) < (?1, ?2)"
-         " ORDER BY created_at_ms DESC, id DESC LIMIT ?3",
-         "SELECT " MESSAGE_COLUMNS
-         " FROM message WHERE mailing_no = ?4 AND mailing_no > 0 AND (created_at_ms, id) < (?1, ?2)"
-         " ORDER BY created_at_ms DESC, id DESC LIMIT ?3");
 
 /* Reports come several to a message and soon after its import, so who was asked for lately is remembered: a place for
  * each hash, the newest wins. Only the writer's; forgotten whole when a group is rolled back. */
@@ -200,8 +155,7 @@ static enum err rows_settle(struct op *op, struct tx *tx)
     return cache ? rows_flush(op, tx, cache) : OK;
 }
 
-/* A statement that reads or changes the table. */
-static enum err message_stmt(struct op *op, struct tx *tx, const struct sql *sql, struct stmt **ret_stmt)
+enum err message_stmt(struct op *op, struct tx *tx, const struct sql *sql, struct stmt **ret_stmt)
 {
     TRY(rows_settle(op, tx));
     return tx_stmt(op, tx, sql, ret_stmt);
@@ -218,6 +172,11 @@ static uint64_t remembered(struct recipient_cache *cache, uint32_t mailing_no, i
     bool hit =
         slot && slot->age == cache->age && slot->recipient_hash == recipient_hash && slot->mailing_no == mailing_no;
     return hit ? slot->no : 0;
+}
+
+bool message_is_remembered(struct tx *tx, uint32_t mailing_no, int64_t recipient_hash)
+{
+    return remembered(cache_of(tx), mailing_no, recipient_hash) != 0;
 }
 
 static void remember(struct recipient_cache *cache, uint32_t mailing_no, int64_t recipient_hash, uint64_t no)
@@ -312,7 +271,7 @@ uint64_t store_message_number(struct tx *tx)
     return store_seq_next(tx, SEQ_MESSAGE);
 }
 
-static struct message_row message_columns(struct op *op, struct stmt *stmt)
+struct message_row message_columns(struct op *op, struct stmt *stmt)
 {
     return (struct message_row){ .no = (uint64_t)col_int(stmt, 0),
                                  .id = col_str(op, stmt, 1),
@@ -455,129 +414,6 @@ enum err store_message_find_provider(struct op *op, struct tx *tx, int64_t provi
     return OK;
 }
 
-/* --- reading ahead --- */
-
-/* The arrays of one statement, and the keys their places stand for. */
-struct asking {
-    int64_t *mailing_no, *recipient, *provider, *provider_to, *id_no;
-    struct str *id;
-    size_t recipients, providers, ids;
-};
-
-static enum err asking_make(struct op *op, size_t n, struct asking *ret)
-{
-    *ret = (struct asking){ 0 };
-    int64_t **numbers[] = { &ret->mailing_no, &ret->recipient, &ret->provider, &ret->provider_to, &ret->id_no };
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        TRY(op_alloc(op, n * sizeof **numbers[i], numbers[i]));
-    return op_alloc(op, n * sizeof *ret->id, &ret->id);
-}
-
-/* Notes the question with the answer "none", which rows then correct; one that was asked is not asked again. */
-static bool ask(struct tx *tx, struct ahead_key key)
-{
-    struct ahead_answer answer;
-    if (ahead_find(tx, key, &answer))
-        return false;
-    ahead_put(tx, key, (struct ahead_answer){ 0 });
-    return ahead_find(tx, key, &answer); /* false: no room for more */
-}
-
-static void ask_all(struct tx *tx, const struct message_want *want, struct asking *asking)
-{
-    int64_t made_ms;
-    uint64_t own_no;
-    if (str_given(want->id) && ask(tx, ahead_text(tx, AHEAD_ID, 0, want->id))) {
-        bool is_own = id_parse(want->id, &made_ms, &own_no) && own_no <= INT64_MAX;
-        asking->id_no[asking->ids] = is_own ? (int64_t)own_no : 0;
-        asking->id[asking->ids++] = want->id;
-    }
-    if (want->mailing_no && !remembered(cache_of(tx), want->mailing_no, want->recipient_hash) &&
-        ask(tx, (struct ahead_key){ AHEAD_RECIPIENT, want->mailing_no, want->recipient_hash })) {
-        asking->mailing_no[asking->recipients] = want->mailing_no;
-        asking->recipient[asking->recipients++] = want->recipient_hash;
-    }
-    if (!want->provider_hash)
-        return;
-    bool to = ask(tx, (struct ahead_key){ AHEAD_PROVIDER_TO, want->provider_hash, want->recipient_hash });
-    if (ask(tx, (struct ahead_key){ AHEAD_PROVIDER, want->provider_hash, 0 }) || to) {
-        asking->provider[asking->providers] = want->provider_hash;
-        asking->provider_to[asking->providers++] = want->recipient_hash;
-    }
-}
-
-static struct ahead_key asked_key(struct tx *tx, const struct asking *asking, int64_t what, size_t at)
-{
-    switch (what) {
-    case 1:
-        return (struct ahead_key){ AHEAD_RECIPIENT, asking->mailing_no[at], asking->recipient[at] };
-    case 2:
-        return (struct ahead_key){ AHEAD_PROVIDER_TO, asking->provider[at], asking->provider_to[at] };
-    case 3:
-        return (struct ahead_key){ AHEAD_PROVIDER, asking->provider[at], 0 };
-    default:
-        return ahead_text(tx, AHEAD_ID, 0, asking->id[at]);
-    }
-}
-
-/* One more number of an answer, which keeps the two largest. A provider's id that was asked for with several recipients
- * is answered as often, with the same numbers. */
-static void answer_add(struct tx *tx, struct ahead_key key, int64_t no)
-{
-    struct ahead_answer answer = { 0 };
-    ahead_find(tx, key, &answer);
-    for (int i = 0; i < answer.count; i++)
-        if (answer.value[i] == no)
-            return;
-    if (answer.count == 2 && no < answer.value[1])
-        return;
-    bool largest = answer.count == 0 || no > answer.value[0];
-    if (largest)
-        answer.value[1] = answer.value[0];
-    answer.value[largest ? 0 : 1] = no;
-    answer.count += answer.count < 2;
-    ahead_put(tx, key, answer);
-}
-
-enum err store_message_prefetch(struct op *op, struct tx *tx, const struct message_want *wants, size_t count)
-{
-    struct asking asking;
-    struct stmt *stmt;
-    if (!tx_is_shared(tx) || !tx_may_write(tx) || count == 0)
-        return OK;
-    TRY(asking_make(op, count, &asking));
-    for (size_t i = 0; i < count; i++)
-        ask_all(tx, &wants[i], &asking);
-    if (asking.recipients + asking.providers + asking.ids == 0)
-        return OK;
-    TRY(message_stmt(op, tx, &message_wanted, &stmt));
-    bind_ints(stmt, 1, asking.mailing_no, asking.recipients);
-    bind_ints(stmt, 2, asking.recipient, asking.recipients);
-    bind_ints(stmt, 3, asking.provider, asking.providers);
-    bind_ints(stmt, 4, asking.provider_to, asking.providers);
-    bind_strs(stmt, 5, asking.id, asking.ids);
-    bind_ints(stmt, 6, asking.id_no, asking.ids);
-    for (;;) {
-        bool found;
-        TRY(stmt_row(op, stmt, &found));
-        if (!found)
-            return OK;
-        size_t at = (size_t)col_int(stmt, 1) - 1;
-        answer_add(tx, asked_key(tx, &asking, col_int(stmt, 0), at), col_int(stmt, 2));
-    }
-}
-
-enum err store_message_expect(struct op *op, struct tx *tx, size_t count)
-{
-    uint64_t *numbers, newest = store_seq_newest(tx, SEQ_MESSAGE);
-    if (!tx_is_shared(tx))
-        return OK;
-    TRY(op_alloc(op, count * sizeof *numbers, &numbers));
-    for (size_t i = 0; i < count; i++)
-        numbers[i] = newest + 1 + i;
-    return store_block_prefetch(op, tx, 1u << BLOCK_MESSAGE_FIXED | 1u << BLOCK_MESSAGE_DELIVERY, numbers, count);
-}
-
 enum err store_message_find_member(struct op *op, struct tx *tx, uint32_t mailing_no, uint32_t member_no,
                                    uint64_t *ret_no)
 {
@@ -586,72 +422,6 @@ enum err store_message_find_member(struct op *op, struct tx *tx, uint32_t mailin
     bind_int(stmt, 1, mailing_no);
     bind_int(stmt, 2, member_no);
     return one_number(op, stmt, ret_no);
-}
-
-enum err store_message_each_near(struct op *op, struct tx *tx, uint32_t mailing_no, uint64_t from_no, uint64_t to_no,
-                                 void (*fn)(const struct message_near *near, void *arg), void *arg)
-{
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &message_near, &stmt));
-    bind_int(stmt, 1, (int64_t)from_no);
-    bind_int(stmt, 2, (int64_t)to_no);
-    bind_int(stmt, 3, mailing_no);
-    for (;;) {
-        bool found;
-        TRY(stmt_row(op, stmt, &found));
-        if (!found)
-            return OK;
-        struct message_near near = { .no = (uint64_t)col_int(stmt, 0),
-                                     .member_no = (uint32_t)col_int(stmt, 1),
-                                     .key = (uint8_t)col_int(stmt, 2),
-                                     .member = col_str_borrowed(stmt, 3) };
-        fn(&near, arg);
-    }
-}
-
-enum err store_message_newest(struct op *op, struct tx *tx, uint64_t *ret_no)
-{
-    struct stmt *stmt;
-    TRY(message_stmt(op, tx, &message_newest, &stmt));
-    return one_number(op, stmt, ret_no);
-}
-
-enum err store_message_each_of_mailing(struct op *op, struct tx *tx, uint32_t mailing_no,
-                                       enum err (*fn)(struct op *op, struct tx *tx, uint64_t no, void *arg), void *arg)
-{
-    struct stmt *stmt;
-    TRY(message_stmt(op, tx, &message_of_mailing, &stmt));
-    bind_int(stmt, 1, mailing_no);
-    for (;;) {
-        bool found;
-        TRY(stmt_row(op, stmt, &found));
-        if (!found)
-            return OK;
-        enum err err = fn(op, tx, (uint64_t)col_int(stmt, 0), arg);
-        if (err != OK) {
-            stmt_reset(stmt);
-            return err;
-        }
-    }
-}
-
-enum err store_message_each(struct op *op, struct tx *tx, uint64_t from_no, uint64_t to_no,
-                            void (*fn)(const struct message_brief *brief, void *arg), void *arg)
-{
-    struct stmt *stmt;
-    TRY(message_stmt(op, tx, &message_range, &stmt));
-    bind_int(stmt, 1, (int64_t)from_no);
-    bind_int(stmt, 2, (int64_t)to_no);
-    for (;;) {
-        bool found;
-        TRY(stmt_row(op, stmt, &found));
-        if (!found)
-            return OK;
-        struct message_brief brief = { .no = (uint64_t)col_int(stmt, 0),
-                                       .id = col_str_borrowed(stmt, 1),
-                                       .first_status = (uint8_t)col_int(stmt, 2) };
-        fn(&brief, arg);
-    }
 }
 
 enum err store_message_fill(struct op *op, struct tx *tx, const struct message_row *row)
@@ -668,57 +438,9 @@ enum err store_message_fill(struct op *op, struct tx *tx, const struct message_r
     return stmt_done(op, stmt);
 }
 
-static bool passes(const struct message_filter *filter, const struct message_row *row)
-{
-    return (!filter->tenant_no || row->tenant_no == filter->tenant_no) &&
-           (!filter->channel || row->channel == filter->channel) &&
-           (!filter->by_recipient || row->recipient_hash == filter->recipient_hash);
-}
-
-static enum err list_begin(struct op *op, struct tx *tx, const struct message_filter *filter, struct stmt **ret_stmt)
+enum err store_message_newest(struct op *op, struct tx *tx, uint64_t *ret_no)
 {
     struct stmt *stmt;
-    TRY(message_stmt(op, tx, filter->mailing_no ? &message_list_mailing : &message_list, &stmt));
-    bind_int(stmt, 1, filter->after ? filter->after_created_at_ms : INT64_MAX);
-    bind_str(stmt, 2, filter->after ? filter->after_id : S(""));
-    bind_int(stmt, 3, STORE_LIST_SCAN_MAX);
-    if (filter->mailing_no)
-        bind_int(stmt, 4, filter->mailing_no);
-    *ret_stmt = stmt;
-    return OK;
-}
-
-/* Looks at rows until `limit` are taken and one more is seen, or 10,000 were looked at. */
-enum err store_message_list(struct op *op, struct tx *tx, const struct message_filter *filter, int limit,
-                            enum err (*fn)(struct op *op, struct tx *tx, const struct message_row *row, bool probe,
-                                           bool *ret_take, void *arg),
-                            void *arg, bool *ret_more, struct message_row *ret_last)
-{
-    struct stmt *stmt;
-    TRY(list_begin(op, tx, filter, &stmt));
-    int taken = 0, looked = 0;
-    *ret_more = false;
-    for (;;) {
-        bool found, take = false;
-        TRY(stmt_row(op, stmt, &found));
-        if (!found)
-            return OK;
-        struct message_row row = message_columns(op, stmt);
-        looked++;
-        if (passes(filter, &row))
-            TRY(fn(op, tx, &row, taken == limit, &take, arg));
-        if (take && taken == limit) {
-            *ret_more = true; /* one row more exists: what was taken before it is the page */
-            break;
-        }
-        taken += take;
-        if (take || looked == STORE_LIST_SCAN_MAX)
-            *ret_last = row;
-        if (looked == STORE_LIST_SCAN_MAX) {
-            *ret_more = true;
-            break;
-        }
-    }
-    stmt_reset(stmt);
-    return OK;
+    TRY(message_stmt(op, tx, &message_newest, &stmt));
+    return one_number(op, stmt, ret_no);
 }
