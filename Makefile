@@ -181,6 +181,7 @@ fuzz:
 
 # BENCH="events clicks peers" chooses; each prints one line of JSON, peers a table.
 bench: all
+	@case " $(BENCH) " in *" clicks "*) tools/deps bench ;; esac
 	@for bench in $(or $(BENCH),events peers); do \
 		case $$bench in peers) tools/bench-peers $(B)/posthouse ;; *) $(B)/posthouse bench $$bench ;; esac || exit 1; done
 

@@ -48,6 +48,7 @@ struct post {
     struct tx *tx;                   /* set on THREAD_WRITER and THREAD_READER */
     bool held; /* set by a writer hop that found nothing yet: the post is not sent on, whoever keeps it does that later,
                   after clearing this (post_release) */
+    bool urgent;  /* a person waits: the writer takes it before others (store/writer.c) */
     enum err err; /* result of the newest hop; a store failure is ERR_UNAVAILABLE */
     struct op op;
 };

@@ -379,6 +379,8 @@ static enum err run_all(struct bench *b, struct run *runs, int count)
     child_stop(posthouse.pid);
     if (err == OK)
         print(b, runs, count, sync);
+    if (err == OK && runs[0].nginx_rate <= 0)
+        fprintf(stderr, "SKIP nginx: it is not installed (Debian: nginx-light), so there is no ratio\n");
     return err;
 }
 

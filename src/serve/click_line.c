@@ -211,6 +211,7 @@ static void batch_send(struct click_line *line, struct batch *batch)
     line->chain = batch->clicks[batch->count - 1].number;
     batch->sent_ms = loop_now_ms(line->config.loop);
     batch->post.hop = batch_route;
+    batch->post.urgent = true;
     loop_adopt(line->config.loop, &batch->post);
     list_add(&line->under_way, batch);
     if (!timer_is_set(&line->tick))

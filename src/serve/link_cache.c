@@ -162,7 +162,8 @@ static void add(struct link_cache *cache, struct entry *entry, uint32_t hash)
 {
     if (cache->count >= cache->slot_count)
         widen(cache);
-    while (cache->count && cache->bytes + entry_bytes(entry) > cache->bytes_max)
+    while (cache->count >= LINK_CACHE_COUNT_MAX ||
+           (cache->count && cache->bytes + entry_bytes(entry) > cache->bytes_max))
         sweep(cache, false);
     while (entry->no == 0 && cache->missing >= LINK_CACHE_MISSING_MAX)
         sweep(cache, true);

@@ -2,8 +2,8 @@
  * link_cache.h - code -> where it leads, so that a redirect asks the store nothing.
  *
  * An entry holds the destination with its cut points found. Entries are used
- * for 10 minutes and then read again; the whole stays below a number of bytes,
- * entries not used lately go first. That a code is unknown is remembered for
+ * for 10 minutes and then read again; the whole stays below a number of bytes
+ * and of entries, those not used lately go first. That a code is unknown is remembered for
  * 2 s and for at most 10,000 codes, so a scan over random codes neither fills
  * memory nor floods the store (LNK-20, LNK-21). The key is the code, never the
  * path it came by (LNK-23).
@@ -17,6 +17,7 @@
 #include "store/store_link.h"
 
 #define LINK_CACHE_BYTES_MAX   (64u << 20)
+#define LINK_CACHE_COUNT_MAX   200000 /* links and unknown codes */
 #define LINK_CACHE_LIVES_MS    600000
 #define LINK_CACHE_MISSING_MS  2000
 #define LINK_CACHE_MISSING_MAX 10000

@@ -11,6 +11,9 @@
  * one at a time, whoever holds `turn`. Mail is taken only by who holds it, so
  * commands of one sender stay in order.
  *
+ * Urgent commands go before others, and fill at most half of a group while
+ * others wait, so that neither starves.
+ *
  * Checkpoints are made here, after the answers of a group have left: small and
  * often, and once more when nobody waits. While the store cannot write, a small
  * commit each second finds out when it can again.
@@ -30,12 +33,17 @@
 #define LENT_MAX            64    /* more commands than this are worth a thread of their own */
 #define LENT_BYTES          65536 /* and so are heavier ones */
 
+/* Commands taken and not run, oldest first. */
+struct line {
+    struct mail *first, **last;
+    int64_t count;
+};
+
 struct writer {
     struct store *store;
     struct mailbox box;
-    pthread_mutex_t turn;       /* of everything below, and of the store's state */
-    struct mail *first, **last; /* taken and not run, oldest first */
-    int64_t held;
+    pthread_mutex_t turn; /* of everything below, and of the store's state */
+    struct line urgent, others;
     int64_t probed_us;
     struct arena *arena;
     struct op op;
@@ -62,7 +70,8 @@ enum err writer_new(struct op *op, struct store *store, struct writer **ret_writ
     if (!writer)
         abort();
     writer->store = store;
-    writer->last = &writer->first;
+    writer->urgent.last = &writer->urgent.first;
+    writer->others.last = &writer->others.first;
     writer->arena = arena_new(WRITER_OP_BYTES_MAX);
     mailbox_init(&writer->box, WRITER_QUEUE_MAX, NULL, NULL);
     pthread_mutex_init(&writer->turn, NULL);
@@ -98,33 +107,48 @@ int64_t writer_waiting(const struct writer *writer)
     return mailbox_depth(&writer->box);
 }
 
+static int64_t writer_held(const struct writer *writer)
+{
+    return writer->urgent.count + writer->others.count;
+}
+
+static struct line *line_of(struct writer *writer, const struct mail *mail)
+{
+    return ((const struct post *)(const void *)mail)->urgent ? &writer->urgent : &writer->others;
+}
+
 static void writer_hold(struct writer *writer, struct mail *mail)
 {
-    for (; mail; mail = mail->next) {
-        *writer->last = mail;
-        writer->last = &mail->next;
-        writer->held++;
+    while (mail) {
+        struct line *line = line_of(writer, mail);
+        struct mail *next = mail->next;
+        mail->next = NULL;
+        *line->last = mail;
+        line->last = &mail->next;
+        line->count++;
+        mail = next;
     }
 }
 
-static struct post *writer_pop(struct writer *writer)
+static struct post *line_pop(struct line *line)
 {
-    struct mail *mail = writer->first;
-    writer->first = mail->next;
-    if (!writer->first)
-        writer->last = &writer->first;
-    writer->held--;
+    struct mail *mail = line->first;
+    line->first = mail->next;
+    if (!line->first)
+        line->last = &line->first;
+    line->count--;
     return (struct post *)(void *)mail;
 }
 
 static void writer_put_back(struct writer *writer, struct post *post)
 {
     struct mail *mail = (struct mail *)(void *)post;
-    mail->next = writer->first;
-    if (!writer->first)
-        writer->last = &mail->next;
-    writer->first = mail;
-    writer->held++;
+    struct line *line = line_of(writer, mail);
+    mail->next = line->first;
+    if (!line->first)
+        line->last = &mail->next;
+    line->first = mail;
+    line->count++;
 }
 
 /* Waits shortly while fewer commands are here than the newest group had. */
@@ -132,7 +156,7 @@ static void writer_gather(struct writer *writer)
 {
     int64_t group = atomic_load(&writer->group), want = group < GROUP_MAX ? group : GROUP_MAX;
     int64_t end_us = clock_mono_us() + GATHER_US;
-    while (writer->held < want) {
+    while (writer_held(writer) < want) {
         int64_t left_us = end_us - clock_mono_us();
         if (left_us <= 0)
             break;
@@ -145,8 +169,10 @@ static int writer_group(struct writer *writer)
 {
     struct post *posts[GROUP_MAX];
     int n = 0;
-    while (n < GROUP_MAX && writer->first)
-        posts[n++] = writer_pop(writer);
+    while (writer->urgent.first && n < (writer->others.first ? GROUP_MAX / 2 : GROUP_MAX))
+        posts[n++] = line_pop(&writer->urgent);
+    while (writer->others.first && n < GROUP_MAX)
+        posts[n++] = line_pop(&writer->others);
     if (n == 0)
         return 0;
 
@@ -177,12 +203,12 @@ static void writer_probe(struct writer *writer)
 /* One group, and what is to be done between groups. True when more is held. */
 static bool writer_round(struct writer *writer)
 {
-    if (!writer->first) {
+    if (writer_held(writer) == 0) {
         writer_hold(writer, mailbox_take_all(&writer->box));
-        if (writer->first)
+        if (writer_held(writer) > 0)
             writer_gather(writer);
     }
-    if (writer->held < GROUP_MAX) /* the rest waits in the box, where it is counted and bounded */
+    if (writer_held(writer) < GROUP_MAX) /* the rest waits in the box, where it is counted and bounded */
         writer_hold(writer, mailbox_take_all(&writer->box));
     int ran = writer_group(writer);
     if (ran > 0)
@@ -190,7 +216,7 @@ static bool writer_round(struct writer *writer)
     group_checkpoint(writer->store, ran == 0);
     atomic_store(&writer->tidy, false);
     writer_probe(writer);
-    return writer->first != NULL;
+    return writer_held(writer) > 0;
 }
 
 static void writer_run(void *context)
@@ -277,7 +303,7 @@ static void lent_group(struct writer *writer)
     atomic_store(&writer->group, writer_group(writer));
     bool tidy = group_wants_checkpoint(writer->store);
     atomic_store(&writer->tidy, tidy);
-    if (tidy || writer->first)
+    if (tidy || writer_held(writer) > 0)
         mailbox_nudge(&writer->box);
 }
 

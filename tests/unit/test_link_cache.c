@@ -82,3 +82,18 @@ TEST(link_cache, stays_below_its_bytes_and_keeps_what_is_used)
     YES(link_cache_count(cache) > 1000);
     link_cache_free(cache);
 }
+
+TEST(link_cache, never_holds_more_links_than_it_may)
+{
+    struct link_cache *cache = cache_of(LINK_CACHE_BYTES_MAX);
+    char code[16];
+    for (uint32_t i = 0; i < LINK_CACHE_COUNT_MAX + 5000; i++) {
+        snprintf(code, sizeof code, "c%u", i);
+        struct link link = link_of(code, i + 1, 1, "https://x/");
+        link_cache_put(cache, &link, 0);
+    }
+    YES(link_cache_count(cache) <= LINK_CACHE_COUNT_MAX);
+    YES(link_cache_count(cache) > LINK_CACHE_COUNT_MAX / 2);
+    YES(link_cache_bytes(cache) < LINK_CACHE_BYTES_MAX);
+    link_cache_free(cache);
+}

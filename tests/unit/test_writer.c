@@ -1,6 +1,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 
+#include "store/core.h"
 #include "store/tally.h"
 #include "store_test.h"
 
@@ -178,6 +179,55 @@ TEST(writer, refuses_commands_when_too_many_wait)
     for (int n; (n = store_turn(f.store)) > 0;)
         answered += n;
     EQ(answered, WRITER_QUEUE_MAX);
+    fixture_end(&f);
+}
+
+/* --- urgent commands --- */
+
+#define ORDERED 700 /* more than a group */
+
+struct ordered {
+    struct post post;
+    int number;
+};
+
+static struct ordered ordered[ORDERED];
+static int order_run[ORDERED], run_count;
+
+static enum err ordered_write(struct post *post)
+{
+    order_run[run_count++] = ((struct ordered *)(void *)post)->number;
+    store_mailing_count(post->tx, 3, MAILING_CLICKED, 1);
+    return OK;
+}
+
+static void stay(struct post *post)
+{
+    (void)post;
+}
+
+/* LNK-41 */
+TEST(writer, takes_urgent_commands_first_but_leaves_half_of_a_group_to_others)
+{
+    static const struct hop route[] = { { ordered_write, THREAD_WRITER }, { trip_home, THREAD_CALLER }, { 0 } };
+    fixture_start_file(&f); /* no thread takes them */
+    run_count = 0;
+    for (int i = 0; i < ORDERED; i++) {
+        ordered[i] = (struct ordered){ .number = i };
+        ordered[i].post.hop = route;
+        ordered[i].post.home = stay;
+        ordered[i].post.urgent = i >= 300; /* 300 others first, then 400 urgent ones */
+        op_init(&ordered[i].post.op, f.arena, f.op.now_us);
+        post_send(&ordered[i].post);
+    }
+    EQ(store_turn(f.store), GROUP_MAX);
+    for (int i = 0; i < GROUP_MAX; i++) /* each kind in its order */
+        EQ(order_run[i], i < GROUP_MAX / 2 ? 300 + i : i - GROUP_MAX / 2);
+    while (store_turn(f.store) > 0)
+        ;
+    EQ(run_count, ORDERED);
+    EQ(order_run[GROUP_MAX], 300 + GROUP_MAX / 2); /* the rest of the urgent ones, then of the others */
+    EQ(order_run[ORDERED - 1], 299);
     fixture_end(&f);
 }
 
