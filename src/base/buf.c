@@ -78,10 +78,15 @@ bool buf_grow(struct buf *buf, size_t bytes)
 void buf_add_fmt(struct buf *buf, const char *format, ...)
 {
     va_list args;
+    size_t room = buf->room - buf->n; /* most often it is enough */
     va_start(args, format);
-    int n = vsnprintf(NULL, 0, format, args);
+    int n = vsnprintf(room ? buf->p + buf->n : NULL, room, format, args);
     va_end(args);
     assert(n >= 0);
+    if ((size_t)n < room) {
+        buf->n += (size_t)n;
+        return;
+    }
     if (!buf_reserve(buf, (size_t)n + 1)) /* vsnprintf wants room for its NUL, which is not counted */
         return;
     va_start(args, format);

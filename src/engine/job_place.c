@@ -27,11 +27,12 @@ static void pending_add(struct jobs *jobs, const struct ready_row *row)
 
 enum err ready_write(struct op *op, struct tx *tx, struct jobs *jobs)
 {
+    size_t n = 0;
     for (size_t i = 0; i < jobs->pending_count; i++)
         if (jobs->pending[i].queue_no)
-            TRY(store_ready_add(op, tx, &jobs->pending[i]));
+            jobs->pending[n++] = jobs->pending[i];
     jobs->pending_count = 0;
-    return OK;
+    return store_ready_add_all(op, tx, jobs->pending, n);
 }
 
 /* Places of pending rows only grow. */

@@ -5,19 +5,21 @@
 #include "base/json_write.h"
 #include "engine/job_read.h"
 
-static void put_text(struct buf *buf, const char *name, struct str text)
+/* The names come with all that stands before their value: this is written for each job that is fetched. */
+static void put_text(struct buf *buf, struct str name, struct str text)
 {
     struct json_writer w;
-    buf_add_fmt(buf, "\"%s\":", name);
+    buf_add_str(buf, name);
     json_write_init(&w, buf);
     json_put_str(&w, text);
 }
 
-static void put_instant(struct buf *buf, const char *name, int64_t us)
+static void put_instant(struct buf *buf, struct str name, int64_t us)
 {
     char text[INSTANT_TEXT_BYTES];
-    struct str instant = instant_text(us, 6, text);
-    buf_add_fmt(buf, ",\"%s\":\"%.*s\"", name, STR(instant));
+    buf_add_str(buf, name);
+    buf_add_str(buf, instant_text(us, 6, text));
+    buf_add_char(buf, '"');
 }
 
 /* Raw line breaks stand only between values, where a blank means the same. */
@@ -34,19 +36,16 @@ static void put_one_line(struct buf *buf, struct str body)
 
 void job_write(struct buf *buf, const struct job_out *job, struct str extra)
 {
-    buf_add_char(buf, '{');
-    put_text(buf, "jid", job->jid);
-    buf_add_char(buf, ',');
-    put_text(buf, "queue", job->queue);
-    buf_add_char(buf, ',');
-    put_text(buf, "jobtype", job->jobtype);
+    put_text(buf, S("{\"jid\":"), job->jid);
+    put_text(buf, S(",\"queue\":"), job->queue);
+    put_text(buf, S(",\"jobtype\":"), job->jobtype);
     buf_add_char(buf, ',');
     put_one_line(buf, job->body);
     if (!(job->has & JOB_HAS_RETRY))
         buf_add_str(buf, S(",\"retry\":25"));
     if (!(job->has & JOB_HAS_CREATED))
-        put_instant(buf, "created_at", job->created_us);
-    put_instant(buf, "enqueued_at", job->enqueued_us);
+        put_instant(buf, S(",\"created_at\":\""), job->created_us);
+    put_instant(buf, S(",\"enqueued_at\":\""), job->enqueued_us);
     if (str_given(job->failure)) {
         buf_add_str(buf, S(",\"failure\":"));
         buf_add_str(buf, job->failure);

@@ -1,6 +1,8 @@
 #include "store/store_ready.h"
 
 #include "store/families.h"
+
+#define TOGETHER 8 /* rows of ready_insert_8 */
 #include "store/job_rows.h"
 
 const struct schema_step ready_step = {
@@ -20,6 +22,11 @@ const struct schema_step ready_step = {
 /* --- ready --- */
 
 SQL(ready_insert, "INSERT INTO ready (queue, level, key, ord, job) VALUES (?1, ?2, ?3, ?4, ?5)", NULL);
+SQL_SCAN(ready_insert_8, /* of the rows it is given */
+         "INSERT INTO ready (queue, level, key, ord, job) VALUES (?1, ?2, ?3, ?4, ?5), (?6, ?7, ?8, ?9, ?10),"
+         " (?11, ?12, ?13, ?14, ?15), (?16, ?17, ?18, ?19, ?20), (?21, ?22, ?23, ?24, ?25), (?26, ?27, ?28, ?29, ?30),"
+         " (?31, ?32, ?33, ?34, ?35), (?36, ?37, ?38, ?39, ?40)",
+         NULL);
 SQL(ready_remove, "DELETE FROM ready WHERE queue = ?1 AND level = ?2 AND key = ?3 AND ord = ?4", NULL);
 SQL(ready_of_lane,
     "SELECT ord, job FROM ready WHERE queue = ?1 AND level = ?2 AND key = ?3 AND ord > ?4 ORDER BY ord LIMIT ?5", NULL);
@@ -34,21 +41,36 @@ SQL(ready_behind,
     " ORDER BY level, key, ord LIMIT ?5",
     NULL);
 
+static void bind_row(struct stmt *stmt, int at, const struct ready_row *row)
+{
+    bind_int(stmt, at, row->queue_no);
+    bind_int(stmt, at + 1, row->level);
+    bind_int(stmt, at + 2, (int64_t)row->key);
+    bind_int(stmt, at + 3, (int64_t)row->ord);
+    bind_int(stmt, at + 4, (int64_t)row->job);
+}
+
 enum err store_ready_add(struct op *op, struct tx *tx, const struct ready_row *row)
 {
     struct stmt *stmt;
-    struct job_rows *rows = job_rows_of(tx);
-    if (rows) {
-        job_rows_ready_add(rows, row);
-        return OK;
-    }
     TRY(tx_stmt(op, tx, &ready_insert, &stmt));
-    bind_int(stmt, 1, row->queue_no);
-    bind_int(stmt, 2, row->level);
-    bind_int(stmt, 3, (int64_t)row->key);
-    bind_int(stmt, 4, (int64_t)row->ord);
-    bind_int(stmt, 5, (int64_t)row->job);
-    return stmt_later(op, stmt);
+    bind_row(stmt, 1, row);
+    return stmt_done(op, stmt);
+}
+
+enum err store_ready_add_all(struct op *op, struct tx *tx, const struct ready_row *rows, size_t count)
+{
+    size_t i = 0;
+    for (; i + TOGETHER <= count; i += TOGETHER) {
+        struct stmt *stmt;
+        TRY(tx_stmt(op, tx, &ready_insert_8, &stmt));
+        for (int k = 0; k < TOGETHER; k++)
+            bind_row(stmt, 1 + k * 5, &rows[i + (size_t)k]);
+        TRY(stmt_done(op, stmt));
+    }
+    for (; i < count; i++)
+        TRY(store_ready_add(op, tx, &rows[i]));
+    return OK;
 }
 
 enum err store_ready_delete(struct op *op, struct tx *tx, const struct ready_row *row)

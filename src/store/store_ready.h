@@ -21,6 +21,9 @@ struct ready_row {
 enum err store_ready_add(struct op *op, struct tx *tx, const struct ready_row *row);
 enum err store_ready_delete(struct op *op, struct tx *tx, const struct ready_row *row);
 
+/* Many rows by few statements. */
+enum err store_ready_add_all(struct op *op, struct tx *tx, const struct ready_row *rows, size_t count);
+
 /* Rows of one lane (queue, level, key) behind place `after`, at most max, in order. */
 enum err store_ready_lane(struct op *op, struct tx *tx, const struct ready_row *lane, uint64_t after, int max,
                           struct ready_row *ret, int *ret_count);
