@@ -46,7 +46,7 @@ SIM       := $(call programs,tests/sim/sim_*.c)
 KILL      := $(call programs,tests/kill/kill_*.c) $(sort $(wildcard tests/kill/*.test.mjs))
 FLOW      := $(sort $(wildcard tests/flow/*.test.mjs))
 # Those that say nothing about a data directory run on both engines; kill and node tests have PostgreSQL of their own.
-FLOW_POSTGRES := $(patsubst %,tests/flow/%.test.mjs,access errors hooks idempotency jobs ledger links mailgun_js ops \
+FLOW_POSTGRES := $(patsubst %,tests/flow/%.test.mjs,access errors events hooks idempotency jobs ledger links mailgun_js ops \
 	polling polling_faults polling_life recorded sources unsubscribe)
 FUZZ      := $(call programs,tests/fuzz/fuzz_*.c)
 SIM_OBJS  := $(filter-out $(SIM:=.o),$(call objs,tests/sim))
@@ -84,7 +84,7 @@ $(B)/%.o: %.c $(B)/flags
 
 # The list of scanners and the contract are compiled in.
 $(B)/src/engine/agent.o: data/scanners.txt
-$(B)/src/store/store_inbox.o: src/store/inbox.sql src/store/inbox_jobs.sql
+$(B)/src/store/store_inbox.o: $(wildcard src/store/inbox*.sql)
 $(B)/src/serve/api_ops.o: openapi.yaml
 
 # Changes when the compiler or its flags change, so that objects of two minds are never linked together.

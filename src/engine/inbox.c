@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "engine/events.h"
 #include "engine/import.h"
 #include "engine/job_push.h"
 #include "engine/job_read.h"
@@ -19,6 +20,14 @@ static enum err refuse(struct op *op, struct tx *tx, const struct inbox_row *row
 {
     result->refused++;
     return store_inbox_refuse(op, tx, row, reason);
+}
+
+static enum err refuse_all(struct op *op, struct tx *tx, const struct inbox_row *rows, size_t count,
+                           struct inbox_result *result)
+{
+    for (size_t i = 0; i < count; i++)
+        TRY(refuse(op, tx, &rows[i], S("this posthouse does not know what it is"), result));
+    return OK;
 }
 
 static enum err apply_mailing(struct op *op, struct tx *tx, const struct inbox_row *row, struct inbox_result *result)
@@ -112,13 +121,46 @@ static enum err apply_jobs(struct op *op, struct tx *tx, const struct inbox_row 
     return OK;
 }
 
-/* How many of the rows belong together: lines of one mailing, or jobs, that follow each other. */
+static enum err read_events(struct op *op, struct tx *tx, const struct inbox_row *rows, size_t count,
+                            struct event_row *events, size_t *ret_events, struct inbox_result *result)
+{
+    *ret_events = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct event_row *event = &events[*ret_events];
+        if (event_read(op, rows[i].body, event) != OK) {
+            TRY(refuse(op, tx, &rows[i], arena_str(op->arena, str_of(op->error)), result));
+            continue;
+        }
+        if (!event->time_given)
+            event->time_us = rows[i].at_us; /* it happened when it was said, not when it was taken */
+        event->time_given = true;
+        ++*ret_events;
+    }
+    return OK;
+}
+
+static enum err apply_events(struct op *op, struct tx *tx, const struct inbox_row *rows, size_t count,
+                             struct inbox_result *result)
+{
+    struct event_row *events;
+    size_t n;
+    TRY(op_alloc(op, count * sizeof *events, &events));
+    TRY(read_events(op, tx, rows, count, events, &n, result));
+    TRY(events_record(op, tx, events, n));
+    for (size_t i = 0; i < n; i++) {
+        result->applied += events[i].added;
+        result->duplicates += !events[i].added;
+    }
+    return OK;
+}
+
+/* How many of the rows belong together: lines of one mailing, jobs or events that follow each other. */
 static size_t run_of(const struct inbox_row *rows, size_t count)
 {
     size_t n = 1;
-    bool runs = rows[0].kind == INBOX_MESSAGE || rows[0].kind == INBOX_JOB;
+    bool runs = rows[0].kind != INBOX_MAILING;
     while (n < count && runs && rows[n].kind == rows[0].kind &&
-           (rows[0].kind == INBOX_JOB || str_eq(rows[n].subject, rows[0].subject)))
+           (rows[0].kind != INBOX_MESSAGE || str_eq(rows[n].subject, rows[0].subject)))
         n++;
     return n;
 }
@@ -154,8 +196,10 @@ enum err inbox_apply(struct op *op, struct tx *tx, size_t max_rows, struct inbox
             TRY(apply_messages(op, tx, rows + i, n, &result));
         else if (rows[i].kind == INBOX_JOB)
             TRY(apply_jobs(op, tx, rows + i, n, &result));
+        else if (rows[i].kind == INBOX_EVENT)
+            TRY(apply_events(op, tx, rows + i, n, &result));
         else
-            TRY(refuse(op, tx, &rows[i], S("this posthouse does not know what it is"), &result));
+            TRY(refuse_all(op, tx, rows + i, n, &result));
     }
     result.more = count == max_rows || bytes_of(rows, count) >= INBOX_TAKE_BYTES;
     *ret = result;

@@ -1,8 +1,8 @@
 /*
- * inbox.h - what applications said inside their own transactions becomes mailings, messages and jobs.
+ * inbox.h - what applications said inside their own transactions becomes mailings, messages, jobs and events.
  *
  * A row means the same as the request to the API that it stands for, and goes
- * through the same functions: mailing_store, import_apply, job_push.
+ * through the same functions: mailing_store, import_apply, job_push, events_record.
  * The SQL functions have checked it already; what is still wrong with it (its
  * id is taken, its mailing was refused) costs the row alone: it is kept with
  * its reason and counted. Rows and what they become are one transaction, so a
@@ -16,7 +16,7 @@
 
 struct inbox_result {
     int64_t applied;
-    int64_t duplicates; /* recipients the mailing had already, jobs whose jid is live or whose lock is taken */
+    int64_t duplicates; /* recipients and events that were there, jobs whose jid is live or whose lock is taken */
     int64_t refused;
     int64_t mailings;  /* of the applied */
     int64_t oldest_us; /* when the oldest of them was said; INT64_MAX without any */

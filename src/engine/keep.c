@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "engine/check.h"
+#include "engine/events.h"
 #include "engine/park.h"
 #include "store/dedupe.h"
 #include "store/store_audit.h"
@@ -15,7 +16,7 @@
 enum err keep_step(struct op *op, struct tx *tx, struct keep_result *ret)
 {
     int32_t today = (int32_t)(op->now_us / DAY_US);
-    bool more_keys, more_audit, more_deltas, more_inbox;
+    bool more_keys, more_audit, more_deltas, more_inbox, more_events;
     int gone;
     /* Parked reports before the keys of their days, so that they take their own keys with them. */
     TRY(park_expire(op, tx, KEEP_ROWS, &gone));
@@ -25,8 +26,10 @@ enum err keep_step(struct op *op, struct tx *tx, struct keep_result *ret)
     TRY(store_delta_fold(op, tx, STORE_FOLD_ROWS, &more_deltas));
     TRY(store_inbox_expire(op, tx, op->now_us - KEEP_INBOX_DAYS * DAY_US, KEEP_ROWS, &more_inbox));
     TRY(store_inbox_shrink(op, tx));
+    TRY(store_event_expire(op, tx, op->now_us - EVENTS_KEEP_DAYS * DAY_US, KEEP_ROWS, &more_events));
     *ret = (struct keep_result){ .parked_gone = gone,
-                                 .more = gone == KEEP_ROWS || more_keys || more_audit || more_deltas || more_inbox };
+                                 .more = gone == KEEP_ROWS || more_keys || more_audit || more_deltas || more_inbox ||
+                                         more_events };
     return OK;
 }
 

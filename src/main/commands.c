@@ -13,6 +13,7 @@ extern const struct command cmd_mailing_put, cmd_mailing_import, cmd_mailing_sta
 extern const struct command cmd_link_put, cmd_link_stats;
 extern const struct command cmd_source_put, cmd_source_list, cmd_source_show, cmd_source_backfill, cmd_source_cancel;
 extern const struct command cmd_node_list;
+extern const struct command cmd_event_put, cmd_event_list;
 extern const struct command cmd_push, cmd_job_list, cmd_job_show, cmd_job_retry, cmd_job_run, cmd_job_kill,
     cmd_job_cancel, cmd_job_bulk;
 extern const struct command cmd_queue_list, cmd_queue_set, cmd_queue_pause, cmd_queue_resume, cmd_queue_drain,
@@ -48,6 +49,8 @@ const struct command *const commands[] = {
     &cmd_source_backfill,
     &cmd_source_cancel,
     &cmd_node_list,
+    &cmd_event_put,
+    &cmd_event_list,
     &cmd_push,
     &cmd_job_list,
     &cmd_job_show,

@@ -6,6 +6,7 @@
 #include "engine/provider.h"
 #include "serve/access.h"
 #include "serve/api.h"
+#include "serve/api_events.h"
 #include "serve/api_jobs.h"
 #include "serve/api_ledger.h"
 #include "serve/api_links.h"
@@ -103,6 +104,14 @@ const struct http_route api_routes[] = {
       .handle = source_hook_post,
       .body_bytes_max = PROVIDER_HOOK_BYTES_MAX,
       .scope = ACCESS_PUBLIC },
+
+    { .method = "POST",
+      .pattern = "/v1/events",
+      .handle = events_post,
+      .body_bytes_max = EVENTS_BODY_BYTES_MAX,
+      .scope = ACCESS_WRITE },
+    READ("/v1/events", events_list, ACCESS_READ),
+    READ("/v1/events/{id}", events_get, ACCESS_READ),
 
     { .method = "POST",
       .pattern = "/v1/jobs",

@@ -28,7 +28,8 @@ enum cursor_kind {
     CURSOR_JOBS = 9,
     CURSOR_QUEUES = 10,
     CURSOR_WORKERS = 11,
-    CURSOR_BUDGETS = 12
+    CURSOR_BUDGETS = 12,
+    CURSOR_EVENTS = 13
 };
 
 /* Not given when the arena is full. */

@@ -27,6 +27,8 @@ extern const struct schema_step source_log_step;
 extern const struct schema_step hook_token_step;
 extern const struct schema_step inbox_step;
 extern const struct schema_step inbox_jobs_step;
+extern const struct schema_step event_step;
+extern const struct schema_step inbox_events_step;
 extern const struct schema_step move_step;
 extern const struct schema_step job_step;
 extern const struct schema_step ready_step;

@@ -13,8 +13,11 @@ __asm__(".pushsection .rodata\n"
         ".global inbox_jobs_sql\n"
         "inbox_jobs_sql: .incbin \"src/store/inbox_jobs.sql\"\n"
         ".byte 0\n"
+        ".global inbox_events_sql\n"
+        "inbox_events_sql: .incbin \"src/store/inbox_events.sql\"\n"
+        ".byte 0\n"
         ".popsection\n");
-extern const char inbox_sql[], inbox_jobs_sql[];
+extern const char inbox_sql[], inbox_jobs_sql[], inbox_events_sql[];
 
 const struct schema_step inbox_step = {
     .name = "inbox",
@@ -29,6 +32,12 @@ const struct schema_step inbox_jobs_step = {
     .name = "jobs pushed in applications' transactions",
     .sqlite = "",
     .postgres = inbox_jobs_sql,
+};
+
+const struct schema_step inbox_events_step = {
+    .name = "events recorded in applications' transactions",
+    .sqlite = "",
+    .postgres = inbox_events_sql,
 };
 
 SQL(inbox_first, "SELECT min(no) FROM inbox", NULL);

@@ -1,10 +1,10 @@
 /*
  * store_inbox.h - what applications said inside their own transactions, until a node takes it.
  *
- *     posthouse.put_mailing, add_messages, push --> inbox --taken, applied--> mailings, messages, jobs
- *                                                         --not possible----> inbox_refused, with the reason
+ *     put_mailing, add_messages, push, record --> inbox --taken, applied--> mailings, messages, jobs, events
+ *                                                       --not possible----> inbox_refused, with the reason
  *
- * The functions stand in inbox.sql and inbox_jobs.sql (TX-1); their rows appear with the caller's commit,
+ * The functions stand in inbox*.sql (TX-1); their rows appear with the caller's commit,
  * in any order of their numbers. So rows are taken by removing them, whichever
  * are there, and never by remembering how far one has come (TX-2).
  *
@@ -18,7 +18,8 @@
 enum inbox_kind {
     INBOX_MAILING = 1, /* subject is its id, body what PUT takes */
     INBOX_MESSAGE = 2, /* subject is the mailing, body one line of messages */
-    INBOX_JOB = 3      /* subject is the jid or "", body the job object */
+    INBOX_JOB = 3,     /* subject is the jid or "", body the job object */
+    INBOX_EVENT = 4    /* subject is the id, body the event object */
 };
 
 #define INBOX_TAKE_BYTES (16 << 20) /* of bodies taken at once; the row that reaches it is still taken */

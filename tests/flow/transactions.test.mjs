@@ -144,7 +144,8 @@ test('only members of posthouse_app may call, and they may do nothing else there
   await until(async () => (await messagesOf(daemon, 'm-1')) === 1)
   assert.deepEqual(await say(as(names[0], 'SELECT count(*) FROM posthouse.inbox_refused')), [['0']])
   await say(as(names[0], push('q', 'j', [])))
-  for (const text of [addMessages('m-1', recipients('no', 1)), putMailing('no', { tenant: 't-1' }), push('q', 'j', []), pushMany([])])
+  await say(as(names[0], record({ type: 'a.b' })))
+  for (const text of [addMessages('m-1', recipients('no', 1)), putMailing('no', { tenant: 't-1' }), push('q', 'j', []), pushMany([]), record({ type: 'a.b' })])
     assert.equal((await refusal(server, url, as(names[1], text))).state, '42501')
   for (const text of ['SELECT * FROM posthouse.inbox', 'SELECT * FROM posthouse.source', `INSERT INTO posthouse.inbox (kind, subject, body) VALUES (1, 'x', '{}')`, 'DELETE FROM posthouse.inbox_refused', 'SELECT posthouse.inbox_shrink()'])
     assert.equal((await refusal(server, url, as(names[0], text))).state, '42501', text)
@@ -253,6 +254,44 @@ test('a push that POST /v1/jobs would refuse is refused with its sentence', { sk
   assert.match((await refusal(server, url, `SELECT posthouse.push('q', 'j', json_build_array(repeat('x', 1 << 20)))`)).message, /^job too big: \d+ bytes$/)
   assert.equal(await inboxOf(say), 0)
   assert.equal((await daemon.get('/v1/queues/q')).status, 404)
+})
+
+// --- events ------------------------------------------------------------------------------------------------------------
+
+const record = (event) => `SELECT posthouse.record(${json(event)})`
+
+test('an event recorded in a transaction is in the log once when it commits', { skip }, async () => {
+  const { daemon, say } = await start()
+  await say(`BEGIN; ${record({ id: 'gone', type: 'a.b' })}; ROLLBACK`)
+  assert.deepEqual(await say(record('{"id":"e-1","type":"package.build_fail","source":"ci","data":{"n": 1.0}}')), [['e-1']])
+  const [[made]] = await say(record({ type: 'a.b', tenant: 't-1' }))
+  await say(record({ id: 'e-1', type: 'package.build_fail', source: 'ci' }))
+  await until(async () => (await daemon.get('/v1/events')).body.items.length === 2 && (await inboxOf(say)) === 0)
+  const { body, text } = await daemon.get('/v1/events/e-1')
+  assert.deepEqual([body.type, body.source, body.tenant], ['package.build_fail', 'ci', null])
+  assert.match(text, /"data":\{"n": 1\.0\}/)
+  assert.equal((await daemon.get(`/v1/events/${made}`)).body.tenant, 't-1')
+  assert.equal((await daemon.get('/v1/events/gone')).status, 404)
+  assert.match((await daemon.get('/metrics')).text, /^posthouse_inbox_rows_total\{outcome="duplicate"\} 1$/m)
+})
+
+test('an event that POST /v1/events would reject is refused with its sentence', { skip }, async () => {
+  const { server, url, daemon, say } = await start()
+  const one = (more) => ({ type: 'a.b', ...more })
+  const events = [
+    {}, [], 7, one({ type: '' }), one({ type: 'a..b' }), one({ type: 'a b' }), one({ type: Array(17).fill('a').join('.') }), one({ type: 'x'.repeat(129) }), one({ type: 5 }),
+    one({ id: '' }), one({ id: 'x'.repeat(129) }), one({ source: 'x'.repeat(257) }), one({ subject: 'x'.repeat(513) }), one({ time: 'soon' }), one({ typ: 1 }), one({ tenant: {} }), one({ private: 'yes' }), one({ private: null }),
+    one({ receivers: [] }), one({ receivers: { r: 'u-1' } }), one({ receivers: { r: [1] } }), one({ receivers: { r: [''] } }), one({ receivers: { '': [] } }), one({ receivers: Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`r${i}`, []])) }),
+    one({ receivers: { r: Array(1001).fill('u') } }), one({ data: 'a\0b' }), one({ data: { 'a\0': 1 } }), one({ subject: 'a\0b' }), one({ receivers: { r: ['\0'] } }),
+  ]
+  for (const event of events) {
+    const { state, message } = await refusal(server, url, record(event))
+    const { body } = await daemon.post('/v1/events', [event])
+    assert.deepEqual({ event, state, message }, { event, state: '22023', message: body.rejected[0]?.detail })
+  }
+  const large = `SELECT posthouse.record(json_build_object('type', 'a.b', 'data', repeat('x', 262143)))`
+  assert.equal((await refusal(server, url, large)).message, (await daemon.post('/v1/events', [one({ data: 'x'.repeat(262_143) })])).body.rejected[0].detail)
+  assert.equal(await inboxOf(say), 0)
 })
 
 // --- PgBouncer ---------------------------------------------------------------------------------------------------------
