@@ -97,6 +97,7 @@ struct job_spec {
     uint64_t mutex;        /* hash of the mutex; 0 = none */
     struct str batch;      /* id of its batch; not given = none */
     uint8_t callback;      /* which one of the batch it is; 0 = a member (ours) */
+    uint64_t run;          /* of a schedule; 0 = none (ours) */
     struct job_unique unique;
     uint8_t has; /* JOB_HAS_*: members the body holds already */
     bool track;

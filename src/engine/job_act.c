@@ -75,6 +75,7 @@ static enum err revive(struct op *op, struct tx *tx, struct jobs *jobs, struct s
         return fail(op, ERR_BUG, "job %.*s is and is not there", STR(jid));
     finished_revive(jobs, hash);
     TRY(batch_rejoin(op, tx, jobs, &job));
+    TRY(run_moves(op, tx, jobs, &job, JOB_READY));
     TRY(job_put(op, tx, jobs, queue, &job, 0, JOB_SCHEDULED, false));
     *ret_state = job.state;
     return OK;
@@ -123,6 +124,8 @@ static enum err act_on(struct op *op, struct tx *tx, struct jobs *jobs, struct j
     if (action == ACTION_CANCEL)
         return job_finish(op, tx, jobs, job, JOB_CANCELLED, 0, (struct str){ 0 });
     job->aside.late = 0;
+    if (state == JOB_DEAD)
+        TRY(run_moves(op, tx, jobs, job, JOB_READY));
     return job_put(op, tx, jobs, job->queue, job, 0, JOB_SCHEDULED, false);
 }
 

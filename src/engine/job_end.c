@@ -278,13 +278,14 @@ enum err job_finish(struct op *op, struct tx *tx, struct jobs *jobs, struct job_
     queue_changed(jobs, tx, job->queue);
     job_move(job, JOB_DONE);
     TRY(progress_ended(op, tx, jobs, job, outcome));
-    return batch_ended(op, tx, jobs, job, outcome);
+    return job_left(op, tx, jobs, job, outcome);
 }
 
 enum err job_kill(struct op *op, struct tx *tx, struct jobs *jobs, struct job_known *job, enum job_death death)
 {
     struct dead_row row = { op->now_us, job->row.id, (int)death };
     jobs_touch(jobs, tx);
+    TRY(run_moves(op, tx, jobs, job, JOB_DEAD));
     TRY(batch_failed(op, tx, jobs, job)); /* one that was killed before its first attempt had its chance, too */
     TRY(unique_release(op, tx, &job->opts, job->row.id));
     TRY(store_dead_add(op, tx, &row));
@@ -384,7 +385,7 @@ enum err lease_of_ref(struct op *op, struct tx *tx, struct jobs *jobs, const str
 static enum err know_leased(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease, struct job_known *ret)
 {
     bool found;
-    if (lease->flags & (OPT_UNIQUE | OPT_BATCH)) {
+    if (lease->flags & (OPT_UNIQUE | OPT_BATCH | OPT_RUN)) {
         TRY(job_know(op, tx, jobs, lease->id, ret, &found));
         return found ? OK : fail(op, ERR_BUG, "leased job %.*s has no row", STR(lease->jid));
     }

@@ -4,6 +4,7 @@
 #include "engine/job_queue.h"
 #include "engine/jobs_own.h"
 #include "store/store_done.h"
+#include "store/store_schedule.h"
 
 #define FLUSH_JOBS      500 /* looked up at a time */
 #define FLUSH_BYTES_MAX (256u << 20)
@@ -97,6 +98,7 @@ static enum err flush_all(struct op *op, struct tx *tx, struct jobs *jobs)
     TRY(forget_dead(op, tx, jobs));
     TRY(batches_forget(op, tx, jobs));
     TRY(progress_forget(op, tx, jobs));
+    TRY(store_fired_end_all(op, tx));
     TRY(delete_queues(op, tx, jobs));
     return forget_history(op, tx, jobs);
 }

@@ -10,7 +10,7 @@ void job_opts_of(const struct job_spec *spec, struct job_opts *ret)
                  (spec->timeout_us ? OPT_TIMEOUT : 0) | (spec->expires_at_us ? OPT_EXPIRES : 0) |
                  (spec->priority ? OPT_LEVEL : 0) | (spec->key ? OPT_KEY : 0) | (spec->mutex ? OPT_MUTEX : 0) |
                  (spec->unique.for_us ? OPT_UNIQUE : 0) | (str_given(spec->batch) ? OPT_BATCH : 0) |
-                 (spec->track ? OPT_TRACK : 0) | (spec->callback ? OPT_CALLBACK : 0),
+                 (spec->track ? OPT_TRACK : 0) | (spec->callback ? OPT_CALLBACK : 0) | (spec->run ? OPT_RUN : 0),
         .retry = spec->retry,
         .level = spec->priority,
         .lease_us = spec->lease_us,
@@ -21,6 +21,7 @@ void job_opts_of(const struct job_spec *spec, struct job_opts *ret)
         .unique = spec->unique,
         .batch = spec->batch,
         .callback = spec->callback,
+        .run = spec->run,
     };
 }
 
@@ -58,6 +59,7 @@ struct str job_opts_pack(const struct job_opts *opts, char ret_bytes[JOB_OPTS_BY
     add(&pen, f & OPT_BATCH, &batch, 1);
     add(&pen, f & OPT_BATCH, opts->batch.p, opts->batch.n);
     add(&pen, f & OPT_CALLBACK, &opts->callback, 1);
+    add(&pen, f & OPT_RUN, &opts->run, 8);
     return pen.n ? (struct str){ ret_bytes, pen.n } : (struct str){ 0 };
 }
 
@@ -102,6 +104,7 @@ enum err job_opts_read(struct op *op, uint32_t flags, struct str bytes, struct j
         bytes.n -= batch;
     }
     take(&bytes, f & OPT_CALLBACK, &ret->callback, 1);
+    take(&bytes, f & OPT_RUN, &ret->run, 8);
     if (!bytes.p || bytes.n != 0)
         return fail(op, ERR_IO, "the options of a job are damaged");
     return OK;

@@ -22,6 +22,7 @@
 #define OPT_BATCH       0x400u
 #define OPT_TRACK       0x800u
 #define OPT_CALLBACK    0x1000u /* of its batch, not a member */
+#define OPT_RUN         0x2000u /* of a schedule */
 
 #define JOB_OPTS_BYTES_MAX (12 * 8 + 16 + 1 + JOB_JID_BYTES_MAX)
 
@@ -34,6 +35,7 @@ struct job_opts {
     struct job_unique unique;
     struct str batch;
     uint8_t callback;
+    uint64_t run;
 };
 
 static inline bool job_is_member(const struct job_opts *opts)

@@ -66,7 +66,7 @@ static enum err same_jid(struct op *op, struct tx *tx, struct jobs *jobs, struct
     if (live)
         return OK;
     jobs_touch(jobs, tx);
-    TRY(batch_ended(op, tx, jobs, &old, old.state == JOB_DEAD ? JOB_DISCARDED : JOB_CANCELLED));
+    TRY(job_left(op, tx, jobs, &old, old.state == JOB_DEAD ? JOB_DISCARDED : JOB_CANCELLED));
     if (old.state == JOB_DEAD)
         TRY(job_lift(op, tx, jobs, &old));
     return job_forget(op, tx, jobs, &old);

@@ -19,7 +19,7 @@ static enum err forget_deleted(struct op *op, struct tx *tx, struct jobs *jobs, 
     TRY(job_know(op, tx, jobs, id, &job, &found));
     if (!found || job.state != JOB_NONE)
         return OK;
-    TRY(batch_ended(op, tx, jobs, &job, JOB_CANCELLED));
+    TRY(job_left(op, tx, jobs, &job, JOB_CANCELLED));
     TRY(job_forget(op, tx, jobs, &job));
     return gate_leave(op, tx, jobs, job.opts.mutex, id);
 }
@@ -61,7 +61,7 @@ static enum err sweep_blocked(struct op *op, struct tx *tx, struct jobs *jobs)
         TRY(store_blocked_delete(op, tx, rows[i].gate, rows[i].ord));
         if (!found)
             continue;
-        TRY(batch_ended(op, tx, jobs, &job, JOB_CANCELLED));
+        TRY(job_left(op, tx, jobs, &job, JOB_CANCELLED));
         TRY(job_forget(op, tx, jobs, &job));
     }
     jobs->sweep_blocked = n == SLICE;
@@ -87,7 +87,7 @@ static enum err sweep_dead(struct op *op, struct tx *tx, struct jobs *jobs, bool
         if (rows[i].at_us + job.queue->policy.retain_dead_us > op->now_us)
             continue; /* a queue that keeps them longer hides younger ones of others for that long, at most 100 */
         TRY(job_lift(op, tx, jobs, &job));
-        TRY(batch_ended(op, tx, jobs, &job, JOB_DISCARDED));
+        TRY(job_left(op, tx, jobs, &job, JOB_DISCARDED));
         TRY(job_forget(op, tx, jobs, &job));
         gone++;
     }

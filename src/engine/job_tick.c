@@ -165,6 +165,7 @@ static enum err tick_slices(struct op *op, struct tx *tx, struct jobs *jobs, int
     TRY(leases_tick(op, tx, jobs, now_us));
     TRY(batches_tick(op, tx, jobs, now_us));
     TRY(progress_tick(op, tx, jobs, now_us));
+    TRY(schedules_tick(op, tx, jobs));
     waits_over(tx, jobs, now_us);
     limits_tick(jobs, now_us);
     if (now_us - jobs->sessions_us >= SESSIONS_US) {

@@ -52,7 +52,8 @@ static enum err holder_replace(struct op *op, struct tx *tx, struct jobs *jobs, 
     opts.flags = (opts.flags & ~(OPT_KEY | OPT_MUTEX | OPT_LEVEL)) | (holder->opts.flags & (OPT_KEY | OPT_MUTEX));
     opts.batch = holder->opts.batch;
     opts.callback = holder->opts.callback;
-    opts.flags = (opts.flags & ~OPT_BATCH) | (holder->opts.flags & (OPT_BATCH | OPT_CALLBACK));
+    opts.run = holder->opts.run;
+    opts.flags = (opts.flags & ~(OPT_BATCH | OPT_RUN)) | (holder->opts.flags & (OPT_BATCH | OPT_CALLBACK | OPT_RUN));
     opts.level = holder->opts.level;
     if (state == JOB_SCHEDULED || state == JOB_READY) {
         opts.level = spec->priority;

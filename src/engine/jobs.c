@@ -199,6 +199,8 @@ static enum err jobs_load(struct op *op, struct tx *tx, struct jobs *jobs)
     delivered_load(jobs, tx, first);
     jobs->next_lease_us = 0;
     jobs->batches_due_us = 0;
+    jobs->schedules_next_us = INT64_MIN;
+    jobs->runs_look = true;
     jobs->loaded = true;
     waits_reattach(jobs);
     jobs_due(jobs, jobs_engine_us(jobs, tx));

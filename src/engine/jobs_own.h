@@ -15,6 +15,7 @@
  *     session.c     workers              job_budget.c  budgets
  *     job_batch.c   batches, see job_batch_own.h
  *     job_progress.c  what jobs say of themselves
+ *     schedule.c    jobs by the clock, see schedule_own.h
  */
 #pragma once
 
@@ -235,6 +236,8 @@ struct jobs {
     struct batch *batches_wanting;
     int64_t batches_due_us, batches_swept_us;
     uint64_t batch_cursor, batch_job_cursor;
+    int64_t schedules_next_us; /* wall: no schedule fires before */
+    bool runs_look;            /* a run that waits may go now */
     struct progress *progress[PROGRESS_SLOTS];
     int64_t progress_count;
 
@@ -468,6 +471,20 @@ enum err batch_rejoin(struct op *op, struct tx *tx, struct jobs *jobs, const str
 enum err batch_failed(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_known *job);
 enum err batch_ended(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_known *job,
                      enum job_outcome outcome);
+
+/* schedule_fire.c: the job of a run ended, died, or lives again. */
+enum err run_moves(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_known *job, enum job_state state);
+enum err schedules_tick(struct op *op, struct tx *tx, struct jobs *jobs);
+
+/* A job is gone for good: nobody else waits for what was neither a member nor a run. */
+static inline enum err job_left(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_known *job,
+                                enum job_outcome outcome)
+{
+    if (!(job->opts.flags & (OPT_BATCH | OPT_RUN)))
+        return OK;
+    TRY(run_moves(op, tx, jobs, job, JOB_DONE));
+    return batch_ended(op, tx, jobs, job, outcome);
+}
 
 /* Callbacks that became due by this command. jobs_serve calls it. */
 enum err batches_settle(struct op *op, struct tx *tx, struct jobs *jobs);

@@ -101,6 +101,17 @@ static int put_number(struct cli *cli, struct json_writer *w, const char *option
     return CLI_DONE;
 }
 
+static int put_json(struct cli *cli, struct json_writer *w, const char *option, struct str text)
+{
+    struct json j;
+    json_init(&j, cli->op.arena, text, JSON_STRICT);
+    json_skip(&j);
+    if (json_finish(&j, &cli->op) != OK)
+        return cli_fail(cli, CLI_USAGE, "--%s must be JSON: %s", option, cli->op.error);
+    json_put_raw(w, str_trim(text));
+    return CLI_DONE;
+}
+
 static int put_value(struct cli *cli, struct json_writer *w, const struct body_field *field)
 {
     const char *value = cli_option(cli, field->option);
@@ -115,6 +126,8 @@ static int put_value(struct cli *cli, struct json_writer *w, const struct body_f
         return put_bool(cli, w, field->option, str_of(value));
     case BODY_NUMBER:
         return put_number(cli, w, field->option, str_of(value));
+    case BODY_JSON:
+        return put_json(cli, w, field->option, str_of(value));
     case BODY_TEXTS:
         json_array_begin(w);
         code = each_value(cli, w, field, put_item);

@@ -19,7 +19,8 @@ enum body_kind {
     BODY_BOOL,     /* yes, no, true, false, on, off */
     BODY_TEXTS,    /* a list: the option may stand several times, and commas separate */
     BODY_TEXT_MAP, /* {"email":"7d"} from email=7d, the same way */
-    BODY_NUMBER
+    BODY_NUMBER,
+    BODY_JSON /* JSON as it stands */
 };
 
 /* A table of them ends with one that has no option. */

@@ -18,6 +18,8 @@ extern const struct command cmd_push, cmd_job_list, cmd_job_show, cmd_job_retry,
     cmd_job_cancel, cmd_job_bulk;
 extern const struct command cmd_queue_list, cmd_queue_set, cmd_queue_pause, cmd_queue_resume, cmd_queue_drain,
     cmd_queue_delete, cmd_budget_set, cmd_worker_list, cmd_worker_quiet, cmd_worker_terminate;
+extern const struct command cmd_schedule_put, cmd_schedule_list, cmd_schedule_show, cmd_schedule_run,
+    cmd_schedule_delete;
 extern const struct command cmd_check;
 extern const struct command cmd_migrate;
 extern const struct command cmd_demo;
@@ -69,6 +71,11 @@ const struct command *const commands[] = {
     &cmd_worker_list,
     &cmd_worker_quiet,
     &cmd_worker_terminate,
+    &cmd_schedule_put,
+    &cmd_schedule_list,
+    &cmd_schedule_show,
+    &cmd_schedule_run,
+    &cmd_schedule_delete,
     &cmd_check,
     &cmd_migrate,
     &cmd_demo,

@@ -1,5 +1,5 @@
 /*
- * api_jobs.h - handlers of jobs, batches, workers, queues and budgets.
+ * api_jobs.h - handlers of jobs, batches, schedules, workers, queues and budgets.
  */
 #pragma once
 
@@ -32,6 +32,11 @@ void queues_drain(struct http_request *request);      /* POST /v1/queues/{q}/dra
 void batches_post(struct http_request *request);      /* POST /v1/batches */
 void batches_get(struct http_request *request);       /* GET /v1/batches/{id} */
 void batches_patch(struct http_request *request);     /* PATCH /v1/batches/{id} */
+void schedules_put(struct http_request *request);     /* PUT /v1/schedules/{id} */
+void schedules_get(struct http_request *request);     /* GET /v1/schedules/{id} */
+void schedules_list(struct http_request *request);    /* GET /v1/schedules */
+void schedules_run(struct http_request *request);     /* POST /v1/schedules/{id}/run */
+void schedules_delete(struct http_request *request);  /* DELETE /v1/schedules/{id} */
 void budgets_put(struct http_request *request);       /* PUT /v1/budgets/{id} */
 void budgets_list(struct http_request *request);      /* GET /v1/budgets */
 void budgets_get(struct http_request *request);       /* GET /v1/budgets/{id} */

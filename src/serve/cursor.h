@@ -29,7 +29,8 @@ enum cursor_kind {
     CURSOR_QUEUES = 10,
     CURSOR_WORKERS = 11,
     CURSOR_BUDGETS = 12,
-    CURSOR_EVENTS = 13
+    CURSOR_EVENTS = 13,
+    CURSOR_SCHEDULES = 14,
 };
 
 /* Not given when the arena is full. */

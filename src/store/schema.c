@@ -56,7 +56,8 @@
     X(inbox_jobs_step)                                                                                                 \
     X(work_step)                                                                                                       \
     X(event_step)                                                                                                      \
-    X(inbox_events_step)
+    X(inbox_events_step)                                                                                               \
+    X(schedule_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \

@@ -1,0 +1,324 @@
+/*
+ * schedule_fire.c - what falls due, and what becomes of its runs.
+ */
+#include "engine/schedule_own.h"
+
+#include "base/id.h"
+#include "base/instant.h"
+#include "base/log.h"
+#include "engine/job_push.h"
+
+#define DUE_SCHEDULES 100 /* in one transaction */
+#define DUE_MAX       512 /* nominal times of one schedule looked at; older ones are missed without a row */
+#define WAITING_MAX   1000
+#define FIRED_KEPT    200 /* rows of runs that ended, per schedule */
+#define ILL_US        (INT64_C(3600) * 1000000)
+
+struct str run_text(struct op *op, uint64_t run)
+{
+    char text[ID_TEXT_BYTES];
+    struct str id = id_make(0, run, text);
+    return arena_fmt(op->arena, "r-%s", id.p + id.n - 12);
+}
+
+/* --- pushing a run --- */
+
+/* The job with its nominal time in custom; its jid is made anew by each push. */
+static enum err write_job(struct op *op, struct str given, int64_t nominal_us, struct str *ret)
+{
+    struct buf buf;
+    struct json_writer w;
+    struct json j, c;
+    struct str name, value, custom = S("{}");
+    char nominal[INSTANT_TEXT_BYTES];
+    buf_init_arena(&buf, op->arena, SCHEDULE_JOB_MAX + 1024);
+    json_write_init(&w, &buf);
+    json_object_begin(&w);
+    json_init(&j, op->arena, given, JSON_STRICT);
+    if (json_enter_object(&j))
+        while (json_next_member(&j, &name)) {
+            if (!json_raw(&j, &value) || str_eq(name, S("jid")))
+                continue;
+            if (str_eq(name, S("custom")) && value.p[0] == '{') {
+                custom = value;
+                continue;
+            }
+            json_put_name_str(&w, name);
+            json_put_raw(&w, value);
+        }
+    json_put_name(&w, "custom");
+    json_object_begin(&w);
+    json_init(&c, op->arena, custom, JSON_STRICT);
+    if (json_enter_object(&c))
+        while (json_next_member(&c, &name))
+            if (json_raw(&c, &value) && !str_eq(name, S("nominal_at"))) {
+                json_put_name_str(&w, name);
+                json_put_raw(&w, value);
+            }
+    json_member_str(&w, "nominal_at", instant_text(nominal_us, nominal_us % 1000000 ? 3 : 0, nominal));
+    json_object_end(&w);
+    json_object_end(&w);
+    *ret = buf_str(&buf);
+    return buf.full ? fail(op, ERR_TOO_LARGE, "the job of a schedule is too large") : OK;
+}
+
+/* Of a run that may go: pushed, or left out when a unique lock says so. */
+static enum err push_run(struct op *op, struct tx *tx, struct jobs *jobs, const struct schedule_row *s,
+                         struct fired_row *row)
+{
+    struct job_reader reader = { JOB_HTTP, jobs->key, JOB_BYTES_MAX, false, true };
+    struct job_spec spec;
+    struct job_pushed pushed;
+    struct str json;
+    TRY(write_job(op, s->job, row->nominal_us, &json));
+    TRY(job_read(op, &reader, json, &spec));
+    spec.run = row->run;
+    TRY(push_inside(op, tx, jobs, &spec, &pushed));
+    row->at_us = op->now_us;
+    row->state = pushed.result == JOB_PUSHED ? FIRED_LIVE : FIRED_SKIPPED;
+    row->jid = pushed.result == JOB_PUSHED ? pushed.jid : (struct str){ 0 };
+    return store_fired_put(op, tx, row);
+}
+
+/* SCHED-7: has what this one waits for ended done, as of this nominal time. */
+static enum err after_ended(struct op *op, struct tx *tx, const struct schedule_row *s, int64_t nominal_us, bool *ret)
+{
+    struct schedule_row other;
+    struct fired_row run;
+    int n;
+    *ret = true;
+    if (!s->after)
+        return OK;
+    TRY(store_schedule_get(op, tx, s->after, &other, ret));
+    if (!*ret) {
+        *ret = true; /* nobody to wait for */
+        return OK;
+    }
+    TRY(store_fired_runs(op, tx, other.no, nominal_us, 1, &run, &n));
+    *ret = other.next_us > nominal_us && (n == 0 || run.state == FIRED_DONE);
+    return OK;
+}
+
+static enum err fire(struct op *op, struct tx *tx, struct jobs *jobs, struct schedule_row *s, int64_t nominal_us,
+                     bool by_hand, uint64_t *ret_run)
+{
+    uint64_t run = jobs_stamp(jobs, tx);
+    struct fired_row row = { .run = run,
+                             .schedule = s->no,
+                             .nominal_us = nominal_us,
+                             .manual = by_hand ? run : 0,
+                             .state = FIRED_LIVE,
+                             .at_us = op->now_us };
+    int waiting, live;
+    bool may, added;
+    TRY(store_fired_open(op, tx, s->no, &waiting, &live));
+    TRY(after_ended(op, tx, s, nominal_us, &may));
+    bool busy = s->overlap != OVERLAP_ALLOW && waiting + live > 0;
+    if (busy && (s->overlap == OVERLAP_SKIP || waiting > 0))
+        row.state = FIRED_SKIPPED;
+    else if (busy || !may)
+        row.state = FIRED_WAITS;
+    jobs_touch(jobs, tx);
+    TRY(store_fired_add(op, tx, &row, &added));
+    *ret_run = run;
+    if (!added)
+        return OK; /* this nominal time was met before (SCHED-3) */
+    s->skipped += row.state == FIRED_SKIPPED;
+    return row.state == FIRED_LIVE ? push_run(op, tx, jobs, s, &row) : OK;
+}
+
+/* --- nominal times that are due --- */
+
+struct due {
+    int64_t at_us[DUE_MAX]; /* the newest, ascending */
+    size_t count;
+};
+
+/* Those in (after, upto], the newest DUE_MAX of them. True when there were more. */
+static bool walk(const struct schedule_row *s, const struct cron *cron, const struct zone *zone, int64_t after_us,
+                 int64_t upto_us, struct due *ret)
+{
+    size_t n = 0;
+    int64_t ring[DUE_MAX];
+    for (int64_t at_us; cron_next(cron, zone, s->anchor_us, after_us, &at_us) && at_us <= upto_us; after_us = at_us)
+        ring[n++ % DUE_MAX] = at_us;
+    ret->count = n < DUE_MAX ? n : DUE_MAX;
+    for (size_t i = 0; i < ret->count; i++)
+        ret->at_us[i] = ring[(n - ret->count + i) % DUE_MAX];
+    return n > DUE_MAX;
+}
+
+/* A window that ends now doubles until it holds enough: whatever the time that was missed, few steps are walked. */
+static void find_due(const struct schedule_row *s, const struct cron *cron, const struct zone *zone, int64_t now_us,
+                     struct due *ret)
+{
+    int64_t window_us = INT64_C(600) * 1000000;
+    for (;; window_us *= 2) {
+        int64_t from_us = now_us - s->last_us > window_us ? now_us - window_us : s->last_us;
+        bool more = walk(s, cron, zone, from_us, now_us, ret);
+        if (more || ret->count == DUE_MAX || from_us == s->last_us)
+            break;
+    }
+    size_t due = 0;
+    while (due < ret->count &&
+           ret->at_us[due] + cron_jitter_ms(s->id, ret->at_us[due] / 1000, s->jitter_ms) * 1000 <= now_us)
+        due++;
+    ret->count = due; /* the others wait for their jitter */
+}
+
+/* Fell due while nobody was there, or too long ago to be called late (SCHED-5). */
+static bool was_missed(const struct schedule_row *s, int64_t nominal_us, int64_t boot_us, int64_t now_us)
+{
+    int64_t due_us = nominal_us + cron_jitter_ms(s->id, nominal_us / 1000, s->jitter_ms) * 1000;
+    return due_us < boot_us || now_us - due_us > SCHEDULE_LATE_US;
+}
+
+/* How many of the missed ones, from the newest, run. */
+static size_t runs_of(const struct schedule_row *s, size_t missed, size_t count)
+{
+    if (s->catch_up == CATCH_ALL)
+        return missed < SCHEDULE_ALL_MAX ? missed : SCHEDULE_ALL_MAX;
+    return s->catch_up == CATCH_LAST && missed == count && missed > 0;
+}
+
+static enum err note_missed(struct op *op, struct tx *tx, struct jobs *jobs, const struct schedule_row *s,
+                            int64_t nominal_us)
+{
+    struct fired_row row = { .run = jobs_stamp(jobs, tx),
+                             .schedule = s->no,
+                             .nominal_us = nominal_us,
+                             .state = FIRED_MISSED,
+                             .at_us = op->now_us };
+    bool added;
+    return store_fired_add(op, tx, &row, &added);
+}
+
+static enum err fire_due(struct op *op, struct tx *tx, struct jobs *jobs, struct schedule_row *s)
+{
+    struct cron cron;
+    const struct zone *zone;
+    struct due due;
+    size_t missed = 0;
+    uint64_t run;
+    int64_t boot_us = jobs_wall_us(jobs, jobs->boot_us);
+    TRY(schedule_read(op, s, &cron, &zone));
+    find_due(s, &cron, zone, op->now_us, &due);
+    while (missed < due.count && was_missed(s, due.at_us[missed], boot_us, op->now_us))
+        missed++;
+    size_t left_out = missed - runs_of(s, missed, due.count);
+    for (size_t i = left_out > SCHEDULE_ALL_MAX ? left_out - SCHEDULE_ALL_MAX : 0; i < left_out; i++)
+        TRY(note_missed(op, tx, jobs, s, due.at_us[i]));
+    for (size_t i = left_out; i < due.count; i++)
+        TRY(fire(op, tx, jobs, s, due.at_us[i], false, &run));
+    if (due.count)
+        s->last_us = due.at_us[due.count - 1];
+    schedule_aim(s, &cron, zone, s->last_us);
+    TRY(store_schedule_move(op, tx, s));
+    return store_fired_trim(op, tx, s->no, FIRED_KEPT);
+}
+
+/* One whose zone is gone from the system stops nobody else. */
+static enum err fire_or_rest(struct op *op, struct tx *tx, struct jobs *jobs, uint32_t no)
+{
+    struct schedule_row s;
+    struct cron cron;
+    const struct zone *zone;
+    bool found;
+    TRY(store_schedule_get(op, tx, no, &s, &found));
+    if (!found)
+        return OK;
+    jobs_touch(jobs, tx);
+    jobs->runs_look = true; /* somebody may wait for what comes next (SCHED-7) */
+    if (schedule_read(op, &s, &cron, &zone) == OK)
+        return fire_due(op, tx, jobs, &s);
+    log_warn("a schedule rests: it cannot be read", LOG_STR("schedule", s.id), LOG_ERROR_OF(op));
+    s.due_us = op->now_us + ILL_US;
+    return store_schedule_move(op, tx, &s);
+}
+
+/* --- runs that wait --- */
+
+static enum err start_waiting(struct op *op, struct tx *tx, struct jobs *jobs, struct fired_row *row)
+{
+    struct schedule_row s;
+    int waiting, live;
+    bool found, may;
+    TRY(store_schedule_get(op, tx, row->schedule, &s, &found));
+    if (!found)
+        return OK;
+    TRY(store_fired_open(op, tx, s.no, &waiting, &live));
+    TRY(after_ended(op, tx, &s, row->nominal_us, &may));
+    if (!may || (live > 0 && s.overlap != OVERLAP_ALLOW))
+        return OK;
+    jobs_touch(jobs, tx);
+    return push_run(op, tx, jobs, &s, row);
+}
+
+static enum err waiting_tick(struct op *op, struct tx *tx, struct jobs *jobs)
+{
+    struct fired_row *rows;
+    int n;
+    jobs->runs_look = false;
+    TRY(op_alloc(op, WAITING_MAX * sizeof *rows, &rows));
+    TRY(store_fired_waiting(op, tx, 0, WAITING_MAX, rows, &n));
+    for (int i = 0; i < n; i++)
+        TRY(start_waiting(op, tx, jobs, &rows[i]));
+    return OK;
+}
+
+enum err schedules_tick(struct op *op, struct tx *tx, struct jobs *jobs)
+{
+    uint32_t due[DUE_SCHEDULES];
+    int n = 0;
+    int64_t next_us = jobs->schedules_next_us;
+    if (op->now_us >= next_us) {
+        TRY(store_schedule_due(op, tx, op->now_us, DUE_SCHEDULES, due, &n, &next_us));
+        for (int i = 0; i < n; i++)
+            TRY(fire_or_rest(op, tx, jobs, due[i]));
+        if (n) /* what they aim at now is found by the next look */
+            next_us = op->now_us;
+        jobs->schedules_next_us = next_us;
+    }
+    if (jobs->runs_look)
+        TRY(waiting_tick(op, tx, jobs));
+    if (next_us < INT64_MAX)
+        jobs_due(jobs, next_us - jobs->lag_us);
+    return OK;
+}
+
+/* --- ends --- */
+
+enum err run_moves(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_known *job, enum job_state state)
+{
+    struct fired_row row;
+    bool found;
+    if (!(job->opts.flags & OPT_RUN))
+        return OK;
+    TRY(store_fired_get(op, tx, job->opts.run, &row, &found));
+    if (!found)
+        return OK; /* its schedule was deleted */
+    row.state = state == JOB_DONE ? FIRED_DONE : state == JOB_DEAD ? FIRED_DEAD : FIRED_LIVE;
+    row.ended_us = row.state == FIRED_LIVE ? 0 : op->now_us;
+    jobs_touch(jobs, tx);
+    jobs->runs_look = true;
+    jobs_due(jobs, jobs_engine_us(jobs, tx));
+    return store_fired_put(op, tx, &row);
+}
+
+/* --- by hand --- */
+
+enum err schedule_run(struct op *op, struct tx *tx, struct str id, int64_t at_us, struct str *ret_run)
+{
+    struct jobs *jobs;
+    struct schedule_row s;
+    uint64_t run;
+    int64_t skipped;
+    TRY(jobs_begin(op, tx, &jobs));
+    TRY(schedule_must(op, tx, id, &s));
+    skipped = s.skipped;
+    TRY(fire(op, tx, jobs, &s, at_us ? at_us : op->now_us, true, &run));
+    if (s.skipped != skipped)
+        TRY(store_schedule_move(op, tx, &s));
+    *ret_run = run_text(op, run);
+    return jobs_serve(op, tx, jobs);
+}

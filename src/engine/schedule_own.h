@@ -1,0 +1,25 @@
+/*
+ * schedule_own.h - schedules inside the job machine.
+ *
+ *     schedule.c       what a PUT says; delete; zones
+ *     schedule_fire.c  what falls due; runs and their ends
+ *     schedule_view.c  as people see them
+ */
+#pragma once
+
+#include "engine/cron.h"
+#include "engine/jobs_own.h"
+#include "engine/schedule.h"
+#include "store/store_schedule.h"
+
+/* The row's cron and zone, parsed. */
+enum err schedule_read(struct op *op, const struct schedule_row *row, struct cron *ret_cron,
+                       const struct zone **ret_zone);
+
+/* Sets next and due: the first nominal time behind after_us. */
+void schedule_aim(struct schedule_row *row, const struct cron *cron, const struct zone *zone, int64_t after_us);
+enum err schedule_must(struct op *op, struct tx *tx, struct str id, struct schedule_row *ret);
+
+/* The tick looks at schedules by this wall time at the latest. */
+void schedules_wake(struct jobs *jobs, int64_t due_us);
+struct str run_text(struct op *op, uint64_t run);

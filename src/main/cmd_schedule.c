@@ -1,0 +1,172 @@
+/*
+ * cmd_schedule.c - jobs by the clock.
+ */
+#include <stdio.h>
+
+#include "base/json_write.h"
+#include "main/body.h"
+#include "main/client.h"
+#include "main/show.h"
+
+extern const struct command cmd_schedule_put, cmd_schedule_list, cmd_schedule_show, cmd_schedule_run,
+    cmd_schedule_delete;
+
+static const struct cli_option no_options[] = { { 0 } };
+
+static int call_and_show(struct cli *cli, const char *method, const char *path, struct str body)
+{
+    static const char *const tables[] = { "runs", NULL };
+    static const struct show_column runs[] = {
+        { "RUN", "run" }, { "AT", "at" }, { "STATE", "state" }, { "STARTED", "started_at" }, { "ENDED", "ended_at" },
+        { "JOB", "jid" }, { 0 },
+    };
+    struct str json;
+    int code = client_call(cli, method, client_path(cli, path, cli->operands[0]), body, &json);
+    if (code != CLI_DONE || !json.n)
+        return code;
+    if (cli->json) {
+        show_json(json);
+        return code;
+    }
+    show_object(cli, json, tables);
+    putchar('\n');
+    show_items(cli, json, "runs", runs, NULL);
+    return code;
+}
+
+/* --- put -------------------------------------------------------------------- */
+
+static const struct body_field put_fields[] = {
+    { "cron", "cron", NULL, BODY_TEXT },       { "timezone", "timezone", NULL, BODY_TEXT },
+    { "overlap", "overlap", NULL, BODY_TEXT }, { "catch-up", "catch_up", NULL, BODY_TEXT },
+    { "jitter", "jitter", NULL, BODY_TEXT },   { "after", "after", NULL, BODY_TEXT },
+    { "queue", "queue", "job", BODY_TEXT },    { "type", "jobtype", "job", BODY_TEXT },
+    { "args", "args", "job", BODY_JSON },      { 0 },
+};
+
+static int put_run(struct cli *cli)
+{
+    struct str body;
+    int code = body_of(cli, put_fields, &body);
+    return code == CLI_DONE ? call_and_show(cli, "PUT", "/v1/schedules/%s", body) : code;
+}
+
+static const struct cli_option put_options[] = {
+    { "cron", "FIELDS", "when: '30 0 * * *', @daily, '@every 90s'" },
+    { "timezone", "ZONE", "IANA zone of these times; UTC" },
+    { "queue", "QUEUE", "where its jobs go" },
+    { "type", "TYPE", "their jobtype" },
+    { "args", "JSON", "their arguments, an array" },
+    { "overlap", "WORD", "the run before has not ended: skip, queue or allow" },
+    { "catch-up", "WORD", "times that were missed: last, none or all" },
+    { "jitter", "DURATION", "later by up to so much, the same each time" },
+    { "after", "ID", "waits for the run of another schedule" },
+    BODY_OPTION,
+    { 0 },
+};
+
+const struct command cmd_schedule_put = {
+    .noun = "schedule",
+    .verb = "put",
+    .operands = "ID",
+    .operands_min = 1,
+    .operands_max = 1,
+    .summary = "creates or replaces a schedule",
+    .options = put_options,
+    .flags = CLI_CLIENT,
+    .run = put_run,
+};
+
+/* --- list, show ------------------------------------------------------------- */
+
+static int list_run(struct cli *cli)
+{
+    static const struct show_column columns[] = {
+        { "SCHEDULE", "id" },     { "CRON", "cron" },         { "ZONE", "timezone" },   { "NEXT", "next" },
+        { "OVERLAP", "overlap" }, { "CATCH_UP", "catch_up" }, { "SKIPPED", "skipped" }, { 0 },
+    };
+    struct str json;
+    int code = client_call(cli, "GET", "/v1/schedules?limit=1000", (struct str){ 0 }, &json);
+    if (code == CLI_DONE)
+        cli->json ? show_json(json) : show_items(cli, json, "items", columns, "no schedules");
+    return code;
+}
+
+const struct command cmd_schedule_list = {
+    .noun = "schedule",
+    .verb = "list",
+    .operands = "",
+    .summary = "lists schedules",
+    .flags = CLI_CLIENT,
+    .run = list_run,
+};
+
+static int show_run(struct cli *cli)
+{
+    return call_and_show(cli, "GET", "/v1/schedules/%s", (struct str){ 0 });
+}
+
+const struct command cmd_schedule_show = {
+    .noun = "schedule",
+    .verb = "show",
+    .operands = "ID",
+    .operands_min = 1,
+    .operands_max = 1,
+    .summary = "shows one schedule with its next times and its runs",
+    .flags = CLI_CLIENT,
+    .run = show_run,
+};
+
+/* --- run, delete ------------------------------------------------------------ */
+
+static const struct body_field run_fields[] = {
+    { "at", "at", NULL, BODY_TEXT },
+    { 0 },
+};
+
+static int run_run(struct cli *cli)
+{
+    struct str body, json;
+    int code = body_of(cli, run_fields, &body);
+    if (code == CLI_DONE)
+        code = client_call(cli, "POST", client_path(cli, "/v1/schedules/%s/run", cli->operands[0]), body, &json);
+    if (code == CLI_DONE)
+        cli->json ? show_json(json) : show_object(cli, json, NULL);
+    return code;
+}
+
+static const struct cli_option run_options[] = {
+    { "at", "INSTANT", "for this time that has passed, instead of now" },
+    BODY_OPTION,
+    { 0 },
+};
+
+const struct command cmd_schedule_run = {
+    .noun = "schedule",
+    .verb = "run",
+    .operands = "ID",
+    .operands_min = 1,
+    .operands_max = 1,
+    .summary = "runs a schedule once, now",
+    .options = run_options,
+    .flags = CLI_CLIENT,
+    .run = run_run,
+};
+
+static int delete_run(struct cli *cli)
+{
+    struct str json;
+    return client_call(cli, "DELETE", client_path(cli, "/v1/schedules/%s", cli->operands[0]), (struct str){ 0 }, &json);
+}
+
+const struct command cmd_schedule_delete = {
+    .noun = "schedule",
+    .verb = "delete",
+    .operands = "ID",
+    .operands_min = 1,
+    .operands_max = 1,
+    .summary = "deletes a schedule; jobs it pushed run on",
+    .options = no_options,
+    .flags = CLI_CLIENT,
+    .run = delete_run,
+};

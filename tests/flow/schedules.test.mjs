@@ -1,0 +1,78 @@
+// Jobs by the clock, over HTTP and by the command line.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { startDaemon, until } from './lib/daemon.mjs'
+
+const job = { jobtype: 'tick', queue: 'q', args: [1] }
+
+test('a schedule runs its job by the clock, once, also through a kill', async () => {
+  const d = await startDaemon()
+  const put = await d.put('/v1/schedules/often', { cron: '@every 1s', job: { ...job, custom: { mine: 1 } }, overlap: 'allow' })
+  assert.equal(put.status, 200, put.text)
+  const nominal = new Map()
+  const work = async () => {
+    const { jobs } = (await d.post('/v1/jobs/fetch', { queues: ['q'], max: 100 })).body
+    for (const { custom, jid } of jobs) {
+      assert.equal(custom.mine, 1)
+      nominal.set(custom.nominal_at, (nominal.get(custom.nominal_at) ?? new Set()).add(jid))
+    }
+    if (jobs.length) await d.post('/v1/jobs/ack', { leases: jobs.map((one) => one.lease) })
+  }
+  await until(async () => (await work(), nominal.size >= 2))
+  await d.kill()
+  await d.start()
+  const seen = nominal.size
+  await until(async () => (await work(), nominal.size >= seen + 2))
+  assert.ok([...nominal.values()].every((jids) => jids.size === 1))
+  const { body } = await d.get('/v1/schedules/often')
+  assert.equal(body.last.state === 'done' || body.last.state === 'live', true)
+  await d.stop()
+})
+
+test('a schedule over HTTP shows what comes, runs by hand and refuses what cannot be', async () => {
+  const d = await startDaemon()
+  const { body } = await d.put('/v1/schedules/nightly', { cron: '30 1 * * *', timezone: 'Europe/London', job })
+  assert.equal(body.next.length, 5)
+  assert.deepEqual([body.overlap, body.catch_up, body.builtin, body.missed, body.last, body.after], ['skip', 'last', false, [], null, null])
+  assert.equal((await d.put('/v1/schedules/after', { cron: '@daily', job, after: 'nightly' })).status, 200)
+  assert.equal((await d.delete('/v1/schedules/nightly')).status, 409)
+  const refused = async (more) => {
+    const answer = await d.put('/v1/schedules/bad', { cron: '@daily', job, ...more })
+    assert.equal(answer.status, 422)
+    return answer.body.errors[0]
+  }
+  assert.equal((await refused({ timezone: 'BST' })).pointer, '/timezone')
+  assert.match((await refused({ timezone: 'Europe/Lodnon' })).detail, /Europe\/London/)
+  assert.equal((await refused({ cron: '1 2 3 4' })).pointer, '/cron')
+  assert.equal((await refused({ job: { jobtype: 'posthouse.own', args: [] } })).pointer, '/job/jobtype')
+  assert.equal((await refused({ nonsense: 1 })).pointer, '/nonsense')
+  assert.equal((await refused({ after: 'nobody' })).pointer, '/after')
+  const ran = await d.post('/v1/schedules/nightly/run', { at: '2026-03-29T01:00:00Z' })
+  assert.equal(ran.status, 202)
+  assert.match(ran.body.run, /^r-/)
+  const [{ custom, lease }] = (await d.post('/v1/jobs/fetch', { queues: ['q'] })).body.jobs
+  assert.equal(custom.nominal_at, '2026-03-29T01:00:00Z')
+  await d.post('/v1/jobs/ack', { leases: [lease] })
+  const { last } = (await d.get('/v1/schedules/nightly')).body
+  assert.deepEqual([last.run, last.at, last.state, last.done], [ran.body.run, '2026-03-29T01:00:00Z', 'done', 1])
+  assert.equal((await d.post('/v1/schedules/nightly/run', { at: 'noon' })).status, 422)
+  assert.equal((await d.post('/v1/schedules/nobody/run', {})).status, 404)
+  assert.deepEqual((await d.get('/v1/schedules')).body.items.map((item) => item.id), ['after', 'nightly'])
+  assert.equal((await d.delete('/v1/schedules/after')).status, 204)
+  assert.equal((await d.delete('/v1/schedules/nightly')).status, 204)
+  assert.equal((await d.get('/v1/schedules/nightly')).status, 404)
+  await d.stop()
+})
+
+test('schedules are put, listed, shown, run and deleted from the command line', async () => {
+  const d = await startDaemon()
+  const put = await d.cli(['schedule', 'put', 'nightly', '--cron', '@daily', '--type', 'tick', '--queue', 'q', '--args', '[1]', '--jitter', '5m'])
+  assert.equal(put.status, 0, put.stderr)
+  assert.match((await d.cli(['schedule', 'list'])).stdout, /nightly/)
+  const run = await d.cli(['schedule', 'run', 'nightly', '--json'])
+  assert.match(JSON.parse(run.stdout).run, /^r-/)
+  assert.match((await d.cli(['schedule', 'show', 'nightly'])).stdout, /live/)
+  assert.equal((await d.cli(['schedule', 'put', 'x', '--cron', 'nonsense', '--type', 't', '--args', '[]'])).status, 1)
+  assert.equal((await d.cli(['schedule', 'delete', 'nightly'])).status, 0)
+  await d.stop()
+})
