@@ -13,7 +13,7 @@
 /* --- reading ---------------------------------------------------------------- */
 
 struct handler_raw {
-    struct str kind, url, secret, old_secret, timeout;
+    struct str kind, url, secret, old_secret, command, timeout;
     bool internal;
 };
 
@@ -27,6 +27,7 @@ static const struct json_field handler_fields[] = {
     FIELD(url, JSON_FIELD_STR, HANDLER_URL_BYTES_MAX, 1),
     FIELD(secret, JSON_FIELD_STR, SECRET_TEXT_MAX, 1),
     FIELD(old_secret, JSON_FIELD_STR, SECRET_TEXT_MAX, 1),
+    FIELD(command, JSON_FIELD_STR, HANDLER_COMMAND_BYTES_MAX, 1),
     FIELD(timeout, JSON_FIELD_STR, 32, 1),
     FIELD(internal, JSON_FIELD_BOOL, 0, 0),
 };
@@ -85,8 +86,15 @@ enum err job_handler_read(struct op *op, struct str text, struct job_handler *re
     ret->internal = raw.internal;
     if (str_eq(raw.kind, S("pull")))
         return OK;
+    if (str_eq(raw.kind, S("exec"))) {
+        ret->kind = HANDLER_EXEC;
+        ret->command = raw.command;
+        return str_given(raw.command) ? OK
+                                      : json_problem(op, problems, "/handler/command",
+                                                     "command must name a section [exec NAME] of the configuration");
+    }
     if (!str_eq(raw.kind, S("http")))
-        return json_problem(op, problems, "/handler/kind", "kind must be one of pull, http");
+        return json_problem(op, problems, "/handler/kind", "kind must be one of pull, http, exec");
     ret->kind = HANDLER_HTTP;
     ret->url = raw.url;
     ret->secret = raw.secret;
@@ -240,6 +248,25 @@ enum err job_handled_list(struct op *op, struct tx *tx, struct handled_queue **r
         *ret_count += handled->handler.kind != HANDLER_PULL;
     }
     return OK;
+}
+
+void jobs_commands(struct jobs *jobs, const struct str *names, size_t count)
+{
+    jobs->commands = names;
+    jobs->command_count = count;
+}
+
+enum err handler_check(struct op *op, const struct jobs *jobs, const struct queue_policy *policy)
+{
+    struct job_handler handler;
+    TRY(job_handler_read(op, policy->handler, &handler, NULL));
+    if (handler.kind != HANDLER_EXEC)
+        return OK;
+    for (size_t i = 0; i < jobs->command_count; i++)
+        if (str_eq(jobs->commands[i], handler.command))
+            return OK;
+    return fail_at(op, ERR_INVALID, "/handler/command", "the configuration declares no [exec %.*s]",
+                   STR(handler.command));
 }
 
 void jobs_on_handlers(struct jobs *jobs, void (*fn)(void *data), void *data)

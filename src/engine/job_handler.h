@@ -3,6 +3,7 @@
  *
  *     pull      workers fetch them (HAND-1); the default
  *     http      Posthouse calls a URL (HAND-2)
+ *     exec      Posthouse runs a command that the configuration file declares (HAND-4)
  *     own       Posthouse's own work, in steps (job_own.h); no policy names it
  *
  * Whatever a handler does, it does under an ordinary lease: it fetches, acks
@@ -15,18 +16,20 @@
 #include "engine/session.h"
 #include "store/tx.h"
 
-#define HANDLER_URL_BYTES_MAX    2048
-#define HANDLER_SECRET_BYTES_MAX 128
-#define HANDLER_CONCURRENCY      10 /* of a queue that says nothing */
-#define HANDLER_HTTP_US          (60 * INT64_C(1000000))
-#define HANDLER_RESULT_BYTES_MAX 65536
+#define HANDLER_URL_BYTES_MAX     2048
+#define HANDLER_COMMAND_BYTES_MAX 128
+#define HANDLER_SECRET_BYTES_MAX  128
+#define HANDLER_CONCURRENCY       10 /* of a queue that says nothing */
+#define HANDLER_HTTP_US           (60 * INT64_C(1000000))
+#define HANDLER_RESULT_BYTES_MAX  65536
 
-enum handler_kind { HANDLER_PULL, HANDLER_HTTP, HANDLER_OWN };
+enum handler_kind { HANDLER_PULL, HANDLER_HTTP, HANDLER_EXEC, HANDLER_OWN };
 
 struct job_handler {
     enum handler_kind kind;
     struct str url, secret; /* http; the secret is "whsec_" and base64 */
     struct str old_secret;  /* signed with both while a secret is rotated; not given = none */
+    struct str command;     /* exec: its section of the configuration */
     int64_t timeout_us;     /* of one call */
     bool internal;          /* set by an admin: may reach private addresses */
 };
@@ -58,8 +61,12 @@ struct handled_queue {
 /* All of them. In the writer. */
 enum err job_handled_list(struct op *op, struct tx *tx, struct handled_queue **ret, size_t *ret_count);
 
-/* Told in the writer when some handler changed, or rows were read again: ask for the list. One ear; must only post. */
+/* Commands that queues may name; others are refused (HAND-4). Before anything is posted; the names outlive the machine.
+ */
 struct jobs;
+void jobs_commands(struct jobs *jobs, const struct str *names, size_t count);
+
+/* Told in the writer when some handler changed, or rows were read again: ask for the list. One ear; must only post. */
 void jobs_on_handlers(struct jobs *jobs, void (*fn)(void *data), void *data);
 
 /* HAND-3: what GET of the queue shows. until_us is wall time; 0 = closed. Lost with the RAM: told again after the ear

@@ -104,6 +104,7 @@ enum err queue_policy_check(struct op *op, struct jobs *jobs, struct str text)
 {
     struct queue_policy policy;
     TRY(queue_policy_read(op, text, key_hash, jobs, &policy, NULL));
+    TRY(handler_check(op, jobs, &policy));
     const struct budget *budget = str_given(policy.budget) ? budget_find(jobs, policy.budget) : NULL;
     if (str_given(policy.budget) && !budget)
         return fail_at(op, ERR_INVALID, "/budget", "no budget %.*s", STR(policy.budget));

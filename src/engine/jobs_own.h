@@ -245,6 +245,8 @@ struct jobs {
     void *on_suspect_data;
     void (*_Atomic on_handlers)(void *data);
     void *on_handlers_data;
+    const struct str *commands; /* that the configuration declares */
+    size_t command_count;
     atomic_int_fast64_t next_us; /* engine time of the next useful tick */
     struct job_hooks *hooks;
 };
@@ -443,6 +445,9 @@ enum err sessions_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t 
 
 /* --- job_handler.c --- */
 void handlers_changed(struct jobs *jobs);
+
+/* Is the command declared that the policy names. */
+enum err handler_check(struct op *op, const struct jobs *jobs, const struct queue_policy *policy);
 
 /* --- job_budget.c --- */
 enum err budgets_load(struct op *op, struct tx *tx, struct jobs *jobs);

@@ -5,9 +5,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/job_handler.h"
 #include "engine/source_signal.h"
 #include "engine/status.h"
 #include "main/declared.h"
+#include "main/exec_list.h"
 #include "main/inbox_taker.h"
 #include "main/body.h"
 #include "main/keeper.h"
@@ -43,6 +45,7 @@ struct daemon {
     struct cert_fetch *certs;
     struct poller *poller;
     struct job_runner *runner;
+    struct exec_commands commands;
     struct pulse *pulse;
     struct keeper *keeper;
     struct ticker *ticker;
@@ -82,6 +85,8 @@ enum err daemon_check(struct op *op, const struct conf *conf)
     TRY(workshop_check(op, conf));
     TRY(declared_check(op, conf));
     TRY(each_status(op, conf, status_check));
+    struct exec_commands listed;
+    TRY(exec_list_read(op, conf, &listed));
     TRY(lists_read(op, conf, conf_bool(conf, "server", "dev"), &lists));
     lists_free(lists);
     return OK;
@@ -174,6 +179,7 @@ static void start_relay(struct daemon *daemon, bool dev)
         .jobs = daemon->api.config.jobs,
         .loop = daemon->relay_loop,
         .nodes = pulse_board(daemon->pulse),
+        .commands = daemon->commands,
     };
     daemon->runner = job_runner_start(&runner);
     daemon->api.config.certs = cert_fetch_certs(daemon->certs);
@@ -265,6 +271,18 @@ static enum err start_ticker(struct op *op, struct daemon *daemon)
     return ticker_start(op, &config, &daemon->ticker);
 }
 
+static enum err declare_commands(struct op *op, struct daemon *daemon)
+{
+    struct str *names;
+    if (exec_list_read(&daemon->op, daemon->conf, &daemon->commands) != OK)
+        return fail(op, ERR_INVALID, "%s", daemon->op.error);
+    TRY(op_alloc(&daemon->op, (daemon->commands.count + 1) * sizeof *names, &names));
+    for (size_t i = 0; i < daemon->commands.count; i++)
+        names[i] = daemon->commands.items[i].name;
+    jobs_commands(ticker_jobs(daemon->ticker), names, daemon->commands.count);
+    return OK;
+}
+
 static enum err start_all(struct op *op, struct daemon *daemon, const struct daemon_config *config)
 {
     bool dev = conf_bool(daemon->conf, "server", "dev");
@@ -287,6 +305,7 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
     TRY(store_read(op, daemon->store, load_tokens, daemon));
     api_open(&daemon->api, op->now_us);
     TRY(start_ticker(op, daemon));
+    TRY(declare_commands(op, daemon));
     daemon->api.config.jobs = ticker_jobs(daemon->ticker);
     TRY(declare(op, daemon, daemon->conf));
     start_relay(daemon, dev);

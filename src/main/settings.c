@@ -48,6 +48,15 @@ static const struct conf_key worker_keys[] = {
     { 0 },
 };
 
+static const struct conf_key exec_keys[] = {
+    { .name = "command", .type = CONF_TEXT, .max = 4096 },
+    { .name = "user", .type = CONF_TEXT, .max = 64 },
+    { .name = "timeout", .type = CONF_DURATION, .min = 1000, .max = 86000000 },
+    { .name = "env", .type = CONF_TEXT, .max = 8192 },
+    { .name = "memory", .type = CONF_SIZE, .min = 1 << 20, .max = INT64_C(1) << 40 },
+    { 0 },
+};
+
 static const struct conf_key links_keys[] = {
     { .name = "base_url", .type = CONF_TEXT, .max = 1024 },
     { .name = "cache_bytes", .type = CONF_SIZE, .min = 1 << 20, .max = INT64_C(4) << 30, .fallback = "64MiB" },
@@ -108,10 +117,19 @@ static const struct conf_key source_keys[] = {
 };
 
 const struct conf_section settings_schema[] = {
-    { "server", false, server_keys }, { "database", false, database_keys }, { "node", false, node_keys },
-    { "worker", false, worker_keys }, { "log", false, log_keys },           { "classify", false, classify_keys },
-    { "status", false, status_keys }, { "sources", false, sources_keys },   { "tenant", true, tenant_keys },
-    { "source", true, source_keys },  { "links", false, links_keys },       { 0 },
+    { "server", false, server_keys },
+    { "database", false, database_keys },
+    { "node", false, node_keys },
+    { "worker", false, worker_keys },
+    { "log", false, log_keys },
+    { "classify", false, classify_keys },
+    { "status", false, status_keys },
+    { "sources", false, sources_keys },
+    { "tenant", true, tenant_keys },
+    { "source", true, source_keys },
+    { "links", false, links_keys },
+    { "exec", true, exec_keys },
+    { 0 },
 };
 
 /* Flags of serve that are values of the configuration, and their short names in the environment. */

@@ -48,9 +48,9 @@ static void sign(struct run *run, struct fetch *fetch)
 
 /* --- what the answer means --------------------------------------------------- */
 
-/* An answer as JSON: as it is when it is JSON, as a text otherwise. */
-static struct str result_of(struct op *op, struct str body)
+struct str run_result(struct run *run, struct str body)
 {
+    struct op *op = &run->post.op;
     struct json j;
     struct buf buf;
     struct json_writer w;
@@ -92,7 +92,7 @@ static void by_status(struct run *run, int status)
     target_heard(run->crew, status >= 500);
     if (status == 200 || status == 201 || status == 204) {
         run->end = END_ACK;
-        run->result = result_of(&run->post.op, fetch->response);
+        run->result = run_result(run, fetch->response);
     } else if (status == 202) {
         run->end = END_HAND_OVER;
     } else if ((status == 429 || status == 503) && says_when) {

@@ -135,6 +135,8 @@ static void run_go(struct run *run)
     }
     if (run->crew->queue.handler.kind == HANDLER_OWN)
         run_own(run);
+    else if (run->crew->queue.handler.kind == HANDLER_EXEC)
+        run_exec(run);
     else
         run_http(run);
 }
@@ -188,7 +190,7 @@ static struct run *run_new(struct crew *crew, const struct job_out *job)
     run->jobtype = arena_str(arena, job->jobtype);
     run->body = arena_str(arena, job->body);
     run->attempt = job->attempt;
-    run->timeout_ms = crew->queue.handler.timeout_us / 1000;
+    run->timeout_ms = crew->timeout_ms;
     buf_init_arena(&buf, arena, RUN_BYTES_MAX / 2);
     job_write(&buf, job, arena_fmt(arena, "\"attempt\":%d", job->attempt));
     run->text = buf_str(&buf);
@@ -423,6 +425,12 @@ static void crew_new(struct job_runner *runner, const struct handled_queue *queu
     crew->queue.handler.secret = keep(crew, queue->handler.secret);
     crew->queue.handler.old_secret = keep(crew, queue->handler.old_secret);
     crew->limit = (int)queue->concurrency;
+    crew->queue.handler.command = keep(crew, queue->handler.command);
+    const struct exec_command *command =
+        queue->handler.kind == HANDLER_EXEC ? exec_command_of(runner, queue->handler.command) : NULL;
+    crew->timeout_ms = queue->handler.timeout_us / 1000;
+    if (command && (!crew->timeout_ms || command->timeout_ms < crew->timeout_ms))
+        crew->timeout_ms = command->timeout_ms;
     if (crew->queue.handler.kind == HANDLER_HTTP)
         crew->target = target_get(runner, crew->queue.handler.url);
     crew->timer.run = crew_due;
@@ -637,8 +645,10 @@ static void quiet(void *data)
     loop_timer_clear(runner->config.loop, &runner->look_timer);
     for (struct crew *crew = runner->crews; crew; crew = crew->next) {
         loop_timer_clear(runner->config.loop, &crew->timer);
-        for (struct run *run = crew->runs; run; run = run->next)
+        for (struct run *run = crew->runs; run; run = run->next) {
             run_own_quiet(run);
+            run_exec_stop(run);
+        }
     }
     for (struct target *target = runner->targets; target; target = target->next)
         loop_timer_clear(runner->config.loop, &target->timer);

@@ -19,6 +19,7 @@
 #pragma once
 
 #include "base/op.h"
+#include "relay/exec_command.h"
 
 #define RUNNER_BEAT_MS   15000
 #define RUNNER_WAIT_MS   10000 /* of one fetch */
@@ -37,6 +38,7 @@ struct job_runner_config {
     struct loop *loop;
     struct node_board *nodes; /* whose name the session bears */
     const char *ca_file;      /* NULL: the system's */
+    struct exec_commands commands;
 };
 
 /* Everything the config names outlives the runner. */

@@ -10,6 +10,7 @@
 #include "engine/job_fetch.h"
 #include "engine/job_handler.h"
 #include "engine/job_own.h"
+#include "net/child.h"
 #include "net/http_client.h"
 #include "relay/breaker.h"
 #include "relay/job_runner.h"
@@ -34,6 +35,7 @@ struct crew {
     struct target *target; /* http */
     struct run *runs;
     int limit, under_way;
+    int64_t timeout_ms; /* of one call */
     bool is_fetching, is_wanted, is_leaving;
     struct timer timer; /* to fetch again after trouble */
 };
@@ -59,6 +61,8 @@ struct run {
 
     struct fetch fetch;
     bool is_calling;
+    struct child child;
+    bool is_running;
     struct timer again; /* the store could not take the end, or own work rests */
     int rows, tries;    /* of own work: of its next step */
 };
@@ -96,7 +100,15 @@ void run_free(struct run *run);
 void run_own(struct run *run);
 void run_own_quiet(struct run *run);
 
+/* job_run_exec.c */
+void run_exec(struct run *run);
+void run_exec_stop(struct run *run);
+const struct exec_command *exec_command_of(const struct job_runner *runner, struct str name);
+
 /* job_run_http.c */
+
+/* What it answered as JSON: as it is when it is JSON, as a text otherwise; not given when there is nothing. */
+struct str run_result(struct run *run, struct str body);
 void run_http(struct run *run);
 void run_http_cut(struct run *run);
 

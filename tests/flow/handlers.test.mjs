@@ -2,9 +2,11 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import http from 'node:http'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { once } from 'node:events'
 import { Webhook } from 'standardwebhooks'
-import { startDaemon } from './lib/daemon.mjs'
+import { folder, startDaemon } from './lib/daemon.mjs'
 
 const WAIT_MS = 20_000
 
@@ -224,5 +226,85 @@ test('a handler that cannot be is refused with the place of the mistake', async 
     assert.equal(status, 422, JSON.stringify(given))
     assert.equal(body.errors[0].pointer, pointer)
   }
+  await daemon.stop()
+})
+
+// --- commands
+
+// A daemon with commands: scripts of sh in a folder of their own, by name.
+async function withCommands(scripts, more = {}) {
+  const place = folder()
+  let config = '[server]\nstop = 20s\n'
+  for (const [name, text] of Object.entries(scripts)) {
+    const path = join(place, name)
+    writeFileSync(path, `#!/bin/sh\n${text}\n`, { mode: 0o755 })
+    config += `[exec ${name}]\ncommand = ${path} --fast two\n${more[name] ?? ''}\n`
+  }
+  const daemon = await startDaemon({ config })
+  for (const name of Object.keys(scripts))
+    assert.equal((await daemon.patch(`/v1/queues/${name}`, { handler: { kind: 'exec', command: name } })).status, 200)
+  return { daemon, place, push: (name, jid, job = {}) => push(daemon, jid, { queue: name, ...job }) }
+}
+
+test('a job of an exec queue is a process that reads it and whose end decides', async () => {
+  const { daemon, push: give } = await withCommands({
+    good: 'cat >/dev/null; echo "{\\"words\\":\\"$*\\",\\"jid\\":\\"$POSTHOUSE_JID\\",\\"attempt\\":$POSTHOUSE_ATTEMPT,\\"queue\\":\\"$POSTHOUSE_QUEUE\\",\\"x\\":\\"$EXTRA\\"}"',
+    echo: 'cat',
+    bad: 'echo one >&2; echo "the reason" >&2; exit 3',
+    final: 'exit 65',
+    later: 'exit 75',
+    crash: 'kill -9 $$',
+    missing: 'exit 0',
+  }, { good: 'env = EXTRA=yes', missing: '' })
+  const after = async (name, state) => {
+    await give(name, `job-of-${name}`)
+    return until(() => job(daemon, `job-of-${name}`), (seen) => seen.state === state)
+  }
+  assert.deepEqual((await after('good', 'done')).result,
+    { words: '--fast two', jid: 'job-of-good', attempt: 1, queue: 'good', x: 'yes' })
+  const echoed = (await after('echo', 'done')).result
+  assert.deepEqual([echoed.jid, echoed.args, echoed.attempt], ['job-of-echo', [1], 1])
+  assert.equal((await after('bad', 'retry')).failure.message, 'one\nthe reason')
+  assert.equal((await after('final', 'dead')).reason, 'final')
+  assert.deepEqual((await after('later', 'scheduled')).attempts.map((attempt) => attempt.outcome), ['snoozed'])
+  assert.deepEqual([(await after('crash', 'retry')).failure.errtype], ['Signal'])
+  const undeclared = await daemon.patch('/v1/queues/q', { handler: { kind: 'exec', command: 'nowhere' } })
+  assert.deepEqual([undeclared.status, undeclared.body.errors[0].pointer], [422, '/handler/command'])
+  await daemon.stop()
+})
+
+test('a command has a process group of its own, no descriptors of ours and no way to more rights', async () => {
+  const { daemon, push: give } = await withCommands({
+    look: 'echo "{\\"open\\":\\"$(for f in /proc/$$/fd/*; do readlink $f; done | tr "\\n" " ")\\",\\"nnp\\":\\"$(grep NoNewPrivs /proc/$$/status | cut -f2)\\",\\"group\\":\\"$(cut -d" " -f5,6 /proc/$$/stat)\\",\\"pid\\":\\"$$\\",\\"home\\":\\"$HOME\\"}"',
+  })
+  await give('look', 'job-look')
+  const { result } = await until(() => job(daemon, 'job-look'), (seen) => seen.state === 'done')
+  const open = result.open.split(' ').filter(Boolean)
+  assert.ok(!open.some((file) => /posthouse\.db|anon_inode/.test(file)), result.open)
+  assert.equal(open.filter((file) => file.startsWith('socket:')).length, 1) // its input
+  assert.equal(result.nnp, '1')
+  assert.equal(result.group, `${result.pid} ${result.pid}`)
+  assert.equal(result.home, '')
+  await daemon.stop()
+})
+
+test('a command that takes too long is ended with all it started, and a stop of the daemon returns its job', async () => {
+  const { daemon, place, push: give } = await withCommands(
+    { slow: 'sleep 1000 & echo $! >"$(dirname "$0")/slow.pid"; wait', held: 'echo $$ >"$(dirname "$0")/held.pid"; exec sleep 1000' },
+    { slow: 'timeout = 1s' })
+  await give('slow', 'job-slow')
+  const seen = await until(() => job(daemon, 'job-slow'), ({ state }) => state === 'retry')
+  assert.equal(seen.failure.errtype, 'Timeout')
+  const pid = (name) => Number(readFileSync(join(place, `${name}.pid`), 'utf8'))
+  const gone = (id) => until(() => existsSync(`/proc/${id}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${id}/status`, 'utf8')), (alive) => !alive)
+  await gone(pid('slow'))
+  await give('held', 'job-held')
+  await until(() => existsSync(join(place, 'held.pid')) && readFileSync(join(place, 'held.pid'), 'utf8').length > 1, Boolean)
+  assert.equal(await daemon.stop(), 0)
+  await gone(pid('held'))
+  daemon.configure('[server]\nstop = 1s\n') // the command is declared no more
+  await daemon.start()
+  const left = await until(() => job(daemon, 'job-held'), ({ state }) => state === 'retry')
+  assert.deepEqual(left.attempts.map((attempt) => attempt.outcome), ['failed'])
   await daemon.stop()
 })
