@@ -62,9 +62,7 @@ static enum err get_run(struct post *post)
 void batches_get(struct http_request *request)
 {
     static const struct hop route[] = { { get_run, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call && call_id(call))
-        call_send(call, route);
+    call_run_named(request, route);
 }
 
 /* --- changing --------------------------------------------------------------- */

@@ -250,9 +250,7 @@ static enum err get_read(struct post *post)
 void jobs_get(struct http_request *request)
 {
     static const struct hop route[] = { { get_read, THREAD_READER }, { call_reply, THREAD_CALLER }, { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call && call_id(call))
-        call_send(call, route);
+    call_run_named(request, route);
 }
 
 static struct str place_text(struct op *op, const struct job_place *place)

@@ -129,7 +129,5 @@ static enum err get_read(struct post *post)
 void link_get_request(struct http_request *request)
 {
     static const struct hop route[] = { { get_read, THREAD_READER }, { call_reply, THREAD_CALLER }, { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call)
-        call_send(call, route);
+    call_run(request, route);
 }

@@ -96,9 +96,7 @@ static enum err mailing_get_read(struct post *post)
 void mailing_get(struct http_request *request)
 {
     static const struct hop route[] = { { mailing_get_read, THREAD_READER }, { call_reply, THREAD_CALLER }, { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call)
-        call_send(call, route);
+    call_run(request, route);
 }
 
 /* From the committed state: who was answered sees his change (LED-19). */
@@ -118,9 +116,7 @@ static enum err mailing_stats_read(struct post *post)
 void mailing_stats(struct http_request *request)
 {
     static const struct hop route[] = { { mailing_stats_read, THREAD_READER }, { call_reply, THREAD_CALLER }, { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call)
-        call_send(call, route);
+    call_run(request, route);
 }
 
 /* Where a list of this mailing goes on; false for a cursor of another list or another mailing (LED-25). */

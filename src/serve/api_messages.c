@@ -116,9 +116,7 @@ static enum err message_get_read(struct post *post)
 void message_get(struct http_request *request)
 {
     static const struct hop route[] = { { message_get_read, THREAD_READER }, { call_reply, THREAD_CALLER }, { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call)
-        call_send(call, route);
+    call_run(request, route);
 }
 
 static const struct json_field patch_fields[] = {

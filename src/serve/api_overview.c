@@ -133,9 +133,7 @@ static enum err overview_read(struct post *post)
 void ops_overview(struct http_request *request)
 {
     static const struct hop route[] = { { overview_read, THREAD_READER }, { call_reply, THREAD_CALLER }, { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call)
-        call_send(call, route);
+    call_run(request, route);
 }
 
 /* --- / -------------------------------------------------------------------- */
@@ -238,7 +236,5 @@ static enum err page_reply(struct post *post)
 void ops_page(struct http_request *request)
 {
     static const struct hop route[] = { { page_read, THREAD_READER }, { page_reply, THREAD_CALLER }, { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call)
-        call_send(call, route);
+    call_run(request, route);
 }

@@ -80,9 +80,7 @@ static enum err get_run(struct post *post)
 void queues_get(struct http_request *request)
 {
     static const struct hop route[] = { { get_run, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call && call_id(call))
-        call_send(call, route);
+    call_run_named(request, route);
 }
 
 static enum err list_run(struct post *post)
@@ -195,9 +193,7 @@ static enum err delete_commit(struct post *post)
 void queues_delete(struct http_request *request)
 {
     static const struct hop route[] = { { delete_commit, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call && call_id(call))
-        call_send(call, route);
+    call_run_named(request, route);
 }
 
 static enum err drain_commit(struct post *post)
@@ -220,9 +216,7 @@ static enum err drain_commit(struct post *post)
 void queues_drain(struct http_request *request)
 {
     static const struct hop route[] = { { drain_commit, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call && call_id(call))
-        call_send(call, route);
+    call_run_named(request, route);
 }
 
 /* --- budgets ---------------------------------------------------------------- */
@@ -271,9 +265,7 @@ void budgets_put(struct http_request *request)
 void budgets_get(struct http_request *request)
 {
     static const struct hop route[] = { { budget_get_run, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call && call_id(call))
-        call_send(call, route);
+    call_run_named(request, route);
 }
 
 static enum err budget_list_run(struct post *post)
@@ -315,7 +307,5 @@ static enum err budget_delete_commit(struct post *post)
 void budgets_delete(struct http_request *request)
 {
     static const struct hop route[] = { { budget_delete_commit, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call && call_id(call))
-        call_send(call, route);
+    call_run_named(request, route);
 }

@@ -137,9 +137,7 @@ static enum err sources_get_read(struct post *post)
 void sources_get(struct http_request *request)
 {
     static const struct hop route[] = { { sources_get_read, THREAD_READER }, { call_reply, THREAD_CALLER }, { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call)
-        call_send(call, route);
+    call_run(request, route);
 }
 
 /* One page of those the caller may see; rows of others are passed over. */
@@ -257,7 +255,5 @@ void sources_backfill_stop(struct http_request *request)
     static const struct hop route[] = { { sources_backfill_stop_commit, THREAD_WRITER },
                                         { reply_and_ring, THREAD_CALLER },
                                         { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call)
-        call_send(call, route);
+    call_run(request, route);
 }

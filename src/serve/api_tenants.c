@@ -112,9 +112,7 @@ static enum err tenant_get_read(struct post *post)
 void tenant_get(struct http_request *request)
 {
     static const struct hop route[] = { { tenant_get_read, THREAD_READER }, { call_reply, THREAD_CALLER }, { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call)
-        call_send(call, route);
+    call_run(request, route);
 }
 
 static enum err render_fact(struct op *op, struct tx *tx, const struct cohort *cohort, uint8_t status, int64_t count,

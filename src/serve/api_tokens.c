@@ -212,7 +212,5 @@ void token_revoke(struct http_request *request)
     static const struct hop route[] = { { token_revoke_commit, THREAD_WRITER },
                                         { token_revoke_reply, THREAD_CALLER },
                                         { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call)
-        call_send(call, route);
+    call_run(request, route);
 }

@@ -75,6 +75,20 @@ void call_send(struct call *call, const struct hop *route)
     post_send(&call->post);
 }
 
+void call_run(struct http_request *request, const struct hop *route)
+{
+    struct call *call = call_new(request, sizeof *call);
+    if (call)
+        call_send(call, route);
+}
+
+void call_run_named(struct http_request *request, const struct hop *route)
+{
+    struct call *call = call_new(request, sizeof *call);
+    if (call && call_id(call))
+        call_send(call, route);
+}
+
 enum err call_reply(struct post *post)
 {
     call_end(call_of(post), post->err);

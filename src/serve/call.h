@@ -61,6 +61,11 @@ bool call_body(struct call *call, const struct json_field *fields, size_t count,
  * the route of a POST must be one hop in the writer, which sets call->status, and one in the caller's thread. */
 void call_send(struct call *call, const struct hop *route);
 
+/* A request that says all with its path: a plain struct call on its way along the route. The second one also asks for
+ * call_id. */
+void call_run(struct http_request *request, const struct hop *route);
+void call_run_named(struct http_request *request, const struct hop *route);
+
 /* Last hop: answers with what the hops made of it. */
 enum err call_reply(struct post *post);
 
