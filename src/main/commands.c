@@ -20,6 +20,7 @@ extern const struct command cmd_queue_list, cmd_queue_set, cmd_queue_pause, cmd_
     cmd_queue_delete, cmd_budget_set, cmd_worker_list, cmd_worker_quiet, cmd_worker_terminate;
 extern const struct command cmd_schedule_put, cmd_schedule_list, cmd_schedule_show, cmd_schedule_run,
     cmd_schedule_delete;
+extern const struct command cmd_top;
 extern const struct command cmd_check;
 extern const struct command cmd_migrate;
 extern const struct command cmd_demo;
@@ -76,6 +77,7 @@ const struct command *const commands[] = {
     &cmd_schedule_show,
     &cmd_schedule_run,
     &cmd_schedule_delete,
+    &cmd_top,
     &cmd_check,
     &cmd_migrate,
     &cmd_demo,
