@@ -44,15 +44,22 @@ struct link_cache *link_cache_new(struct siphash_key key, size_t bytes_max)
     return cache;
 }
 
-void link_cache_free(struct link_cache *cache)
+void link_cache_clear(struct link_cache *cache)
 {
-    if (!cache)
-        return;
     for (size_t i = 0; i < cache->slot_count; i++)
         for (struct entry *entry = cache->slots[i], *next; entry; entry = next) {
             next = entry->chain;
             free(entry);
         }
+    memset(cache->slots, 0, cache->slot_count * sizeof(struct entry *));
+    cache->count = cache->missing = cache->bytes = 0;
+}
+
+void link_cache_free(struct link_cache *cache)
+{
+    if (!cache)
+        return;
+    link_cache_clear(cache);
     free(cache->slots);
     free(cache);
 }

@@ -49,5 +49,8 @@ void link_cache_put(struct link_cache *cache, const struct link *link, int64_t n
 /* Remembers that there is no such link. */
 void link_cache_put_missing(struct link_cache *cache, struct str code, int64_t now_ms);
 
+/* Forgets everything. */
+void link_cache_clear(struct link_cache *cache);
+
 size_t link_cache_bytes(const struct link_cache *cache);
 size_t link_cache_count(const struct link_cache *cache);

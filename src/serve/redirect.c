@@ -222,6 +222,8 @@ enum err redirect_open(struct op *op, const struct redirect_config *config, stru
     enum err err = keys_open(op, redirect);
     if (err == OK)
         err = click_line_open(op, &line, &redirect->line);
+    if (err == OK)
+        err = changes_open(op, redirect);
     if (err != OK) {
         redirect_close(redirect);
         return err;

@@ -4,6 +4,7 @@
  *     redirect.c         the way of one request: link, member, click, answer
  *     redirect_lookup.c  what the caches do not know is read from the store
  *     redirect_client.c  who is asking: address, agent, evidence
+ *     redirect_changes.c what other nodes changed
  *     redirect_page.c    answers that are no redirect
  */
 #pragma once
@@ -58,6 +59,10 @@ struct redirect {
     struct visit *waiting, **last_waiting; /* for a read */
     int reads;                             /* under way */
 
+    struct timer look; /* for changes of other nodes */
+    bool looking;
+    int64_t changes_known; /* number of the newest change that was heard of */
+
     struct client_keys keys;
     bool keys_asked;
     struct {
@@ -96,6 +101,11 @@ bool may_miss(struct redirect *redirect, struct http_request *request);
 
 /* Reads today's and tomorrow's keys, before any loop runs. */
 enum err keys_open(struct op *op, struct redirect *redirect);
+
+/* redirect_changes.c */
+
+/* From now on changes of other nodes are heard. Not on a loop. */
+enum err changes_open(struct op *op, struct redirect *redirect);
 
 /* redirect_page.c */
 

@@ -57,7 +57,8 @@
     X(work_step)                                                                                                       \
     X(event_step)                                                                                                      \
     X(inbox_events_step)                                                                                               \
-    X(schedule_step)
+    X(schedule_step)                                                                                                   \
+    X(link_change_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \

@@ -41,6 +41,7 @@ enum seq {
     SEQ_NODE_EPOCH, /* of all starts of all nodes: one number, one life */
     SEQ_VISITOR,
     SEQ_SCHEDULE,
+    SEQ_LINK_CHANGE,
     SEQS_MAX = 64 /* the row has room for so many; numbers above are never renumbered, only appended */
 };
 

@@ -23,6 +23,12 @@ const struct schema_step link_step = {
                 ";" PG_PLAIN("block_link", "data"),
 };
 
+const struct schema_step link_change_step = {
+    .name = "changes of links",
+    .sqlite = "CREATE TABLE link_change(no INTEGER PRIMARY KEY, link_no INTEGER NOT NULL);",
+    .postgres = "CREATE TABLE link_change(no bigint PRIMARY KEY, link_no bigint NOT NULL);",
+};
+
 #define LINK_COLUMNS "no, tenant_no, mailing_no, version, code, url, honeypot, changed_at_ms, created_at_ms"
 SQL(link_by_code, "SELECT " LINK_COLUMNS " FROM link WHERE code = ?1", NULL);
 SQL(link_add, "INSERT INTO link(" LINK_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9) ON CONFLICT (code) DO NOTHING",
@@ -32,6 +38,12 @@ SQL(link_each, "SELECT " LINK_COLUMNS " FROM link WHERE no > ?1 ORDER BY no LIMI
 SQL(link_each_of,
     "SELECT " LINK_COLUMNS " FROM link WHERE mailing_no = ?3 AND mailing_no > 0 AND no > ?1 ORDER BY no LIMIT ?2",
     NULL);
+
+SQL(change_add, "INSERT INTO link_change(no, link_no) VALUES(?1, ?2)", NULL);
+SQL(change_forget, "DELETE FROM link_change WHERE no <= ?1", NULL);
+SQL(change_newest, "SELECT max(no) FROM link_change", NULL);
+SQL(changes_after, "SELECT no, link_no FROM link_change WHERE no > ?1 ORDER BY no LIMIT ?2", NULL);
+SQL_ONLY_POSTGRES(links_by_no, "SELECT " LINK_COLUMNS " FROM link WHERE no = ANY (?1)");
 
 static struct link link_columns(struct op *op, struct stmt *stmt)
 {
@@ -84,9 +96,26 @@ enum err store_link_add(struct op *op, struct tx *tx, struct link *link)
     return OK;
 }
 
+/* Nobody else knows of links where nobody shares the store. */
+static enum err tell_others(struct op *op, struct tx *tx, const struct link *link)
+{
+    struct stmt *stmt;
+    if (!tx_is_shared(tx))
+        return OK;
+    int64_t no = (int64_t)store_seq_next(tx, SEQ_LINK_CHANGE);
+    TRY(tx_stmt(op, tx, &change_add, &stmt));
+    bind_int(stmt, 1, no);
+    bind_int(stmt, 2, link->no);
+    TRY(stmt_later(op, stmt));
+    TRY(tx_stmt(op, tx, &change_forget, &stmt));
+    bind_int(stmt, 1, no - LINK_CHANGES_KEPT);
+    return stmt_later(op, stmt);
+}
+
 enum err store_link_change(struct op *op, struct tx *tx, const struct link *link)
 {
     struct stmt *stmt;
+    TRY(tell_others(op, tx, link));
     TRY(tx_stmt(op, tx, &link_change, &stmt));
     bind_int(stmt, 1, link->no);
     bind_str(stmt, 2, link->url);
@@ -100,15 +129,9 @@ enum err store_link_change(struct op *op, struct tx *tx, const struct link *link
     return OK;
 }
 
-enum err store_link_each(struct op *op, struct tx *tx, uint32_t mailing_no, uint32_t after_no, int limit,
-                         enum err (*fn)(struct op *op, struct tx *tx, const struct link *link, void *arg), void *arg)
+static enum err links_visit(struct op *op, struct tx *tx, struct stmt *stmt,
+                            enum err (*fn)(struct op *op, struct tx *tx, const struct link *link, void *arg), void *arg)
 {
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, mailing_no ? &link_each_of : &link_each, &stmt));
-    bind_int(stmt, 1, after_no);
-    bind_int(stmt, 2, limit);
-    if (mailing_no)
-        bind_int(stmt, 3, mailing_no);
     for (;;) {
         bool found;
         TRY(stmt_row(op, stmt, &found));
@@ -121,6 +144,67 @@ enum err store_link_each(struct op *op, struct tx *tx, uint32_t mailing_no, uint
             return err;
         }
     }
+}
+
+enum err store_link_each(struct op *op, struct tx *tx, uint32_t mailing_no, uint32_t after_no, int limit,
+                         enum err (*fn)(struct op *op, struct tx *tx, const struct link *link, void *arg), void *arg)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, mailing_no ? &link_each_of : &link_each, &stmt));
+    bind_int(stmt, 1, after_no);
+    bind_int(stmt, 2, limit);
+    if (mailing_no)
+        bind_int(stmt, 3, mailing_no);
+    return links_visit(op, tx, stmt, fn, arg);
+}
+
+enum err store_link_change_newest(struct op *op, struct tx *tx, int64_t *ret_no)
+{
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, &change_newest, &stmt));
+    TRY(stmt_row(op, stmt, &found));
+    *ret_no = found ? col_int(stmt, 0) : 0;
+    stmt_reset(stmt);
+    return OK;
+}
+
+/* Numbers of the links changed behind *after, which becomes the newest. */
+static enum err changes_read(struct op *op, struct tx *tx, int64_t *after, int64_t *numbers, size_t *ret_count,
+                             bool *ret_forgotten)
+{
+    struct stmt *stmt;
+    int64_t before = *after;
+    size_t count = 0;
+    TRY(tx_stmt(op, tx, &changes_after, &stmt));
+    bind_int(stmt, 1, before);
+    bind_int(stmt, 2, LINK_CHANGES_MAX);
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            break;
+        *after = col_int(stmt, 0);
+        numbers[count++] = col_int(stmt, 1);
+    }
+    *ret_count = count;
+    *ret_forgotten = *after > before + (int64_t)count; /* they are numbered without gaps */
+    return OK;
+}
+
+enum err store_link_changes(struct op *op, struct tx *tx, int64_t *after, bool *ret_forgotten,
+                            enum err (*fn)(struct op *op, struct tx *tx, const struct link *link, void *arg), void *arg)
+{
+    struct stmt *stmt;
+    int64_t *numbers;
+    size_t count;
+    TRY(op_alloc(op, LINK_CHANGES_MAX * sizeof *numbers, &numbers));
+    TRY(changes_read(op, tx, after, numbers, &count, ret_forgotten));
+    if (count == 0)
+        return OK;
+    TRY(tx_stmt(op, tx, &links_by_no, &stmt));
+    bind_ints(stmt, 1, numbers, count);
+    return links_visit(op, tx, stmt, fn, arg);
 }
 
 enum err store_link_state(struct op *op, struct tx *tx, uint32_t no, const struct link_state **ret)

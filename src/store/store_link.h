@@ -35,5 +35,17 @@ enum err store_link_change(struct op *op, struct tx *tx, const struct link *link
 enum err store_link_each(struct op *op, struct tx *tx, uint32_t mailing_no, uint32_t after_no, int limit,
                          enum err (*fn)(struct op *op, struct tx *tx, const struct link *link, void *arg), void *arg);
 
+/* Where several nodes write: what other nodes must hear of (LNK-20). Walks links whose destination was changed behind
+ * the change number *after, which moves forward, and says whether older changes than those were forgotten: then
+ * whatever was known of links may be wrong. At most LINK_CHANGES_MAX a call; for snapshots. */
+#define LINK_CHANGES_MAX  1000
+#define LINK_CHANGES_KEPT 10000
+enum err store_link_changes(struct op *op, struct tx *tx, int64_t *after, bool *ret_forgotten,
+                            enum err (*fn)(struct op *op, struct tx *tx, const struct link *link, void *arg),
+                            void *arg);
+
+/* The newest change's number; 0 = none. */
+enum err store_link_change_newest(struct op *op, struct tx *tx, int64_t *ret_no);
+
 /* Its figures; ERR_NOT_FOUND when there is no such link. */
 enum err store_link_state(struct op *op, struct tx *tx, uint32_t no, const struct link_state **ret);

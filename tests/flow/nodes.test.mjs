@@ -258,3 +258,23 @@ test('what one node is told counts at the others: tokens, tenants, sources, back
   await until(async () => (await reading.lane('backfill')).state === 'idle', 30_000)
   for (const daemon of Object.values(all)) assert.equal(await daemon.stop(), 0)
 })
+
+test('a destination changed at one node is used by the others within a second', { skip }, async () => {
+  const url = await (await postgres()).database()
+  const [a, b] = [await node(url, 'a'), await node(url, 'b')]
+  const to = (path) => ({ url: `https://x.example/${path}`, tenant: 't' })
+  const follow = async (daemon) => (await fetch(`${daemon.url}/r/c?m=ann`, { redirect: 'manual' })).headers.get('location')
+  assert.equal((await a.put('/v1/tenants/t', {})).status, 200)
+  assert.equal((await a.put('/v1/links/c', to('first'))).status, 201)
+  await until(async () => (await follow(b)) === 'https://x.example/first', 5_000) // from now on b knows the link
+  for (const path of ['second', 'third']) {
+    assert.equal((await a.put('/v1/links/c', to(path))).status, 200)
+    assert.equal(await follow(a), `https://x.example/${path}`)
+    await until(async () => (await follow(b)) === `https://x.example/${path}`, 10_000) // links are remembered for ten minutes
+  }
+  const { version, stats } = (await b.get('/v1/links/c')).body
+  assert.equal(version, 3)
+  assert.ok(stats.clicks >= 2)
+  for (const daemon of [a, b]) assert.equal(await daemon.stop(), 0)
+  await checked(a, url)
+})
