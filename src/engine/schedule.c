@@ -124,6 +124,12 @@ enum err schedule_must(struct op *op, struct tx *tx, struct str id, struct sched
     return found ? OK : fail(op, ERR_NOT_FOUND, "no schedule %.*s", STR(id));
 }
 
+enum err schedule_is_there(struct op *op, struct tx *tx, struct str id, bool *ret_there)
+{
+    struct schedule_row row;
+    return store_schedule_find(op, tx, id, &row, ret_there);
+}
+
 void schedules_wake(struct jobs *jobs, int64_t due_us)
 {
     if (due_us < jobs->schedules_next_us)

@@ -45,6 +45,8 @@ enum err schedule_check(struct op *op, const struct job_reader *reader, const st
  * unknown `after` and for a cycle of them, ERR_BUSY above SCHEDULES_MAX. */
 enum err schedule_store(struct op *op, struct tx *tx, struct str id, const struct schedule_put *put);
 
+enum err schedule_is_there(struct op *op, struct tx *tx, struct str id, bool *ret_there);
+
 /* ERR_CONFLICT while another one waits for it; ERR_NOT_FOUND. Its jobs run on. */
 enum err schedule_delete(struct op *op, struct tx *tx, struct str id);
 

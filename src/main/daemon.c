@@ -5,7 +5,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/zone.h"
 #include "engine/job_handler.h"
+#include "engine/schedule.h"
 #include "engine/source_signal.h"
 #include "engine/status.h"
 #include "main/declared.h"
@@ -148,8 +150,7 @@ static enum err learn_tenants(struct op *op, struct tx *tx, void *arg)
 static enum err declare(struct op *op, struct daemon *daemon, const struct conf *conf)
 {
     struct applied applied = { daemon, conf };
-    const struct str *names;
-    if (conf_names(conf, "tenant", &names) + conf_names(conf, "source", &names) == 0)
+    if (!declared_any(conf))
         return OK;
     TRY(settle(op, apply_declared, &applied));
     return store_read(op, daemon->store, learn_tenants, &applied);
@@ -364,6 +365,13 @@ static enum err apply_status(struct op *op, struct tx *tx, void *arg)
     return configure_status(op, ((struct applied *)arg)->conf);
 }
 
+/* Zones were read again. */
+static enum err find_times_again(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    return schedules_rezone(op, tx);
+}
+
 static void show_lists(struct daemon *daemon, struct lists *lists)
 {
     atomic_store(&daemon->api.config.agents, lists->agents);
@@ -384,6 +392,9 @@ enum err daemon_reload(struct op *op, struct daemon *daemon, const struct conf *
     TRY(each_status(op, conf, status_check));
     TRY(lists_read(op, conf, daemon->api.config.dev, &lists));
     enum err err = declare(op, daemon, conf);
+    zone_reload();
+    if (err == OK)
+        err = settle(op, find_times_again, NULL);
     if (err == OK)
         err = settle(op, apply_status, &applied);
     if (err != OK) {

@@ -5,6 +5,7 @@
 #include "base/json_write.h"
 #include "engine/source_config.h"
 #include "engine/tenants.h"
+#include "main/declared_jobs.h"
 
 #define BODY_BYTES_MAX (256u << 10)
 
@@ -161,6 +162,10 @@ static enum err check_tenants(struct op *op, const struct conf *conf)
 enum err declared_check(struct op *op, const struct conf *conf)
 {
     const struct str *names;
+    const char *section = "";
+    struct str at = S("");
+    if (declared_jobs_check(op, conf, &section, &at) != OK)
+        return blame(op, conf, section, at);
     TRY(check_tenants(op, conf));
     size_t count = conf_names(conf, "source", &names);
     for (size_t i = 0; i < count; i++) {
@@ -170,6 +175,16 @@ enum err declared_check(struct op *op, const struct conf *conf)
             return blame(op, conf, "source", names[i]);
     }
     return OK;
+}
+
+bool declared_any(const struct conf *conf)
+{
+    static const char *const sections[] = { "tenant", "source", "budget", "queue", "schedule", NULL };
+    const struct str *names;
+    size_t count = 0;
+    for (const char *const *section = sections; *section; section++)
+        count += conf_names(conf, *section, &names);
+    return count > 0;
 }
 
 static enum err apply_source(struct op *op, struct tx *tx, const struct conf *conf, struct str name)
@@ -184,6 +199,8 @@ static enum err apply_source(struct op *op, struct tx *tx, const struct conf *co
 enum err declared_apply(struct op *op, struct tx *tx, const struct conf *conf)
 {
     const struct str *names;
+    const char *section = "";
+    struct str at = S("");
     size_t count = conf_names(conf, "tenant", &names);
     for (size_t i = 0; i < count; i++) {
         struct tenant tenant;
@@ -193,5 +210,6 @@ enum err declared_apply(struct op *op, struct tx *tx, const struct conf *conf)
     count = conf_names(conf, "source", &names);
     for (size_t i = 0; i < count; i++)
         TRY(apply_source(op, tx, conf, names[i]));
-    return OK;
+    enum err err = declared_jobs_apply(op, tx, conf, &section, &at);
+    return err == ERR_INVALID || err == ERR_CONFLICT ? blame(op, conf, section, at) : err;
 }

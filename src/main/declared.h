@@ -1,5 +1,5 @@
 /*
- * declared.h - tenants and sources that the configuration file declares.
+ * declared.h - tenants, sources, queues, budgets and schedules that the configuration file declares.
  *
  *     [tenant t-1]                  [source mg]
  *     timezone = Europe/London      type = mailgun
@@ -16,6 +16,9 @@
 
 /* Everything that can be wrong without looking into the store. ERR_INVALID: "[source mg] line 12: ...". */
 enum err declared_check(struct op *op, const struct conf *conf);
+
+/* Is there anything to apply. */
+bool declared_any(const struct conf *conf);
 
 /* In the writer: stores all of them. ERR_INVALID for a source of a tenant that does not exist. Repeatable. */
 enum err declared_apply(struct op *op, struct tx *tx, const struct conf *conf);

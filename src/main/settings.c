@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "main/declared_jobs.h"
 
 static const struct conf_key server_keys[] = {
     { .name = "http", .type = CONF_TEXT, .max = 100, .fallback = "127.0.0.1:7420" },
@@ -117,19 +118,14 @@ static const struct conf_key source_keys[] = {
 };
 
 const struct conf_section settings_schema[] = {
-    { "server", false, server_keys },
-    { "database", false, database_keys },
-    { "node", false, node_keys },
-    { "worker", false, worker_keys },
-    { "log", false, log_keys },
-    { "classify", false, classify_keys },
-    { "status", false, status_keys },
-    { "sources", false, sources_keys },
-    { "tenant", true, tenant_keys },
-    { "source", true, source_keys },
-    { "links", false, links_keys },
-    { "exec", true, exec_keys },
-    { 0 },
+    { "server", false, server_keys },    { "database", false, database_keys },
+    { "node", false, node_keys },        { "worker", false, worker_keys },
+    { "log", false, log_keys },          { "classify", false, classify_keys },
+    { "status", false, status_keys },    { "sources", false, sources_keys },
+    { "tenant", true, tenant_keys },     { "source", true, source_keys },
+    { "links", false, links_keys },      { "exec", true, exec_keys },
+    { "budget", true, budget_keys },     { "queue", true, queue_keys },
+    { "schedule", true, schedule_keys }, { 0 },
 };
 
 /* Flags of serve that are values of the configuration, and their short names in the environment. */

@@ -1,5 +1,8 @@
 // Jobs by the clock, over HTTP and by the command line.
 import assert from 'node:assert/strict'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { startDaemon, until } from './lib/daemon.mjs'
 
@@ -75,4 +78,54 @@ test('schedules are put, listed, shown, run and deleted from the command line', 
   assert.equal((await d.cli(['schedule', 'put', 'x', '--cron', 'nonsense', '--type', 't', '--args', '[]'])).status, 1)
   assert.equal((await d.cli(['schedule', 'delete', 'nightly'])).status, 0)
   await d.stop()
+})
+
+test('budgets, queues and schedules of the file are applied at start and on SIGHUP, with the words of the API', async () => {
+  const text = (per) => `[budget db]
+concurrency = 4
+[queue mail]
+concurrency = 5
+rate.limit = 40
+rate.per = ${per}
+budget = db
+retry.delays = 5s, 1m
+retry.backoff = list
+[schedule second]
+cron = 15 0 * * *
+after = third
+job = {"jobtype":"t","queue":"mail","args":[]}
+[schedule third]
+cron = @daily
+timezone = Europe/London
+job = {"jobtype":"t","queue":"mail","args":[]}
+`
+  const d = await startDaemon({ config: text('60s') })
+  const queue = async () => (await d.get('/v1/queues/mail')).body
+  assert.deepEqual([(await queue()).concurrency, (await queue()).budget, (await queue()).rate.per], [5, 'db', '60s'])
+  assert.deepEqual((await queue()).retry.delays, ['5s', '1m'])
+  assert.equal((await d.get('/v1/budgets/db')).body.concurrency, 4)
+  assert.equal((await d.get('/v1/schedules/second')).body.after, 'third')
+  assert.equal((await d.get('/v1/schedules/third')).body.timezone, 'Europe/London')
+  await d.patch('/v1/queues/mail', { max_queued: 7 })
+  const { version } = await queue()
+  d.configure(text('30s'))
+  d.signal('SIGHUP')
+  await until(async () => (await queue()).rate.per === '30s')
+  assert.equal((await queue()).max_queued, 7)
+  assert.equal((await queue()).version, version + 1)
+  await d.stop()
+  for (const [bad, why] of [
+    ['[queue mail]\nconcurrency = -1\n', /\[queue mail\] line 2: .*concurrency/],
+    ['[schedule s]\ncron = 1 2 3 4\njob = {"jobtype":"t","args":[]}\n', /\[schedule s\] line 2: /],
+    ['[schedule s]\ncron = @daily\n', /a schedule needs cron and job/],
+    ['[queue mail]\nconcurency = 1\n', /concurrency/],
+  ]) {
+    const file = join(mkdtempSync(join(tmpdir(), 'posthouse-')), 'bad.conf')
+    writeFileSync(file, bad)
+    const checked = await d.cli(['config', 'check', file])
+    assert.notEqual(checked.status, 0)
+    assert.match(checked.stderr + checked.stdout, why)
+  }
+  const nowhere = startDaemon({ config: '[queue mail]\nbudget = nowhere\n' })
+  await assert.rejects(nowhere, /nowhere/)
 })
