@@ -1,6 +1,6 @@
 #include "engine/job_act.h"
 
-#include "engine/jobs_own.h"
+#include "engine/job_log.h"
 #include "store/store_done.h"
 
 static enum err not_allowed(struct op *op, struct str jid, enum job_state state)
@@ -74,6 +74,7 @@ static enum err revive(struct op *op, struct tx *tx, struct jobs *jobs, struct s
     if (!added)
         return fail(op, ERR_BUG, "job %.*s is and is not there", STR(jid));
     finished_revive(jobs, hash);
+    log_revived(jobs, hash);
     TRY(batch_rejoin(op, tx, jobs, &job));
     TRY(run_moves(op, tx, jobs, &job, JOB_READY));
     TRY(job_put(op, tx, jobs, queue, &job, 0, JOB_SCHEDULED, false));
@@ -85,7 +86,7 @@ static enum err revive(struct op *op, struct tx *tx, struct jobs *jobs, struct s
 static enum err revoke(struct op *op, struct tx *tx, struct jobs *jobs, struct job_known *job)
 {
     struct lease *lease = job->lease;
-    session_revoked(lease->session, lease);
+    session_revoked(jobs, lease->session, lease);
     TRY(attempt_note(op, tx, jobs, &job->aside, lease, JOB_CANCELLED, NULL));
     job->aside.state = JOB_LEASED; /* so that its rows aside are known to be there */
     TRY(lease_end(op, tx, jobs, lease, false));

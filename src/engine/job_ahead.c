@@ -38,6 +38,17 @@ void job_push_ahead(struct tx *tx, const struct job_spec *specs, size_t n)
             wish_jid(wishes, specs[i].jid);
 }
 
+/* One command that brings many at once, and did not say so before. */
+enum err push_ask(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_spec *specs, size_t n)
+{
+    if (n < 2 || !tx_asks_ahead(tx))
+        return OK;
+    job_push_ahead(tx, specs, n);
+    enum err err = store_job_ahead(op, tx, jobs->wishes.jids, jobs->wishes.jid_count, NULL, 0);
+    wishes_clear(jobs);
+    return err;
+}
+
 /* The jobs come from the first queues that have some. */
 void job_fetch_ahead(struct tx *tx, const struct job_fetch *fetch)
 {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/jobs_own.h"
+#include "engine/job_log.h"
 
 static struct budget *budget_new(struct jobs *jobs, struct str id)
 {
@@ -153,6 +153,7 @@ enum err budget_put(struct op *op, struct tx *tx, struct str id, struct str poli
     TRY(budget_policy_read(op, policy, &checked, NULL));
     struct budget *budget = budget_find(jobs, id);
     jobs_touch(jobs, tx);
+    log_all(jobs);
     if (!budget)
         budget = budget_new(jobs, id);
     TRY(budget_policy(op, budget, policy));
@@ -216,6 +217,7 @@ enum err budget_delete(struct op *op, struct tx *tx, struct str id)
         if (jobs->by_no[i] && jobs->by_no[i]->budget == budget)
             return fail(op, ERR_CONFLICT, "budget %.*s is in use by queue %.*s", STR(id), STR(jobs->by_no[i]->name));
     jobs_touch(jobs, tx);
+    log_all(jobs);
     TRY(store_budget_delete(op, tx, id));
     struct budget **link = &jobs->budgets;
     while (*link != budget)

@@ -6,7 +6,7 @@
  * push of a job that has just finished (JOB-3); it is read from the newest
  * records at a start.
  */
-#include "engine/jobs_own.h"
+#include "engine/job_log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +74,11 @@ void done_note(struct jobs *jobs, struct tx *tx, const struct done_record *r)
     append(jobs, r->extra.p, r->extra.n);
     append(jobs, r->body.p, r->body.n);
     jobs->done_count++;
-    finished_add(jobs, r->jid_hash, r->id, jobs_engine_us(jobs, tx), r->outcome);
+    struct finished finished = {
+        .jid_hash = r->jid_hash, .id = r->id, .end_us = jobs_engine_us(jobs, tx), .outcome = r->outcome
+    };
+    finished_add(jobs, finished.jid_hash, finished.id, finished.end_us, finished.outcome);
+    log_finished(jobs, &finished, r->queue_no);
 }
 
 static struct str cut(const char **p, size_t n)
@@ -205,6 +209,11 @@ static void finished_add(struct jobs *jobs, uint64_t jid_hash, uint64_t id, int6
     struct finished *entry = finished_at(jobs, jobs->finished_count++);
     *entry = (struct finished){ .jid_hash = jid_hash, .id = id, .end_us = end_us, .outcome = outcome };
     finished_link(jobs, entry);
+}
+
+void finished_follow(struct jobs *jobs, uint64_t jid_hash, uint64_t id, int64_t end_us, int outcome)
+{
+    finished_add(jobs, jid_hash, id, end_us, outcome);
 }
 
 const struct finished *finished_find(const struct jobs *jobs, uint64_t jid_hash, int64_t now_us)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/hex.h"
-#include "engine/jobs_own.h"
+#include "engine/job_log.h"
 #include "store/seq.h"
 #include "store/store_work.h"
 
@@ -170,6 +170,27 @@ void leases_unload(struct jobs *jobs)
     jobs->lease_slots = jobs->lease_count = 0;
 }
 
+void lease_follow(struct jobs *jobs, struct lease *lease)
+{
+    struct queue *queue = lease->queue;
+    if (queue->budget)
+        queue->budget->used += queue->policy.budget_cost;
+    if (lease->key && queue_counts_keys(queue))
+        queue_key_use(queue, lease->key, true)->leased++;
+    lease_number_begun(jobs, lease->number);
+}
+
+void lease_follow_end(struct jobs *jobs, struct lease *lease)
+{
+    struct queue *queue = lease->queue;
+    queue_ended(jobs, queue, lease->key);
+    queue_wants(jobs, queue);
+    if (queue->budget)
+        budget_freed(jobs, queue->budget);
+    lease_number_ended(jobs, lease->number);
+    lease_forget(jobs, lease);
+}
+
 enum err lease_end(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease, bool keep_gate)
 {
     struct queue *queue = lease->queue;
@@ -182,6 +203,7 @@ enum err lease_end(struct op *op, struct tx *tx, struct jobs *jobs, struct lease
     if (queue->budget)
         budget_freed(jobs, queue->budget);
     lease_number_ended(jobs, lease->number);
+    log_lease_end(jobs, lease);
     lease_forget(jobs, lease);
     if (mutex && keep_gate) {
         struct gate_row gate = { .holder = id };
@@ -204,6 +226,7 @@ enum err lease_return(struct op *op, struct tx *tx, struct jobs *jobs, struct jo
     TRY(lease_end(op, tx, jobs, lease, true));
     job->lease = NULL;
     TRY(store_ready_add(op, tx, &row));
+    log_returned(jobs, &row);
     lanes_return(queue_lanes(jobs, queue), row.level, row.key, &(struct lane_place){ row.ord, row.job });
     queue->counts.ready++;
     queue->counts.ready_bytes += (int64_t)job_bytes(&job->row);
@@ -492,6 +515,7 @@ enum err job_extend(struct op *op, struct tx *tx, const struct job_ref *ref, int
         jobs_touch(jobs, tx);
         TRY(store_lease_extend(op, tx, lease->id, until_us));
         lease->until_us = until_us;
+        log_lease_until(jobs, lease);
     }
     *ret_until_us = jobs_wall_us(jobs, lease->until_us);
     return OK;

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "engine/jobs_own.h"
+#include "engine/job_log.h"
 #include "store/seq.h"
 
 #define EXPIRED_MAX 1000 /* jobs too old that one fetch may throw away */
@@ -39,6 +39,7 @@ static enum err lease_begin(struct op *op, struct tx *tx, struct jobs *jobs, str
     }
     job_move(job, JOB_LEASED);
     *ret = lease_new(jobs, &row, &job->row, &job->opts);
+    log_lease(jobs, *ret);
     return queue_started(op, tx, jobs, job->queue, job->opts.key, now_us);
 }
 

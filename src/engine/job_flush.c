@@ -2,7 +2,7 @@
  * job_flush.c - everything the job machine holds is gone: FLUSH of the worker door, for development.
  */
 #include "engine/job_queue.h"
-#include "engine/jobs_own.h"
+#include "engine/job_log.h"
 #include "store/store_done.h"
 #include "store/store_schedule.h"
 
@@ -18,7 +18,7 @@ static enum err forget(struct op *op, struct tx *tx, struct jobs *jobs, uint64_t
     if (!found)
         return OK;
     if (job.lease) {
-        session_revoked(job.lease->session, job.lease);
+        session_revoked(jobs, job.lease->session, job.lease);
         job.aside.state = JOB_LEASED; /* so that its rows aside are known to be there */
         TRY(lease_end(op, tx, jobs, job.lease, false));
     } else {
@@ -109,6 +109,7 @@ enum err jobs_flush(struct op *op, struct tx *tx)
     struct op own;
     TRY(jobs_begin(op, tx, &jobs));
     jobs_touch(jobs, tx);
+    log_all(jobs);
     op_init(&own, arena_new(FLUSH_BYTES_MAX), op->now_us);
     enum err err = flush_all(&own, tx, jobs);
     if (err != OK)

@@ -3,8 +3,8 @@
 #include "base/crypto.h"
 #include "base/duration.h"
 #include "base/hex.h"
+#include "engine/job_log.h"
 #include "engine/job_own.h"
-#include "engine/jobs_own.h"
 
 #define SECOND_US        INT64_C(1000000)
 #define SECRET_TEXT_MAX  256
@@ -320,6 +320,7 @@ enum err job_hand_over(struct op *op, struct tx *tx, const struct job_lease *nam
     row.session_no = row.session_epoch = 0;
     TRY(store_lease_delete(op, tx, lease->id));
     TRY(store_lease_add(op, tx, &row));
+    log_lease_leaves(jobs, lease);
     lease_leave_session(lease);
     return OK;
 }

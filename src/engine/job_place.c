@@ -1,7 +1,7 @@
 /*
  * job_place.c - where a waiting job lies: ready, behind a time, behind a gate.
  */
-#include "engine/jobs_own.h"
+#include "engine/job_log.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -29,8 +29,10 @@ enum err ready_write(struct op *op, struct tx *tx, struct jobs *jobs)
 {
     size_t n = 0;
     for (size_t i = 0; i < jobs->pending_count; i++)
-        if (jobs->pending[i].queue_no)
+        if (jobs->pending[i].queue_no) {
             jobs->pending[n++] = jobs->pending[i];
+            log_ready(jobs, &jobs->pending[i]);
+        }
     jobs->pending_count = 0;
     return store_ready_add_all(op, tx, jobs->pending, n);
 }
@@ -52,8 +54,10 @@ static struct ready_row *pending_find(struct jobs *jobs, uint64_t ord)
 enum err ready_take(struct op *op, struct tx *tx, struct jobs *jobs, const struct ready_row *row)
 {
     struct ready_row *pending = pending_find(jobs, row->ord);
-    if (!pending)
+    if (!pending) {
+        log_taken(jobs, row);
         return store_ready_delete(op, tx, row);
+    }
     pending->queue_no = 0; /* came and went within one group: never written */
     return OK;
 }
@@ -179,6 +183,7 @@ static enum err put_timed(struct op *op, struct tx *tx, struct jobs *jobs, struc
         job->queue->counts.retry++;
     else
         job->queue->counts.scheduled++;
+    log_timer(jobs, due_us);
     jobs_due(jobs, due_us - jobs->lag_us);
     return OK;
 }

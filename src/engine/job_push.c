@@ -218,6 +218,7 @@ enum err job_push(struct op *op, struct tx *tx, const struct job_spec *specs, si
 {
     struct jobs *jobs;
     TRY(jobs_begin(op, tx, &jobs));
+    TRY(push_ask(op, tx, jobs, specs, n));
     for (size_t i = 0; i < n; i++) {
         struct entering e = { .spec = &specs[i], .ret = &results[i] };
         TRY(push_one(op, tx, jobs, &e, inside));

@@ -1,7 +1,7 @@
 /*
  * job_queues.c - queues in RAM: their counters, limits and windows.
  */
-#include "engine/jobs_own.h"
+#include "engine/job_log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +199,7 @@ void queue_ghost_end(struct jobs *jobs, struct queue *queue)
 
 enum err queue_write(struct op *op, struct tx *tx, struct queue *queue)
 {
+    log_queues(jobs_of(tx));
     struct queue_row row = {
         .no = queue->no,
         .version = queue->version,
@@ -249,13 +250,18 @@ void queue_changed(struct jobs *jobs, struct tx *tx, struct queue *queue)
 enum err queues_flush(struct op *op, struct tx *tx, struct jobs *jobs)
 {
     for (struct queue *queue; (queue = jobs->dirty);) {
-        TRY(store_queue_count(op, tx, queue->no, &queue->counts));
+        if (jobs->log.on)
+            log_counts(jobs, queue);
+        else
+            TRY(store_queue_count(op, tx, queue->no, &queue->counts));
         jobs->dirty = queue->dirty_next;
         queue->dirty = false;
     }
     for (struct budget *budget = jobs->budgets; budget; budget = budget->next) {
         if (budget->tat_moved)
             TRY(store_budget_tat(op, tx, budget->id, budget->tat_ns));
+        if (budget->tat_moved)
+            log_budget(jobs, budget);
         budget->tat_moved = false;
     }
     return OK;
@@ -287,6 +293,39 @@ enum err queues_load(struct op *op, struct tx *tx, struct jobs *jobs)
 {
     struct loading loading = { jobs, op };
     return store_queue_each(op, tx, load_queue, &loading);
+}
+
+/* One of those that another node made or changed. Its counters come with the entries of the log. */
+static enum err follow_queue(void *arg, const struct queue_row *row, const struct queue_counts *counts)
+{
+    struct loading *loading = arg;
+    struct queue *queue = queue_find(loading->jobs, row->name);
+    bool is_new = !queue || !queue->no;
+    if (!is_new && queue->version == row->version && queue->cut == row->cut && queue->gone == row->gone &&
+        queue->paused == row->paused && queue->draining == row->draining && str_eq(queue->text, row->policy))
+        return OK;
+    if (!queue)
+        queue = queue_new(loading->jobs, row->name);
+    if (is_new) {
+        number_queue(loading->jobs, queue, row->no);
+        queue->counts = *counts;
+    }
+    queue->version = row->version;
+    queue->paused = row->paused;
+    queue->draining = row->draining;
+    queue->gone = row->gone;
+    queue->sweeping |= queue->cut != row->cut;
+    if (queue->sweeping)
+        queue->sweep = (struct ready_row){ .queue_no = row->no };
+    queue->cut = row->cut;
+    queue_wants(loading->jobs, queue);
+    return str_eq(queue->text, row->policy) ? OK : queue_set_policy(loading->op, loading->jobs, queue, row->policy);
+}
+
+enum err queues_follow(struct op *op, struct tx *tx, struct jobs *jobs)
+{
+    struct loading loading = { jobs, op };
+    return store_queue_each(op, tx, follow_queue, &loading);
 }
 
 void queues_unload(struct jobs *jobs)
@@ -448,6 +487,7 @@ enum err queue_started(struct op *op, struct tx *tx, struct jobs *jobs, struct q
     if (!policy->key_rate.limit)
         return OK;
     use->tat_ns = rate_start(&policy->key_rate, use->tat_ns < 0 ? 0 : use->tat_ns, now_us * 1000);
+    log_key_rate(jobs, queue, use);
     return store_key_rate_put(op, tx, queue->no, key, use->tat_ns);
 }
 

@@ -1,7 +1,7 @@
 /*
  * job_unique.c - locks of unique jobs (UNI-1..3).
  */
-#include "engine/jobs_own.h"
+#include "engine/job_log.h"
 
 #include "engine/job_push.h"
 #include "store/store_uniq.h"
@@ -75,6 +75,7 @@ static enum err holder_replace(struct op *op, struct tx *tx, struct jobs *jobs, 
     holder->row.body = spec->body;
     holder->opts = opts;
     TRY(store_job_add(op, tx, &holder->row, &added));
+    log_replaced(jobs, holder->row.id);
     if (moves)
         return job_put(op, tx, jobs, queue, holder, spec->at_us, JOB_SCHEDULED, false);
     if (state == JOB_READY)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/job_log.h"
 #include "store/seq.h"
 #include "store/store_done.h"
 
@@ -124,10 +125,25 @@ void lease_number_ended(struct jobs *jobs, uint64_t number)
     number_over(&jobs->undelivered, number);
 }
 
+void lease_number_begun(struct jobs *jobs, uint64_t number)
+{
+    numbers_reach(&jobs->undelivered, number);
+}
+
+/* Another node wrote it to its socket. */
+void number_delivered(struct jobs *jobs, uint64_t number)
+{
+    number_over(&jobs->undelivered, number);
+    for (size_t i = 0; number <= jobs->undelivered.boot && i < jobs->lease_slots; i++)
+        for (struct lease *lease = jobs->leases[i]; lease; lease = lease->hash_next)
+            lease->undelivered = lease->undelivered && lease->number != number;
+}
+
 /* After a start: leases above the mark may never have reached their workers. Known again after a rollback. */
-static void delivered_load(struct jobs *jobs, struct tx *tx, bool first)
+static enum err delivered_load(struct op *op, struct jobs *jobs, struct tx *tx, bool first)
 {
     struct undelivered *u = &jobs->undelivered;
+    int64_t since_us = 0; /* leases that began earlier were told to be delivered where nobody can read it any more */
     if (first) {
         jobs->boot_us = jobs_engine_us(jobs, tx);
         u->first = u->newest = store_seq_newest(tx, SEQ_DELIVERED);
@@ -136,14 +152,21 @@ static void delivered_load(struct jobs *jobs, struct tx *tx, bool first)
         for (uint64_t n = u->first + 1; n <= u->newest; n++)
             number_over(u, n);
     }
+    for (size_t i = 0; first && i < jobs->lease_slots; i++)
+        for (const struct lease *lease = jobs->leases[i]; lease; lease = lease->hash_next)
+            if (lease->number > u->first && lease->number <= u->boot)
+                u->bits[(lease->number - 1) & (u->room - 1)] = 0;
+    if (first && jobs->log.on)
+        TRY(log_find_delivered(op, tx, jobs, &since_us));
     for (size_t i = 0; i < jobs->lease_slots; i++)
         for (struct lease *lease = jobs->leases[i]; lease; lease = lease->hash_next) {
             if (lease->number <= u->first || lease->number > u->boot)
                 continue;
-            if (first)
-                u->bits[(lease->number - 1) & (u->room - 1)] = 0;
+            if (lease->started_us < since_us)
+                number_over(u, lease->number);
             lease->undelivered = !u->bits[(lease->number - 1) & (u->room - 1)];
         }
+    return OK;
 }
 
 /* A number that a group took and gave back is used again: it is over only once it was told after that. */
@@ -152,8 +175,10 @@ static void delivered_flush(struct tx *tx, struct jobs *jobs)
     struct undelivered *u = &jobs->undelivered;
     numbers_reach(u, store_seq_newest(tx, SEQ_LEASE));
     pthread_mutex_lock(&u->lock);
-    for (size_t i = 0; i < u->told_count; i++)
+    for (size_t i = 0; i < u->told_count; i++) {
         number_over(u, u->told[i]);
+        log_delivered(jobs, u->told[i]);
+    }
     u->told_count = 0;
     pthread_mutex_unlock(&u->lock);
     uint64_t mark = u->first;
@@ -196,7 +221,8 @@ static enum err jobs_load(struct op *op, struct tx *tx, struct jobs *jobs)
     for (size_t i = 0; i < jobs->by_no_room; i++)
         if (jobs->by_no[i])
             queue_recount_keys(jobs, jobs->by_no[i]);
-    delivered_load(jobs, tx, first);
+    TRY(delivered_load(op, jobs, tx, first));
+    log_loaded(tx, jobs);
     jobs->next_lease_us = 0;
     jobs->batches_due_us = 0;
     jobs->schedules_next_us = INT64_MIN;
@@ -254,7 +280,7 @@ static enum err watch_flush(struct op *op, struct tx *tx, void *data)
     TRY(queues_flush(op, tx, jobs));
     TRY(done_flush(op, tx, jobs));
     delivered_flush(tx, jobs);
-    return OK;
+    return log_flush(op, tx, jobs);
 }
 
 static void watch_kept(void *data)
@@ -263,6 +289,7 @@ static void watch_kept(void *data)
     jobs->touched = false;
     progress_group(jobs, true);
     batches_drop(jobs);
+    log_kept(jobs);
     delivered_kept(jobs);
     sessions_kept(jobs);
     waits_kept(jobs);
@@ -275,6 +302,7 @@ static void watch_drop(void *data)
     done_drop(jobs);
     progress_group(jobs, false);
     batches_drop(jobs);
+    log_drop(jobs);
     sessions_drop(jobs);
     waits_drop(jobs);
     if (jobs->touched)
@@ -282,12 +310,26 @@ static void watch_drop(void *data)
     jobs->touched = false;
 }
 
-/* Another node changed rows: all of it is read again, by the next command that asks. */
-static void watch_foreign(void *data)
+static void forget_all(struct jobs *jobs)
 {
-    struct jobs *jobs = data;
     jobs->touched = true;
     watch_drop(jobs);
+}
+
+/* Another node changed rows: what it did is laid over RAM, or all of it is read again by the next command that asks. */
+static enum err watch_foreign(struct op *op, struct tx *tx, bool anew, void *data)
+{
+    struct jobs *jobs = data;
+    bool whole = false;
+    enum err err = OK;
+    if (!jobs->loaded)
+        return OK;
+    if (!anew)
+        err = log_follow(op, tx, jobs, &whole);
+    if (!whole)
+        forget_all(jobs);
+    jobs->schedules_next_us = INT64_MIN; /* the next tick looks: another node may have made one */
+    return err;
 }
 
 static enum err watch_ahead(struct op *op, struct tx *tx, void *data)
@@ -313,6 +355,7 @@ enum err jobs_open(struct op *op, const struct jobs_config *config, struct jobs 
     jobs->config = *config;
     jobs->key = siphash_key_from(store_hash_key(config->store));
     jobs->arena = arena_new(64 << 20);
+    log_open(jobs, store_is_shared(config->store));
     atomic_store(&jobs->next_us, NEVER_US);
     pthread_mutex_init(&jobs->undelivered.lock, NULL);
     rng_init(&jobs->rng, config->seed ? config->seed : random_u64());
@@ -343,6 +386,7 @@ void jobs_close(struct jobs *jobs)
     free(jobs->done);
     free(jobs->heap);
     wishes_free(jobs);
+    log_close(jobs);
     free(jobs->undelivered.told);
     free(jobs->undelivered.bits);
     pthread_mutex_destroy(&jobs->undelivered.lock);

@@ -7,6 +7,7 @@
  *     job_push.c    takes jobs in        job_unique.c  locks of unique jobs
  *     job_fetch.c   hands them out       job_wait.c    fetches that wait
  *     job_ahead.c   what a group will ask, asked together
+ *     job_log.h     what a group changed, told to other nodes
  *     job_end.c     ack, extend, stale   job_fail.c    failures, dead, lost
  *     job_done.c    history, the memory of what finished
  *     job_act.c     an operator's moves  job_tick.c    what time brings
@@ -19,6 +20,7 @@
  */
 #pragma once
 
+#include "base/buf.h"
 #include "base/post.h"
 #include "base/random.h"
 #include "base/siphash.h"
@@ -115,7 +117,8 @@ struct queue {
     struct meter in, out;
     struct ready_row sweep; /* how far rows below the cut were removed */
     bool sweeping;
-    bool wanted; /* in the list of those to serve when the command is through */
+    bool wanted;        /* in the list of those to serve when the command is through */
+    uint64_t logged_no; /* newest row of the log that has its counters */
     struct queue *wish_next;
     int64_t wished;        /* jobs that the group's fetches will ask for */
     int64_t down_until_us; /* its handler is not asked before (HAND-3), wall; 0 = it is up */
@@ -142,6 +145,7 @@ struct session {
     enum session_state state;
     bool http, suspect, touched, listed;
     int sockets, sockets_group;                      /* sockets_group: change of the group under way */
+    int64_t told_us;                                 /* seen_us as other nodes know it */
     int64_t pid, rss_kb, since_us, seen_us, left_us; /* left: last socket closed; NEVER_US = not */
     struct str name, hostname, labels;
     struct lease *leases;
@@ -177,6 +181,15 @@ struct job_wishes {
 struct job_hooks;
 struct batch;
 struct progress;
+
+struct job_log {
+    bool on;                    /* other nodes may read it */
+    struct buf changes, counts; /* of the group under way */
+    uint64_t marks;
+    uint64_t no;                /* newest row that RAM knows */
+    uint64_t flushed, clearing; /* by the group under way; 0 = not */
+    uint64_t cleared;           /* rows up to here are gone */
+};
 
 struct jobs {
     struct jobs_config config;
@@ -224,6 +237,7 @@ struct jobs {
     int64_t held_count;
 
     struct job_wishes wishes;
+    struct job_log log;
     struct undelivered undelivered;
     struct job_totals totals;
     int64_t shown_us, swept_us, recounted_us, sessions_us, boot_us;
@@ -360,10 +374,28 @@ void waits_all(struct tx *tx, struct jobs *jobs);
 /* The queue's next jobs will be asked for; how many of `wanted` it has. */
 int64_t queue_wish(struct jobs *jobs, struct queue *queue, int64_t wanted);
 
+/* Jids of a push of many that its hop did not say. */
+enum err push_ask(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_spec *specs, size_t n);
+
 /* Asks all that was wished, and forgets the wishes. */
 enum err wishes_ask(struct op *op, struct tx *tx, struct jobs *jobs);
 void wishes_clear(struct jobs *jobs);
 void wishes_free(struct jobs *jobs);
+
+/* --- job_log.c; what is written there: job_log.h --- */
+void log_open(struct jobs *jobs, bool shared);
+void log_close(struct jobs *jobs);
+void log_counts(struct jobs *jobs, struct queue *queue);
+
+/* What other nodes did, laid over RAM: no row is touched. */
+void lease_follow(struct jobs *jobs, struct lease *lease);     /* it has just been made */
+void lease_follow_end(struct jobs *jobs, struct lease *lease); /* and is freed */
+void finished_follow(struct jobs *jobs, uint64_t jid_hash, uint64_t id, int64_t end_us, int outcome);
+void number_delivered(struct jobs *jobs, uint64_t number);
+void session_follow(struct jobs *jobs, struct tx *tx, const struct session_row *row);
+void session_follow_end(struct jobs *jobs, uint32_t no);
+void session_follow_seen(struct jobs *jobs, struct session_id id, int64_t seen_us);
+enum err queues_follow(struct op *op, struct tx *tx, struct jobs *jobs);
 
 /* --- job_end.c --- */
 struct lease *lease_find(struct jobs *jobs, uint64_t jid_hash);
@@ -371,6 +403,7 @@ struct lease *lease_new(struct jobs *jobs, const struct lease_row *row, const st
                         const struct job_opts *opts);
 void leases_unload(struct jobs *jobs);
 void lease_number_ended(struct jobs *jobs, uint64_t number);
+void lease_number_begun(struct jobs *jobs, uint64_t number);
 
 /* The lease that is named, NULL with its reason when it is not the current one. A sign of life of its worker. */
 enum err lease_of_ref(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_ref *ref, struct lease **ret,
@@ -440,7 +473,7 @@ struct session *session_of(struct jobs *jobs, struct session_id id);
 void session_sign(struct jobs *jobs, struct tx *tx, struct session *session);
 void sessions_kept(struct jobs *jobs);
 void sessions_drop(struct jobs *jobs);
-void session_revoked(struct session *session, const struct lease *lease);
+void session_revoked(struct jobs *jobs, struct session *session, const struct lease *lease);
 enum err sessions_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us);
 
 /* --- job_handler.c --- */

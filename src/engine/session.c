@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/jobs_own.h"
+#include "engine/job_log.h"
 #include "store/seq.h"
 
 #define REVOKED_MAX 1000
+#define SIGN_US     INT64_C(10000000) /* between two signs of life that other nodes are told of */
 
 const char *session_state_name(enum session_state state)
 {
@@ -212,7 +213,7 @@ void sessions_drop(struct jobs *jobs)
 
 /* --- joining and leaving --- */
 
-static enum err session_write(struct op *op, struct tx *tx, const struct session *session)
+static enum err session_write(struct op *op, struct tx *tx, struct jobs *jobs, const struct session *session)
 {
     struct session_row row = {
         .no = session->no,
@@ -225,6 +226,7 @@ static enum err session_write(struct op *op, struct tx *tx, const struct session
         .hostname = session->hostname,
         .labels = session->labels,
     };
+    log_session(jobs, &row);
     return store_session_put(op, tx, &row);
 }
 
@@ -251,7 +253,7 @@ static enum err session_register(struct op *op, struct tx *tx, struct jobs *jobs
     session->seen_us = row.since_us;
     number_session(jobs, session);
     *ret = session;
-    return session_write(op, tx, session);
+    return session_write(op, tx, jobs, session);
 }
 
 void session_sign(struct jobs *jobs, struct tx *tx, struct session *session)
@@ -260,6 +262,11 @@ void session_sign(struct jobs *jobs, struct tx *tx, struct session *session)
         return;
     session->seen_us = jobs_engine_us(jobs, tx);
     session->suspect = false;
+    if (!jobs->log.on || session->seen_us - session->told_us < SIGN_US)
+        return;
+    session->told_us = session->seen_us;
+    log_seen(jobs, session);
+    jobs_touch(jobs, tx);
 }
 
 enum err session_join(struct op *op, struct tx *tx, const struct session_info *info, struct session_id *ret_id)
@@ -269,6 +276,7 @@ enum err session_join(struct op *op, struct tx *tx, const struct session_info *i
     struct session *session = session_find(jobs, info->name);
     if (!session)
         TRY(session_register(op, tx, jobs, info, &session));
+    session->told_us = 0; /* another node may have seen it leave */
     session_sign(jobs, tx, session);
     session->left_us = NEVER_US;
     count_socket(jobs, session, 1);
@@ -302,8 +310,9 @@ enum err session_seen(struct op *op, struct tx *tx, struct session_id id)
 
 /* --- beats --- */
 
-void session_revoked(struct session *session, const struct lease *lease)
+void session_revoked(struct jobs *jobs, struct session *session, const struct lease *lease)
 {
+    log_revoked(jobs, lease);
     if (!session || !session->http || session->revoked_count == REVOKED_MAX)
         return;
     struct job_lease token = { lease->id, lease->number, lease->jid_hash };
@@ -348,7 +357,7 @@ enum err session_beat(struct op *op, struct tx *tx, const struct session_info *i
     if (wish > session->state) {
         jobs_touch(jobs, tx);
         session->state = wish;
-        TRY(session_write(op, tx, session));
+        TRY(session_write(op, tx, jobs, session));
     }
     *ret_state = session->state;
     return ret_revoked ? tell_revoked(op, session, ret_revoked, ret_count) : OK;
@@ -365,7 +374,7 @@ enum err session_tell(struct op *op, struct tx *tx, struct str name, enum sessio
         return OK;
     jobs_touch(jobs, tx);
     session->state = state;
-    return session_write(op, tx, session);
+    return session_write(op, tx, jobs, session);
 }
 
 /* --- views --- */
@@ -460,19 +469,8 @@ static int64_t session_fate(struct jobs *jobs, struct session *session, int64_t 
     return lost_us;
 }
 
-static enum err session_lost(struct op *op, struct tx *tx, struct jobs *jobs, struct session *session, int *budget)
+static void session_end(struct jobs *jobs, struct session *session)
 {
-    jobs_touch(jobs, tx);
-    for (struct lease *lease = session->leases, *next; lease && *budget > 0; lease = next) {
-        next = lease->next;
-        if (!lease->queue->policy.recover_lost_workers)
-            continue;
-        --*budget;
-        session_revoked(session, lease);
-        TRY(lease_lost(op, tx, jobs, lease));
-    }
-    if (*budget == 0)
-        return OK;
     while (session->leases) { /* what is not recovered waits for its lease, and belongs to nobody */
         struct lease *lease = session->leases;
         session->leases = lease->next;
@@ -482,9 +480,61 @@ static enum err session_lost(struct op *op, struct tx *tx, struct jobs *jobs, st
         lease->next = NULL;
     }
     session->lease_count = 0;
-    TRY(store_session_delete(op, tx, session->no));
     jobs->session_by_no[session->no] = NULL;
     session_free(jobs, session);
+}
+
+/* --- sessions of other nodes --- */
+
+void session_follow(struct jobs *jobs, struct tx *tx, const struct session_row *row)
+{
+    struct session *session = session_find(jobs, row->name);
+    if (session && session->no == row->no && session->epoch == row->epoch) {
+        session->state = (enum session_state)row->state;
+        return;
+    }
+    if (session)
+        session_end(jobs, session);
+    session = session_new(jobs, row);
+    session->listed = true;
+    session->seen_us = session->told_us = jobs_engine_us(jobs, tx);
+    number_session(jobs, session);
+}
+
+void session_follow_end(struct jobs *jobs, uint32_t no)
+{
+    if (no < jobs->session_no_room && jobs->session_by_no[no])
+        session_end(jobs, jobs->session_by_no[no]);
+}
+
+/* It lives, and maybe on that node only: what was seen here of its sockets does not end it. */
+void session_follow_seen(struct jobs *jobs, struct session_id id, int64_t seen_us)
+{
+    struct session *session = session_of(jobs, id);
+    if (!session || seen_us <= session->seen_us)
+        return;
+    session->seen_us = session->told_us = seen_us;
+    session->suspect = false;
+    if (session->left_us != NEVER_US && session->left_us < seen_us)
+        session->left_us = NEVER_US;
+}
+
+static enum err session_lost(struct op *op, struct tx *tx, struct jobs *jobs, struct session *session, int *budget)
+{
+    jobs_touch(jobs, tx);
+    for (struct lease *lease = session->leases, *next; lease && *budget > 0; lease = next) {
+        next = lease->next;
+        if (!lease->queue->policy.recover_lost_workers)
+            continue;
+        --*budget;
+        session_revoked(jobs, session, lease);
+        TRY(lease_lost(op, tx, jobs, lease));
+    }
+    if (*budget == 0)
+        return OK;
+    TRY(store_session_delete(op, tx, session->no));
+    log_session_end(jobs, session->no);
+    session_end(jobs, session);
     return OK;
 }
 

@@ -104,7 +104,7 @@ static enum err families_anew(struct op *op, struct tx *tx)
 static enum err families_refresh(struct op *op, struct tx *tx)
 {
     if (tx->store->watch.foreign)
-        tx->store->watch.foreign(tx->store->watch.data);
+        TRY(tx->store->watch.foreign(op, tx, tx->anew, tx->store->watch.data));
     TRY(tx->anew ? families_anew(op, tx) : families_foreign(op, tx));
     return conn_know(op, tx);
 }

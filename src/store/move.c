@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "store/bulk.h"
 #include "store/store_delta.h"
+#include "store/store_queue.h"
 #include "store/store_inbox.h"
 #include "store/store_move.h"
 #include "store/store_node.h"
@@ -24,6 +25,7 @@ static const struct {
 } stay[] = {
     { "move", "is about this very thing" },
     { "seq", "numbers travel as one value" },
+    { "job_log", "what one node's RAM tells another's; its counters are folded before" },
     { "group_log", "groups belong to a database; its numbers travel as one value" },
     { "schema_version", "each database has its own" },
     { "node", "a life of a process in this store" },
@@ -87,6 +89,7 @@ static void tell_progress(struct move *move, int64_t rows)
 
 static enum err fold(struct op *op, struct tx *tx, void *arg)
 {
+    TRY(store_queue_fold(op, tx));
     return store_delta_fold(op, tx, FOLD_ROWS, arg);
 }
 

@@ -58,7 +58,8 @@
     X(event_step)                                                                                                      \
     X(inbox_events_step)                                                                                               \
     X(schedule_step)                                                                                                   \
-    X(link_change_step)
+    X(link_change_step)                                                                                                \
+    X(job_log_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \

@@ -42,6 +42,7 @@ enum seq {
     SEQ_VISITOR,
     SEQ_SCHEDULE,
     SEQ_LINK_CHANGE,
+    SEQ_JOB_LOG,  /* what groups changed in the job machine */
     SEQS_MAX = 64 /* the row has room for so many; numbers above are never renumbered, only appended */
 };
 

@@ -1,6 +1,9 @@
 #include "store/store_queue.h"
 
+#include <stdlib.h>
+
 #include "store/families.h"
+#include "store/store_job_log.h"
 
 const struct schema_step queue_step = {
     "queues",
@@ -75,9 +78,62 @@ enum err store_queue_count(struct op *op, struct tx *tx, uint32_t no, const stru
     return stmt_later(op, stmt);
 }
 
+/* What the log says of each queue, newest last. */
+struct logged {
+    struct queue_counts_entry *entries; /* by number; no 0: the log does not know it */
+    size_t room;
+};
+
+static void note_counts(void *arg, struct str counts)
+{
+    struct logged *logged = arg;
+    struct queue_counts_entry entry;
+    for (; counts.n >= sizeof entry; counts.p += sizeof entry, counts.n -= sizeof entry) {
+        memcpy(&entry, counts.p, sizeof entry);
+        if (entry.no > UINT32_MAX)
+            continue;
+        if (entry.no >= logged->room) {
+            size_t room = 2 * entry.no + 16;
+            logged->entries = realloc(logged->entries, room * sizeof *logged->entries);
+            if (!logged->entries)
+                abort();
+            memset(logged->entries + logged->room, 0, (room - logged->room) * sizeof *logged->entries);
+            logged->room = room;
+        }
+        logged->entries[entry.no] = entry;
+    }
+}
+
+static enum err each_queue(struct op *op, struct tx *tx, const struct logged *logged,
+                           enum err (*fn)(void *arg, const struct queue_row *row, const struct queue_counts *counts),
+                           void *arg);
+
 enum err store_queue_each(struct op *op, struct tx *tx,
                           enum err (*fn)(void *arg, const struct queue_row *row, const struct queue_counts *counts),
                           void *arg)
+{
+    struct logged logged = { 0 };
+    enum err err = tx_is_shared(tx) ? store_job_log_counts(op, tx, note_counts, &logged) : OK;
+    if (err == OK)
+        err = each_queue(op, tx, &logged, fn, arg);
+    free(logged.entries);
+    return err;
+}
+
+enum err store_queue_fold(struct op *op, struct tx *tx)
+{
+    struct logged logged = { 0 };
+    enum err err = tx_is_shared(tx) ? store_job_log_counts(op, tx, note_counts, &logged) : OK;
+    for (size_t i = 0; i < logged.room && err == OK; i++)
+        if (logged.entries[i].no)
+            err = store_queue_count(op, tx, (uint32_t)i, &logged.entries[i].counts);
+    free(logged.entries);
+    return err;
+}
+
+static enum err each_queue(struct op *op, struct tx *tx, const struct logged *logged,
+                           enum err (*fn)(void *arg, const struct queue_row *row, const struct queue_counts *counts),
+                           void *arg)
 {
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, &queue_all, &stmt));
@@ -99,6 +155,8 @@ enum err store_queue_each(struct op *op, struct tx *tx,
         struct str bytes = col_blob_borrowed(stmt, 8);
         if (bytes.n == sizeof counts)
             memcpy(&counts, bytes.p, sizeof counts);
+        if (row.no < logged->room && logged->entries[row.no].no)
+            counts = logged->entries[row.no].counts;
         TRY(fn(arg, &row, &counts));
     }
     return OK;

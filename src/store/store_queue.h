@@ -27,7 +27,18 @@ struct queue_counts {
 _Static_assert(sizeof(struct queue_counts) == 128, "file format");
 
 enum err store_queue_put(struct op *op, struct tx *tx, const struct queue_row *row);
+
+/* Writes the counters. On PostgreSQL that is for every JOB_LOG_FOLD groups: what others see comes from the log. */
 enum err store_queue_count(struct op *op, struct tx *tx, uint32_t no, const struct queue_counts *counts);
+
+/* The counters of one queue as they stand in store_job_log.h, one behind the other. */
+struct queue_counts_entry {
+    uint64_t no;
+    struct queue_counts counts;
+};
+
+/* Brings queue_count up to the log; before the tables are copied elsewhere. */
+enum err store_queue_fold(struct op *op, struct tx *tx);
 enum err store_queue_each(struct op *op, struct tx *tx,
                           enum err (*fn)(void *arg, const struct queue_row *row, const struct queue_counts *counts),
                           void *arg);

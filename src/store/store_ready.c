@@ -60,8 +60,8 @@ enum err store_ready_add(struct op *op, struct tx *tx, const struct ready_row *r
 
 enum err store_ready_add_all(struct op *op, struct tx *tx, const struct ready_row *rows, size_t count)
 {
-    size_t i = 0;
-    for (; i + TOGETHER <= count; i += TOGETHER) {
+    size_t i = 0, together = job_rows_of(tx) ? 0 : count;
+    for (; i + TOGETHER <= together; i += TOGETHER) {
         struct stmt *stmt;
         TRY(tx_stmt(op, tx, &ready_insert_8, &stmt));
         for (int k = 0; k < TOGETHER; k++)

@@ -159,9 +159,11 @@ int64_t tx_mono_us(const struct tx *tx);
 struct store_watch {
     void *data;
     enum err (*flush)(struct op *op, struct tx *tx, void *data); /* before COMMIT, ahead of the families */
-    void (*kept)(void *data);    /* the group is durable, or changed nothing; no post of it has left yet */
-    void (*drop)(void *data);    /* rolled back: its commands run again or are refused */
-    void (*foreign)(void *data); /* others have written since: what RAM says may be old */
+    void (*kept)(void *data); /* the group is durable, or changed nothing; no post of it has left yet */
+    void (*drop)(void *data); /* rolled back: its commands run again or are refused */
+    /* Others have written since: what RAM says may be old; `anew`: and cannot be made true from what they left. Ahead
+     * of the families: their state is still old. */
+    enum err (*foreign)(struct op *op, struct tx *tx, bool anew, void *data);
     enum err (*ahead)(struct op *op, struct tx *tx, void *data); /* commands have said what they will ask (struct hop);
                                                                     only where tx_asks_ahead */
 };

@@ -1,0 +1,580 @@
+#include "engine/job_log.h"
+
+#include <string.h>
+
+#include "store/seq.h"
+#include "store/store_job_log.h"
+
+#define LOG_BYTES_MAX ((size_t)512 << 20)
+
+enum { MARK_QUEUES = 1, MARK_ALL = 2 };
+
+/* --- writing --- */
+
+static void word(struct jobs *jobs, uint64_t value)
+{
+    buf_add(&jobs->log.changes, &value, sizeof value);
+}
+
+static void text(struct jobs *jobs, struct str text)
+{
+    word(jobs, str_given(text) ? text.n : UINT64_MAX);
+    buf_add_str(&jobs->log.changes, str_given(text) ? text : S(""));
+}
+
+/* False where nobody would read it. */
+static bool entry(struct jobs *jobs, char letter)
+{
+    if (jobs->log.on)
+        buf_add_char(&jobs->log.changes, letter);
+    return jobs->log.on;
+}
+
+static void place(struct jobs *jobs, char letter, const struct ready_row *row)
+{
+    if (!entry(jobs, letter))
+        return;
+    word(jobs, (uint64_t)row->queue_no << 8 | (uint64_t)row->level);
+    word(jobs, row->key);
+    word(jobs, row->ord);
+    word(jobs, row->job);
+}
+
+void log_ready(struct jobs *jobs, const struct ready_row *row)
+{
+    place(jobs, 'r', row);
+}
+
+void log_returned(struct jobs *jobs, const struct ready_row *row)
+{
+    place(jobs, 'R', row);
+}
+
+void log_taken(struct jobs *jobs, const struct ready_row *row)
+{
+    place(jobs, 't', row);
+}
+
+void log_lease(struct jobs *jobs, const struct lease *lease)
+{
+    if (!entry(jobs, 'l'))
+        return;
+    word(jobs, lease->id);
+    word(jobs, lease->number);
+    word(jobs, (uint64_t)lease->queue->no << 32 | lease->flags);
+    word(jobs, (uint64_t)lease->level << 32 | (uint32_t)lease->attempt);
+    word(jobs, lease->key);
+    word(jobs, lease->mutex);
+    word(jobs, lease->ord);
+    word(jobs, (uint64_t)(lease->session ? lease->session->no : 0) << 32 | lease->epoch);
+    word(jobs, (uint64_t)lease->started_us);
+    word(jobs, (uint64_t)lease->until_us);
+    word(jobs, (uint64_t)lease->hard_us);
+    text(jobs, lease->jid);
+    text(jobs, lease->type);
+    text(jobs, lease->worker);
+}
+
+static void of_lease(struct jobs *jobs, char letter, const struct lease *lease, uint64_t value)
+{
+    if (!entry(jobs, letter))
+        return;
+    word(jobs, lease->jid_hash);
+    word(jobs, lease->id);
+    word(jobs, value);
+}
+
+void log_lease_end(struct jobs *jobs, const struct lease *lease)
+{
+    of_lease(jobs, 'e', lease, 0);
+}
+
+void log_lease_until(struct jobs *jobs, const struct lease *lease)
+{
+    of_lease(jobs, 'x', lease, (uint64_t)lease->until_us);
+}
+
+void log_lease_leaves(struct jobs *jobs, const struct lease *lease)
+{
+    of_lease(jobs, 'o', lease, 0);
+}
+
+void log_revoked(struct jobs *jobs, const struct lease *lease)
+{
+    of_lease(jobs, 'V', lease, 0);
+}
+
+void log_finished(struct jobs *jobs, const struct finished *finished, uint32_t queue_no)
+{
+    if (!entry(jobs, 'd'))
+        return;
+    word(jobs, finished->jid_hash);
+    word(jobs, finished->id);
+    word(jobs, (uint64_t)finished->end_us);
+    word(jobs, (uint64_t)queue_no << 32 | (uint32_t)finished->outcome);
+}
+
+static void one_word(struct jobs *jobs, char letter, uint64_t value)
+{
+    if (entry(jobs, letter))
+        word(jobs, value);
+}
+
+void log_revived(struct jobs *jobs, uint64_t jid_hash)
+{
+    one_word(jobs, 'v', jid_hash);
+}
+
+void log_replaced(struct jobs *jobs, uint64_t id)
+{
+    one_word(jobs, 'b', id);
+}
+
+void log_delivered(struct jobs *jobs, uint64_t number)
+{
+    one_word(jobs, 'n', number);
+}
+
+void log_timer(struct jobs *jobs, int64_t due_us)
+{
+    one_word(jobs, 'T', (uint64_t)due_us);
+}
+
+void log_session_end(struct jobs *jobs, uint32_t no)
+{
+    one_word(jobs, 'S', no);
+}
+
+void log_session(struct jobs *jobs, const struct session_row *row)
+{
+    if (!entry(jobs, 's'))
+        return;
+    word(jobs, (uint64_t)row->no << 32 | row->epoch);
+    word(jobs, (uint64_t)row->state << 1 | row->http);
+    word(jobs, (uint64_t)row->pid);
+    word(jobs, (uint64_t)row->since_us);
+    text(jobs, row->name);
+    text(jobs, row->hostname);
+    text(jobs, row->labels);
+}
+
+void log_seen(struct jobs *jobs, const struct session *session)
+{
+    if (!entry(jobs, 'g'))
+        return;
+    word(jobs, (uint64_t)session->no << 32 | session->epoch);
+    word(jobs, (uint64_t)session->seen_us);
+}
+
+void log_budget(struct jobs *jobs, const struct budget *budget)
+{
+    if (!entry(jobs, 'B'))
+        return;
+    text(jobs, budget->id);
+    word(jobs, (uint64_t)budget->tat_ns);
+}
+
+void log_key_rate(struct jobs *jobs, const struct queue *queue, const struct key_use *use)
+{
+    if (!entry(jobs, 'k'))
+        return;
+    word(jobs, queue->no);
+    word(jobs, use->key);
+    word(jobs, (uint64_t)use->tat_ns);
+}
+
+void log_queues(struct jobs *jobs)
+{
+    jobs->log.marks |= MARK_QUEUES;
+}
+
+void log_all(struct jobs *jobs)
+{
+    jobs->log.marks |= MARK_ALL;
+}
+
+/* --- the row of a group --- */
+
+void log_open(struct jobs *jobs, bool shared)
+{
+    jobs->log.on = shared;
+    buf_init(&jobs->log.changes, LOG_BYTES_MAX);
+    buf_init(&jobs->log.counts, LOG_BYTES_MAX);
+}
+
+void log_close(struct jobs *jobs)
+{
+    buf_done(&jobs->log.changes);
+    buf_done(&jobs->log.counts);
+}
+
+void log_counts(struct jobs *jobs, struct queue *queue)
+{
+    struct queue_counts_entry entry = { queue->no, queue->counts };
+    buf_add(&jobs->log.counts, &entry, sizeof entry);
+    queue->logged_no = jobs->log.no + 1;
+}
+
+/* Counters that moved since the last fold are written where they last: the rows of the log that have them will go. */
+static enum err fold(struct op *op, struct tx *tx, struct jobs *jobs, uint64_t no)
+{
+    for (size_t i = 0; i < jobs->by_no_room; i++) {
+        const struct queue *queue = jobs->by_no[i];
+        if (queue && queue->logged_no + JOB_LOG_FOLD > no)
+            TRY(store_queue_count(op, tx, queue->no, &queue->counts));
+    }
+    if (no <= JOB_LOG_KEPT)
+        return OK;
+    uint64_t upto = no - JOB_LOG_KEPT;
+    TRY(store_job_log_clear(op, tx, jobs->log.cleared, upto));
+    jobs->log.clearing = upto;
+    return OK;
+}
+
+enum err log_flush(struct op *op, struct tx *tx, struct jobs *jobs)
+{
+    struct job_log *log = &jobs->log;
+    if (!log->on || (log->changes.n == 0 && log->counts.n == 0 && !log->marks))
+        return OK;
+    uint64_t marks = log->marks;
+    buf_add_char(&log->changes, 'm');
+    word(jobs, marks);
+    struct job_log_row row = {
+        .no = store_seq_next(tx, SEQ_JOB_LOG),
+        .at_us = jobs_engine_us(jobs, tx),
+        .counts = { log->counts.p ? log->counts.p : "", log->counts.n },
+        .changes = buf_str(&log->changes),
+    };
+    if (log->changes.full)
+        return fail(op, ERR_TOO_LARGE, "a group of jobs changed more than one row can tell");
+    log->flushed = row.no;
+    TRY(store_job_log_add(op, tx, &row));
+    return row.no % JOB_LOG_FOLD == 0 ? fold(op, tx, jobs, row.no) : OK;
+}
+
+static void log_reset(struct job_log *log)
+{
+    buf_reset(&log->changes);
+    buf_reset(&log->counts);
+    log->marks = 0;
+    log->flushed = log->clearing = 0;
+}
+
+void log_kept(struct jobs *jobs)
+{
+    if (jobs->log.flushed)
+        jobs->log.no = jobs->log.flushed;
+    if (jobs->log.clearing)
+        jobs->log.cleared = jobs->log.clearing;
+    log_reset(&jobs->log);
+}
+
+void log_drop(struct jobs *jobs)
+{
+    log_reset(&jobs->log);
+}
+
+void log_loaded(struct tx *tx, struct jobs *jobs)
+{
+    jobs->log.no = store_seq_newest(tx, SEQ_JOB_LOG);
+    /* nobody knows which counters the log has alone: the next fold writes all */
+    for (size_t i = 0; i < jobs->by_no_room; i++)
+        if (jobs->by_no[i])
+            jobs->by_no[i]->logged_no = jobs->log.no;
+}
+
+/* --- reading --- */
+
+struct reading {
+    struct op *op;
+    struct tx *tx;
+    struct jobs *jobs;
+    const char *p, *end;
+    uint64_t next; /* number of the row to come */
+    bool broken, gap, all;
+    bool delivered_only;
+    int64_t since_us;
+};
+
+static uint64_t take(struct reading *r)
+{
+    uint64_t value = 0;
+    if ((size_t)(r->end - r->p) < sizeof value) {
+        r->broken = true;
+        r->p = r->end;
+        return 0;
+    }
+    memcpy(&value, r->p, sizeof value);
+    r->p += sizeof value;
+    return value;
+}
+
+static struct str take_text(struct reading *r)
+{
+    uint64_t n = take(r);
+    if (n == UINT64_MAX || r->broken)
+        return (struct str){ 0 };
+    if (n > (uint64_t)(r->end - r->p)) {
+        r->broken = true;
+        return (struct str){ 0 };
+    }
+    struct str text = { r->p, n };
+    r->p += n;
+    return text;
+}
+
+static void follow_place(struct reading *r, char letter)
+{
+    uint64_t lane = take(r), key = take(r);
+    struct lane_place place = { take(r), 0 };
+    place.job = take(r);
+    struct queue *queue = queue_by_no(r->jobs, (uint32_t)(lane >> 8));
+    int level = (int)(lane & 0xFF);
+    if (r->delivered_only || r->broken)
+        return;
+    if (!queue || level >= LEVELS) {
+        r->all = true;
+        return;
+    }
+    if (letter == 'r')
+        lanes_add(queue_lanes(r->jobs, queue), level, key, &place);
+    else if (letter == 'R')
+        lanes_return(queue_lanes(r->jobs, queue), level, key, &place);
+    else
+        lanes_remove(queue_lanes(r->jobs, queue), level, key, place.ord);
+    if (letter == 'r')
+        meter_add(&queue->in, jobs_engine_us(r->jobs, r->tx), 1);
+    queue_wants(r->jobs, queue);
+}
+
+static void follow_lease(struct reading *r)
+{
+    struct lease_row row = { .id = take(r), .number = take(r) };
+    uint64_t queue = take(r), level = take(r);
+    struct job_opts opts = { .key = take(r), .mutex = take(r), .level = (int)(level >> 32) };
+    row.ord = take(r);
+    uint64_t session = take(r);
+    row.session_no = (uint32_t)(session >> 32);
+    row.session_epoch = (uint32_t)session;
+    row.started_us = (int64_t)take(r);
+    row.until_us = (int64_t)take(r);
+    row.hard_us = (int64_t)take(r);
+    row.attempt = (int)(uint32_t)level;
+    struct job_row job = { .id = row.id, .queue_no = (uint32_t)(queue >> 32), .flags = (uint32_t)queue };
+    job.jid = take_text(r);
+    job.type = take_text(r);
+    row.worker = take_text(r);
+    if (r->delivered_only || r->broken)
+        return;
+    if (!queue_by_no(r->jobs, job.queue_no)) {
+        r->all = true;
+        return;
+    }
+    lease_follow(r->jobs, lease_new(r->jobs, &row, &job, &opts));
+}
+
+static void follow_of_lease(struct reading *r, char letter)
+{
+    uint64_t jid_hash = take(r), id = take(r), value = take(r);
+    struct lease *lease = r->delivered_only || r->broken ? NULL : lease_find(r->jobs, jid_hash);
+    if (!lease || lease->id != id)
+        return;
+    if (letter == 'x')
+        lease->until_us = (int64_t)value;
+    else if (letter == 'o')
+        lease_leave_session(lease);
+    else if (letter == 'V')
+        session_revoked(r->jobs, lease->session, lease);
+    else
+        lease_follow_end(r->jobs, lease);
+}
+
+static void follow_finished(struct reading *r)
+{
+    uint64_t jid_hash = take(r), id = take(r);
+    int64_t end_us = (int64_t)take(r);
+    uint64_t rest = take(r);
+    if (r->delivered_only || r->broken)
+        return;
+    struct queue *queue = queue_by_no(r->jobs, (uint32_t)(rest >> 32));
+    finished_follow(r->jobs, jid_hash, id, end_us, (int)(uint32_t)rest);
+    if (queue)
+        meter_add(&queue->out, jobs_engine_us(r->jobs, r->tx), 1);
+}
+
+static void follow_session(struct reading *r)
+{
+    uint64_t no = take(r), state = take(r);
+    struct session_row row = { .no = (uint32_t)(no >> 32), .epoch = (uint32_t)no };
+    row.state = (int)(state >> 1);
+    row.http = state & 1;
+    row.pid = (int64_t)take(r);
+    row.since_us = (int64_t)take(r);
+    row.name = take_text(r);
+    row.hostname = take_text(r);
+    row.labels = take_text(r);
+    if (!r->delivered_only && !r->broken)
+        session_follow(r->jobs, r->tx, &row);
+}
+
+static void follow_budget(struct reading *r)
+{
+    struct str id = take_text(r);
+    int64_t tat_ns = (int64_t)take(r);
+    struct budget *budget = r->delivered_only ? NULL : budget_find(r->jobs, id);
+    if (budget)
+        budget->tat_ns = tat_ns;
+}
+
+static void follow_key_rate(struct reading *r)
+{
+    uint64_t queue_no = take(r), key = take(r);
+    int64_t tat_ns = (int64_t)take(r);
+    struct queue *queue = r->delivered_only ? NULL : queue_by_no(r->jobs, (uint32_t)queue_no);
+    if (queue)
+        queue_key_use(queue, key, true)->tat_ns = tat_ns;
+}
+
+static void follow_word(struct reading *r, char letter)
+{
+    uint64_t value = take(r);
+    if (letter == 'n' && !r->broken)
+        number_delivered(r->jobs, value);
+    if (r->delivered_only || r->broken)
+        return;
+    if (letter == 'v')
+        finished_revive(r->jobs, value);
+    else if (letter == 'b')
+        store_job_forget(r->tx, value);
+    else if (letter == 'T')
+        jobs_due(r->jobs, (int64_t)value - r->jobs->lag_us);
+    else if (letter == 'S')
+        session_follow_end(r->jobs, (uint32_t)value);
+    else if (letter == 'm')
+        r->all |= (value & MARK_ALL) != 0;
+}
+
+static void follow_seen(struct reading *r)
+{
+    uint64_t no = take(r);
+    int64_t seen_us = (int64_t)take(r);
+    if (!r->delivered_only && !r->broken)
+        session_follow_seen(r->jobs, (struct session_id){ (uint32_t)(no >> 32), (uint32_t)no }, seen_us);
+}
+
+static void follow_entry(struct reading *r)
+{
+    char letter = *r->p++;
+    switch (letter) {
+    case 'r':
+    case 'R':
+    case 't':
+        follow_place(r, letter);
+        break;
+    case 'l':
+        follow_lease(r);
+        break;
+    case 'e':
+    case 'x':
+    case 'o':
+    case 'V':
+        follow_of_lease(r, letter);
+        break;
+    case 'd':
+        follow_finished(r);
+        break;
+    case 's':
+        follow_session(r);
+        break;
+    case 'g':
+        follow_seen(r);
+        break;
+    case 'B':
+        follow_budget(r);
+        break;
+    case 'k':
+        follow_key_rate(r);
+        break;
+    case 'v':
+    case 'b':
+    case 'n':
+    case 'T':
+    case 'S':
+    case 'm':
+        follow_word(r, letter);
+        break;
+    default:
+        r->broken = true;
+    }
+}
+
+/* The mark stands last, and is needed first: queues that are new must be known before their jobs are. */
+static enum err follow_marks(struct reading *r)
+{
+    uint64_t marks = 0;
+    if (r->end - r->p < (ptrdiff_t)sizeof marks)
+        return OK;
+    memcpy(&marks, r->end - sizeof marks, sizeof marks);
+    return marks & MARK_QUEUES && !(marks & MARK_ALL) ? queues_follow(r->op, r->tx, r->jobs) : OK;
+}
+
+static void follow_counts(struct reading *r, struct str counts)
+{
+    struct queue_counts_entry entry;
+    for (; counts.n >= sizeof entry; counts.p += sizeof entry, counts.n -= sizeof entry) {
+        memcpy(&entry, counts.p, sizeof entry);
+        struct queue *queue = entry.no <= UINT32_MAX ? queue_by_no(r->jobs, (uint32_t)entry.no) : NULL;
+        if (!queue)
+            continue;
+        queue->counts = entry.counts;
+        queue->logged_no = r->next;
+        queue_wants(r->jobs, queue);
+    }
+}
+
+static enum err follow_row(void *arg, const struct job_log_row *row)
+{
+    struct reading *r = arg;
+    if (r->since_us < 0)
+        r->since_us = row->at_us;
+    r->gap |= row->no != r->next;
+    if (r->gap || r->all || r->broken)
+        return OK;
+    r->p = row->changes.p;
+    r->end = row->changes.p + row->changes.n;
+    TRY(follow_marks(r));
+    while (r->p < r->end && !r->broken && !r->all)
+        follow_entry(r);
+    follow_counts(r, row->counts);
+    r->next++;
+    return OK;
+}
+
+enum err log_follow(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_whole)
+{
+    struct reading r = { .op = op, .tx = tx, .jobs = jobs, .next = jobs->log.no + 1, .since_us = -1 };
+    TRY(store_job_log_each(op, tx, jobs->log.no, follow_row, &r));
+    jobs->log.no = r.next - 1;
+    *ret_whole = !r.gap && !r.all && !r.broken;
+    return OK;
+}
+
+static enum err find_row(void *arg, const struct job_log_row *row)
+{
+    struct reading *r = arg;
+    if (r->since_us < 0)
+        r->since_us = row->at_us;
+    r->p = row->changes.p;
+    r->end = row->changes.p + row->changes.n;
+    while (r->p < r->end && !r->broken)
+        follow_entry(r);
+    return OK;
+}
+
+enum err log_find_delivered(struct op *op, struct tx *tx, struct jobs *jobs, int64_t *ret_since_us)
+{
+    struct reading r = { .op = op, .tx = tx, .jobs = jobs, .delivered_only = true, .since_us = -1 };
+    TRY(store_job_log_each(op, tx, 0, find_row, &r));
+    *ret_since_us = r.since_us < 0 ? INT64_MAX : r.since_us;
+    return OK;
+}

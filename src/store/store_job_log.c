@@ -1,0 +1,79 @@
+#include "store/store_job_log.h"
+
+#include "store/families.h"
+#include "store/postgres_table.h"
+
+/* Rows of jobs under way pass within seconds (PG-2). */
+#define PASSES                                                                                                         \
+    " SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,"  \
+    " autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off);"
+
+const struct schema_step job_log_step = {
+    "log of jobs",
+    "",
+    "CREATE TABLE job_log (no bigint PRIMARY KEY, at_us bigint NOT NULL, counts bytea NOT NULL,"
+    " changes bytea NOT NULL)" PG_PASSES_LARGE ";" PG_EXTERNAL("job_log", "counts")
+        PG_EXTERNAL("job_log", "changes") "ALTER TABLE job" PASSES "ALTER TABLE ready" PASSES "ALTER TABLE lease" PASSES
+                                          "ALTER TABLE timer" PASSES "ALTER TABLE blocked" PASSES
+                                          "ALTER TABLE job_aside" PASSES "ALTER TABLE uniq" PASSES
+                                          "ALTER TABLE gate" PASSES "ALTER TABLE queue_count" PASSES,
+};
+
+SQL_ONLY_POSTGRES(job_log_insert, "INSERT INTO job_log (no, at_us, counts, changes) VALUES (?1, ?2, ?3, ?4)");
+SQL_MARKED(job_log_behind, NULL, "SELECT no, at_us, counts, changes FROM job_log WHERE no > ?1 ORDER BY no",
+           SQL_POSTGRES | SQL_WALKS);
+SQL_MARKED(job_log_counts, NULL, "SELECT counts FROM job_log ORDER BY no", SQL_POSTGRES | SQL_SCANS | SQL_WALKS);
+SQL_ONLY_POSTGRES(job_log_remove, "DELETE FROM job_log WHERE no > ?1 AND no <= ?2");
+
+enum err store_job_log_add(struct op *op, struct tx *tx, const struct job_log_row *row)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &job_log_insert, &stmt));
+    bind_int(stmt, 1, (int64_t)row->no);
+    bind_int(stmt, 2, row->at_us);
+    bind_blob(stmt, 3, row->counts.p, row->counts.n);
+    bind_blob(stmt, 4, row->changes.p, row->changes.n);
+    return stmt_later(op, stmt);
+}
+
+enum err store_job_log_each(struct op *op, struct tx *tx, uint64_t after,
+                            enum err (*fn)(void *arg, const struct job_log_row *row), void *arg)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &job_log_behind, &stmt));
+    bind_int(stmt, 1, (int64_t)after);
+    for (bool more = true; more;) {
+        TRY(stmt_row(op, stmt, &more));
+        if (!more)
+            break;
+        struct job_log_row row = {
+            .no = (uint64_t)col_int(stmt, 0),
+            .at_us = col_int(stmt, 1),
+            .counts = col_blob_borrowed(stmt, 2),
+            .changes = col_blob_borrowed(stmt, 3),
+        };
+        TRY(fn(arg, &row));
+    }
+    return OK;
+}
+
+enum err store_job_log_counts(struct op *op, struct tx *tx, void (*fn)(void *arg, struct str counts), void *arg)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &job_log_counts, &stmt));
+    for (bool more = true; more;) {
+        TRY(stmt_row(op, stmt, &more));
+        if (more)
+            fn(arg, col_blob_borrowed(stmt, 0));
+    }
+    return OK;
+}
+
+enum err store_job_log_clear(struct op *op, struct tx *tx, uint64_t after, uint64_t upto)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &job_log_remove, &stmt));
+    bind_int(stmt, 1, (int64_t)after);
+    bind_int(stmt, 2, (int64_t)upto);
+    return stmt_later(op, stmt);
+}

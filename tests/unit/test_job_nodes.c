@@ -1,0 +1,212 @@
+/* Two job machines on one PostgreSQL database, as two nodes: each follows what the other did without reading it again.
+ */
+#include "base/random.h"
+#include "engine/job_log.h"
+#include "job_lab.h"
+#include "store/core.h"
+
+static struct lab nodes[3];
+
+#define START_TWO()                                                                                                    \
+    do {                                                                                                               \
+        if (!test_server())                                                                                            \
+            SKIP("two nodes write only to PostgreSQL");                                                                \
+        lab_start(&nodes[0]);                                                                                          \
+        join(1);                                                                                                       \
+    } while (0)
+
+/* One more process on the first one's database. */
+static void join(int i)
+{
+    memset(&nodes[i], 0, sizeof nodes[i]);
+    nodes[i].f = nodes[0].f;
+    struct store_config config = fixture_config(&nodes[0].f);
+    SUCCEEDS(&nodes[i].f.op, store_open(&nodes[i].f.op, &config, &nodes[i].f.store));
+    lab_open_jobs(&nodes[i]);
+}
+
+static void leave(int i)
+{
+    store_close(nodes[i].f.store);
+    jobs_close(nodes[i].jobs);
+}
+
+static void end_two(void)
+{
+    leave(1);
+    lab_end(&nodes[0]);
+}
+
+static uint64_t trips(int i)
+{
+    return nodes[i].f.store->conn->trips;
+}
+
+static enum err begin(struct op *op, struct tx *tx, void *arg)
+{
+    struct jobs *jobs;
+    (void)arg;
+    tx_wrote(tx); /* so that it leaves a group of its own */
+    return jobs_begin(op, tx, &jobs);
+}
+
+static const struct queue *queue_at(int i, const char *name)
+{
+    return queue_find(nodes[i].jobs, str_of(name));
+}
+
+/* Figures of a machine as one text. */
+static struct str figures(int i)
+{
+    struct jobs *jobs = nodes[i].jobs;
+    struct str text =
+        arena_fmt(nodes[0].f.arena, "leases %d finished %d", (int)jobs->lease_count, (int)jobs->finished_count);
+    for (uint32_t no = 1; no < 8; no++) {
+        const struct queue *queue = queue_by_no(jobs, no);
+        if (queue)
+            text = arena_fmt(nodes[0].f.arena, "%.*s; %.*s ready %d leased %d retry %d dead %d bytes %d used %d",
+                             STR(text), STR(queue->name), (int)queue->counts.ready, (int)queue->counts.leased,
+                             (int)queue->counts.retry, (int)queue->counts.dead, (int)queue->counts.ready_bytes,
+                             queue->budget ? (int)queue->budget->used : -1);
+    }
+    return text;
+}
+
+/* NODE-5. */
+TEST(job_nodes, what_one_node_takes_in_another_hands_out)
+{
+    START_TWO();
+    EQ(lab_job(&nodes[0], "q", "job-0001", ""), JOB_PUSHED);
+    EQ(lab_job(&nodes[0], "q", "job-0002", ""), JOB_PUSHED);
+    EQ(lab_job(&nodes[1], "q", "job-0001", ""), JOB_DUPLICATE);
+    EQ(lab_fetch(&nodes[1], "q", 1), 1);
+    STR_EQ(nodes[1].jobs_out[0].jid, "job-0001");
+    EQ(lab_fetch(&nodes[0], "q", 5), 1);
+    STR_EQ(nodes[0].jobs_out[0].jid, "job-0002");
+    EQ(lab_ack(&nodes[0], "job-0001"), STALE_NOT);
+    EQ(lab_ack(&nodes[1], "job-0001"), STALE_FINISHED);
+    EQ(lab_job(&nodes[1], "q", "job-0001", ""), JOB_DUPLICATE);
+    end_two();
+}
+
+TEST(job_nodes, a_node_follows_by_the_log_and_reads_no_leases_again)
+{
+    START_TWO();
+    for (int i = 0; i < 50; i++)
+        EQ(lab_job(&nodes[0], "q", arena_fmt(nodes[0].f.arena, "job-%04d", i).p, ""), JOB_PUSHED);
+    EQ(lab_fetch(&nodes[0], "q", 20), 20);
+    WRITES(&nodes[1].f, begin, NULL);
+    EQ(queue_at(1, "q")->counts.ready, 30);
+    EQ(queue_at(1, "q")->counts.leased, 20);
+    EQ(nodes[1].jobs->lease_count, 20);
+    EQ(lab_ack(&nodes[0], "job-0003"), STALE_NOT);
+    uint64_t before = trips(1);
+    WRITES(&nodes[1].f, begin, NULL);
+    YES(trips(1) - before <= 8); /* the turn, the log, other families, the commit; a reading of all is over 12 */
+    EQ(nodes[1].jobs->lease_count, 19);
+    end_two();
+}
+
+/* NODE-4, QUE-1. */
+TEST(job_nodes, a_limit_holds_over_all_nodes)
+{
+    START_TWO();
+    struct lab_queue queue = { .name = S("q"), .patch = { S("{\"concurrency\":5}"), -1, -1 } };
+    WRITES(&nodes[0].f, lab_patch_run, &queue);
+    for (int i = 0; i < 20; i++)
+        EQ(lab_job(&nodes[i % 2], "q", arena_fmt(nodes[0].f.arena, "job-%04d", i).p, ""), JOB_PUSHED);
+    EQ(lab_fetch(&nodes[0], "q", 3), 3);
+    EQ(lab_fetch(&nodes[1], "q", 10), 2);
+    EQ(lab_fetch(&nodes[0], "q", 1), 0);
+    EQ(lab_ack(&nodes[1], "job-0000"), STALE_NOT);
+    EQ(lab_fetch(&nodes[1], "q", 10), 1);
+    EQ(lab_fetch(&nodes[0], "q", 10), 0);
+    end_two();
+}
+
+/* NODE-4, RATE-1. */
+TEST(job_nodes, a_rate_holds_over_all_nodes)
+{
+    START_TWO();
+    struct lab_queue queue = { .name = S("q"), .patch = { S("{\"rate\":{\"limit\":40,\"per\":\"60s\"}}"), -1, -1 } };
+    int started = 0;
+    WRITES(&nodes[1].f, lab_patch_run, &queue);
+    for (int i = 0; i < 60; i++)
+        EQ(lab_job(&nodes[0], "q", arena_fmt(nodes[0].f.arena, "job-%04d", i).p, ""), JOB_PUSHED);
+    for (int ms = 0; ms < 6000; ms += 250) {
+        started += lab_fetch(&nodes[0], "q", 2);
+        started += lab_fetch(&nodes[1], "q", 2);
+        lab_wait_ms(&nodes[0], 250);
+        lab_wait_ms(&nodes[1], 250);
+    }
+    EQ(started, 4); /* one in 1,500 ms, whoever asks */
+    end_two();
+}
+
+static void act(struct lab *lab, struct rng *dice)
+{
+    static const char *const queues[] = { "a", "b", "c" };
+    const char *queue = queues[rng_below(dice, 3)];
+    struct str jid = arena_fmt(lab->f.arena, "job-%04d", (int)rng_below(dice, 300));
+    switch (rng_below(dice, 8)) {
+    case 0:
+    case 1:
+        lab_job(lab, queue, jid.p, rng_below(dice, 3) ? "" : ",\"key\":\"k1\",\"mutex\":\"m\"");
+        break;
+    case 2:
+        lab_job(lab, queue, jid.p, ",\"unique\":{\"for\":\"1m\",\"on_conflict\":\"replace\"},\"retry\":-1");
+        break;
+    case 3:
+    case 4:
+        lab_fetch(lab, queue, 1 + (int)rng_below(dice, 4));
+        break;
+    case 5:
+    case 6:
+        if (lab->count)
+            lab_ack(lab, arena_str(lab->f.arena, lab->jobs_out[rng_below(dice, (uint64_t)lab->count)].jid).p);
+        break;
+    default:
+        if (lab->count)
+            lab_fail(lab, arena_str(lab->f.arena, lab->jobs_out[rng_below(dice, (uint64_t)lab->count)].jid).p);
+    }
+}
+
+/* What a node knows from the log is what a node knows that reads the rows. */
+TEST(job_nodes, following_the_log_and_reading_the_rows_come_to_the_same)
+{
+    START_TWO();
+    struct rng dice;
+    rng_init(&dice, 11);
+    struct lab_queue queue = { .name = S("a"), .patch = { S("{\"key_concurrency\":3,\"concurrency\":9}"), -1, -1 } };
+    WRITES(&nodes[0].f, lab_patch_run, &queue);
+    for (int i = 0; i < 600; i++)
+        act(&nodes[rng_below(&dice, 2)], &dice);
+    WRITES(&nodes[0].f, begin, NULL);
+    WRITES(&nodes[1].f, begin, NULL);
+    join(2);
+    STR_EQ(figures(0), figures(2).p);
+    STR_EQ(figures(1), figures(2).p);
+    leave(2);
+    end_two();
+}
+
+static enum err count_thresholds(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    int64_t tables;
+    TRY(conn_int(op, tx->conn,
+                 "SELECT count(*) FROM pg_class WHERE relnamespace = 'posthouse'::regnamespace AND relname IN"
+                 " ('job', 'ready', 'lease', 'timer', 'blocked', 'job_aside', 'uniq', 'gate', 'queue_count')"
+                 " AND 'autovacuum_vacuum_threshold=5000' = ANY (reloptions)",
+                 &tables));
+    EQ(tables, 9);
+    return OK;
+}
+
+/* PG-2. */
+TEST(job_nodes, tables_of_jobs_are_vacuumed_by_the_number_of_their_dead_rows)
+{
+    START_TWO();
+    SUCCEEDS(&nodes[0].f.op, store_read(&nodes[0].f.op, nodes[0].f.store, count_thresholds, NULL));
+    end_two();
+}
