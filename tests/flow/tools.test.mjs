@@ -23,7 +23,7 @@ function checkout(files) {
 }
 
 function run(folder, tool, ...args) {
-  const { TEST_RESULTS, TEST_BEGAN, ...env } = process.env
+  const { TEST_RESULTS, TEST_BEGAN, NODE_TEST_CONTEXT, ...env } = process.env
   if (args.includes('unit:unit/endless')) env.TEST_TIMEOUT = '2'
   const done = spawnSync(join(folder, 'tools', tool), args, { encoding: 'utf8', env })
   return { status: done.status, output: done.stdout + done.stderr, last: done.stdout.trimEnd().split('\n').at(-1) }
