@@ -76,6 +76,7 @@ extern const struct worker_verb worker_ops_verbs[];
 extern const struct worker_verb worker_mutate_verbs[];
 extern const struct worker_verb worker_batch_verbs[];
 extern const struct worker_verb worker_track_verbs[];
+extern const struct worker_verb worker_many_verbs[];
 extern const struct worker_verb worker_hello_verb;
 
 /* One connection. */

@@ -155,7 +155,8 @@ static const struct worker_verb too_long_verb = { .name = "", .flags = VERB_STAY
 static const struct worker_verb *find_verb(struct str name)
 {
     static const struct worker_verb *const tables[] = { worker_job_verbs,    worker_fetch_verbs, worker_ops_verbs,
-                                                        worker_mutate_verbs, worker_batch_verbs, worker_track_verbs };
+                                                        worker_mutate_verbs, worker_batch_verbs, worker_track_verbs,
+                                                        worker_many_verbs };
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const struct worker_verb *verb = tables[i]; verb->name; verb++)
             if (str_eq(name, str_of(verb->name)))

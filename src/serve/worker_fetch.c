@@ -1,5 +1,5 @@
 /*
- * worker_fetch.c - FETCH: a job for a worker, or two seconds of waiting for one.
+ * worker_fetch.c - FETCH: a job for a worker, or two seconds of waiting for one; FETCHB: several.
  *
  * The wait is the engine's: the command stays with it and comes home with a
  * job or without. When the client leaves meanwhile, a second post ends the
@@ -29,7 +29,7 @@ static void fetch_ahead(struct post *post)
     job_fetch_ahead(post->tx, &fetch->fetch);
 }
 
-static enum err fetch_begin(struct worker_command *command)
+static enum err begin(struct worker_command *command, struct str queues, int max)
 {
     static const struct hop route[] = { { fetch_commit, THREAD_WRITER, fetch_ahead },
                                         { command_home, THREAD_CALLER },
@@ -37,7 +37,7 @@ static enum err fetch_begin(struct worker_command *command)
     static const struct str no_queue = { "", 0 };
     struct fetch *fetch;
     TRY(op_alloc(&command->post.op, sizeof *fetch, &fetch));
-    TRY(worker_read_fetch(&command->post.op, command->argument, &fetch->queues));
+    TRY(worker_read_fetch(&command->post.op, queues, &fetch->queues));
     command->data = fetch;
     if (command->conn->ended)
         return OK; /* it would not be there to get the job */
@@ -46,7 +46,7 @@ static enum err fetch_begin(struct worker_command *command)
         .post = &command->post,
         .queues = fetch->queues.count ? fetch->queues.names : &no_queue,
         .queue_count = fetch->queues.count ? fetch->queues.count : 1,
-        .max = 1,
+        .max = max,
         .wait_us = WORKER_FETCH_WAIT_US,
         .session = command->session,
         .worker = arena_str(command->post.op.arena, command->conn->wid),
@@ -55,6 +55,36 @@ static enum err fetch_begin(struct worker_command *command)
     loop_adopt(command->door->config.loop, &fetch->cancel);
     command_send(command, route);
     return OK;
+}
+
+static enum err fetch_begin(struct worker_command *command)
+{
+    return begin(command, command->argument, 1);
+}
+
+/* FETCHB 100 q1 q2 */
+static enum err fetchb_begin(struct worker_command *command)
+{
+    struct str queues = command->argument, number = str_given(queues) ? str_cut(&queues, ' ') : S("");
+    int64_t max;
+    if (!str_to_int(number, 1, FETCH_MAX, &max))
+        return fail(&command->post.op, ERR_INVALID, "FETCHB needs a number of jobs from 1 to %d", FETCH_MAX);
+    return begin(command, str_given(queues) ? queues : S(""), (int)max);
+}
+
+static void fetchb_answer(struct worker_command *command)
+{
+    struct fetch *fetch = command->data;
+    struct buf jobs;
+    buf_init_arena(&jobs, command->post.op.arena, COMMAND_BYTES_MAX);
+    buf_add_char(&jobs, '[');
+    for (int i = 0; i < fetch->fetch.count; i++) {
+        if (i)
+            buf_add_char(&jobs, ',');
+        job_write(&jobs, &fetch->fetch.jobs[i], S(""));
+    }
+    buf_add_char(&jobs, ']');
+    reply_bulk(&command->reply, buf_str(&jobs));
 }
 
 static void fetch_answer(struct worker_command *command)
@@ -132,6 +162,13 @@ const struct worker_verb worker_fetch_verbs[] = {
       .flags = VERB_HOLDS,
       .begin = fetch_begin,
       .answer = fetch_answer,
+      .leave = fetch_leave,
+      .lost = fetch_lost,
+      .sent = fetch_sent },
+    { .name = "FETCHB",
+      .flags = VERB_HOLDS,
+      .begin = fetchb_begin,
+      .answer = fetchb_answer,
       .leave = fetch_leave,
       .lost = fetch_lost,
       .sent = fetch_sent },

@@ -172,6 +172,9 @@ static void put_faktory(struct json_writer *w, const struct info *info)
     json_object_end(w);
 }
 
+/* Beyond the protocol, for clients that ask. */
+static const char *const own_verbs[] = { "FETCHB", "ACKB", "FAILB", "EXTEND" };
+
 static void put_server(struct json_writer *w, const struct worker_door *door, int64_t now_us)
 {
     struct worker_figures figures = worker_door_figures(door);
@@ -187,6 +190,11 @@ static void put_server(struct json_writer *w, const struct worker_door *door, in
     json_put_name(w, "posthouse");
     json_object_begin(w);
     json_member_str(w, "version", S(POSTHOUSE_VERSION));
+    json_put_name(w, "verbs");
+    json_array_begin(w);
+    for (size_t i = 0; i < sizeof own_verbs / sizeof *own_verbs; i++)
+        json_put_str(w, str_of(own_verbs[i]));
+    json_array_end(w);
     json_object_end(w);
     json_object_end(w);
 }
