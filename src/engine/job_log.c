@@ -260,10 +260,16 @@ static void log_reset(struct job_log *log)
     log->flushed = log->clearing = 0;
 }
 
+static void log_know(struct jobs *jobs, uint64_t no)
+{
+    jobs->log.no = no;
+    atomic_store(&jobs->log_seen, no);
+}
+
 void log_kept(struct jobs *jobs)
 {
     if (jobs->log.flushed)
-        jobs->log.no = jobs->log.flushed;
+        log_know(jobs, jobs->log.flushed);
     if (jobs->log.clearing)
         jobs->log.cleared = jobs->log.clearing;
     log_reset(&jobs->log);
@@ -276,7 +282,7 @@ void log_drop(struct jobs *jobs)
 
 void log_loaded(struct tx *tx, struct jobs *jobs)
 {
-    jobs->log.no = store_seq_newest(tx, SEQ_JOB_LOG);
+    log_know(jobs, store_seq_newest(tx, SEQ_JOB_LOG));
     /* nobody knows which counters the log has alone: the next fold writes all */
     for (size_t i = 0; i < jobs->by_no_room; i++)
         if (jobs->by_no[i])
@@ -554,7 +560,7 @@ enum err log_follow(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_w
 {
     struct reading r = { .op = op, .tx = tx, .jobs = jobs, .next = jobs->log.no + 1, .since_us = -1 };
     TRY(store_job_log_each(op, tx, jobs->log.no, follow_row, &r));
-    jobs->log.no = r.next - 1;
+    log_know(jobs, r.next - 1);
     *ret_whole = !r.gap && !r.all && !r.broken;
     return OK;
 }
@@ -576,5 +582,16 @@ enum err log_find_delivered(struct op *op, struct tx *tx, struct jobs *jobs, int
     struct reading r = { .op = op, .tx = tx, .jobs = jobs, .delivered_only = true, .since_us = -1 };
     TRY(store_job_log_each(op, tx, 0, find_row, &r));
     *ret_since_us = r.since_us < 0 ? INT64_MAX : r.since_us;
+    return OK;
+}
+
+enum err jobs_look(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_news)
+{
+    uint64_t newest;
+    *ret_news = false;
+    if (atomic_load(&jobs->held_count) == 0)
+        return OK;
+    TRY(store_job_log_newest(op, tx, &newest));
+    *ret_news = newest > atomic_load(&jobs->log_seen);
     return OK;
 }

@@ -48,7 +48,7 @@ void jobs_metrics(struct jobs *jobs, struct tx *tx)
                totals.sessions);
     metric_set(METRIC_PLAIN(
                    metric_gauge("posthouse_job_fetches_waiting", "Fetches held until a job is ready.", "", METRIC_ONE)),
-               jobs->held_count);
+               (int64_t)jobs->held_count);
     show_total("posthouse_jobs_pushed_total", "Jobs taken in.", totals.pushed);
     show_total("posthouse_jobs_processed_total", "Attempts that ended, well or badly.", totals.processed);
     show_total("posthouse_jobs_failed_total", "Attempts that failed.", totals.failures);

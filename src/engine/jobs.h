@@ -43,6 +43,12 @@ enum err jobs_tick(struct op *op, struct tx *tx, int64_t *ret_next_us);
  * Posthouse itself moves is not (QUE-5). Any thread. */
 void jobs_disk_low(struct jobs *jobs, bool low);
 
+/*
+ * NODE-3. Did another node change something while fetches wait here: then a tick gives them what is theirs now. Looks
+ * at nothing unless some wait; in a snapshot, on any thread, 20 times a second.
+ */
+enum err jobs_look(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_news);
+
 /* STOP-1: from now on no fetch gets a job, held ones come home. In the writer. */
 enum err jobs_stop_leasing(struct op *op, struct tx *tx);
 

@@ -234,7 +234,8 @@ struct jobs {
     struct job_fetch **heap;                      /* held ones by until_us */
     size_t heap_count, heap_room;
     uint64_t turns;
-    int64_t held_count;
+    atomic_int_fast64_t held_count;
+    atomic_uint_fast64_t log_seen; /* log.no, for looks of other threads */
 
     struct job_wishes wishes;
     struct job_log log;

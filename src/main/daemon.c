@@ -312,7 +312,7 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
     start_relay(daemon, dev);
     TRY(keeper_start(op, daemon->store, pulse_board(daemon->pulse), &daemon->keeper));
     TRY(token_watch_start(op, daemon->store, daemon->api.config.tokens, &daemon->token_watch));
-    TRY(inbox_taker_start(op, daemon->store, &daemon->inbox_taker));
+    TRY(inbox_taker_start(op, daemon->store, daemon->ticker, &daemon->inbox_taker));
     TRY(open_http(op, daemon, config->listen_fd));
     return workshop_open(op, daemon->store, daemon->api.config.jobs, daemon->conf, &daemon->workshop);
 }

@@ -10,14 +10,18 @@
 #include "base/queue.h"
 #include "base/thread.h"
 #include "engine/inbox.h"
+#include "engine/jobs.h"
 #include "engine/source_signal.h"
 #include "main/settle.h"
 #include "store/store_inbox.h"
 
+#define NEWS_US         50000       /* between two nudges */
 #define TAKER_BYTES_MAX (96u << 20) /* 1,000 lines of 64 KiB and what they become, as an import */
 
 struct inbox_taker {
     struct store *store;
+    struct ticker *ticker;
+    int64_t told_us; /* when the ticker was nudged */
     struct thread thread;
     struct mailbox sleep; /* gets no mail: nudged to wake up */
     atomic_bool stop;
@@ -39,9 +43,26 @@ static void op_again(struct inbox_taker *taker)
     op_init(&taker->op, taker->op.arena, clock_wall_us());
 }
 
+struct look {
+    struct jobs *jobs;
+    bool waits, news;
+};
+
 static enum err look_read(struct op *op, struct tx *tx, void *arg)
 {
-    return store_inbox_waits(op, tx, arg);
+    struct look *look = arg;
+    TRY(store_inbox_waits(op, tx, &look->waits));
+    return jobs_look(op, tx, look->jobs, &look->news);
+}
+
+/* NODE-3: what other nodes did for those who wait here. */
+static void tell_news(struct inbox_taker *taker, const struct look *look)
+{
+    int64_t now_us = clock_mono_us();
+    if (!look->news || now_us - taker->told_us < NEWS_US)
+        return;
+    taker->told_us = now_us;
+    ticker_nudge(taker->ticker);
 }
 
 struct chunk {
@@ -113,15 +134,17 @@ static void taker_run(void *context)
     struct inbox_taker *taker = context;
     int64_t rest_ms = 0;
     while (rest(taker, rest_ms)) {
-        bool waits = false;
+        struct look look = { .jobs = ticker_jobs(taker->ticker) };
         int64_t began_us = clock_mono_us();
         op_again(taker);
-        enum err err = settle_read(&taker->op, look_read, &waits);
+        enum err err = settle_read(&taker->op, look_read, &look);
         int64_t look_ms = (clock_mono_us() - began_us) / 1000;
         rest_ms = 10 * look_ms > INBOX_LOOK_MS ? 10 * look_ms : INBOX_LOOK_MS;
+        if (err == OK)
+            tell_news(taker, &look);
         if (err != OK)
             rest_ms = INBOX_SICK_MS;
-        else if (waits)
+        else if (look.waits)
             rest_ms = take_all(taker);
         else if (!store_is_shared(taker->store))
             return;
@@ -141,12 +164,13 @@ static void declare_metrics(struct inbox_taker *taker)
                                                 METRIC_SECONDS, metric_latency_bounds, METRIC_LATENCY_BOUNDS_COUNT));
 }
 
-enum err inbox_taker_start(struct op *op, struct store *store, struct inbox_taker **ret_taker)
+enum err inbox_taker_start(struct op *op, struct store *store, struct ticker *ticker, struct inbox_taker **ret_taker)
 {
     struct inbox_taker *taker = calloc(1, sizeof *taker);
     if (!taker)
         abort();
     taker->store = store;
+    taker->ticker = ticker;
     taker->chunk = INBOX_CHUNK_ROWS;
     mailbox_init(&taker->sleep, 1, NULL, NULL);
     declare_metrics(taker);

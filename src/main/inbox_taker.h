@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "main/ticker.h"
 #include "store/tx.h"
 
 #define INBOX_LOOK_MS 20  /* visible 100 ms after the commit (TX-2) */
@@ -20,8 +21,9 @@
 
 struct inbox_taker;
 
-/* Starts the thread; the store outlives it. ERR_UNAVAILABLE when the system has none to give. */
-enum err inbox_taker_start(struct op *op, struct store *store, struct inbox_taker **ret_taker);
+/* Starts the thread; the store and the ticker outlive it. The same looks see what other nodes did for fetches that wait
+ * here, and nudge the ticker. ERR_UNAVAILABLE when the system has no thread to give. */
+enum err inbox_taker_start(struct op *op, struct store *store, struct ticker *ticker, struct inbox_taker **ret_taker);
 
 /* Ends behind the chunk under way. */
 void inbox_taker_stop(struct inbox_taker *taker);

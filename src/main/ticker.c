@@ -115,6 +115,11 @@ struct jobs *ticker_jobs(const struct ticker *ticker)
     return ticker->jobs;
 }
 
+void ticker_nudge(struct ticker *ticker)
+{
+    mailbox_nudge(&ticker->sleep);
+}
+
 static enum err stop_leasing(struct op *op, struct tx *tx, void *arg)
 {
     (void)arg;

@@ -21,6 +21,9 @@ struct ticker_config {
 enum err ticker_start(struct op *op, const struct ticker_config *config, struct ticker **ret_ticker);
 struct jobs *ticker_jobs(const struct ticker *ticker);
 
+/* Ticks soon: another node did something that may be for who waits here. Any thread. */
+void ticker_nudge(struct ticker *ticker);
+
 /* No job is leased from now on, and fetches that wait come home (STOP-1). */
 void ticker_stop_leasing(struct ticker *ticker);
 

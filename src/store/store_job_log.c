@@ -23,6 +23,7 @@ SQL_ONLY_POSTGRES(job_log_insert, "INSERT INTO job_log (no, at_us, counts, chang
 SQL_MARKED(job_log_behind, NULL, "SELECT no, at_us, counts, changes FROM job_log WHERE no > ?1 ORDER BY no",
            SQL_POSTGRES | SQL_WALKS);
 SQL_MARKED(job_log_counts, NULL, "SELECT counts FROM job_log ORDER BY no", SQL_POSTGRES | SQL_SCANS | SQL_WALKS);
+SQL_ONLY_POSTGRES(job_log_newest, "SELECT no FROM job_log ORDER BY no DESC LIMIT 1");
 SQL_ONLY_POSTGRES(job_log_remove, "DELETE FROM job_log WHERE no > ?1 AND no <= ?2");
 
 enum err store_job_log_add(struct op *op, struct tx *tx, const struct job_log_row *row)
@@ -66,6 +67,21 @@ enum err store_job_log_counts(struct op *op, struct tx *tx, void (*fn)(void *arg
         if (more)
             fn(arg, col_blob_borrowed(stmt, 0));
     }
+    return OK;
+}
+
+enum err store_job_log_newest(struct op *op, struct tx *tx, uint64_t *ret_no)
+{
+    struct stmt *stmt;
+    bool found;
+    *ret_no = 0;
+    if (!tx_is_shared(tx))
+        return OK;
+    TRY(tx_stmt(op, tx, &job_log_newest, &stmt));
+    TRY(stmt_row(op, stmt, &found));
+    if (found)
+        *ret_no = (uint64_t)col_int(stmt, 0);
+    stmt_reset(stmt);
     return OK;
 }
 

@@ -29,5 +29,8 @@ enum err store_job_log_each(struct op *op, struct tx *tx, uint64_t after,
 /* The counters of all rows, in order. */
 enum err store_job_log_counts(struct op *op, struct tx *tx, void (*fn)(void *arg, struct str counts), void *arg);
 
+/* Number of the newest row, 0 = none; for looks from aside. On SQLite 0. */
+enum err store_job_log_newest(struct op *op, struct tx *tx, uint64_t *ret_no);
+
 /* Removes rows from behind `after` up to `upto`. */
 enum err store_job_log_clear(struct op *op, struct tx *tx, uint64_t after, uint64_t upto);

@@ -143,6 +143,55 @@ TEST(job_nodes, a_rate_holds_over_all_nodes)
     end_two();
 }
 
+static enum err wait_run(struct post *post)
+{
+    return job_fetch(&post->op, post->tx, &((struct lab_fetch *)(void *)post)->fetch);
+}
+
+static enum err home_run(struct post *post)
+{
+    post->hop = NULL;
+    return OK;
+}
+
+static enum err look(struct op *op, struct tx *tx, void *arg)
+{
+    return jobs_look(op, tx, nodes[1].jobs, arg);
+}
+
+static bool hears_news(void)
+{
+    bool news = false;
+    SUCCEEDS(&nodes[1].f.op, store_read(&nodes[1].f.op, nodes[1].f.store, look, &news));
+    return news;
+}
+
+/* NODE-3. */
+TEST(job_nodes, a_fetch_that_waits_at_one_node_gets_what_another_took_in)
+{
+    static const struct hop route[] = { { wait_run, THREAD_WRITER }, { home_run, THREAD_CALLER }, { 0 } };
+    struct lab_fetch fetch = { .queues = { S("q") } };
+    START_TWO();
+    EQ(lab_job(&nodes[0], "other", "job-0000", ""), JOB_PUSHED);
+    NO(hears_news()); /* nobody waits */
+    op_init(&fetch.post.op, nodes[1].f.arena, nodes[1].f.op.now_us);
+    fetch.post.hop = route;
+    fetch.post.home = post_run;
+    fetch.fetch = (struct job_fetch){
+        .post = &fetch.post, .queues = fetch.queues, .queue_count = 1, .max = 1, .wait_us = 2000000
+    };
+    post_send(&fetch.post); /* to the store that was opened last */
+    store_turn(nodes[1].f.store);
+    NO(hears_news());
+    EQ(lab_job(&nodes[0], "q", "job-0001", ""), JOB_PUSHED);
+    YES(hears_news());
+    lab_tick(&nodes[1]);
+    EQ(fetch.fetch.count, 1);
+    NO(hears_news());
+    EQ(lab_fetch(&nodes[0], "q", 1), 0);
+    end_two();
+}
+
 static void act(struct lab *lab, struct rng *dice)
 {
     static const char *const queues[] = { "a", "b", "c" };
