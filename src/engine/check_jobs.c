@@ -193,6 +193,7 @@ static enum err jobs_read(struct op *op, struct tx *tx, void *arg)
     compare(&c);
     TRY(check_gates(&c));
     TRY(check_locks(&c));
+    TRY(check_runs(op, tx, c.check));
     return check_batches(op, tx, c.check);
 }
 

@@ -25,6 +25,7 @@ enum err check_totals(struct op *op, struct check *check);
 enum err check_details(struct op *op, struct check *check);
 enum err check_links(struct op *op, struct check *check);
 enum err check_jobs(struct op *op, struct check *check);
+enum err check_runs(struct op *op, struct tx *tx, struct check *check);
 enum err check_batches(struct op *op, struct tx *tx, struct check *check);
 
 /* The same counters as check_totals in short snapshots. What changes while it is being counted is left for another

@@ -8,17 +8,21 @@
 #include "base/log.h"
 #include "base/queue.h"
 #include "base/thread.h"
+#include "base/zone.h"
+#include "engine/schedule.h"
 #include "main/settle.h"
 
 #define TICKER_BYTES_MAX (64u << 20)
 #define REST_MIN_US      1000    /* between two ticks */
 #define REST_MAX_US      1000000 /* a step of the clock is seen within this */
 #define DISK_EVERY_US    1000000
+#define ZONES_EVERY_US   INT64_C(86400000000)
 #define ILL_US           1000000 /* the store cannot write: again so much later */
 
 struct ticker {
     struct ticker_config config;
     int64_t disk_seen_us;
+    int64_t zones_read_us;
     bool disk_low;
     struct jobs *jobs;
     struct thread thread;
@@ -71,6 +75,27 @@ static void look_at_disk(struct ticker *ticker)
     jobs_disk_low(ticker->jobs, low);
 }
 
+static enum err find_times_again(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    return schedules_rezone(op, tx);
+}
+
+/* Governments move their clocks at short notice, and the system learns of it while we run (SCHED-1). */
+static void look_at_zones(struct ticker *ticker)
+{
+    int64_t now_us = clock_mono_us();
+    if (!ticker->zones_read_us)
+        ticker->zones_read_us = now_us;
+    if (now_us - ticker->zones_read_us < ZONES_EVERY_US)
+        return;
+    ticker->zones_read_us = now_us;
+    zone_reload();
+    if (settle(&ticker->op, find_times_again, NULL) != OK)
+        log_warn("times of schedules are found again later", LOG_ERROR_OF(&ticker->op));
+    op_again(ticker);
+}
+
 static void ticker_run(void *context)
 {
     struct ticker *ticker = context;
@@ -78,6 +103,7 @@ static void ticker_run(void *context)
     while (!atomic_load(&ticker->stop)) {
         op_again(ticker);
         look_at_disk(ticker);
+        look_at_zones(ticker);
         enum err err = settle(&ticker->op, tick, ticker);
         int64_t next_us = ticker->next_us;
         if (err != OK && !ill)

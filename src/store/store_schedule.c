@@ -52,6 +52,7 @@ SQL(fired_put, "UPDATE fired SET state = ?2, jid = ?3, at_us = ?4, ended_us = ?5
 SQL(fired_get, "SELECT " FIRED " FROM fired WHERE run = ?1", NULL);
 SQL(fired_waiting, "SELECT " FIRED " FROM fired WHERE state <= 2 AND state = 1 AND run > ?1 ORDER BY run LIMIT ?2",
     NULL);
+SQL(fired_live, "SELECT " FIRED " FROM fired WHERE state <= 2 AND state = 2 AND run > ?1 ORDER BY run LIMIT ?2", NULL);
 SQL(fired_open_of,
     "SELECT state, count(*) FROM fired WHERE state <= 2 AND state IN (1, 2) AND schedule = ?1 GROUP BY state", NULL);
 SQL(fired_runs,
@@ -297,6 +298,15 @@ enum err store_fired_waiting(struct op *op, struct tx *tx, uint64_t after, int m
 {
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, &fired_waiting, &stmt));
+    bind_int(stmt, 1, (int64_t)after);
+    bind_int(stmt, 2, max);
+    return all_fired(op, stmt, ret, ret_count);
+}
+
+enum err store_fired_live(struct op *op, struct tx *tx, uint64_t after, int max, struct fired_row *ret, int *ret_count)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &fired_live, &stmt));
     bind_int(stmt, 1, (int64_t)after);
     bind_int(stmt, 2, max);
     return all_fired(op, stmt, ret, ret_count);

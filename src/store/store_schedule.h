@@ -70,6 +70,9 @@ enum err store_fired_get(struct op *op, struct tx *tx, uint64_t run, struct fire
 enum err store_fired_waiting(struct op *op, struct tx *tx, uint64_t after, int max, struct fired_row *ret,
                              int *ret_count);
 
+/* Those that are live, the same way; for check. */
+enum err store_fired_live(struct op *op, struct tx *tx, uint64_t after, int max, struct fired_row *ret, int *ret_count);
+
 /* How many of a schedule wait, and how many are live. */
 enum err store_fired_open(struct op *op, struct tx *tx, uint32_t schedule, int *ret_waiting, int *ret_live);
 
