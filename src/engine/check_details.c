@@ -137,7 +137,7 @@ static void check_message(struct details *d, size_t i, const struct check_chain 
     if (d->fixed[i].cohort_no == 0)
         return;
     if (!str_given(said->id)) {
-        check_claim(d->check, false, "message number %llu has a record and no row", (unsigned long long)(d->from + i));
+        check_claim(d->check, false, "message number %llu has a record and no row", (unsigned long long)d->from + i);
         return;
     }
     check_fact(d->check, delivery->status, d->status[i], "message %.*s status against its history", STR(said->id));
