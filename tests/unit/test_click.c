@@ -205,6 +205,47 @@ TEST(click, three_links_in_a_minute_are_a_person)
     end(&s);
 }
 
+#define SCANNED 1000
+#define LINKS   12
+
+static void import_scanned(struct scene *s)
+{
+    char line[64];
+    for (int i = 0; i < SCANNED; i++) {
+        snprintf(line, sizeof line, "{\"recipient\":\"r%d@x.org\",\"member\":\"r%d\"}", i, i);
+        import(&s->ledger, line);
+    }
+}
+
+/* LNK-31, LNK-34: a gateway that opens all links of a thousand messages, and one person. */
+TEST(click, scanner_of_a_thousand_messages_is_machine_with_all_its_clicks)
+{
+    struct scene s;
+    struct link links[LINKS];
+    char code[8], url[32];
+    start(&s);
+    import_scanned(&s);
+    for (int i = 0; i < LINKS; i++) {
+        snprintf(code, sizeof code, "l%d", i);
+        snprintf(url, sizeof url, "https://x/%d", i);
+        links[i] = put(&s, code, url);
+    }
+    for (uint64_t message = 3; message < 3 + SCANNED; message++) { /* behind those of ann and bob */
+        for (int i = 0; i < LINKS; i++)
+            add(&s, click_of(&s, links[i], message, NOW + (int64_t)i * 80000, 9));
+        commit(&s);
+        arena_reset(s.ledger.fixture.op.arena);
+    }
+    for (int i = 0; i < LINKS; i++)
+        figures_are(&s, links[i], SCANNED, SCANNED, 0, SCANNED); /* the first two of each burst, too */
+    for (int i = 0; i < 3; i++)
+        one(&s, links[i], 3, NOW + 3600 * SECOND + 20 * i * SECOND, 5);
+    figures_are(&s, links[2], SCANNED + 1, SCANNED, 1, SCANNED);
+    EQ(figure(&s.ledger, MAILING_CLICKED_MACHINE), SCANNED);
+    EQ(figure(&s.ledger, MAILING_CLICKED_HUMAN), 1);
+    end(&s);
+}
+
 /* LNK-4 */
 TEST(click, new_destination_begins_the_figures_again_not_those_of_the_mailing)
 {
