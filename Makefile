@@ -46,7 +46,7 @@ SIM       := $(call programs,tests/sim/sim_*.c)
 KILL      := $(call programs,tests/kill/kill_*.c) $(sort $(wildcard tests/kill/*.test.mjs))
 FLOW      := $(sort $(wildcard tests/flow/*.test.mjs))
 # Those that say nothing about a data directory run on both engines; kill and node tests have PostgreSQL of their own.
-FLOW_POSTGRES := $(patsubst %,tests/flow/%.test.mjs,access batches errors events hooks idempotency jobs ledger links mailgun_js ops \
+FLOW_POSTGRES := $(patsubst %,tests/flow/%.test.mjs,access bulk batches errors handlers events hooks idempotency jobs ledger links mailgun_js ops \
 	many polling polling_faults polling_life recorded schedules sources track unsubscribe)
 FUZZ      := $(call programs,tests/fuzz/fuzz_*.c)
 SIM_OBJS  := $(filter-out $(SIM:=.o),$(call objs,tests/sim))
