@@ -7,9 +7,10 @@
  * bytes, which fills one page. Messages of a mailing have neighbouring numbers,
  * so 3,000 events of current mailings change a few hundred pages.
  *
- * A transaction works on blocks in RAM and writes each changed one once, in key
- * order, before COMMIT. Nothing is written "later": what was committed is in
- * the file. See docs/adr/0001-state-blocks.md.
+ * A transaction works on blocks in RAM. What it changed is in the file with its
+ * COMMIT: the records, in one row of the log (block_log.h). Their blocks follow
+ * later, in the order of their rows. See docs/adr/0001-state-blocks.md and
+ * 0002-block-log.md.
  *
  * The records are little-endian, laid out as the structs of store/records.h;
  * a record never written reads as zeros.
@@ -35,7 +36,7 @@ enum block_kind {
  * the kind's (const) struct. In a snapshot it is a copy in the op's arena. */
 enum err store_block_get(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void *ret_record);
 
-/* The same, to be changed in place: its block is written before COMMIT. Only in the writer's transaction. */
+/* The same, to be changed in place: COMMIT keeps what it then holds. Only in the writer's transaction. */
 enum err store_block_edit(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void *ret_record);
 
 /* Says that records will be asked for soon: numbers[i] that are not 0, of the kinds whose bit (1 << kind) is set. On

@@ -1,11 +1,12 @@
 /*
  * block_log.h - changed records on their way into their blocks.
  *
- * Private to src/store, used by block.c. Events of a mailing touch the same
- * few hundred blocks in every group; writing each block each time costs half
- * a page per event. So a group appends the records it changed to one log row,
- * and the blocks are written together later ("settled"), when a few thousand
- * are owed. Nothing is less durable: the row is in the group's transaction.
+ * Private to src/store, used by the files of block_parts.h. Events of a mailing
+ * touch the same few hundred blocks in every group; writing each block each time
+ * costs half a page per event. So a group appends the records it changed to one
+ * log row, and the blocks are written later ("settled"), once for many groups
+ * (block_settle.c). Nothing is less durable: the row is in the group's
+ * transaction.
  *
  *     log row = entry entry entry ...
  *
@@ -13,8 +14,7 @@
  *               (0x80 | kind) << 56 | number of block             the block's row was written whole
  *               0xFE << 56, former settled row, this row          the log begins anew: all before is in the blocks
  *               0xFC << 56                                        a sweep begins (block_settle.c)
- *               0xFD << 56                                        it has ended: all before its beginning is in the
- * blocks
+ *               0xFD << 56                                        it has ended: all before it began is settled
  *
  * Whoever reads rows of blocks - a snapshot, a start after a crash - lays the
  * log over them: the newest entry of a record wins. The log is short (about

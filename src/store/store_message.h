@@ -1,8 +1,8 @@
 /*
  * store_message.h - the wide row of a message: what people look at.
  *
- * Events do not touch this table; they change the records of state.h under the
- * same number. Numbers grow in order of insertion, so the messages of a mailing
+ * Events do not touch this table; they change the records of records.h under
+ * the same number. Numbers grow in order of insertion, so the messages of a mailing
  * lie together.
  */
 #pragma once
