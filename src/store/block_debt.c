@@ -123,7 +123,13 @@ void debt_forget(struct blocks *blocks, struct debt *debt)
 
 void debts_clear(struct blocks *blocks)
 {
-    for (size_t i = 0; i < CHAINS && blocks->debt_count > 0; i++)
-        while (blocks->debts[i])
-            debt_forget(blocks, blocks->debts[i]);
+    for (size_t i = 0; i < CHAINS && blocks->debt_count > 0; i++) {
+        for (struct debt *debt = blocks->debts[i], *next; debt; debt = next) {
+            next = debt->chain;
+            free(debt->records);
+            free(debt);
+            blocks->debt_count--;
+        }
+        blocks->debts[i] = NULL;
+    }
 }

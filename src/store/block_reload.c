@@ -178,7 +178,7 @@ static enum err entry_record(struct op *op, uint64_t key, const void *record, vo
 /* Lays the rows of the log behind `after` over the blocks in RAM. Nothing was changed yet in this transaction. */
 enum err blocks_read_log(struct op *op, struct tx *tx, struct blocks *blocks, int64_t after)
 {
-    static const struct block_log_visit look = { entry_want, entry_whole, entry_settled };
+    static const struct block_log_visit look = { entry_want, entry_whole, entry_settled, NULL };
     static const struct block_log_visit lay = { .record = entry_record };
     struct reload reload = { tx, blocks };
     int64_t first;
