@@ -137,6 +137,9 @@ bool tx_is_shared(const struct tx *tx);
 /* True when the engine has a clock that all nodes go by; else the op's is the only one. */
 bool tx_has_clock(const struct tx *tx);
 
+/* Monotonic time now, for work that ends when it has taken long enough; tx_mono_us is that of the begin. */
+int64_t tx_mono_now_us(const struct tx *tx);
+
 /* PostgreSQL: the numbers of seq.c travel in the row every group leaves (group_log). In a writing transaction: where
  * the newest group of any node left them, { NULL, 0 } before the first; stands until the transaction ends. */
 struct str tx_seqs(const struct tx *tx);

@@ -103,6 +103,8 @@ static const struct kind {
     [DELTA_PARKED] = { "iii", &parked_rows, &parked_fold, &parked_folded },
 };
 
+#define PIECE_ROWS 1000 /* between two looks at the clock */
+
 struct delta_state {
     struct rows rows[DELTAS];
     int64_t folded, folded_kept; /* at least; more when another node folded */
@@ -162,7 +164,7 @@ static enum err folded_read(struct op *op, struct tx *tx, struct delta_state *de
     return OK;
 }
 
-/* Folds the numbers (from, to] of every kind. Nobody waits for any of it. */
+/* Folds the numbers (from, to] of every kind and waits for the end, to know how long it took. */
 static enum err fold_range(struct op *op, struct tx *tx, int64_t from, int64_t to)
 {
     struct stmt *stmt;
@@ -177,7 +179,7 @@ static enum err fold_range(struct op *op, struct tx *tx, int64_t from, int64_t t
     }
     TRY(tx_stmt(op, tx, &fold_set, &stmt));
     bind_int(stmt, 1, to);
-    return stmt_later(op, stmt);
+    return stmt_done(op, stmt);
 }
 
 enum err store_delta_fold(struct op *op, struct tx *tx, int64_t max_rows, bool *ret_more)
@@ -191,10 +193,15 @@ enum err store_delta_fold(struct op *op, struct tx *tx, int64_t max_rows, bool *
     int64_t newest = (int64_t)store_seq_newest(tx, SEQ_DELTA), from = deltas->folded;
     if (newest == from)
         return OK;
-    int64_t to = newest - from > max_rows ? from + max_rows : newest;
-    TRY(fold_range(op, tx, from, to));
-    deltas->folded = to;
-    *ret_more = to < newest;
+    int64_t to = newest - from > max_rows ? from + max_rows : newest, began_us = tx_mono_now_us(tx);
+    while (deltas->folded < to) {
+        int64_t next = to - deltas->folded > PIECE_ROWS ? deltas->folded + PIECE_ROWS : to;
+        TRY(fold_range(op, tx, deltas->folded, next));
+        deltas->folded = next;
+        if (tx_mono_now_us(tx) - began_us >= STORE_FOLD_US)
+            break;
+    }
+    *ret_more = deltas->folded < newest;
     return OK;
 }
 

@@ -9,7 +9,9 @@
 
 #include "store/tx.h"
 
-#define STORE_FOLD_ROWS 5000 /* in one step */
+#define STORE_FOLD_ROWS 5000  /* in one step */
+#define STORE_FOLD_US   50000 /* after which a step begins no further thousand */
 
-/* Folds at most max_rows of the oldest rows that wait; `ret_more` says whether some are left. */
+/* Folds at most max_rows of the oldest rows that wait, for about STORE_FOLD_US; `ret_more` says whether some are left.
+ */
 enum err store_delta_fold(struct op *op, struct tx *tx, int64_t max_rows, bool *ret_more);

@@ -60,6 +60,11 @@ int64_t tx_mono_us(const struct tx *tx)
     return tx->mono_us;
 }
 
+int64_t tx_mono_now_us(const struct tx *tx)
+{
+    return store_mono_us(tx->store);
+}
+
 void store_watch(struct store *store, const struct store_watch *watch)
 {
     store->watch = *watch;

@@ -214,6 +214,31 @@ TEST(turns, keep_few_counters_waiting_and_fold_none_of_the_same_twice)
     end_two();
 }
 
+/* A clock that is 30 ms on whenever somebody looks at it. */
+static int64_t slow_mono_us(void *data)
+{
+    static int64_t now_us;
+    (void)data;
+    return now_us += 30000;
+}
+
+TEST(turns, end_a_chunk_of_folding_after_fifty_milliseconds)
+{
+    START_TWO();
+    int64_t waiting = 0;
+    bool more = false;
+    write_by(0, count_many, NULL);
+    f.clock.mono_us = slow_mono_us;
+    write_by(0, fold_rest, &more);
+    YES(more);
+    read_by(0, count_waiting, &waiting);
+    EQ(waiting, 1000); /* of 3,000: two thousand took 60 ms */
+    write_by(0, fold_rest, &more);
+    YES(!more);
+    f.clock.mono_us = fixture_mono_us;
+    end_two();
+}
+
 /* --- numbers --- */
 
 static enum err take_numbers(struct op *op, struct tx *tx, void *arg)
