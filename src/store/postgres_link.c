@@ -85,6 +85,25 @@ static void note_notice(void *data, const PGresult *result)
     conn->warned |= severity && strcmp(severity, "WARNING") == 0;
 }
 
+/* A pooler makes up the number of the process it says one speaks to; the server itself knows better. Behind one nothing
+ * is prepared: the next transaction may run on another link of its. */
+static enum err look_for_pooler(struct op *op, struct pg_conn *conn)
+{
+    PGresult *result, *end;
+    if (conn->unnamed || conn->base.store->config.prepare != STORE_PREPARE_AUTO)
+        return OK;
+    if (!PQsendQuery(conn->link, "SELECT pg_backend_pid()"))
+        return pg_lost(op, conn, "connecting", PQerrorMessage(conn->link));
+    TRY(pg_flush(op, conn));
+    TRY(pg_next(op, conn, &result));
+    if (PQresultStatus(result) == PGRES_TUPLES_OK)
+        conn->unnamed = strtol(PQgetvalue(result, 0, 0), NULL, 10) != PQbackendPID(conn->link);
+    PQclear(result);
+    TRY(pg_next(op, conn, &end));
+    PQclear(end);
+    return OK;
+}
+
 enum err pg_connect(struct op *op, struct pg_conn *conn)
 {
     struct link_options options = { .n = 0 };
@@ -100,7 +119,7 @@ enum err pg_connect(struct op *op, struct pg_conn *conn)
         conn->link_no++;
         conn->pause_us = 0;
         conn->transactions = 0;
-        return OK;
+        return look_for_pooler(op, conn);
     }
     char detail[OP_ERROR_BYTES_MAX];
     one_line(PQerrorMessage(link), detail, sizeof detail);

@@ -36,8 +36,10 @@ static const struct sql settings = {
     0,
 };
 
-SQL_ONLY_POSTGRES(group_newest, "SELECT no, node, epoch, seqs, (SELECT count(*) FROM node WHERE no = ?1 AND epoch = ?2"
-                                " AND lost = 0) FROM group_log ORDER BY no DESC LIMIT 1");
+SQL_ONLY_POSTGRES(group_newest,
+                  "SELECT no, node, epoch, seqs, (SELECT count(*) FROM node WHERE no = ?1 AND epoch = ?2 AND lost = 0),"
+                  " (SELECT count(*) FROM group_log WHERE no = ?3 AND node = ?4 AND epoch = ?5)"
+                  " FROM group_log ORDER BY no DESC LIMIT 1");
 SQL_ONLY_POSTGRES(group_is, "SELECT 1 FROM group_log WHERE no = ?1 AND node = ?2 AND epoch = ?3");
 SQL_ONLY_POSTGRES(group_add, "INSERT INTO group_log (no, node, epoch, seqs) VALUES (?1, ?2, ?3, ?4)");
 SQL_ONLY_POSTGRES(group_clear, "DELETE FROM group_log WHERE no IN (SELECT no FROM group_log WHERE no < ?1"
@@ -92,22 +94,30 @@ static enum err group_is_send(struct op *op, struct pg_conn *conn, struct pg_gro
     return pg_send(op, conn, pg_stmt_of(*ret_stmt));
 }
 
-/* With it comes whether the row of this store's node still lives. */
+/* What comes with the newest group. */
+struct turn_news {
+    bool lives; /* the row of this store's node */
+    bool knows; /* the newest group that RAM knows of is in the log */
+};
+
 static enum err newest_send(struct op *op, struct tx *tx, struct stmt **ret_stmt)
 {
     struct pg_conn *conn = pg_of(tx->conn);
     TRY(tx_stmt(op, tx, &group_newest, ret_stmt));
     pg_bind_int(*ret_stmt, 1, tx->store->node);
     pg_bind_int(*ret_stmt, 2, tx->store->epoch);
+    pg_bind_int(*ret_stmt, 3, conn->known.no);
+    pg_bind_int(*ret_stmt, 4, conn->known.node);
+    pg_bind_int(*ret_stmt, 5, conn->known.epoch);
     TRY(pg_send(op, conn, pg_stmt_of(*ret_stmt)));
     return pg_drain(op, conn, pg_stmt_of(*ret_stmt));
 }
 
-static enum err newest_read(struct op *op, struct tx *tx, struct stmt *stmt, bool *ret_lives)
+static enum err newest_read(struct op *op, struct tx *tx, struct stmt *stmt, struct turn_news *ret_news)
 {
     struct pg_conn *conn = pg_of(tx->conn);
     bool found = false;
-    *ret_lives = false;
+    *ret_news = (struct turn_news){ 0 };
     conn->newest = (struct pg_group){ 0 };
     tx->seqs_newest = (struct str){ NULL, 0 };
     TRY(pg_step_row(op, stmt, &found));
@@ -116,7 +126,7 @@ static enum err newest_read(struct op *op, struct tx *tx, struct stmt *stmt, boo
     conn->newest = (struct pg_group){ pg_col_int(stmt, 0), pg_col_int(stmt, 1), pg_col_int(stmt, 2) };
     struct str seqs = pg_col_blob(stmt, 3);
     tx->seqs_newest = seqs.n ? seqs : (struct str){ NULL, 0 }; /* none: the group that made the hash key */
-    *ret_lives = pg_col_int(stmt, 4) == 1;
+    *ret_news = (struct turn_news){ pg_col_int(stmt, 4) == 1, pg_col_int(stmt, 5) == 1 };
     return OK;
 }
 
@@ -127,22 +137,13 @@ static bool same_group(struct pg_group a, struct pg_group b)
 
 /* Compares the newest group with the newest that RAM knows of. When that one is gone, history was lost (a replica took
  * over that had not seen it) or it is long ago: then nothing in RAM can be made true from what came since. */
-static enum err turn_compare(struct op *op, struct tx *tx)
+static void turn_compare(struct tx *tx, bool knows)
 {
-    struct pg_conn *conn = pg_of(tx->conn);
-    bool there = conn->known.no == 0;
+    const struct pg_conn *conn = pg_of(tx->conn);
     if (same_group(conn->newest, conn->known))
-        return OK;
-    if (!there && conn->newest.no > conn->known.no) {
-        struct stmt *stmt;
-        TRY(group_is_send(op, conn, conn->known, &stmt));
-        TRY(pg_drain(op, conn, pg_stmt_of(stmt)));
-        TRY(pg_step_row(op, stmt, &there));
-        pg_reset(stmt);
-    }
+        return;
     tx->foreign = true;
-    tx->anew = !there;
-    return OK;
+    tx->anew = conn->known.no != 0 && !(knows && conn->newest.no > conn->known.no);
 }
 
 enum err pg_know(struct op *op, struct tx *tx)
@@ -150,9 +151,9 @@ enum err pg_know(struct op *op, struct tx *tx)
     struct pg_conn *conn = pg_of(tx->conn);
     if (!tx->writing) {
         struct stmt *stmt;
-        bool lives;
+        struct turn_news news;
         TRY(newest_send(op, tx, &stmt));
-        TRY(newest_read(op, tx, stmt, &lives));
+        TRY(newest_read(op, tx, stmt, &news));
     }
     conn->known = conn->newest;
     return OK;
@@ -166,15 +167,16 @@ static enum err turn_open(struct op *op, struct tx *tx)
     struct pg_conn *conn = pg_of(tx->conn);
     struct store *store = tx->store;
     struct stmt *newest;
-    bool lives;
+    struct turn_news news;
     TRY(transaction_send(op, conn, &turn_begin));
     TRY(pg_send_text(op, conn, &turn_take));
     TRY(newest_send(op, tx, &newest));
-    TRY(newest_read(op, tx, newest, &lives));
-    tx->over = !lives && atomic_load(&store->is_fenced) && !store->begins;
+    TRY(newest_read(op, tx, newest, &news));
+    tx->over = !news.lives && atomic_load(&store->is_fenced) && !store->begins;
     if (tx->over)
         return fail(op, ERR_CONFLICT, "this node was called lost: it must begin anew");
-    return turn_compare(op, tx);
+    turn_compare(tx, news.knows);
+    return OK;
 }
 
 /* Nothing of it is asked before the first statement of whoever wants it. */
@@ -299,6 +301,8 @@ static enum err group_prove(struct op *op, struct tx *tx, struct pg_group group)
         tx->broken = tx->again = false;
         tx->reason[0] = '\0';
         err = group_ask(op, tx, group, &stored);
+        if (err != OK)
+            pg_rollback(tx); /* it may have had to wait too long for the turn: that of the lost link is not over */
     } while (err != OK && clock_mono_us() < end_us && !store_is_stopping(tx->store));
     if (err == OK && stored)
         return OK;

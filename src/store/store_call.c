@@ -133,22 +133,34 @@ enum err store_read(struct op *op, struct store *store, enum err (*fn)(struct op
     return err;
 }
 
+static enum err beside_once(struct op *op, struct tx *tx, enum err (*fn)(struct op *op, struct tx *tx, void *arg),
+                            void *arg)
+{
+    TRY(conn_begin(op, tx));
+    enum err err = fn(op, tx, arg);
+    if (err == OK && tx->broken)
+        err = fail(op, ERR_UNAVAILABLE, "%s", tx->reason);
+    if (err == OK)
+        return conn_commit(op, tx);
+    conn_rollback(tx);
+    return err;
+}
+
+/* Once more after what was a matter of the moment, as an old link that had ended. */
 enum err store_beside(struct op *op, struct store *store, bool in_turn,
                       enum err (*fn)(struct op *op, struct tx *tx, void *arg), void *arg)
 {
     assert(store->engine->shared && !store->config.read_only);
     if (!store->beside)
         TRY(conn_open(op, store, NULL, CONN_BESIDE, &store->beside));
-    struct tx tx = { .store = store, .conn = store->beside, .writing = true, .in_turn = in_turn };
-    tx.mono_us = store_mono_us(store);
-    TRY(conn_begin(op, &tx));
-    enum err err = fn(op, &tx, arg);
-    if (err == OK && tx.broken)
-        err = fail(op, ERR_UNAVAILABLE, "%s", tx.reason);
-    if (err == OK)
-        return conn_commit(op, &tx);
-    conn_rollback(&tx);
-    return err;
+    for (int tries = 0;; tries++) {
+        struct tx tx = { .store = store, .conn = store->beside, .writing = true, .in_turn = in_turn };
+        tx.mono_us = store_mono_us(store);
+        enum err err = beside_once(op, &tx, fn, arg);
+        if (err == OK || !tx.again || tries > 0)
+            return err;
+        op->error[0] = '\0';
+    }
 }
 
 int store_turn(struct store *store)

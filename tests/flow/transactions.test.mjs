@@ -1,12 +1,10 @@
 // What an application says inside its own transaction (docs/transactions.md), said by psql: to the database itself and
 // through PgBouncer in transaction mode.
 import { spawn, spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { join, resolve } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import assert from 'node:assert/strict'
-import { folder, startDaemon, until } from './lib/daemon.mjs'
+import { startDaemon, until } from './lib/daemon.mjs'
+import { skipPool, startPool } from './lib/pgbouncer.mjs'
 import { postgres, skip } from './lib/postgres.mjs'
 
 const literal = (text) => `'${text.replaceAll("'", "''")}'`
@@ -294,47 +292,9 @@ test('an event that POST /v1/events would reject is refused with its sentence', 
   assert.equal(await inboxOf(say), 0)
 })
 
-// --- PgBouncer ---------------------------------------------------------------------------------------------------------
-
-const bouncer = [resolve('.tools/pgbouncer'), '/usr/sbin/pgbouncer'].find((path) => existsSync(path) && spawnSync(path, ['--version']).status === 0)
-const nobody = process.getuid() === 0 ? { uid: 65534, gid: 65534 } : {}
-const bouncers = new Set()
-after(() => bouncers.forEach((child) => child.kill()))
-
-function freePort() {
-  return new Promise((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address()
-      probe.close(() => resolve(port))
-    })
-  })
-}
-
-// A pooler in transaction mode with two connections to the server; the URL through it.
-async function pool(url) {
-  const { hostname, port, username, pathname } = new URL(url)
-  const home = folder()
-  const listen = await freePort()
-  const name = pathname.slice(1)
-  chmodSync(home, 0o755)
-  writeFileSync(join(home, 'users.txt'), `"${username}" ""\n`)
-  writeFileSync(
-    join(home, 'pgbouncer.ini'),
-    `[databases]\n${name} = host=${hostname} port=${port} dbname=${name} user=${username}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${listen}\n` +
-      `unix_socket_dir =\nauth_type = trust\nauth_file = ${join(home, 'users.txt')}\npool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 100\n`,
-  )
-  const child = spawn(bouncer, [join(home, 'pgbouncer.ini')], { ...nobody, stdio: ['ignore', 'ignore', 'pipe'] })
-  bouncers.add(child)
-  let log = ''
-  child.stderr.setEncoding('utf8').on('data', (text) => (log += text))
-  await until(() => /process up/.test(log) || child.exitCode !== null, 10_000)
-  assert.match(log, /process up/, log)
-  return `postgres://${username}@127.0.0.1:${listen}/${name}`
-}
-
-test('applications may speak through PgBouncer in transaction mode', { skip: skip || (!bouncer && 'no PgBouncer on this machine (package pgbouncer)') }, async () => {
+test('applications may speak through PgBouncer in transaction mode', { skip: skip || skipPool }, async () => {
   const { server, url, daemon } = await start()
-  const pooled = await pool(url)
+  const pooled = await startPool(url)
   await Promise.all(
     Array.from({ length: 8 }, async (_, w) => {
       for (let i = 0; i < 5; i++) await server.query(pooled, `BEGIN; ${putMailing(`b-${w}`, { tenant: 't-1' })}; ${addMessages(`b-${w}`, recipients(`b${w}-${i}`, 3))}; ${i % 2 ? 'ROLLBACK' : 'COMMIT'}`)

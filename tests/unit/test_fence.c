@@ -43,7 +43,7 @@ static void open_one(struct one *one, const char *id)
 {
     struct store_config config = fixture_config(&f);
     config.idle_timeout_ms = 300;
-    config.statement_timeout_ms = 3000;
+    config.statement_timeout_ms = 1000;
     *one = (struct one){ .id = id };
     SUCCEEDS(&f.op, store_open(&f.op, &config, &one->store));
     struct store_fence fence = { one, begin_run, begun };
