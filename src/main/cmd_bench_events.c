@@ -17,11 +17,8 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "base/log.h"
-#include "engine/import.h"
-#include "engine/ledger.h"
-#include "engine/simulate_render.h"
 #include "engine/simulate_truth.h"
-#include "engine/tenants.h"
+#include "main/bench_feed.h"
 #include "main/bench_reader.h"
 #include "main/cli.h"
 #include "main/measure.h"
@@ -36,7 +33,6 @@
 #define CURRENT_MAILINGS 2        /* whose reports come in while apply is measured, and served */
 #define SERVED_SOURCE    "served" /* another one, so that no event is known from apply */
 #define GROUPS_MAX       10000
-#define MEMORY_BYTES     (64u << 20)
 #define END_RECIPIENTS   100000
 #define COMPRESS_MILLI   INT64_C(86400000000) /* a day in a millisecond: everything is there to be read at once */
 
@@ -46,111 +42,30 @@ struct bench {
     struct store *store;
     char directory[256];
     const char *database; /* NULL: SQLite in the directory */
-    char mailing[32];
-    struct sim *sim;
-    uint8_t hash_key[16];
-    struct import_chunk chunk;
-    struct import_line lines[IMPORT_CHUNK_LINES];
-    struct provider_event *events;
-    size_t count;
+    struct bench_feed *feed;
+    struct bench_page page;
     int64_t *group_us; /* of each commit */
     size_t groups;
-    int64_t results[RESULT_COUNT];
-    struct str source;
     bool is_served; /* a daemon runs over the store: its writer applies */
     struct progress progress;
 };
 
-static enum err make_mailing(struct op *op, struct tx *tx, void *arg)
+static void filled(void *data, int64_t recipients)
 {
-    struct bench *b = arg;
-    struct tenant tenant;
-    struct mailing mailing;
-    struct tenant_put tenant_put = { .timezone = S("Europe/London") };
-    struct mailing_put put = { .tenant = S(RIG_TENANT), .track_opens = true, .track_clicks = true };
-    TRY(tenant_store(op, tx, S(RIG_TENANT), &tenant_put, &tenant));
-    return mailing_store(op, tx, str_of(b->mailing), &put, &mailing);
-}
-
-static enum err import_chunk(struct op *op, struct tx *tx, void *arg)
-{
-    return import_apply(op, tx, &((struct bench *)arg)->chunk);
-}
-
-static void fill_line(struct bench *b, struct import_line *line, uint32_t no)
-{
-    struct sim_recipient recipient;
-    sim_recipient(b->sim, no, &recipient);
-    *line = (struct import_line){ .number = no + 1,
-                                  .recipient = arena_str(b->op->arena, recipient.address),
-                                  .member = arena_str(b->op->arena, recipient.member),
-                                  .provider_message_id = arena_str(b->op->arena, recipient.provider_message_id),
-                                  .channel = CHANNEL_EMAIL,
-                                  .key = KEY_NORMAL,
-                                  .created_at_us = INT64_MIN };
-}
-
-static enum err open_mailing(struct bench *b, int64_t n)
-{
-    snprintf(b->mailing, sizeof b->mailing, "mailing-%lld", (long long)n);
-    if (b->sim)
-        sim_close(b->sim);
-    struct sim_config config = { .seed = (uint64_t)n + 1,
-                                 .mailing = str_of(b->mailing),
-                                 .recipients = MAILING_SIZE,
-                                 .start_us = b->op->now_us - INT64_C(172800000000),
-                                 .compress_milli = 1000 };
-    return sim_open(b->op, &config, &b->sim);
-}
-
-static enum err import_mailing(struct bench *b, int64_t n)
-{
-    TRY(open_mailing(b, n));
-    TRY(store_write(b->op, b->store, make_mailing, b));
-    for (uint32_t no = 0; no < MAILING_SIZE; no += IMPORT_CHUNK_LINES) {
-        arena_reset(b->op->arena);
-        b->chunk = (struct import_chunk){
-            .kind = IMPORT_MAILING, .mailing = str_of(b->mailing), .lines = b->lines, .count = IMPORT_CHUNK_LINES
-        };
-        for (uint32_t i = 0; i < IMPORT_CHUNK_LINES; i++)
-            fill_line(b, &b->lines[i], no + i);
-        TRY(store_write(b->op, b->store, import_chunk, b));
-        progress_at(&b->progress, n * MAILING_SIZE + no);
-    }
-    return OK;
-}
-
-static enum err apply_group(struct op *op, struct tx *tx, void *arg)
-{
-    struct bench *b = arg;
-    TRY(ledger_prefetch(op, tx, b->events, b->count));
-    for (size_t i = 0; i < b->count; i++) {
-        enum event_result result;
-        TRY(ledger_apply(op, tx, b->source, 1, 1, &b->events[i], &result));
-        b->results[result]++;
-    }
-    return OK;
+    progress_at(&((struct bench *)data)->progress, recipients);
 }
 
 /* The reports of one mailing in order of time, 3,000 a commit; only the commits are timed. */
 static enum err apply_mailing(struct bench *b, int64_t n, int64_t *ret_us)
 {
-    TRY(open_mailing(b, n));
-    struct sim_query query = { .begin_us = 0, .end_us = INT64_MAX, .types = SIM_TYPES_ALL };
-    static struct sim_event page[GROUP_EVENTS];
+    TRY(bench_feed_open(b->feed, n));
     for (;;) {
-        arena_reset(b->op->arena);
-        size_t got = sim_page(b->sim, &query, INT64_MAX, page, GROUP_EVENTS);
-        if (got == 0)
+        TRY(bench_feed_page(b->feed, b->page.source, false, b->page.events, GROUP_EVENTS, &b->page.count));
+        if (b->page.count == 0)
             return OK;
-        for (b->count = 0; b->count < got; b->count++) {
-            TRY(sim_provider_event(b->op, b->sim, &page[b->count], &b->events[b->count]));
-            provider_event_key(&b->events[b->count], b->hash_key, b->source);
-        }
-        query.place = sim_place_of(&page[got - 1]);
-        query.from_place = true;
         int64_t began_us = clock_mono_us();
-        TRY(b->is_served ? settle(b->op, apply_group, b) : store_write(b->op, b->store, apply_group, b));
+        TRY(b->is_served ? settle(b->op, bench_page_apply, &b->page)
+                         : store_write(b->op, b->store, bench_page_apply, &b->page));
         int64_t took_us = clock_mono_us() - began_us;
         *ret_us += took_us;
         if (b->groups < GROUPS_MAX && !b->is_served)
@@ -162,16 +77,20 @@ static double rate_of(const struct bench *b, int64_t took_us)
 {
     int64_t applied = 0;
     for (int i = 0; i < RESULT_COUNT; i++)
-        applied += b->results[i];
+        applied += b->page.results[i];
     return took_us ? (double)applied * 1e6 / (double)took_us : 0;
 }
 
-/* The model goes, and the memory it was made in; the op has its former arena again. */
-static void close_model(struct bench *b, struct arena *outer)
+/* The feed works in memory of its own. */
+static struct arena *open_feed(struct bench *b)
 {
-    if (b->sim)
-        sim_close(b->sim);
-    b->sim = NULL;
+    struct arena *outer = b->op->arena;
+    b->op->arena = arena_new(FEED_BYTES);
+    return outer;
+}
+
+static void close_feed(struct bench *b, struct arena *outer)
+{
     arena_free(b->op->arena);
     b->op->arena = outer;
 }
@@ -179,21 +98,20 @@ static void close_model(struct bench *b, struct arena *outer)
 static enum err bench_apply(struct bench *b, int64_t messages, double *ret_rate)
 {
     struct store_config config = { .directory = b->directory, .url = b->database };
-    struct arena *outer = b->op->arena;
     int64_t took_us = 0, mailings = (messages + MAILING_SIZE - 1) / MAILING_SIZE;
     TRY(store_open(b->op, &config, &b->store));
-    memcpy(b->hash_key, store_hash_key(b->store), sizeof b->hash_key);
-    b->source = S(RIG_SOURCE);
-    b->op->arena = arena_new(MEMORY_BYTES);
+    b->feed = bench_feed_new(b->op, b->store, MAILING_SIZE);
+    b->page.source = S(RIG_SOURCE);
+    struct arena *outer = open_feed(b);
     progress_begin(&b->progress, "filling the store", mailings * MAILING_SIZE, false);
     enum err err = OK;
     for (int64_t n = 0; n < mailings && err == OK; n++)
-        err = import_mailing(b, n);
+        err = bench_feed_fill(b->feed, b->store, n, filled, b);
     progress_end(&b->progress);
     for (int64_t n = mailings > CURRENT_MAILINGS ? mailings - CURRENT_MAILINGS : 0; n < mailings && err == OK; n++)
         err = apply_mailing(b, n, &took_us);
     *ret_rate = rate_of(b, took_us);
-    close_model(b, outer);
+    close_feed(b, outer);
     store_close(b->store);
     return err;
 }
@@ -208,14 +126,13 @@ struct served {
 
 static enum err apply_served(struct bench *b, int64_t mailings, struct served *ret)
 {
-    struct arena *outer = b->op->arena;
+    struct arena *outer = open_feed(b);
     int64_t took_us = 0, first = mailings > 2 * CURRENT_MAILINGS ? mailings - 2 * CURRENT_MAILINGS : 0;
     enum err err = OK;
-    b->op->arena = arena_new(MEMORY_BYTES);
     for (int64_t n = first; n < mailings && n < first + CURRENT_MAILINGS && err == OK; n++)
         err = apply_mailing(b, n, &took_us);
     ret->rate = rate_of(b, took_us);
-    close_model(b, outer);
+    close_feed(b, outer);
     return err;
 }
 
@@ -250,8 +167,8 @@ static enum err bench_served(struct bench *b, int64_t messages, struct served *r
                                             .compress_milli = COMPRESS_MILLI } };
     TRY(rig_start(b->op, &config, &rig));
     b->is_served = true;
-    b->source = S(SERVED_SOURCE);
-    memset(b->results, 0, sizeof b->results);
+    b->page.source = S(SERVED_SOURCE);
+    memset(b->page.results, 0, sizeof b->page.results);
     enum err err = read_while_applied(b, &rig, (messages + MAILING_SIZE - 1) / MAILING_SIZE, ret);
     b->is_served = false;
     rig_stop(&rig);
@@ -357,9 +274,9 @@ static int bench_events_run(struct cli *cli)
         abort();
     b->cli = cli;
     b->op = &cli->op;
-    b->events = malloc(GROUP_EVENTS * sizeof *b->events);
+    b->page.events = malloc(GROUP_EVENTS * sizeof *b->page.events);
     b->group_us = malloc(GROUPS_MAX * sizeof *b->group_us);
-    if (!b->events || !b->group_us)
+    if (!b->page.events || !b->group_us)
         abort();
     b->database = cli_option(cli, "database");
     log_setup(LOG_LEVEL_ERROR, LOG_FORM_LOGFMT);
@@ -370,7 +287,9 @@ static int bench_events_run(struct cli *cli)
         err = run_all(b, messages, recipients);
         rig_remove(b->directory);
     }
-    free(b->events);
+    if (b->feed)
+        bench_feed_free(b->feed);
+    free(b->page.events);
     free(b->group_us);
     free(b);
     return err == OK ? CLI_DONE : cli_fail_op(cli);
