@@ -6,7 +6,7 @@
 //     const pooled = await startPool(url)      // the same database, reached through it
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { after } from 'node:test'
 import { folder, until } from './daemon.mjs'
@@ -33,7 +33,10 @@ export async function startPool(url, connections = 2) {
     `[databases]\n${name} = host=${hostname} port=${port} dbname=${name} user=${username}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${listen}\n` +
       `unix_socket_dir =\nauth_type = trust\nauth_file = ${join(home, 'users.txt')}\npool_mode = transaction\ndefault_pool_size = ${connections}\nmax_client_conn = 100\n`,
   )
-  const child = spawn(program, [join(home, 'pgbouncer.ini')], { ...nobody, stdio: ['ignore', 'ignore', 'pipe'] })
+  const own = join(home, 'pgbouncer') // a copy, because a checkout below /root is closed to nobody
+  copyFileSync(program, own)
+  chmodSync(own, 0o755)
+  const child = spawn(own, [join(home, 'pgbouncer.ini')], { ...nobody, stdio: ['ignore', 'ignore', 'pipe'] })
   pools.add(child)
   let log = ''
   child.stderr.setEncoding('utf8').on('data', (text) => (log += text))
