@@ -24,13 +24,24 @@ struct applying {
 
 /* --- who clicked -------------------------------------------------------------- */
 
-/* Delivered or sent; not looked up where no message of the mailing can be that young. */
-static enum err find_base(struct op *op, struct applying *a)
+static bool any_soon(const struct touch *touches, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (touches[i].bits & BIT_SOON)
+            return true;
+    return false;
+}
+
+/* Delivered or sent. Not looked up where no message of the mailing can be that young and no earlier touch was soon:
+ * then none would be with it either. */
+static enum err find_base(struct op *op, struct applying *a, const struct touch *touches, size_t count)
 {
     bool young;
     a->base_us = INT64_MIN;
+    if (!a->click->message_no)
+        return OK;
     TRY(store_mailing_is_young(op, a->tx, a->click->mailing_no, a->click->at_us - SOON_US, &young));
-    if (!young)
+    if (!young && !any_soon(touches, count))
         return OK;
     struct subject subject = { 0 };
     TRY(store_block_get(op, a->tx, BLOCK_MESSAGE_FIXED, a->no, &subject.fixed));
@@ -43,11 +54,8 @@ static enum err open_clicker(struct op *op, struct applying *a)
 {
     a->kind = a->click->message_no ? BLOCK_MESSAGE_ENGAGEMENT : BLOCK_VISITOR;
     a->no = a->click->message_no;
-    a->base_us = INT64_MIN;
     if (!a->no)
         TRY(store_visitor_meet(op, a->tx, a->click->tenant_no, a->click->visitor_hash, &a->no));
-    else
-        TRY(find_base(op, a));
     return store_block_edit(op, a->tx, a->kind, a->no, &a->engagement);
 }
 
@@ -117,6 +125,7 @@ static enum err join_chain(struct op *op, struct applying *a)
         TRY(store_touch_repeat(op, a->tx, alike->seq));
         return a->touch.kind == TOUCH_CLICK ? link_figures_repeat(op, a->tx, a->touch.link_no, a->touch.version) : OK;
     }
+    TRY(find_base(op, a, stands, count));
     TRY(op_alloc(op, (count + 1) * sizeof *touches, &touches));
     TRY(op_alloc(op, (count + 1) * sizeof *bits_before, &bits_before));
     memcpy(touches, stands, count * sizeof *touches);
@@ -134,6 +143,7 @@ static enum err join_chain(struct op *op, struct applying *a)
 static enum err first_touch(struct op *op, struct applying *a)
 {
     static const uint32_t before = BITS_NEW;
+    TRY(find_base(op, a, NULL, 0));
     classify_touches(&a->touch, 1, a->base_us);
     TRY(add_touch(op, a));
     return link_figures_move(op, a->tx, &a->touch, 1, &before);

@@ -118,7 +118,7 @@ static void take_home(struct post *post)
     post_run(post);
 }
 
-static void send(struct machine *machine, struct command *command)
+void machine_send(struct machine *machine, struct command *command)
 {
     struct arena *arena = command->post.op.arena;
     if (arena)
@@ -149,7 +149,7 @@ static bool settle(struct machine *machine, struct command *command)
     return true;
 }
 
-static void turn(struct machine *machine)
+void machine_turn(struct machine *machine)
 {
     while (store_turn(machine->store) > 0)
         continue;
@@ -162,8 +162,8 @@ static void turn(struct machine *machine)
 
 bool machine_try(struct machine *machine, struct command *command)
 {
-    send(machine, command);
-    turn(machine);
+    machine_send(machine, command);
+    machine_turn(machine);
     return command->is_answered;
 }
 
@@ -178,8 +178,8 @@ void machine_run(struct machine *machine, struct command *const *commands, size_
         machine->is_calm = was_calm || round > ROUNDS_QUIET;
         for (size_t i = 0; i < count; i++)
             if (!is_settled[i])
-                send(machine, commands[i]);
-        turn(machine);
+                machine_send(machine, commands[i]);
+        machine_turn(machine);
         for (size_t i = 0; i < count; i++)
             if (!is_settled[i] && settle(machine, commands[i])) {
                 is_settled[i] = true;

@@ -59,6 +59,10 @@ void machine_run(struct machine *machine, struct command *const *commands, size_
 /* One try of one command: true when it was answered; its answer is in post.err. */
 bool machine_try(struct machine *machine, struct command *command);
 
+/* The same in two steps, for several commands of one group: sent, and then what the writer makes of them. */
+void machine_send(struct machine *machine, struct command *command);
+void machine_turn(struct machine *machine);
+
 /* From here on nothing fails; a store that is dead is opened again. */
 void machine_calm(struct machine *machine);
 

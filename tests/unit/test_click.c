@@ -360,6 +360,24 @@ TEST(click, delivery_that_becomes_known_later_moves_the_figures_of_the_link)
     end(&s);
 }
 
+/* LED-23: a mailing that is no longer young is not asked when it was delivered, unless an earlier click was soon. */
+TEST(click, soon_after_delivery_stays_when_the_next_click_comes_much_later)
+{
+    struct scene s;
+    start(&s);
+    struct link a = put(&s, "a", "https://x/a"), b = put(&s, "b", "https://x/b");
+    EQ(tell(&s.ledger, event_of(EVENT_DELIVERED, "ann@x.org", NOW - 2 * SECOND, "d1")), RESULT_APPLIED);
+    struct click click = click_of(&s, a, 1, NOW, 5);
+    click.bits = BIT_PROBE;
+    add(&s, click);
+    commit(&s);
+    figures_are(&s, a, 1, 1, 0, 1);
+    one(&s, b, 1, NOW + 3600 * SECOND, 6);
+    figures_are(&s, a, 1, 1, 0, 1);
+    figures_are(&s, b, 1, 1, 1, 0);
+    end(&s);
+}
+
 /* LNK-42 */
 TEST(click, nothing_is_stored_behind_a_hole)
 {
