@@ -2,10 +2,10 @@
  * check_jobs.c - jobs against the rows that say where they lie.
  *
  * In one snapshot: every job has exactly the narrow row its state asks for, the
- * figures of queues are the numbers of these rows, locks and gates belong to
- * jobs that are there. The hourly count of a running daemon leaves out stores
- * with more than CHECK_JOBS_MAX jobs, since a snapshot held for long keeps the
- * log from being emptied; `check` counts them all.
+ * figures of queues are the numbers of these rows, leases, locks and gates
+ * belong to jobs that are there. The hourly count of a running daemon leaves
+ * out stores with more than CHECK_JOBS_MAX jobs, since a snapshot held for long
+ * keeps the log from being emptied; `check` counts them all.
  */
 #include "engine/check_part.h"
 #include "engine/jobs_own.h"
@@ -65,6 +65,16 @@ static enum err row_is_there(struct counting *c, const struct job_row *job, cons
     return OK;
 }
 
+/* Who has a mutex and is ready or leased holds its gate; so two leases of one mutex are seen here (MTX-1). */
+static enum err holds_its_gate(struct counting *c, const struct job_row *job, uint64_t mutex, uint64_t lease)
+{
+    struct gate_row gate;
+    TRY(store_gate_get(c->op, c->tx, mutex, &gate));
+    check_claim(c->check, gate.holder == job->id && gate.lease == lease, "job %.*s goes on without its mutex",
+                STR(job->jid));
+    return OK;
+}
+
 static void add(struct queue_counts *rows, enum job_state state)
 {
     rows->ready += state == JOB_READY;
@@ -96,6 +106,8 @@ static enum err count_job(struct counting *c, const struct job_row *row)
     add(&queue->rows, state);
     TRY(row_is_there(c, row, &opts, &aside, state, ord, &there));
     check_claim(c->check, there, "job %.*s is %s and has no row there", STR(row->jid), job_state_name(state));
+    if (opts.mutex && (state == JOB_READY || state == JOB_LEASED))
+        return holds_its_gate(c, row, opts.mutex, lease.number);
     return OK;
 }
 
@@ -132,6 +144,24 @@ static void compare(struct counting *c)
         check_fact(c->check, queue->counts.blocked, queue->rows.blocked, "queue %.*s blocked", STR(queue->name));
         check_fact(c->check, queue->counts.dead, queue->rows.dead, "queue %.*s dead", STR(queue->name));
     }
+}
+
+/* Every lease is one of a job that is there: what a queue and its budget count as taken is leases (QUE-2, BUD-1). */
+static enum err check_leases(struct counting *c)
+{
+    size_t n = PAGE;
+    for (uint64_t after = 0; n == PAGE;) {
+        struct lease_row *rows;
+        TRY(store_lease_walk(c->op, c->tx, after, PAGE, &rows, &n));
+        for (size_t i = 0; i < n; i++) {
+            struct job_row job;
+            bool found;
+            after = rows[i].id;
+            TRY(store_job_get(c->op, c->tx, rows[i].id, &job, &found));
+            check_claim(c->check, found, "lease %llu is of a job that is gone", (unsigned long long)rows[i].number);
+        }
+    }
+    return OK;
 }
 
 /* A gate is held by one job, which is ready or leased under the lease it names (MTX-2). */
@@ -191,6 +221,7 @@ static enum err jobs_read(struct op *op, struct tx *tx, void *arg)
         return OK;
     TRY(count_jobs(&c));
     compare(&c);
+    TRY(check_leases(&c));
     TRY(check_gates(&c));
     TRY(check_locks(&c));
     TRY(check_runs(op, tx, c.check));

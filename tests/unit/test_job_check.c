@@ -2,10 +2,13 @@
  * test_job_check.c - figures against rows, history, policies that are refused.
  */
 #include "engine/check.h"
+#include "engine/job_opts.h"
 #include "engine/job_policy.h"
 #include "job_lab.h"
+#include "store/store_job.h"
 #include "store/store_job_log.h"
 #include "store/store_queue.h"
+#include "store/store_ready.h"
 
 static struct lab lab;
 static char lines[4096];
@@ -50,6 +53,34 @@ TEST(job_check, counts_the_figures_of_queues_from_their_rows)
     STR_EQ(str_of(differences()), "queue q ready: counter 3, rows 0;queue q scheduled: counter 0, rows 1;"
                                   "queue q retry: counter 0, rows 1;queue q blocked: counter 0, rows 1;"
                                   "queue q dead: counter 0, rows 1;");
+    lab_end(&lab);
+}
+
+/* Another lease holds the mutex of the first job, and the second job's row is gone. */
+static enum err disown(struct op *op, struct tx *tx, void *arg)
+{
+    struct job_out *out = arg;
+    struct gate_row gate = { .holder = out[0].id, .lease = out[0].lease + 100 };
+    struct job_row job;
+    struct job_opts opts;
+    bool found;
+    TRY(store_job_get(op, tx, out[0].id, &job, &found));
+    TRY(job_opts_read(op, job.flags, job.opts, &opts));
+    TRY(store_gate_put(op, tx, opts.mutex, &gate));
+    return store_job_delete(op, tx, out[1].id, out[1].jid);
+}
+
+/* MTX-1, QUE-2. */
+TEST(job_check, finds_leases_without_their_mutex_or_their_job)
+{
+    lab_start(&lab);
+    EQ(lab_job(&lab, "q", "job-0001", ",\"mutex\":\"m\""), JOB_PUSHED);
+    EQ(lab_job(&lab, "q", "job-0002", ""), JOB_PUSHED);
+    EQ(lab_fetch(&lab, "q", 2), 2);
+    STR_EQ(str_of(differences()), "");
+    WRITES(&lab.f, disown, lab.jobs_out);
+    STR_EQ(str_of(differences()), "job job-0001 goes on without its mutex;queue q leased: counter 2, rows 1;"
+                                  "lease 2 is of a job that is gone;a mutex names lease 101, its job has 1;");
     lab_end(&lab);
 }
 
