@@ -5,6 +5,7 @@
 
 #include "store/postgres_table.h"
 #include "store/seq.h"
+#include "store/source_delta.h"
 #include "store/store_delta.h"
 
 extern const struct schema_step delta_step;
@@ -177,6 +178,7 @@ static enum err fold_range(struct op *op, struct tx *tx, int64_t from, int64_t t
             TRY(stmt_later(op, stmt));
         }
     }
+    TRY(source_delta_fold(op, tx, from, to));
     TRY(tx_stmt(op, tx, &fold_set, &stmt));
     bind_int(stmt, 1, to);
     return stmt_done(op, stmt);

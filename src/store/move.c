@@ -34,6 +34,9 @@ static const struct {
     { "fact_delta", "added up before" },
     { "mailing_link_delta", "added up before" },
     { "parked_count_delta", "added up before" },
+    { "lane_delta", "folded before" },
+    { "coverage_delta", "folded before" },
+    { "source_ring_delta", "folded before" },
     { "parked_count", "counted again where it is kept" },
     { "delta_fold", "how far adding up has come" },
 };

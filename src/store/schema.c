@@ -59,7 +59,8 @@
     X(inbox_events_step)                                                                                               \
     X(schedule_step)                                                                                                   \
     X(link_change_step)                                                                                                \
-    X(job_log_step)
+    X(job_log_step)                                                                                                    \
+    X(source_delta_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
 #define FAMILIES(X)                                                                                                    \

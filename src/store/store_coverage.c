@@ -6,6 +6,7 @@
 #include "store/db.h"
 #include "store/families.h"
 #include "store/postgres_table.h"
+#include "store/source_delta.h"
 #include "store/store_source.h"
 
 const struct schema_step coverage_step = {
@@ -24,16 +25,21 @@ const struct schema_step coverage_step = {
                 " end_us bigint NOT NULL, at_us bigint NOT NULL, PRIMARY KEY(source_no, begin_us));",
 };
 
-SQL(coverage_all,
-    "SELECT begin_us, end_us, passes, looks, tried, again_us FROM coverage WHERE source_no = ?1 AND class = ?2 ORDER "
-    "BY begin_us",
-    NULL);
-SQL(coverage_put,
+#define INTERVAL "begin_us, end_us, passes, looks, tried, again_us"
+SQL(coverage_all, "SELECT " INTERVAL " FROM coverage WHERE source_no = ?1 AND class = ?2 ORDER BY begin_us",
+    "SELECT " INTERVAL " FROM (WITH newest AS"
+    " (SELECT " INTERVAL " FROM coverage_delta WHERE source_no = ?1 AND class = ?2" DELTA_NEWEST ")"
+    " SELECT i.* FROM newest CROSS JOIN LATERAL unnest(" INTERVAL ") AS i(" INTERVAL ")"
+    " UNION ALL SELECT " INTERVAL " FROM coverage WHERE source_no = ?1 AND class = ?2"
+    " AND NOT EXISTS (SELECT FROM newest)) AS all_ ORDER BY begin_us");
+SQL_ONLY_SQLITE(
+    coverage_put,
     "INSERT INTO coverage(source_no, class, begin_us, end_us, passes, looks, tried, again_us)"
     " VALUES(?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT(source_no, class, begin_us) DO UPDATE SET end_us = excluded.end_us,"
-    " passes = excluded.passes, looks = excluded.looks, tried = excluded.tried, again_us = excluded.again_us",
-    NULL);
-SQL(coverage_delete, "DELETE FROM coverage WHERE source_no = ?1 AND class = ?2 AND begin_us = ?3", NULL);
+    " passes = excluded.passes, looks = excluded.looks, tried = excluded.tried, again_us = excluded.again_us");
+SQL_ONLY_SQLITE(coverage_delete, "DELETE FROM coverage WHERE source_no = ?1 AND class = ?2 AND begin_us = ?3");
+SQL_ONLY_POSTGRES(coverage_add,
+                  "INSERT INTO coverage_delta(no, source_no, class, " INTERVAL ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)");
 SQL(gap_put,
     "INSERT INTO source_gap(source_no, begin_us, end_us, at_us) VALUES(?1,?2,?3,?4)"
     " ON CONFLICT(source_no, begin_us) DO UPDATE SET end_us = excluded.end_us, at_us = excluded.at_us",
@@ -112,10 +118,46 @@ static bool is_same(const struct interval *a, const struct interval *b)
            a->tried == b->tried && a->again_us == b->again_us;
 }
 
+static bool are_same(const struct interval *a, size_t a_count, const struct interval *b, size_t b_count)
+{
+    if (a_count != b_count)
+        return false;
+    for (size_t i = 0; i < a_count; i++)
+        if (!is_same(&a[i], &b[i]))
+            return false;
+    return true;
+}
+
+/* All intervals in one row: they are a handful, and a reader needs no other row to know which are gone. */
+static enum err intervals_add(struct op *op, struct tx *tx, uint32_t source_no, unsigned class,
+                              const struct interval *rows, size_t count)
+{
+    enum { COLUMNS = 6 };
+    struct stmt *stmt;
+    int64_t *values;
+    TRY(op_alloc(op, (count ? count : 1) * COLUMNS * sizeof *values, &values));
+    for (size_t i = 0; i < count; i++) {
+        const int64_t column[COLUMNS] = { rows[i].begin_us, rows[i].end_us, rows[i].passes,
+                                          rows[i].looks,    rows[i].tried,  rows[i].again_us };
+        for (size_t c = 0; c < COLUMNS; c++)
+            values[c * count + i] = column[c];
+    }
+    TRY(tx_stmt(op, tx, &coverage_add, &stmt));
+    source_delta_bind_no(tx, stmt, 1);
+    bind_int(stmt, 2, source_no);
+    bind_int(stmt, 3, class);
+    for (int c = 0; c < COLUMNS; c++)
+        bind_ints(stmt, 4 + c, values + (size_t)c * count, count);
+    return stmt_later(op, stmt);
+}
+
 enum err store_coverage_put(struct op *op, struct tx *tx, uint32_t source_no, unsigned class,
                             const struct interval *before, size_t before_count, const struct interval *now,
                             size_t now_count)
 {
+    if (tx_is_shared(tx))
+        return are_same(before, before_count, now, now_count) ? OK
+                                                              : intervals_add(op, tx, source_no, class, now, now_count);
     /* Both lists are in order of begin, which is the key. */
     size_t i = 0, k = 0;
     while (i < before_count || k < now_count) {

@@ -8,6 +8,7 @@
 #include "store/families.h"
 #include "store/postgres_table.h"
 #include "store/seq.h"
+#include "store/source_delta.h"
 #include "store/store_tenant.h"
 #include "store/tally.h"
 
@@ -61,8 +62,18 @@ SQL(source_touch, "UPDATE source SET version = version + 1 WHERE no = ?1", NULL)
 #define LANE_COLUMNS                                                                                                   \
     "lane, state, window_begin_us, window_end_us, position_us, next_run_at_us, last_event_at_us, behind_since_us,"     \
     " last_error, count0, count1, count2, count3, count4, count5, lease_node, lease_epoch, lease_until_us, source_no"
-SQL(lane_all, "SELECT " LANE_COLUMNS " FROM lane WHERE source_no = ?1 ORDER BY lane", NULL);
-SQL(lane_one, "SELECT " LANE_COLUMNS " FROM lane WHERE source_no = ?1 AND lane = ?2", NULL);
+
+/* PostgreSQL: the newest row that is not folded, else the one that stands. */
+#define LANE_NEWEST(number)                                                                                            \
+    "(SELECT " LANE_COLUMNS " FROM ((SELECT no, " LANE_COLUMNS " FROM lane_delta WHERE source_no = ?1"                 \
+    " AND lane = " number DELTA_NEWEST ") UNION ALL (SELECT 0, " LANE_COLUMNS " FROM lane WHERE source_no = ?1"        \
+    " AND lane = " number ")) AS both_ ORDER BY no DESC LIMIT 1)"
+_Static_assert(STORE_LANES == 5, "as many as the text below asks for");
+SQL(lane_all, "SELECT " LANE_COLUMNS " FROM lane WHERE source_no = ?1 ORDER BY lane",
+    "SELECT l.* FROM generate_series(0::bigint, 4) AS n(lane)"
+    " CROSS JOIN LATERAL " LANE_NEWEST("n.lane") " AS l");
+SQL(lane_one, "SELECT " LANE_COLUMNS " FROM lane WHERE source_no = ?1 AND lane = ?2",
+    "SELECT * FROM " LANE_NEWEST("?2") " AS l");
 SQL(lane_put,
     "INSERT INTO lane(" LANE_COLUMNS ")"
     " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)"
@@ -73,7 +84,8 @@ SQL(lane_put,
     " count1 = excluded.count1, count2 = excluded.count2, count3 = excluded.count3, count4 = excluded.count4,"
     " count5 = excluded.count5, lease_node = excluded.lease_node, lease_epoch = excluded.lease_epoch,"
     " lease_until_us = excluded.lease_until_us",
-    NULL);
+    "INSERT INTO lane_delta(" LANE_COLUMNS ", no)"
+    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)");
 
 SQL(source_sent_of,
     "SELECT no FROM mailing WHERE tenant_no = ?3 AND sent_at_us >= ?1 AND sent_at_us < ?2 ORDER BY sent_at_us DESC",
@@ -302,6 +314,8 @@ enum err store_lane_put(struct op *op, struct tx *tx, const struct lane_row *row
     bind_int(stmt, 17, (int64_t)row->lease_epoch);
     bind_int(stmt, 18, row->lease_until_us);
     bind_int(stmt, 19, row->source_no);
+    if (tx_is_shared(tx))
+        source_delta_bind_no(tx, stmt, 20);
     return stmt_later(op, stmt);
 }
 

@@ -1,12 +1,15 @@
 #include "store/store_source_leases.h"
 
-#include "store/db.h"
+#include "store/source_delta.h"
 
 SQL(source_leases,
     "SELECT s.no, s.id, l.lease_node, l.lease_until_us FROM source s LEFT JOIN lane l ON l.source_no = s.no AND l.lane "
     "= 0"
     " WHERE s.no > ?1 ORDER BY s.no LIMIT ?2",
-    NULL);
+    "SELECT s.no, s.id, l.lease_node, l.lease_until_us FROM source s LEFT JOIN LATERAL (SELECT lease_node,"
+    " lease_until_us FROM ((SELECT no, lease_node, lease_until_us FROM lane_delta WHERE source_no = s.no AND lane = "
+    "0" DELTA_NEWEST ") UNION ALL (SELECT 0, lease_node, lease_until_us FROM lane WHERE source_no = s.no AND lane = 0))"
+    " AS both_ ORDER BY no DESC LIMIT 1) AS l ON true WHERE s.no > ?1 ORDER BY s.no LIMIT ?2");
 
 enum err store_source_leases(struct op *op, struct tx *tx, uint32_t after, int limit, struct source_lease **ret,
                              size_t *ret_count)

@@ -7,6 +7,7 @@
 #include "store/db.h"
 #include "store/families.h"
 #include "store/postgres_table.h"
+#include "store/source_delta.h"
 #include "store/store_source.h"
 
 const struct schema_step source_log_step = {
@@ -39,10 +40,12 @@ SQL(warning_put,
     " number = excluded.number, detail = excluded.detail",
     NULL);
 SQL(warning_delete, "DELETE FROM source_warning WHERE source_no = ?1 AND code = ?2", NULL);
-SQL(ring_get, "SELECT ring FROM source_ring WHERE source_no = ?1", NULL);
+SQL(ring_get, "SELECT ring FROM source_ring WHERE source_no = ?1",
+    "SELECT ring FROM ((SELECT no, ring FROM source_ring_delta WHERE source_no = ?1" DELTA_NEWEST
+    ") UNION ALL (SELECT 0, ring FROM source_ring WHERE source_no = ?1)) AS both_ ORDER BY no DESC LIMIT 1");
 SQL(ring_put,
     "INSERT INTO source_ring(source_no, ring) VALUES(?1,?2) ON CONFLICT(source_no) DO UPDATE SET ring = excluded.ring",
-    NULL);
+    "INSERT INTO source_ring_delta(source_no, ring, no) VALUES(?1,?2,?3)");
 SQL(reason_add,
     "INSERT INTO source_reason(source_no, reason, count) VALUES(?1,?2,?3)"
     " ON CONFLICT(source_no, reason) DO UPDATE SET count = source_reason.count + excluded.count",
@@ -130,6 +133,8 @@ enum err store_ring_put(struct op *op, struct tx *tx, uint32_t source_no, const 
     TRY(tx_stmt(op, tx, &ring_put, &stmt));
     bind_int(stmt, 1, source_no);
     bind_blob(stmt, 2, ring, sizeof *ring);
+    if (tx_is_shared(tx))
+        source_delta_bind_no(tx, stmt, 3);
     return stmt_later(op, stmt);
 }
 

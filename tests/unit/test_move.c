@@ -2,6 +2,7 @@
 
 #include "engine/check.h"
 #include "ledger_test.h"
+#include "store/store_source.h"
 #include "store/bulk.h"
 #include "store/store_inbox.h"
 
@@ -32,6 +33,26 @@ static void fill(struct ledger *l)
     }
 }
 
+/* A lane that moved twice: its newest state may wait to be folded when the store moves. */
+static enum err read_lane(struct op *op, struct tx *tx, void *arg)
+{
+    return store_lane_get_one(op, tx, 1, 2, arg);
+}
+
+static enum err move_lane(struct op *op, struct tx *tx, void *arg)
+{
+    struct interval read = { .begin_us = 10, .end_us = 20, .passes = 1 };
+    struct lane_row row;
+    (void)arg;
+    for (int64_t at_us = 15; at_us <= 16; at_us++) {
+        TRY(read_lane(op, tx, &row));
+        row.position_us = at_us;
+        TRY(store_lane_put(op, tx, &row));
+    }
+    TRY(store_coverage_put(op, tx, 1, 0, NULL, 0, &read, 1));
+    return store_ring_put(op, tx, 1, &(struct ring){ .at = 3 });
+}
+
 static void house_start(struct house *h)
 {
     memset(h, 0, sizeof *h);
@@ -42,6 +63,7 @@ static void house_start(struct house *h)
     l->fixture.op.now_us = T0 + 3600 * SECOND;
     WRITES(&l->fixture, ledger_prepare, l);
     fill(l);
+    WRITES(&l->fixture, move_lane, NULL);
     snprintf(h->directory, sizeof h->directory, "/tmp/posthouse-test-XXXXXX");
     YES(mkdtemp(h->directory) != NULL);
 }
@@ -168,6 +190,9 @@ TEST(move, brings_every_row_and_every_figure_and_leaves_a_store_that_works)
     EQ(moved.chunk.accepted, 1);
     EQ(tell(&moved, event_of(EVENT_OPENED, "new@x.org", T0 + SECOND, "n1")), RESULT_APPLIED);
     EQ(figure(&moved, MAILING_OPENED), 33);
+    struct lane_row lane;
+    SUCCEEDS(op, store_read(op, moved.fixture.store, read_lane, &lane));
+    EQ(lane.position_us, 16);
     store_close(moved.fixture.store);
     count_again(&h, h.move.to, &differ);
     EQ(differ, 0);

@@ -1,4 +1,5 @@
 #include "base/random.h"
+#include "store/store_delta.h"
 #include "store/store_source.h"
 #include "store_test.h"
 
@@ -115,6 +116,72 @@ TEST(store_source, a_lane_reads_as_idle_until_it_is_written)
     fixture_end(&f);
 }
 
+static enum err fold_all(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    for (bool more = true; more;)
+        TRY(store_delta_fold(op, tx, 2, &more));
+    return OK;
+}
+
+static enum err pages_of_lanes(struct op *op, struct tx *tx, void *arg)
+{
+    int64_t *at_us = arg;
+    for (int i = 0; i < 10; i++) {
+        struct ring ring;
+        struct lane_row row;
+        uint32_t source_no = 1 + (uint32_t)i % 2;
+        TRY(store_lane_get_one(op, tx, source_no, (unsigned)i % 3, &row));
+        row.position_us = ++*at_us;
+        row.count[0]++;
+        TRY(store_lane_put(op, tx, &row));
+        TRY(store_ring_get(op, tx, source_no, &ring));
+        ring.parked[7]++;
+        TRY(store_ring_put(op, tx, source_no, &ring));
+    }
+    return OK;
+}
+
+struct state {
+    struct lane_row lanes[2][STORE_LANES];
+    struct ring ring[2];
+};
+
+static enum err read_state(struct op *op, struct tx *tx, void *arg)
+{
+    struct state *state = arg;
+    for (uint32_t i = 0; i < 2; i++) {
+        TRY(store_lane_get(op, tx, i + 1, state->lanes[i]));
+        TRY(store_ring_get(op, tx, i + 1, &state->ring[i]));
+    }
+    return OK;
+}
+
+/* Of PostgreSQL: rows that wait hold what is true, and what stands does once they are folded, in whatever pieces. */
+TEST(store_source, lanes_and_rings_read_the_same_before_and_after_they_were_folded)
+{
+    fixture_start(&f);
+    static struct state waiting, folded;
+    int64_t at_us = 0;
+    for (int round = 1; round <= 4; round++) {
+        WRITES(&f, pages_of_lanes, &at_us);
+        READS(&f, read_state, &waiting);
+        WRITES(&f, fold_all, NULL);
+        READS(&f, read_state, &folded);
+        for (int s = 0; s < 2; s++) {
+            EQ(folded.ring[s].parked[7], 5 * round);
+            EQ(memcmp(&folded.ring[s], &waiting.ring[s], sizeof waiting.ring[s]), 0);
+            for (int i = 0; i < STORE_LANES; i++) {
+                EQ(folded.lanes[s][i].position_us, waiting.lanes[s][i].position_us);
+                EQ(folded.lanes[s][i].count[0], waiting.lanes[s][i].count[0]);
+            }
+        }
+        EQ(folded.lanes[1][0].position_us, at_us); /* the last of the ten is the first of source 2 again */
+        EQ(folded.lanes[0][3].position_us, STORE_NO_INSTANT);
+    }
+    fixture_end(&f);
+}
+
 /* ------------------------------------------------------------------------------------------------------- coverage */
 
 struct change {
@@ -128,6 +195,12 @@ static enum err coverage_change(struct op *op, struct tx *tx, void *arg)
 {
     struct change *c = arg;
     TRY(store_coverage_put(op, tx, 1, 0, c->before, c->before_n, c->now, c->now_n));
+    return store_coverage_get(op, tx, 1, 0, &c->got, &c->got_n);
+}
+
+static enum err coverage_read(struct op *op, struct tx *tx, void *arg)
+{
+    struct change *c = arg;
     return store_coverage_get(op, tx, 1, 0, &c->got, &c->got_n);
 }
 
@@ -158,6 +231,10 @@ TEST(store_source, writes_only_what_changed_and_ends_with_the_new_intervals)
         c.before_n = c.now_n;
         c.now_n = random_list(&rng, c.now);
         WRITES(&f, coverage_change, &c);
+        if (round % 3 == 0) { /* what stands is then that of three rounds before */
+            WRITES(&f, fold_all, NULL);
+            READS(&f, coverage_read, &c);
+        }
         EQ(c.got_n, c.now_n);
         for (size_t i = 0; i < c.now_n; i++) {
             EQ(c.got[i].begin_us, c.now[i].begin_us);
