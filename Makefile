@@ -46,8 +46,13 @@ SIM       := $(call programs,tests/sim/sim_*.c)
 KILL      := $(call programs,tests/kill/kill_*.c) $(sort $(wildcard tests/kill/*.test.mjs))
 FLOW      := $(sort $(wildcard tests/flow/*.test.mjs))
 # Those that say nothing about a data directory run on both engines; kill and node tests have PostgreSQL of their own.
-FLOW_POSTGRES := $(patsubst %,tests/flow/%.test.mjs,access bulk batches errors handlers events hooks idempotency jobs ledger links mailgun_js ops \
-	many polling polling_faults polling_life recorded schedules sources track unsubscribe)
+# Why the others do not run there:
+#     cli                                      says that check --repair is refused beside a daemon: by a directory's lock
+#     disk_full links_full links_stall serve   are about a data directory: its disk, its lock, its files
+#     docs job_nodes nodes postgres postgres_lib transactions   ask for PostgreSQL themselves, where it matters
+#     package simulate tools                   have no store
+FLOW_POSTGRES := $(patsubst %,tests/flow/%.test.mjs,access bulk batches errors faktory_worker handlers events hooks idempotency jobs ledger links mailgun_js ops \
+	many polling polling_faults polling_life recorded schedules sources top track unsubscribe worker_door workers)
 FUZZ      := $(call programs,tests/fuzz/fuzz_*.c)
 SIM_OBJS  := $(filter-out $(SIM:=.o),$(call objs,tests/sim))
 KILL_OBJS := $(filter-out $(KILL:=.o),$(call objs,tests/kill))
