@@ -37,6 +37,7 @@ test(`no job is lost and none runs again over ${rounds} kills (seed ${seed})`, {
   const daemon = await startDaemon()
   await load.setUp(daemon)
   for (let round = 0; round < rounds; round++) await killUnderLoad(daemon)
+  await load.lateAcks([daemon])
   await load.finish([daemon], FINISH_MS)
   assert.equal(await daemon.stop(), 0)
   check(daemon)

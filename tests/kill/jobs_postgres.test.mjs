@@ -45,6 +45,7 @@ test(`no job is lost and none runs again while three nodes die ${rounds} times (
     await killUnderLoad(nodes, round)
     await check(database)
   }
+  await load.lateAcks(nodes)
   await load.finish(nodes, FINISH_MS)
   for (const node of nodes) assert.equal(await node.stop(), 0)
   await check(database)

@@ -7,6 +7,7 @@
 //   await stop()
 //   await daemon.start()
 //   await load.audit(daemon)                             // every promise against what is there now; nobody works meanwhile
+//   await load.lateAcks([daemon])                        // goes on until some came too late
 //   await load.finish([daemon], 120_000)                 // all work is done
 //
 // Clients and workers keep over a kill what had no answer, and say it again. A worker (job_hands.mjs) notices by itself
@@ -18,8 +19,11 @@ import { DoorClient, DoorWorker, FrozenWorker, HttpClient, HttpWorker } from './
 import { pause } from './load.mjs'
 
 const BREATH_MS = 20 // after a refusal, and for a process to be seen as gone
+const LATE_MS = 60_000
 const SLOTS_MS = 10_000 // leases may end by their time while one looks
 const limits = { 'queue narrow': 3, 'budget shared': 4 }
+const SLOW_MS = 200 // so that the frozen one wakes while another has its job
+const BRIEF_SHARE = 0.015 // few, so that a job that timed out is soon another's
 const queues = ['plain', 'narrow', 'left', 'right', 'mutex', 'unique']
 
 // What a client asks for, in words of HTTP; a kind is also the queue, unless it names another.
@@ -33,6 +37,8 @@ const kinds = {
   unique: (any) => ({ unique: { for: '10m', key: `u-${any(12)}` } }),
   brief: () => ({ timeout: '1s' }),
 }
+
+const common = Object.keys(kinds).filter((kind) => kind !== 'brief')
 
 // What the limits and locks count that apply to a job.
 function namesOf({ queue, mutex, unique }) {
@@ -49,13 +55,13 @@ export class JobLoad {
   jobs = new Map() // by jid: { jid, spec, names, pushed, refused, held, said, acked, failed, unsure }
   unsettled = new Set() // those that are not proven to be done
   held = new Map() // of each name: how many a worker has
-  counts = { pushed: 0, refused: 0, acked: 0, failed: 0, stale: 0, again: 0 }
+  counts = { pushed: 0, refused: 0, acked: 0, failed: 0, again: 0, expired: 0, reassigned: 0, finished: 0 }
   dead = 0
 
   constructor(random, { patient = false } = {}) {
     Object.assign(this, { random, patient, any: (n) => Math.floor(random() * n) })
     const door = ['w-1', 'w-2', 'w-3'].map((name) => new DoorWorker(this, name, queues))
-    const http = [new HttpWorker(this, 'h-1', queues), new HttpWorker(this, 'h-2', [...queues, 'brief'])]
+    const http = [new HttpWorker(this, 'h-1', queues), new HttpWorker(this, 'h-2', ['brief'], SLOW_MS)]
     this.workers = [...door, ...http, new FrozenWorker(this, 'f-1', ['brief'])]
     this.clients = [new DoorClient(this), new HttpClient(this), new HttpClient(this)]
   }
@@ -76,8 +82,7 @@ export class JobLoad {
 
   // A job that nobody pushed yet.
   make() {
-    const names = Object.keys(kinds)
-    const kind = names[this.any(names.length)]
+    const kind = this.random() < BRIEF_SHARE ? 'brief' : common[this.any(common.length)]
     const jid = `job-${String(this.jobs.size).padStart(6, '0')}`
     const spec = { jid, jobtype: 't', queue: kind, args: [this.jobs.size], ...kinds[kind](this.any) }
     const job = { jid, spec, names: namesOf(spec), held: null, failed: 0 }
@@ -144,7 +149,7 @@ export class JobLoad {
     let stopped = false
     const hands = [...this.workers, ...(pushing ? this.clients : [])]
     const all = Promise.all(hands.map((hand, i) => this.keepGoing(hand, daemons, i, () => !stopped)))
-    all.catch(() => {}) // looked at when it is stopped
+    all.catch((error) => (this.broken = error))
     return () => {
       stopped = true
       return all
@@ -222,12 +227,24 @@ export class JobLoad {
     assert.match((await daemon.get('/metrics')).text, /^posthouse_slot_repairs_total 0$/m)
   }
 
+  whole() {
+    if (this.broken) throw this.broken
+    return true
+  }
+
+  // Until the frozen worker woke while another had its job: twice, as chance wants it.
+  async lateAcks(daemons) {
+    const stop = this.start(daemons)
+    await until(() => this.whole() && this.counts.reassigned > 1, LATE_MS, () => `no ack was late: ${JSON.stringify(this.counts)}`)
+    await stop()
+  }
+
   // Workers say what they still have to say; with `ms` they go on until all is done or dead. What was on its way to a
   // worker at a kill comes back after a minute.
   async finish(daemons, ms = 0) {
     const stop = this.start(daemons, { pushing: false })
     let left
-    const none = async () => (left = (await daemons[0].list('/v1/jobs')).filter(({ state }) => state !== 'dead')).length === 0
+    const none = async () => this.whole() && (left = (await daemons[0].list('/v1/jobs')).filter(({ state }) => state !== 'dead')).length === 0
     if (ms) await until(none, ms, () => `${left.length} jobs do not end: ${JSON.stringify(left.slice(0, 5))}`)
     else await until(() => this.workers.every((worker) => worker.hasSaidAll), SLOTS_MS, () => 'a worker does not come to its end')
     await stop()
