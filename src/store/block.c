@@ -415,6 +415,12 @@ static enum err blocks_open(struct op *op, struct tx *tx, void **ret_state)
     return OK;
 }
 
+static enum err blocks_ask(struct op *op, struct tx *tx, void *state)
+{
+    const struct blocks *blocks = state;
+    return block_log_ask(op, tx, blocks->reload ? blocks->log.settled : blocks->log.newest);
+}
+
 /* Other nodes logged, settled, wrote new blocks or erased some. */
 static enum err blocks_foreign(struct op *op, struct tx *tx, void *state)
 {
@@ -431,4 +437,5 @@ const struct family block_family = {
     .kept = blocks_kept,
     .drop = blocks_drop,
     .foreign = blocks_foreign,
+    .ask = blocks_ask,
 };

@@ -79,13 +79,27 @@ enum err block_log_erase(struct op *op, struct tx *tx, int64_t from, int64_t seq
     return stmt_later(op, stmt);
 }
 
+static enum err after_stmt(struct op *op, struct tx *tx, int64_t after_seq, struct stmt **ret_stmt)
+{
+    TRY(tx_stmt(op, tx, &log_after, ret_stmt));
+    bind_int(*ret_stmt, 1, after_seq);
+    return OK;
+}
+
+enum err block_log_ask(struct op *op, struct tx *tx, int64_t after_seq)
+{
+    struct stmt *stmt;
+    TRY(after_stmt(op, tx, after_seq, &stmt));
+    return stmt_ask(op, stmt);
+}
+
 enum err block_log_read(struct op *op, struct tx *tx, int64_t after_seq, struct buf *entries, int64_t *ret_first,
                         int64_t *ret_seq)
 {
     struct stmt *stmt;
     int64_t first = after_seq, seq = after_seq;
-    TRY(tx_stmt(op, tx, &log_after, &stmt));
-    bind_int(stmt, 1, after_seq);
+    if (!tx_answer(tx, &log_after, &stmt))
+        TRY(after_stmt(op, tx, after_seq, &stmt));
     for (;;) {
         bool found;
         TRY(stmt_row(op, stmt, &found));

@@ -57,6 +57,9 @@ struct block_log_visit {
     enum err (*swept)(struct op *op, bool ends, void *arg);
 };
 
+/* Asks ahead (stmt_ask) for what block_log_read will read behind the same row. */
+enum err block_log_ask(struct op *op, struct tx *tx, int64_t after_seq);
+
 /* Appends the entries of the rows behind after_seq to `entries`, oldest first; *ret_first and *ret_seq are the oldest
  * and the newest of these rows, after_seq when there is none. */
 enum err block_log_read(struct op *op, struct tx *tx, int64_t after_seq, struct buf *entries, int64_t *ret_first,

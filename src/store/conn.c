@@ -137,8 +137,10 @@ enum err conn_begin(struct op *op, struct tx *tx)
     conn->tx = tx;
     conn->snapshot++;
     enum err err = conn->engine->begin(op, tx);
-    if (err != OK)
+    if (err != OK) {
+        reset_all(conn); /* what was asked with it */
         conn->tx = NULL;
+    }
     return err;
 }
 
@@ -223,7 +225,7 @@ void stmt_reset(struct stmt *stmt)
     }
     if (stmt->stepped)
         stmt->conn->engine->reset(stmt);
-    stmt->stepped = false;
+    stmt->stepped = stmt->asked = false;
 }
 
 /* The simulation's say before a change begins. */
@@ -267,6 +269,33 @@ enum err stmt_later(struct op *op, struct stmt *stmt)
         err = stmt->conn->engine->later(op, stmt);
     stmt_reset(stmt);
     return err;
+}
+
+enum err stmt_ask(struct op *op, struct stmt *stmt)
+{
+    assert(stmt->reads);
+    TRY(stmt_begin(op, stmt));
+    stmt_activate(stmt); /* so that nothing of it outlives the transaction */
+    stmt->asked = true;
+    return stmt->conn->engine->ask(op, stmt);
+}
+
+bool tx_answer(struct tx *tx, const struct sql *sql, struct stmt **ret_stmt)
+{
+    struct stmt *stmt = tx->conn->slots[slot_of(tx->conn, sql)];
+    if (!stmt || !stmt->asked)
+        return false;
+    *ret_stmt = stmt;
+    return true;
+}
+
+void conn_forget_answers(struct conn *conn)
+{
+    for (struct stmt *stmt = conn->active, *next; stmt; stmt = next) {
+        next = stmt->next_active;
+        if (stmt->asked)
+            stmt_reset(stmt);
+    }
 }
 
 int64_t stmt_changes(const struct stmt *stmt)

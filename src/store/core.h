@@ -60,6 +60,7 @@ struct stmt {
     bool active;  /* stands on a row */
     bool reads;   /* changes nothing */
     bool stepped; /* since the newest reset */
+    bool asked;   /* sent, and its rows are kept until somebody wants them */
     int64_t changes;
 };
 
@@ -91,7 +92,8 @@ struct engine {
     enum err (*step_row)(struct op *op, struct stmt *stmt, bool *ret_has_row);
     enum err (*done)(struct op *op, struct stmt *stmt); /* sets changes */
     enum err (*later)(struct op *op, struct stmt *stmt);
-    void (*reset)(struct stmt *stmt); /* only when stepped */
+    enum err (*ask)(struct op *op, struct stmt *stmt); /* NULL: no server is asked */
+    void (*reset)(struct stmt *stmt);                  /* only when stepped */
 
     void (*bind_int)(struct stmt *stmt, int i, int64_t value);
     void (*bind_real)(struct stmt *stmt, int i, double value);
@@ -186,6 +188,9 @@ enum err conn_begin(struct op *op, struct tx *tx);
 enum err conn_commit(struct op *op, struct tx *tx);
 void conn_rollback(struct tx *tx);
 
+/* Gives up what was asked and not looked at: answers are of the begin, and the transaction goes on. */
+void conn_forget_answers(struct conn *conn);
+
 /* Remembers that RAM is what this transaction sees: said when families have read it or brought it up to date. */
 enum err conn_know(struct op *op, struct tx *tx);
 
@@ -241,6 +246,9 @@ bool store_is_stopping(const struct store *store);
 
 /* Skips the post's hop with this error; the caller sends it on. */
 void post_refuse(struct post *post, enum err err, const char *sentence, int64_t retry_after_s);
+
+/* Lets families send what they will ask when others have written (their ask hooks); in the begin of a turn. */
+enum err store_ask_families(struct op *op, struct tx *tx);
 
 /* The writer: its queue always, its thread when start is called. */
 enum err writer_new(struct op *op, struct store *store, struct writer **ret_writer);

@@ -109,6 +109,13 @@ enum err stmt_done(struct op *op, struct stmt *stmt);
  * the group; the same as stmt_done on SQLite. The values bound may be given up when it returns. */
 enum err stmt_later(struct op *op, struct stmt *stmt);
 
+/* Sends a query whose rows come with the answer that is waited for next; tx_answer finds them in this transaction. Only
+ * on PostgreSQL: in the ask hook of a family. */
+enum err stmt_ask(struct op *op, struct stmt *stmt);
+
+/* The statement, its rows ready for stmt_row, when it was asked; false, and nothing is done, when it was not. */
+bool tx_answer(struct tx *tx, const struct sql *sql, struct stmt **ret_stmt);
+
 /* Leaves a query before its last row. Forgotten resets are made up for when the tx ends. */
 void stmt_reset(struct stmt *stmt);
 
@@ -173,6 +180,9 @@ struct family {
      * the transaction sees, or forgets it. NULL: drop, and nothing else - right for a family that keeps nothing but
      * what a group has pending. */
     enum err (*foreign)(struct op *op, struct tx *tx, void *state);
+    /* PostgreSQL: sends (stmt_ask) what foreign will read, with the very trip that takes the turn. Called only where
+     * nodes take turns with others, and in vain when nobody has written. NULL: nothing to ask. */
+    enum err (*ask)(struct op *op, struct tx *tx, void *state);
 };
 
 /* The RAM state of a family of this store. In a snapshot of a reader thread it belongs to the writer: do not touch. */

@@ -286,12 +286,19 @@ static enum err log_replay_row(struct op *op, struct dedupe *dedupe, struct str 
     return OK;
 }
 
+static enum err after_stmt(struct op *op, struct tx *tx, const struct dedupe *dedupe, struct stmt **ret_stmt)
+{
+    TRY(tx_stmt(op, tx, &log_after, ret_stmt));
+    bind_int(*ret_stmt, 1, dedupe->log.newest);
+    return OK;
+}
+
 /* Reads the rows of the log behind those known. */
 static enum err log_replay(struct op *op, struct tx *tx, struct dedupe *dedupe, struct news *news)
 {
     struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &log_after, &stmt));
-    bind_int(stmt, 1, dedupe->log.newest);
+    if (!tx_answer(tx, &log_after, &stmt))
+        TRY(after_stmt(op, tx, dedupe, &stmt));
     for (;;) {
         bool more;
         TRY(stmt_row(op, stmt, &more));
@@ -442,6 +449,13 @@ static void dedupe_drop(void *state)
     runs_drop(dedupe->runs);
 }
 
+static enum err dedupe_ask(struct op *op, struct tx *tx, void *state)
+{
+    struct stmt *stmt;
+    TRY(after_stmt(op, tx, state, &stmt));
+    return stmt_ask(op, stmt);
+}
+
 /* Other nodes took keys, made runs of them, merged or erased some. */
 static enum err dedupe_foreign(struct op *op, struct tx *tx, void *state)
 {
@@ -464,6 +478,7 @@ const struct family dedupe_family = {
     .kept = dedupe_kept,
     .drop = dedupe_drop,
     .foreign = dedupe_foreign,
+    .ask = dedupe_ask,
 };
 
 /* --- the calls --- */

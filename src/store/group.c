@@ -71,6 +71,14 @@ static void families_end(struct store *store, bool kept)
     }
 }
 
+enum err store_ask_families(struct op *op, struct tx *tx)
+{
+    for (int i = 0; store_families[i]; i++)
+        if (store_families[i]->ask && is_open(tx->store, i))
+            TRY(store_families[i]->ask(op, tx, tx->store->state[i]));
+    return OK;
+}
+
 /* Others have written since: what RAM says may be old. */
 static enum err families_foreign(struct op *op, struct tx *tx)
 {
@@ -103,6 +111,8 @@ static enum err families_anew(struct op *op, struct tx *tx)
 
 static enum err families_refresh(struct op *op, struct tx *tx)
 {
+    if (tx->anew)
+        conn_forget_answers(tx->conn); /* they are of what came last, and now all is wanted */
     if (tx->store->watch.foreign)
         TRY(tx->store->watch.foreign(op, tx, tx->anew, tx->store->watch.data));
     TRY(tx->anew ? families_anew(op, tx) : families_foreign(op, tx));
@@ -233,6 +243,7 @@ static enum end group_once(struct store *store, struct op *op, struct post **pos
         metric_observe(store->turn_times, clock_mono_us() - asked_us);
     if (tx.foreign && families_refresh(op, &tx) != OK)
         end = END_LOST;
+    conn_forget_answers(tx.conn);
     if (end == END_KEPT)
         end = group_ahead(op, &tx, posts, *n);
     uint64_t before = tx_mark(&tx);

@@ -215,6 +215,7 @@ const struct engine postgres_engine = {
     .step_row = pg_step_row,
     .done = pg_done,
     .later = pg_later,
+    .ask = pg_ask,
     .reset = pg_reset,
     .bind_int = pg_bind_int,
     .bind_real = pg_bind_real,

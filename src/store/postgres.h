@@ -105,6 +105,7 @@ struct pg_conn {
     struct pg_group newest, known; /* as the turn found it; the newest that RAM knows of */
     bool warned;                   /* since the commit began */
     int64_t transactions;          /* on this link */
+    bool in_turns;                 /* others wrote before the newest turn of this store */
     char limit_ms[24], idle_ms[24];
 };
 
@@ -153,7 +154,8 @@ enum err pg_send_raw(struct op *op, struct pg_conn *conn, struct pg_stmt *stmt, 
 /* Queues a statement of the engine's own without parameters. */
 enum err pg_send_text(struct op *op, struct pg_conn *conn, const struct sql *sql);
 
-/* Sends everything and waits for all answers; the first error is the result. Keeps the rows of `wanted`. */
+/* Sends everything and waits for all answers; the first error is the result. Keeps the rows of `wanted`, and of what
+ * was asked. */
 enum err pg_drain(struct op *op, struct pg_conn *conn, struct pg_stmt *wanted);
 
 /* Sends everything and waits for nothing. */
@@ -167,6 +169,7 @@ void pg_clear(struct stmt *stmt);
 enum err pg_step_row(struct op *op, struct stmt *stmt, bool *ret_has_row);
 enum err pg_done(struct op *op, struct stmt *stmt);
 enum err pg_later(struct op *op, struct stmt *stmt);
+enum err pg_ask(struct op *op, struct stmt *stmt);
 void pg_reset(struct stmt *stmt);
 void pg_bind_int(struct stmt *stmt, int i, int64_t value);
 void pg_bind_real(struct stmt *stmt, int i, double value);

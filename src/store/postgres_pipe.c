@@ -145,7 +145,7 @@ static int64_t rows_changed(const PGresult *result)
 static void answer_note(struct pg_conn *conn, const struct pg_sent *sent, PGresult *result, struct pg_stmt *wanted)
 {
     struct pg_stmt *stmt = sent->stmt;
-    if (sent->prepare || stmt != wanted) {
+    if (sent->prepare || (stmt != wanted && !stmt->base.asked)) {
         PQclear(result);
         return;
     }

@@ -310,6 +310,12 @@ enum err pg_later(struct op *op, struct stmt *base)
     return pg_send(op, conn, stmt);
 }
 
+enum err pg_ask(struct op *op, struct stmt *base)
+{
+    assert(!(base->sql->marks & (SQL_CONFLICTS | SQL_WALKS)));
+    return pg_send(op, pg_of(base->conn), pg_stmt_of(base));
+}
+
 void pg_reset(struct stmt *base)
 {
     struct pg_stmt *stmt = pg_stmt_of(base);

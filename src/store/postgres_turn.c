@@ -139,10 +139,12 @@ static bool same_group(struct pg_group a, struct pg_group b)
  * over that had not seen it) or it is long ago: then nothing in RAM can be made true from what came since. */
 static void turn_compare(struct tx *tx, bool knows)
 {
-    const struct pg_conn *conn = pg_of(tx->conn);
+    struct pg_conn *conn = pg_of(tx->conn);
+    conn->in_turns = false;
     if (same_group(conn->newest, conn->known))
         return;
     tx->foreign = true;
+    conn->in_turns = true;
     tx->anew = conn->known.no != 0 && !(knows && conn->newest.no > conn->known.no);
 }
 
@@ -161,7 +163,8 @@ enum err pg_know(struct op *op, struct tx *tx)
 
 /* One round trip: BEGIN, the limits, the turn, the newest group and our node's row. The limits come first, so that
  * waiting for the turn has an end; the newest group is a statement of its own behind the turn, because its snapshot
- * must be. Nodes are called lost under the turn only, so what the row says stands until the commit. */
+ * must be. Nodes are called lost under the turn only, so what the row says stands until the commit. When others wrote
+ * the last time they will have done so again: what RAM needs of it is asked in the same trip. */
 static enum err turn_open(struct op *op, struct tx *tx)
 {
     struct pg_conn *conn = pg_of(tx->conn);
@@ -170,6 +173,8 @@ static enum err turn_open(struct op *op, struct tx *tx)
     struct turn_news news;
     TRY(transaction_send(op, conn, &turn_begin));
     TRY(pg_send_text(op, conn, &turn_take));
+    if (conn->in_turns)
+        TRY(store_ask_families(op, tx));
     TRY(newest_send(op, tx, &newest));
     TRY(newest_read(op, tx, newest, &news));
     tx->over = !news.lives && atomic_load(&store->is_fenced) && !store->begins;

@@ -62,7 +62,8 @@
     X(job_log_step)                                                                                                    \
     X(source_delta_step)
 
-/* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush. */
+/* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush, and
+ * compare them with those of before when other nodes have written. */
 #define FAMILIES(X)                                                                                                    \
     X(ahead_family)                                                                                                    \
     X(block_family)                                                                                                    \

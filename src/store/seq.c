@@ -137,3 +137,16 @@ uint64_t store_seq_newest(struct tx *tx, enum seq seq)
     assert(tx_may_write(tx) && seq < SEQS_MAX);
     return seqs->newest[seq];
 }
+
+/* This family is the last of the list: its numbers are still those of before when others ask. */
+bool store_seq_moved(struct tx *tx, enum seq seq)
+{
+    const struct seqs *seqs = tx_state(tx, &seq_family);
+    struct str newest = tx_seqs(tx);
+    assert(tx_may_write(tx) && seq < SEQS_MAX);
+    uint64_t theirs;
+    if (newest.n != sizeof seqs->newest)
+        return true;
+    memcpy(&theirs, newest.p + seq * sizeof theirs, sizeof theirs);
+    return theirs != seqs->newest[seq];
+}

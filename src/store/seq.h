@@ -43,6 +43,7 @@ enum seq {
     SEQ_SCHEDULE,
     SEQ_LINK_CHANGE,
     SEQ_JOB_LOG,  /* what groups changed in the job machine */
+    SEQ_CATALOG,  /* changes of tenants and mailings that were there before, and client keys that went */
     SEQS_MAX = 64 /* the row has room for so many; numbers above are never renumbered, only appended */
 };
 
@@ -57,3 +58,7 @@ void store_seq_reach(struct tx *tx, enum seq seq, uint64_t value);
 
 /* The newest number given in this sequence; 0 = none. In the writer's transaction. */
 uint64_t store_seq_newest(struct tx *tx, enum seq seq);
+
+/* For the foreign hooks of families: whether other nodes have taken numbers of this sequence since this store's last
+ * group. Costs nothing: the numbers came with the turn. */
+bool store_seq_moved(struct tx *tx, enum seq seq);

@@ -7,6 +7,7 @@
 #include "store/db.h"
 #include "store/families.h"
 #include "store/postgres_table.h"
+#include "store/seq.h"
 
 const struct schema_step client_key_step = {
     .name = "client keys",
@@ -41,8 +42,17 @@ static void cache_drop(void *state)
     memset(state, 0, sizeof(struct client_keys));
 }
 
+/* A key that went must be gone from every node. */
+static enum err cache_foreign(struct op *op, struct tx *tx, void *state)
+{
+    (void)op;
+    if (store_seq_moved(tx, SEQ_CATALOG))
+        cache_drop(state);
+    return OK;
+}
+
 const struct family client_key_family = {
-    .name = "client keys", .open = cache_open, .close = free, .drop = cache_drop
+    .name = "client keys", .open = cache_open, .close = free, .drop = cache_drop, .foreign = cache_foreign
 };
 
 static enum err key_make(struct op *op, struct tx *tx, int32_t day, uint8_t ret_key[KEY_BYTES])
@@ -88,5 +98,8 @@ enum err store_client_key_expire(struct op *op, struct tx *tx, int32_t before_da
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, &client_key_expire, &stmt));
     bind_int(stmt, 1, before_day);
-    return stmt_done(op, stmt);
+    TRY(stmt_done(op, stmt));
+    if (stmt_changes(stmt) > 0)
+        store_seq_next(tx, SEQ_CATALOG);
+    return OK;
 }

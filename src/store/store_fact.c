@@ -70,7 +70,18 @@ static void cache_drop(void *state)
     memset(state, 0, sizeof(struct cohort_cache));
 }
 
-const struct family cohort_family = { .name = "cohorts", .open = cache_open, .close = free, .drop = cache_drop };
+/* Nobody changes a cohort. */
+static enum err cache_foreign(struct op *op, struct tx *tx, void *state)
+{
+    (void)op;
+    (void)tx;
+    (void)state;
+    return OK;
+}
+
+const struct family cohort_family = {
+    .name = "cohorts", .open = cache_open, .close = free, .drop = cache_drop, .foreign = cache_foreign
+};
 
 static bool same_values(const struct cohort *a, const struct cohort *b)
 {

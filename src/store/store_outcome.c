@@ -255,9 +255,21 @@ static enum err counts_flush(struct op *op, struct tx *tx, void *state)
     return OK;
 }
 
-const struct family link_family = {
-    .name = "links of mailings", .open = cache_open, .close = free, .flush = counts_flush, .drop = cache_drop
-};
+/* Links that are new are found when they are asked for. */
+static enum err cache_foreign(struct op *op, struct tx *tx, void *state)
+{
+    (void)op;
+    if (store_seq_moved(tx, SEQ_LINK_CHANGE))
+        cache_drop(state);
+    return OK;
+}
+
+const struct family link_family = { .name = "links of mailings",
+                                    .open = cache_open,
+                                    .close = free,
+                                    .flush = counts_flush,
+                                    .drop = cache_drop,
+                                    .foreign = cache_foreign };
 
 static int64_t url_hash_of(struct tx *tx, struct str url)
 {

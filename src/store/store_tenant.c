@@ -62,7 +62,8 @@ SQL(mailing_newest_any, "SELECT max(sent_at_us) FROM mailing WHERE sent_at_us > 
 SQL(mailing_last, "SELECT " MAILING_COLUMNS " FROM mailing WHERE no > 0 ORDER BY no DESC LIMIT ?1", NULL);
 SQL(mailing_after, "SELECT " MAILING_COLUMNS " FROM mailing WHERE no > ?1 ORDER BY no LIMIT ?2", NULL);
 
-/* What events ask over and over, by number and by id; forgotten whole when a group is rolled back. */
+/* What events ask over and over, by number and by id; forgotten whole when a group is rolled back, or when another node
+ * changed what was there before. */
 #define CACHE_SLOTS  1024
 #define CACHE_ID_MAX 128
 
@@ -93,7 +94,17 @@ static void cache_drop(void *state)
     memset(state, 0, sizeof(struct tenant_cache));
 }
 
-const struct family tenant_family = { .name = "tenants", .open = cache_open, .close = free, .drop = cache_drop };
+static enum err cache_foreign(struct op *op, struct tx *tx, void *state)
+{
+    (void)op;
+    if (store_seq_moved(tx, SEQ_CATALOG))
+        cache_drop(state);
+    return OK;
+}
+
+const struct family tenant_family = {
+    .name = "tenants", .open = cache_open, .close = free, .drop = cache_drop, .foreign = cache_foreign
+};
 
 /* NULL in a snapshot: readers have no part in the writer's memory. */
 static struct tenant_cache *cache_of(struct tx *tx)
@@ -148,6 +159,8 @@ enum err store_tenant_put(struct op *op, struct tx *tx, struct tenant *tenant)
     bool is_new = tenant->no == 0;
     if (is_new)
         tenant->no = (uint32_t)store_seq_next(tx, SEQ_TENANT);
+    else
+        store_seq_next(tx, SEQ_CATALOG);
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, is_new ? &tenant_insert : &tenant_update, &stmt));
     bind_int(stmt, 1, tenant->no);
@@ -239,6 +252,8 @@ enum err store_mailing_put(struct op *op, struct tx *tx, struct mailing *mailing
     bool is_new = mailing->no == 0;
     if (is_new)
         mailing->no = (uint32_t)store_seq_next(tx, SEQ_MAILING);
+    else
+        store_seq_next(tx, SEQ_CATALOG);
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, is_new ? &mailing_insert : &mailing_update, &stmt));
     bind_int(stmt, 1, mailing->no);

@@ -1,4 +1,6 @@
 /* Two stores on one PostgreSQL database, as two nodes: they write in turns, and each sees what the other did. */
+#include "store/core.h"
+
 #include "base/random.h"
 #include "base/zone.h"
 #include "store/block.h"
@@ -7,6 +9,7 @@
 #include "store/seq.h"
 #include "store/store_client_key.h"
 #include "store/store_delta.h"
+#include "store/store_fact.h"
 #include "store/store_outcome.h"
 #include "store/store_parked.h"
 #include "store/store_tenant.h"
@@ -508,5 +511,72 @@ TEST(turns, notice_that_another_node_changed_a_tenant)
     write_by(1, put_tenant, berlin);
     write_by(0, zone_of_tenant, &other);
     YES(zone != other);
+    end_two();
+}
+
+static enum err put_mailing(struct op *op, struct tx *tx, void *arg)
+{
+    struct mailing mailing = { .no = *(const uint32_t *)arg, .tenant_no = 1, .id = S("m"), .sent_at_us = INT64_MIN };
+    mailing.track_opens = mailing.no > 0;
+    return store_mailing_put(op, tx, &mailing);
+}
+
+/* What events ask over and over. */
+struct catalog {
+    const struct zone *zone;
+    struct mailing_brief brief;
+    uint32_t mailing_no, link_no;
+    struct cohort cohort;
+    uint8_t key[16];
+};
+
+static enum err look_up(struct op *op, struct tx *tx, void *arg)
+{
+    struct catalog *catalog = arg;
+    TRY(store_tenant_zone(op, tx, 1, &catalog->zone));
+    TRY(store_mailing_no(op, tx, S("m"), &catalog->mailing_no));
+    TRY(store_mailing_brief(op, tx, 1, &catalog->brief));
+    TRY(store_link_meet(op, tx, 1, S("https://example.org/"), &catalog->link_no));
+    catalog->cohort = (struct cohort){ .tenant_no = 1, .local_day = 19675, .template_name = S("") };
+    TRY(store_cohort_meet(op, tx, &catalog->cohort));
+    TRY(store_client_key(op, tx, 19675, catalog->key));
+    store_mailing_count(tx, 1, MAILING_OPENED, 1);
+    return OK;
+}
+
+/* How often the first store's server was waited for. */
+static uint64_t trips_of_look_up(struct catalog *catalog)
+{
+    uint64_t so_far = stores[0]->conn->trips;
+    write_by(0, look_up, catalog);
+    return stores[0]->conn->trips - so_far;
+}
+
+TEST(turns, ask_nothing_again_that_another_node_left_as_it_was)
+{
+    START_TWO();
+    struct catalog first = { 0 }, other = { 0 };
+    uint32_t mailing_no = 0;
+    char utc[] = "UTC";
+    write_by(0, put_tenant, utc);
+    write_by(0, put_mailing, &mailing_no);
+    trips_of_look_up(&first);
+    write_by(1, look_up, &other);
+    EQ(other.link_no, first.link_no);
+    trips_of_look_up(&first);
+    uint64_t undisturbed = trips_of_look_up(&first);
+    write_by(1, look_up, &other);
+    uint64_t foreign = trips_of_look_up(&first);
+    print_message("# look-ups when nobody else wrote: %d trips; when another node did: %d\n", (int)undisturbed,
+                  (int)foreign);
+    EQ(undisturbed, 2);           /* the turn and the commit */
+    EQ(foreign, undisturbed + 2); /* the logs of blocks and of keys */
+    write_by(1, look_up, &other);
+    EQ(trips_of_look_up(&first), undisturbed); /* others write, too: that was asked with the turn */
+    EQ(trips_of_look_up(&first), undisturbed);
+    mailing_no = 1;
+    write_by(1, put_mailing, &mailing_no);
+    trips_of_look_up(&first);
+    YES(first.brief.track_opens);
     end_two();
 }
