@@ -179,6 +179,8 @@ void http_conn_close(struct http_conn *conn)
         request->stream_gone(request);
     else if (!request->body_complete && !request->answered)
         body_breaks(request, ERR_IO, "the client left before the body was complete");
+    else if (request->left)
+        request->left(request, true);
 }
 
 /* --- events of the parser ----------------------------------------------- */
@@ -441,6 +443,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     struct http_conn *conn = stream->data;
     if (n == UV_EOF) {
         conn->read_ended = true;
+        if (conn->request && conn->request->handed && conn->request->left)
+            conn->request->left(conn->request, false);
         conn_rest(conn);
         return;
     }

@@ -4,8 +4,8 @@
  * llhttp reads, libuv carries, this folder keeps the limits. A handler gets a
  * `struct http_request`, owns it until it has answered exactly once (http_reply.h)
  * and answers on the loop's thread: at once, or later when its post comes home.
- * When the client leaves meanwhile the answer is dropped; nothing else changes
- * for the handler.
+ * When the client leaves meanwhile the answer is dropped; a handler whose work is
+ * only worth it for somebody who waits names a `left`, else nothing changes for it.
  *
  *   accept -> head -> route -> admit -> body -> handle -> reply -> next head
  *               |       |        |       |
@@ -51,8 +51,12 @@ struct http_request {
     bool head_only; /* HEAD: the body of the answer is not sent */
     int64_t began_us;
     struct loop *loop;
-    void *server_data;  /* from the server's config */
-    void *data;         /* the handler's own; NULL at first */
+    void *server_data; /* from the server's config */
+    void *data;        /* the handler's own; NULL at first */
+    /* Named by a handler that answers later; it may answer in it. The client has shut its side (gone: false; it may
+     * still read an answer) or the connection has ended (gone: true; nobody will). Each is told at most once, and
+     * neither after the answer. */
+    void (*left)(struct http_request *request, bool gone);
     const void *caller; /* who is asking, as admit() found out; not read here */
     enum err body_err;  /* with HTTP_BODY_BROKEN: ERR_TOO_LARGE, ERR_MALFORMED or ERR_IO (client gone or too slow) */
 

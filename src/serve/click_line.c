@@ -70,6 +70,7 @@ struct click_line {
     struct spooling *spooling, **last_spooling; /* with the spool's thread, oldest first */
     struct replay *replay;                      /* with the writer; NULL: none */
     uint64_t added, answered;                   /* waits, for fences */
+    int64_t left;                               /* of those not answered: clients that do not wait any more */
     struct click_fence *fences, **last_fence;
     struct errand flush;
     bool flush_due;
@@ -158,8 +159,28 @@ static void pass_fences(struct click_line *line)
 static void answer(struct click_line *line, struct click_wait *wait, bool stored)
 {
     line->answered++;
+    line->left -= wait->left;
     metric_add(stored ? line->clicks : line->refused, 1);
     wait->done(wait, stored);
+}
+
+/* Before a batch is taken by a group: clicks of clients that have left are dropped. False: none is left, the batch is
+ * given back. */
+static bool batch_taken(struct click_line *line, struct batch *batch)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        if (!batch->waits[i])
+            continue;
+        batch->clicks[kept] = batch->clicks[i];
+        batch->waits[kept] = batch->waits[i];
+        batch->waits[kept]->place = &batch->waits[kept];
+        batch->waits[kept++]->held = false;
+    }
+    batch->count = kept;
+    if (kept == 0)
+        batch_give(line, batch);
+    return kept > 0;
 }
 
 static void batch_answer(struct batch *batch, bool stored)
@@ -265,6 +286,9 @@ static void spool_batch(struct click_line *line, struct batch *batch)
     s->count = batch->count;
     memcpy(s->clicks, batch->clicks, batch->count * sizeof *s->clicks);
     memcpy(s->waits, batch->waits, batch->count * sizeof(struct click_wait *));
+    for (size_t i = 0; i < s->count; i++)
+        if (s->waits[i])
+            s->waits[i]->place = &s->waits[i];
     memset(batch->waits, 0, sizeof batch->waits);
     s->job = (struct click_spool_job){ .clicks = s->clicks, .count = s->count, .done = spooling_done };
     *line->last_spooling = s;
@@ -288,6 +312,8 @@ static void enter_spool(struct click_line *line, const char *why)
             spool_batch(line, batch);
     struct batch *held;
     while ((held = list_take(&line->held))) {
+        if (!batch_taken(line, held))
+            continue;
         spool_batch(line, held);
         batch_give(line, held);
     }
@@ -355,7 +381,8 @@ static void leave_spool(struct click_line *line)
     if (line->spool)
         click_spool_clear(line->spool);
     while ((batch = list_take(&line->held)))
-        batch_send(line, batch);
+        if (batch_taken(line, batch))
+            batch_send(line, batch);
 }
 
 /* What can be done next to leave the spool. Nothing while batches are with the writer: their outcome decides what is
@@ -386,7 +413,7 @@ static void send_filling(struct click_line *line)
 {
     struct batch *batch = line->filling;
     line->filling = NULL;
-    if (!batch)
+    if (!batch || !batch_taken(line, batch))
         return;
     switch (line->state) {
     case LINE_STORE:
@@ -398,6 +425,8 @@ static void send_filling(struct click_line *line)
         pass_fences(line);
         break;
     case LINE_CATCH_UP:
+        for (size_t i = 0; i < batch->count; i++)
+            batch->waits[i]->held = true;
         list_add(&line->held, batch);
         break;
     }
@@ -413,6 +442,7 @@ static void line_flush(struct errand *errand)
 void click_line_add(struct click_line *line, struct click_wait *wait)
 {
     line->added++;
+    wait->held = wait->left = false;
     if (click_line_waiting(line) > line->config.max_waiting) {
         answer(line, wait, false);
         pass_fences(line);
@@ -425,6 +455,7 @@ void click_line_add(struct click_line *line, struct click_wait *wait)
     struct batch *batch = line->filling;
     wait->click.number = ++line->newest;
     batch->clicks[batch->count] = wait->click;
+    wait->place = &batch->waits[batch->count];
     batch->waits[batch->count++] = wait;
     if (batch->count == CLICK_BATCH_MAX) {
         send_filling(line);
@@ -432,6 +463,19 @@ void click_line_add(struct click_line *line, struct click_wait *wait)
         line->flush_due = true;
         loop_at_turn_end(line->config.loop, &line->flush);
     }
+}
+
+void click_line_leave(struct click_line *line, struct click_wait *wait, bool gone)
+{
+    line->left += !wait->left;
+    wait->left = true;
+    if (!gone && !wait->held)
+        return;
+    *wait->place = NULL;
+    line->left--;
+    line->answered++;
+    wait->done(wait, false);
+    pass_fences(line);
 }
 
 void click_line_fence(struct click_line *line, struct click_fence *fence)
@@ -450,7 +494,7 @@ int64_t click_line_spooled(const struct click_line *line)
 
 int64_t click_line_waiting(const struct click_line *line)
 {
-    return (int64_t)(line->added - line->answered);
+    return (int64_t)(line->added - line->answered) - line->left;
 }
 
 /* --- time --------------------------------------------------------------------------- */

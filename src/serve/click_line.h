@@ -18,7 +18,8 @@
  * click tells which records of the spool are still to be stored: none is lost,
  * none counts twice (LNK-42).
  *
- * What cannot be made durable within 5 s, or would make more than `max_waiting`
+ * A client that leaves frees its place at once; its click is dropped unless a
+ * group has it already (LNK-40). What cannot be made durable within 5 s, or would make more than `max_waiting`
  * wait, is refused at once (LNK-43).
  *
  * Thread: owned by its loop; click_line_spooled may be asked by any.
@@ -42,6 +43,8 @@ struct click_line;
 struct click_wait {
     struct click click;
     void (*done)(struct click_wait *wait, bool stored); /* on the loop, once */
+    struct click_wait **place;                          /* the line's: where it is noted who waits */
+    bool held, left;                                    /* the line's */
 };
 
 struct click_line_config {
@@ -62,6 +65,10 @@ void click_line_close(struct click_line *line);
 /* Joins the line at its end, or is refused at once when the line is full. */
 void click_line_add(struct click_line *line, struct click_wait *wait);
 
+/* Its client has left: the place is free from now on. gone: nobody hears an answer any more, so `done` is called at
+ * once. Not gone: its side is shut, an answer that is on its way is still given. Not after `done`. */
+void click_line_leave(struct click_line *line, struct click_wait *wait, bool gone);
+
 /* Calls fn once every click that joined before is answered: at once when nobody waits. Embed it in what waits. */
 struct click_fence {
     struct click_fence *next;
@@ -73,5 +80,5 @@ void click_line_fence(struct click_line *line, struct click_fence *fence);
 /* Clicks in the spool that are not stored yet; 0 while everything is well. Any thread. */
 int64_t click_line_spooled(const struct click_line *line);
 
-/* Clicks waiting for their answer. */
+/* Clicks whose client waits for the answer. */
 int64_t click_line_waiting(const struct click_line *line);

@@ -53,6 +53,10 @@ static bool build_location(struct visit *visit, const struct cached_link *link)
 
 static void join_line(struct visit *visit, const struct cached_link *link, const struct member_entry *who)
 {
+    if (visit->gone) { /* while it was looked up: nothing is counted that nobody waits for (LNK-40) */
+        answer_busy(visit->request, visit->location);
+        return;
+    }
     struct click *click = &visit->wait.click;
     *click =
         (struct click){ .at_us = visit->request->op.now_us,
@@ -66,6 +70,7 @@ static void join_line(struct visit *visit, const struct cached_link *link, const
                         .flags = (uint16_t)((link->honeypot ? CLICK_HONEYPOT : 0) | (who->test ? CLICK_TEST : 0)) };
     visit_evidence(visit);
     visit->wait.done = visit_done;
+    visit->in_line = true;
     click_line_add(visit->redirect->line, &visit->wait);
 }
 
@@ -128,6 +133,16 @@ void visit_go(struct visit *visit)
     }
 }
 
+/* The client has left before its answer (LNK-40). */
+static void visit_left(struct http_request *request, bool gone)
+{
+    struct visit *visit = request->data;
+    if (visit->in_line)
+        click_line_leave(visit->redirect->line, &visit->wait, gone);
+    else
+        visit->gone = gone;
+}
+
 void redirect_get(struct http_request *request)
 {
     const struct api *api = request->server_data;
@@ -147,7 +162,9 @@ void redirect_get(struct http_request *request)
     visit->code = request->params[0];
     visit->member = visit->location = (struct str){ NULL, 0 };
     visit->tries = 0;
-    visit->unknown_member = false;
+    visit->unknown_member = visit->in_line = visit->gone = false;
+    request->data = visit;
+    request->left = visit_left;
     size_t n;
     if (link_member_read(request->query, visit->member_text, &n))
         visit->member = (struct str){ visit->member_text, n };

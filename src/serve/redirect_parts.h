@@ -41,6 +41,8 @@ struct visit {
     uint64_t member_hash;
     struct str location;
     int tries;
+    bool in_line;        /* its click waits to be durable */
+    bool gone;           /* nobody hears the answer any more */
     bool unknown_member; /* just read: he is no recipient */
 };
 
