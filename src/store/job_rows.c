@@ -74,8 +74,14 @@ static void kept_drop(struct job_rows *rows, struct kept *kept)
 
 static void kept_clear(struct job_rows *rows)
 {
-    while (rows->oldest)
-        kept_drop(rows, rows->oldest);
+    for (struct kept *kept = rows->oldest, *newer; kept; kept = newer) {
+        newer = kept->newer;
+        free(kept);
+    }
+    memset(rows->slots, 0, sizeof *rows->slots * SLOTS);
+    rows->oldest = rows->newest = NULL;
+    rows->kept = 0;
+    rows->kept_bytes = 0;
 }
 
 static struct str tail_str(char **tail, struct str text)
