@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/check.h"
+
 #define ROUNDS_QUIET 40  /* after so many tries in a row the disk relents */
 #define ROUNDS_MAX   100 /* and then a command must have come through */
 
@@ -187,4 +189,34 @@ void machine_run(struct machine *machine, struct command *const *commands, size_
             }
     }
     machine->is_calm = was_calm;
+}
+
+static void differs(void *data, const char *line)
+{
+    (void)data;
+    seed_fails("check: %s", line);
+}
+
+void machine_check(struct machine *machine)
+{
+    struct check check = { .store = machine->store, .difference = differs };
+    if (store_is_dead(machine->store))
+        return;
+    arena_reset(machine->arena);
+    SIM_OK(&machine->op, check_run(&machine->op, &check));
+}
+
+void machine_jobs(struct machine *machine, struct jobs **jobs)
+{
+    struct jobs_config config = { .store = machine->store, .seed = 7 };
+    struct arena *arena = arena_new(1 << 20);
+    struct op op;
+    jobs_close(*jobs);
+    *jobs = NULL;
+    op_init(&op, arena, machine->now_us);
+    bool was_calm = machine->is_calm;
+    machine->is_calm = true;
+    SIM_OK(&op, jobs_open(&op, &config, jobs));
+    machine->is_calm = was_calm;
+    arena_free(arena);
 }

@@ -15,6 +15,7 @@
 
 #include "base/post.h"
 #include "base/random.h"
+#include "engine/jobs.h"
 #include "seeds.h"
 #include "store/tx.h"
 #include "test_database.h"
@@ -68,3 +69,9 @@ void machine_calm(struct machine *machine);
 
 /* The process is killed now, between two steps, and started again. */
 void machine_kill(struct machine *machine);
+
+/* Counts everything again; a difference fails the seed and is named. Nothing on a store that is dead. */
+void machine_check(struct machine *machine);
+
+/* The engine of jobs, as a new process opens it on the store: *jobs, which may be NULL, is closed and opened anew. */
+void machine_jobs(struct machine *machine, struct jobs **jobs);

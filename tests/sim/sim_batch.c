@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/check.h"
 #include "engine/job_act.h"
 #include "engine/job_batch.h"
 #include "engine/job_end.h"
@@ -275,22 +274,6 @@ static void do_time(int64_t seconds)
 
 /* --- what must hold --- */
 
-static void differs(void *data, const char *line)
-{
-    (void)data;
-    seed_fails("check: %s", line);
-}
-
-static void all_holds(void)
-{
-    struct machine *machine = &plan.machine;
-    struct check check = { .store = machine->store, .difference = differs };
-    if (store_is_dead(machine->store))
-        return;
-    arena_reset(machine->arena);
-    SIM_OK(&machine->op, check_run(&machine->op, &check));
-}
-
 /* Everything is committed, and whatever waits is fetched and acked, until nothing comes any more. */
 static void work_off(void)
 {
@@ -324,18 +307,8 @@ static void each_was_called(void)
 
 static void open_jobs(void *data)
 {
-    struct jobs_config config = { .store = plan.machine.store, .seed = 7 };
-    struct op op;
     (void)data;
-    jobs_close(plan.jobs);
-    plan.jobs = NULL;
-    struct arena *arena = arena_new(1 << 20);
-    op_init(&op, arena, plan.machine.now_us);
-    bool was_calm = plan.machine.is_calm;
-    plan.machine.is_calm = true;
-    SIM_OK(&op, jobs_open(&op, &config, &plan.jobs));
-    plan.machine.is_calm = was_calm;
-    arena_free(arena);
+    machine_jobs(&plan.machine, &plan.jobs);
 }
 
 static void one_step(void)
@@ -382,13 +355,13 @@ static void one_seed(uint64_t seed)
     for (int i = 0; i < STEPS; i++) {
         one_step();
         if (i % 10 == 9)
-            all_holds();
+            machine_check(&plan.machine);
     }
     machine_calm(machine);
     machine_kill(machine);
-    all_holds();
+    machine_check(&plan.machine);
     work_off();
-    all_holds();
+    machine_check(&plan.machine);
     each_was_called();
     store_close(machine->store);
     machine->store = NULL;

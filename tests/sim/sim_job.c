@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/check.h"
 #include "engine/job_end.h"
 #include "engine/job_fetch.h"
 #include "engine/job_opts.h"
@@ -301,21 +300,14 @@ static enum err leases_hold(struct op *op, struct tx *tx, void *arg)
     return OK;
 }
 
-static void differs(void *data, const char *line)
-{
-    (void)data;
-    seed_fails("check: %s", line);
-}
-
 static void all_holds(void)
 {
     struct machine *machine = &plan.machine;
-    struct check check = { .store = machine->store, .difference = differs };
     if (store_is_dead(machine->store))
         return;
     arena_reset(machine->arena);
     SIM_OK(&machine->op, store_read(&machine->op, machine->store, leases_hold, NULL));
-    SIM_OK(&machine->op, check_run(&machine->op, &check));
+    machine_check(machine);
 }
 
 static enum err states_hold(struct op *op, struct tx *tx, void *arg)
@@ -341,18 +333,8 @@ static enum err states_hold(struct op *op, struct tx *tx, void *arg)
 
 static void open_jobs(void *data)
 {
-    struct jobs_config config = { .store = plan.machine.store, .seed = 7 };
-    struct op op;
     (void)data;
-    jobs_close(plan.jobs);
-    plan.jobs = NULL;
-    struct arena *arena = arena_new(1 << 20);
-    op_init(&op, arena, plan.machine.now_us);
-    bool was_calm = plan.machine.is_calm;
-    plan.machine.is_calm = true;
-    SIM_OK(&op, jobs_open(&op, &config, &plan.jobs));
-    plan.machine.is_calm = was_calm;
-    arena_free(arena);
+    machine_jobs(&plan.machine, &plan.jobs);
     for (int i = 0; i < WORKERS; i++)
         plan.joined[i] = false; /* its sockets went with the process */
 }

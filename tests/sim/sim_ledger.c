@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/check.h"
 #include "engine/messages.h"
 #include "engine/source_commit.h"
 #include "image.h"
@@ -414,25 +413,6 @@ static void run_patches(void)
 /* ------------------------------------------------------------------------------------------------------ the promises
  */
 
-static char first_difference[CHECK_LINE_BYTES_MAX + 64];
-
-static void note_difference(void *data, const char *line)
-{
-    (void)data;
-    if (!first_difference[0])
-        snprintf(first_difference, sizeof first_difference, "%s", line);
-}
-
-static void counters_are_proved(void)
-{
-    struct check check = { .store = plan.machine.store, .difference = note_difference };
-    first_difference[0] = '\0';
-    arena_reset(plan.machine.arena);
-    SIM_OK(&plan.machine.op, check_run(&plan.machine.op, &check));
-    SIM_YES(check.differ == 0, "check: %lld of %lld facts differ, first: %s", (long long)check.differ,
-            (long long)check.compared, first_difference);
-}
-
 static enum err compare_figures(struct op *op, struct tx *tx, void *arg)
 {
     static const enum mailing_figure known[] = { MAILING_MESSAGES,         MAILING_DELIVERED,
@@ -497,7 +477,7 @@ static void promises_hold(struct str reference)
     struct machine *machine = &plan.machine;
     machine_calm(machine);
     machine_kill(machine);
-    counters_are_proved();
+    machine_check(&plan.machine);
     SIM_OK(&machine->op, store_read(&machine->op, machine->store, compare_figures, &plan.world));
     SIM_OK(&machine->op, store_read(&machine->op, machine->store, no_refused_change, NULL));
     image_same("told in order and as life has it", reference, picture(&machine->op, machine->store, plan.world.arena));

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "base/instant.h"
-#include "engine/check.h"
 #include "engine/cron.h"
 #include "engine/job_end.h"
 #include "engine/job_fetch.h"
@@ -208,18 +207,8 @@ static void do_clock(void)
 
 static void open_jobs(void *data)
 {
-    struct jobs_config config = { .store = plan.machine.store, .seed = 7 };
-    struct op op;
     (void)data;
-    jobs_close(plan.jobs);
-    plan.jobs = NULL;
-    struct arena *arena = arena_new(1 << 20);
-    op_init(&op, arena, plan.machine.now_us);
-    bool was_calm = plan.machine.is_calm;
-    plan.machine.is_calm = true;
-    SIM_OK(&op, jobs_open(&op, &config, &plan.jobs));
-    plan.machine.is_calm = was_calm;
-    arena_free(arena);
+    machine_jobs(&plan.machine, &plan.jobs);
 }
 
 static void one_step(void)
@@ -234,12 +223,6 @@ static void one_step(void)
         do_put((int)rng_below(&plan.rng, SCHEDULES));
     else
         machine_kill(&plan.machine);
-}
-
-static void differs(void *data, const char *line)
-{
-    (void)data;
-    seed_fails("check: %s", line);
 }
 
 static void one_seed(uint64_t seed)
@@ -269,9 +252,7 @@ static void one_seed(uint64_t seed)
         do_time(5 * 60000000);
     for (int i = 0; i < SCHEDULES; i++)
         owes_nothing(i);
-    struct check check = { .store = machine->store, .difference = differs };
-    arena_reset(machine->arena);
-    SIM_OK(&machine->op, check_run(&machine->op, &check));
+    machine_check(machine);
     store_close(machine->store);
     machine->store = NULL;
     jobs_close(plan.jobs);
