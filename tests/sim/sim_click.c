@@ -125,8 +125,9 @@ static enum err add_mailing(struct op *op, struct tx *tx, int m)
     return chunk.accepted == MEMBERS ? OK : fail(op, ERR_BUG, "messages were not accepted");
 }
 
-static enum err find_clickers(struct op *op, struct tx *tx)
+static enum err find_clickers(struct op *op, struct tx *tx, void *arg)
 {
+    (void)arg;
     for (int i = 0; i < CLICKERS; i++) {
         struct clicker *who = &plan.clickers[i];
         struct member member;
@@ -170,7 +171,7 @@ static enum err prepare(struct op *op, struct tx *tx, void *arg)
         TRY(add_mailing(op, tx, m));
     for (int i = 0; i < LINKS; i++)
         TRY(put_link(op, tx, i, S("https://x.example/0"), &plan.links[i]));
-    return find_clickers(op, tx);
+    return OK;
 }
 
 /* --------------------------------------------------------------------------------------------------------- the node */
@@ -680,6 +681,7 @@ static void one_seed(uint64_t seed)
     machine_start(machine, &plan.rng, START_US + HOUR);
     snprintf(plan.spool_path, sizeof plan.spool_path, "%s/click-spool", machine->directory);
     SIM_OK(&machine->op, store_write(&machine->op, machine->store, prepare, NULL));
+    SIM_OK(&machine->op, store_read(&machine->op, machine->store, find_clickers, NULL));
     node_begin();
     if (rng_chance(&plan.rng, 0.8)) {
         machine->at_commit = rng_unit(&plan.rng) * 0.15;
