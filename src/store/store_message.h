@@ -61,8 +61,8 @@ enum err store_message_find_id(struct op *op, struct tx *tx, struct str id, uint
 enum err store_message_find_recipient(struct op *op, struct tx *tx, uint32_t mailing_no, int64_t recipient_hash,
                                       uint64_t *ret_no);
 
-/* The message of a mailing to a member, the first one when it has several addresses; 0 when there is none. Messages that
- * the same command adds are not found (PostgreSQL takes them in together). */
+/* The message of a mailing to a member, the first one when it has several addresses; 0 when there is none. Messages
+ * that the same command adds are not found (PostgreSQL takes them in together). */
 enum err store_message_find_member(struct op *op, struct tx *tx, uint32_t mailing_no, uint32_t member_no,
                                    uint64_t *ret_no);
 
