@@ -1,10 +1,10 @@
 #include "main/exec_list.h"
 
-#include <errno.h>
 #include <pwd.h>
 #include <string.h>
 
-#define WORDS_MAX 64
+#define WORDS_MAX  64
+#define USER_BYTES 16384 /* of one line of /etc/passwd */
 
 static enum err read_words(struct op *op, struct str name, struct str text, const char *const **ret)
 {
@@ -47,13 +47,14 @@ static enum err read_user(struct op *op, struct str name, struct str user, struc
 {
     if (!user.n)
         return OK;
-    errno = 0;
-    const struct passwd *found = getpwnam(arena_str(op->arena, user).p);
-    if (!found)
+    struct passwd entry, *found = NULL;
+    char *texts;
+    TRY(op_alloc(op, USER_BYTES, &texts));
+    if (getpwnam_r(arena_str(op->arena, user).p, &entry, texts, USER_BYTES, &found) != 0 || !found)
         return fail(op, ERR_INVALID, "[exec %.*s]: there is no user %.*s", STR(name), STR(user));
     ret->has_user = true;
-    ret->user = found->pw_uid;
-    ret->group = found->pw_gid;
+    ret->user = entry.pw_uid;
+    ret->group = entry.pw_gid;
     return OK;
 }
 

@@ -28,7 +28,7 @@ static void tail_put(struct child *child, const char *bytes, size_t n)
 /* The ring in its order. */
 static void tail_turn(struct child *child)
 {
-    char turned[CHILD_ERROR_BYTES];
+    char turned[CHILD_ERROR_BYTES] = { 0 };
     size_t n = child->tail_bytes < CHILD_ERROR_BYTES ? child->tail_bytes : CHILD_ERROR_BYTES;
     size_t first = child->tail_bytes - n;
     for (size_t i = 0; i < n; i++)

@@ -63,7 +63,8 @@ static void by_exit(struct run *run)
         run_failed(run, "Timeout", S("the command took longer than its timeout"));
     } else if (child->exit_code == 0) {
         run->end = END_ACK;
-        run->result = child->output_cut ? (struct str){ 0 } : run_result(run, child->output);
+        if (!child->output_cut)
+            run->result = run_result(run, child->output);
     } else if (child->exit_code == EXIT_SNOOZE) {
         run->end = END_FAIL;
         run->failure = (struct job_failure){ .snooze_us = SNOOZE_US };

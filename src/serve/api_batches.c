@@ -32,7 +32,9 @@ static const struct json_field patch_fields[] = {
 
 static struct str part_word(const char *part)
 {
-    return !part ? (struct str){ 0 } : !*part ? S("waiting") : *part == '1' ? S("pushed") : S("acked");
+    if (!part)
+        return (struct str){ 0 };
+    return !*part ? S("waiting") : *part == '1' ? S("pushed") : S("acked");
 }
 
 static enum err get_run(struct post *post)
