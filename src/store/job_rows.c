@@ -157,10 +157,11 @@ void job_rows_add(struct tx *tx, struct job_rows *rows, const struct job_row *ro
     full_check(tx, &rows->jobs);
 }
 
-void job_rows_delete(struct job_rows *rows, uint64_t id)
+void job_rows_delete(struct tx *tx, struct job_rows *rows, uint64_t id)
 {
     changes_delete(&rows->jobs, (int64_t)id);
     job_rows_forget(rows, id);
+    tx_wrote(tx);
 }
 
 bool job_rows_find(struct job_rows *rows, uint64_t id, struct job_row *ret, bool *ret_gone)
@@ -186,20 +187,23 @@ bool job_rows_find(struct job_rows *rows, uint64_t id, struct job_row *ret, bool
     return kept || state == CHANGE_ADDED;
 }
 
-void job_rows_ready_add(struct job_rows *rows, const struct ready_row *row)
+void job_rows_ready_add(struct tx *tx, struct job_rows *rows, const struct ready_row *row)
 {
     struct rows *added = changes_add(&rows->ready, (int64_t)row->ord);
     rows_int(added, row->queue_no);
     rows_int(added, row->level);
     rows_int(added, (int64_t)row->key);
     rows_int(added, (int64_t)row->job);
+    tx_wrote(tx);
+    full_check(tx, &rows->ready);
 }
 
-void job_rows_ready_delete(struct job_rows *rows, const struct ready_row *row)
+void job_rows_ready_delete(struct tx *tx, struct job_rows *rows, const struct ready_row *row)
 {
     size_t at;
     bool written = changes_find(&rows->ready, (int64_t)row->ord, &at) == CHANGE_NONE;
     changes_delete(&rows->ready, (int64_t)row->ord);
+    tx_wrote(tx);
     if (!written)
         return;
     rows_begin(&rows->ready_gone);
@@ -225,9 +229,10 @@ void job_rows_lease_add(struct tx *tx, struct job_rows *rows, const struct lease
     full_check(tx, &rows->leases);
 }
 
-void job_rows_lease_delete(struct job_rows *rows, uint64_t id)
+void job_rows_lease_delete(struct tx *tx, struct job_rows *rows, uint64_t id)
 {
     changes_delete(&rows->leases, (int64_t)id);
+    tx_wrote(tx);
 }
 
 /* --- writing --- */

@@ -26,7 +26,7 @@ enum err job_rows_write(struct op *op, struct tx *tx);
 
 /* --- job --- */
 void job_rows_add(struct tx *tx, struct job_rows *rows, const struct job_row *row);
-void job_rows_delete(struct job_rows *rows, uint64_t id);
+void job_rows_delete(struct tx *tx, struct job_rows *rows, uint64_t id);
 
 /* A row known here, its texts borrowed until the next call. *ret_gone: it was deleted in this group. */
 bool job_rows_find(struct job_rows *rows, uint64_t id, struct job_row *ret, bool *ret_gone);
@@ -37,9 +37,9 @@ bool job_rows_kept(const struct job_rows *rows, uint64_t id);
 void job_rows_forget(struct job_rows *rows, uint64_t id);
 
 /* --- ready --- */
-void job_rows_ready_add(struct job_rows *rows, const struct ready_row *row);
-void job_rows_ready_delete(struct job_rows *rows, const struct ready_row *row);
+void job_rows_ready_add(struct tx *tx, struct job_rows *rows, const struct ready_row *row);
+void job_rows_ready_delete(struct tx *tx, struct job_rows *rows, const struct ready_row *row);
 
 /* --- lease --- */
 void job_rows_lease_add(struct tx *tx, struct job_rows *rows, const struct lease_row *row);
-void job_rows_lease_delete(struct job_rows *rows, uint64_t id);
+void job_rows_lease_delete(struct tx *tx, struct job_rows *rows, uint64_t id);

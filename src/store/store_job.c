@@ -187,7 +187,7 @@ enum err store_job_delete(struct op *op, struct tx *tx, uint64_t id, struct str 
     struct stmt *stmt;
     struct job_rows *rows = job_rows_of(tx);
     if (rows) {
-        job_rows_delete(rows, id);
+        job_rows_delete(tx, rows, id);
         ahead_put(tx, ahead_text(tx, AHEAD_JID, 0, jid), (struct ahead_answer){ 0 });
         return OK;
     }

@@ -72,7 +72,7 @@ enum err store_lease_delete(struct op *op, struct tx *tx, uint64_t id)
     struct stmt *stmt;
     struct job_rows *rows = job_rows_of(tx);
     if (rows) {
-        job_rows_lease_delete(rows, id);
+        job_rows_lease_delete(tx, rows, id);
         return OK;
     }
     TRY(tx_stmt(op, tx, &lease_remove, &stmt));

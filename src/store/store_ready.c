@@ -1,9 +1,9 @@
 #include "store/store_ready.h"
 
 #include "store/families.h"
+#include "store/job_rows.h"
 
 #define TOGETHER 8 /* rows of ready_insert_8 */
-#include "store/job_rows.h"
 
 const struct schema_step ready_step = {
     "ready",
@@ -53,9 +53,14 @@ static void bind_row(struct stmt *stmt, int at, const struct ready_row *row)
 enum err store_ready_add(struct op *op, struct tx *tx, const struct ready_row *row)
 {
     struct stmt *stmt;
+    struct job_rows *rows = job_rows_of(tx);
+    if (rows) {
+        job_rows_ready_add(tx, rows, row);
+        return OK;
+    }
     TRY(tx_stmt(op, tx, &ready_insert, &stmt));
     bind_row(stmt, 1, row);
-    return stmt_done(op, stmt);
+    return stmt_later(op, stmt);
 }
 
 enum err store_ready_add_all(struct op *op, struct tx *tx, const struct ready_row *rows, size_t count)
@@ -78,7 +83,7 @@ enum err store_ready_delete(struct op *op, struct tx *tx, const struct ready_row
     struct stmt *stmt;
     struct job_rows *rows = job_rows_of(tx);
     if (rows) {
-        job_rows_ready_delete(rows, row);
+        job_rows_ready_delete(tx, rows, row);
         return OK;
     }
     TRY(tx_stmt(op, tx, &ready_remove, &stmt));
