@@ -203,3 +203,19 @@ void json_put_raw(struct json_writer *w, struct str json)
     before_value(w);
     buf_add_str(w->buf, json);
 }
+
+enum err json_copy_members(struct op *op, struct json_writer *w, struct str object,
+                           bool (*change)(struct json_writer *w, struct str name, struct str value, void *data),
+                           void *data)
+{
+    struct json j;
+    struct str name, value;
+    json_init(&j, op->arena, object.n ? object : S("{}"), JSON_STRICT);
+    if (json_enter_object(&j))
+        while (json_next_member(&j, &name))
+            if (json_raw(&j, &value) && !(change && change(w, name, value, data))) {
+                json_put_name_str(w, name);
+                json_put_raw(w, value);
+            }
+    return json_finish(&j, op);
+}

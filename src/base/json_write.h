@@ -53,6 +53,15 @@ void json_put_decimal(struct json_writer *w, int64_t value, int places);
 /* A value that is JSON already. */
 void json_put_raw(struct json_writer *w, struct str json);
 
+/*
+ * Writes the members of a JSON object into the object that is open in w, each as it stands; no text is an object
+ * without members. `change` may be NULL; where it returns true it has written the member in its own way, or left it
+ * out. ERR_MALFORMED as json_finish.
+ */
+enum err json_copy_members(struct op *op, struct json_writer *w, struct str object,
+                           bool (*change)(struct json_writer *w, struct str name, struct str value, void *data),
+                           void *data);
+
 /* Name and value in one. */
 static inline void json_member_str(struct json_writer *w, const char *name, struct str s)
 {

@@ -229,8 +229,11 @@ enum err batch_part_over(struct op *op, struct tx *tx, struct jobs *jobs, struct
     return OK;
 }
 
-static bool is_ours(struct str name)
+static bool drop_ours(struct json_writer *w, struct str name, struct str value, void *data)
 {
+    (void)w;
+    (void)value;
+    (void)data;
     return str_eq(name, S("bid")) || str_eq(name, S("_bid")) || str_eq(name, S("_cancelled"));
 }
 
@@ -238,17 +241,10 @@ static bool is_ours(struct str name)
 static enum err write_custom(struct op *op, struct tx *tx, struct json_writer *w, const struct batch *batch,
                              struct str custom)
 {
-    struct json j;
-    struct str name, value, *jids;
+    struct str *jids;
     int n = 0;
     json_object_begin(w);
-    json_init(&j, op->arena, str_given(custom) ? custom : S("{}"), JSON_STRICT);
-    if (json_enter_object(&j))
-        while (json_next_member(&j, &name))
-            if (!is_ours(name) && json_raw(&j, &value)) {
-                json_put_name_str(w, name);
-                json_put_raw(w, value);
-            }
+    TRY(json_copy_members(op, w, custom, drop_ours, NULL));
     json_member_str(w, "_bid", batch_text(op, batch->row.no));
     if (batch->row.cancelled) {
         TRY(op_alloc(op, BATCH_CANCELLED_MAX * sizeof *jids, &jids));
@@ -269,22 +265,11 @@ static enum err write_callback(struct op *op, struct tx *tx, const struct batch 
 {
     struct buf buf;
     struct json_writer w;
-    struct json j;
-    struct str name, value, custom = { 0 };
+    struct str custom = { 0 };
     buf_init_arena(&buf, op->arena, given.n + BATCH_CANCELLED_MAX * (JOB_JID_BYTES_MAX * 6) + 4096);
     json_write_init(&w, &buf);
     json_object_begin(&w);
-    json_init(&j, op->arena, given, JSON_STRICT);
-    if (json_enter_object(&j))
-        while (json_next_member(&j, &name))
-            if (json_raw(&j, &value)) {
-                if (str_eq(name, S("custom")) && value.p[0] == '{') {
-                    custom = value;
-                    continue;
-                }
-                json_put_name_str(&w, name);
-                json_put_raw(&w, value);
-            }
+    TRY(json_copy_members(op, &w, given, job_custom_out, &custom));
     json_put_name(&w, "custom");
     TRY(write_custom(op, tx, &w, batch, custom));
     json_object_end(&w);

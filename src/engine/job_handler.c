@@ -126,23 +126,6 @@ struct str job_handler_sign(struct op *op, const struct job_handler *handler, st
 
 /* --- what is shown and stored ------------------------------------------------ */
 
-/* Writes the members of `object`; `change` may write one in its own way. */
-static enum err copy_members(struct op *op, struct str object, struct json_writer *w,
-                             bool (*change)(struct json_writer *w, struct str name, struct str value, void *data),
-                             void *data)
-{
-    struct json j;
-    struct str name, value;
-    json_init(&j, op->arena, object.n ? object : S("{}"), JSON_STRICT);
-    if (json_enter_object(&j))
-        while (json_next_member(&j, &name))
-            if (json_raw(&j, &value) && !change(w, name, value, data)) {
-                json_put_name_str(w, name);
-                json_put_raw(w, value);
-            }
-    return json_finish(&j, op);
-}
-
 static bool hide_secret(struct json_writer *w, struct str name, struct str value, void *data)
 {
     (void)data;
@@ -160,7 +143,7 @@ static bool hide_in_handler(struct json_writer *w, struct str name, struct str v
         return false;
     json_put_name_str(w, name);
     json_object_begin(w);
-    (void)copy_members(op, value, w, hide_secret, NULL); /* it was read before */
+    (void)json_copy_members(op, w, value, hide_secret, NULL); /* it was read before */
     json_object_end(w);
     return true;
 }
@@ -172,7 +155,7 @@ enum err policy_shown(struct op *op, struct str policy, struct str *ret)
     buf_init_arena(&buf, op->arena, policy.n + 256);
     json_write_init(&w, &buf);
     json_object_begin(&w);
-    TRY(copy_members(op, policy, &w, hide_in_handler, op));
+    TRY(json_copy_members(op, &w, policy, hide_in_handler, op));
     json_object_end(&w);
     *ret = buf_str(&buf);
     return OK;
@@ -201,7 +184,7 @@ static bool mark_handler(struct json_writer *w, struct str name, struct str valu
         return false;
     json_put_name_str(w, name);
     json_object_begin(w);
-    (void)copy_members(patching->op, value, w, drop_internal, patching);
+    (void)json_copy_members(patching->op, w, value, drop_internal, patching);
     if (patching->is_admin)
         json_member_bool(w, "internal", true);
     json_object_end(w);
@@ -216,7 +199,7 @@ enum err handler_patch(struct op *op, struct str patch, bool is_admin, struct st
     buf_init_arena(&buf, op->arena, patch.n + 256);
     json_write_init(&w, &buf);
     json_object_begin(&w);
-    TRY(copy_members(op, patch, &w, mark_handler, &patching));
+    TRY(json_copy_members(op, &w, patch, mark_handler, &patching));
     json_object_end(&w);
     if (patching.says_internal && !is_admin)
         return fail_at(op, ERR_INVALID, "/handler/internal", "internal is set by the scope admin of whoever asks");

@@ -286,30 +286,36 @@ static bool member_raw(struct op *op, struct str text, struct str wanted, struct
     return found;
 }
 
+struct merging {
+    struct op *op;
+    struct str patch;
+};
+
+static bool drop_patched(struct json_writer *w, struct str name, struct str value, void *data)
+{
+    const struct merging *merging = data;
+    (void)w;
+    return member_raw(merging->op, merging->patch, name, &value);
+}
+
+static bool drop_null(struct json_writer *w, struct str name, struct str value, void *data)
+{
+    (void)w;
+    (void)name;
+    (void)data;
+    return str_eq(value, S("null"));
+}
+
 enum err policy_merge(struct op *op, struct str text, struct str patch, struct str *ret)
 {
     struct buf buf;
     struct json_writer w;
-    struct json j;
-    struct str name, value;
+    struct merging merging = { op, patch };
     buf_init_arena(&buf, op->arena, POLICY_BYTES_MAX);
     json_write_init(&w, &buf);
     json_object_begin(&w);
-    json_init(&j, op->arena, text.n ? text : S("{}"), JSON_STRICT);
-    if (json_enter_object(&j))
-        while (json_next_member(&j, &name))
-            if (!member_raw(op, patch, name, &value) && json_raw(&j, &value)) {
-                json_put_name_str(&w, name);
-                json_put_raw(&w, value);
-            }
-    json_init(&j, op->arena, patch, JSON_STRICT);
-    if (json_enter_object(&j))
-        while (json_next_member(&j, &name))
-            if (!json_null(&j) && json_raw(&j, &value)) {
-                json_put_name_str(&w, name);
-                json_put_raw(&w, value);
-            }
-    TRY(json_finish(&j, op));
+    TRY(json_copy_members(op, &w, text, drop_patched, &merging));
+    TRY(json_copy_members(op, &w, patch, drop_null, NULL));
     json_object_end(&w);
     if (buf.full)
         return fail(op, ERR_TOO_LARGE, "a policy must have at most %d bytes", POLICY_BYTES_MAX);

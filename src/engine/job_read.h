@@ -12,7 +12,7 @@
 #pragma once
 
 #include "base/buf.h"
-#include "base/json.h"
+#include "base/json_write.h"
 #include "base/siphash.h"
 #include "engine/job.h"
 
@@ -45,6 +45,12 @@ enum err job_read(struct op *op, const struct job_reader *reader, struct str jso
  * `extra` (may be empty) is more members, without braces: the HTTP door adds "lease".
  */
 void job_write(struct buf *buf, const struct job_out *job, struct str extra);
+
+/*
+ * For json_copy_members: takes `custom` out of a job that is written again with members of ours in it. Its text lands
+ * in *data, a struct str, when it is an object; a null is only left out.
+ */
+bool job_custom_out(struct json_writer *w, struct str name, struct str value, void *data);
 
 /* A job's args in the canonical form of UNI-1, appended to buf: no blanks, members sorted by bytes, shortest escapes,
  * numbers by their exact decimal value. `json` must be valid. */

@@ -97,18 +97,10 @@ static void put_us(struct json_writer *w, const char *name, int64_t us)
     json_member_str(w, name, us ? instant_text(us, 6, text) : (struct str){ 0 });
 }
 
-/* Members that came with the push, as they came. */
+/* Members that came with the push, as they came: they were read then. */
 static void put_body(struct op *op, struct json_writer *w, struct str body)
 {
-    struct json j;
-    struct str name, value;
-    json_init(&j, op->arena, arena_fmt(op->arena, "{%.*s}", STR(body)), JSON_STRICT);
-    if (json_enter_object(&j))
-        while (json_next_member(&j, &name))
-            if (json_raw(&j, &value)) {
-                json_put_name_str(w, name);
-                json_put_raw(w, value);
-            }
+    (void)json_copy_members(op, w, arena_fmt(op->arena, "{%.*s}", STR(body)), NULL, NULL);
 }
 
 static void put_head(struct looking *look, const struct job_row *row, enum job_state state)

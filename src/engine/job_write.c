@@ -2,7 +2,6 @@
  * job_write.c - the job object as a worker gets it.
  */
 #include "base/instant.h"
-#include "base/json_write.h"
 #include "engine/job_read.h"
 
 /* The names come with all that stands before their value: this is written for each job that is fetched. */
@@ -55,4 +54,15 @@ void job_write(struct buf *buf, const struct job_out *job, struct str extra)
         buf_add_str(buf, extra);
     }
     buf_add_char(buf, '}');
+}
+
+bool job_custom_out(struct json_writer *w, struct str name, struct str value, void *data)
+{
+    struct str *custom = data;
+    (void)w;
+    if (!str_eq(name, S("custom")))
+        return false;
+    if (value.p[0] == '{')
+        *custom = value;
+    return true;
 }

@@ -23,38 +23,33 @@ struct str run_text(struct op *op, uint64_t run)
 
 /* --- pushing a run --- */
 
+static bool take_custom(struct json_writer *w, struct str name, struct str value, void *data)
+{
+    return str_eq(name, S("jid")) || job_custom_out(w, name, value, data);
+}
+
+static bool drop_nominal(struct json_writer *w, struct str name, struct str value, void *data)
+{
+    (void)w;
+    (void)value;
+    (void)data;
+    return str_eq(name, S("nominal_at"));
+}
+
 /* The job with its nominal time in custom; its jid is made anew by each push. */
 static enum err write_job(struct op *op, struct str given, int64_t nominal_us, struct str *ret)
 {
     struct buf buf;
     struct json_writer w;
-    struct json j, c;
-    struct str name, value, custom = S("{}");
+    struct str custom = { 0 };
     char nominal[INSTANT_TEXT_BYTES];
     buf_init_arena(&buf, op->arena, SCHEDULE_JOB_MAX + 1024);
     json_write_init(&w, &buf);
     json_object_begin(&w);
-    json_init(&j, op->arena, given, JSON_STRICT);
-    if (json_enter_object(&j))
-        while (json_next_member(&j, &name)) {
-            if (!json_raw(&j, &value) || str_eq(name, S("jid")))
-                continue;
-            if (str_eq(name, S("custom")) && value.p[0] == '{') {
-                custom = value;
-                continue;
-            }
-            json_put_name_str(&w, name);
-            json_put_raw(&w, value);
-        }
+    TRY(json_copy_members(op, &w, given, take_custom, &custom));
     json_put_name(&w, "custom");
     json_object_begin(&w);
-    json_init(&c, op->arena, custom, JSON_STRICT);
-    if (json_enter_object(&c))
-        while (json_next_member(&c, &name))
-            if (json_raw(&c, &value) && !str_eq(name, S("nominal_at"))) {
-                json_put_name_str(&w, name);
-                json_put_raw(&w, value);
-            }
+    TRY(json_copy_members(op, &w, custom, drop_nominal, NULL));
     json_member_str(&w, "nominal_at", instant_text(nominal_us, nominal_us % 1000000 ? 3 : 0, nominal));
     json_object_end(&w);
     json_object_end(&w);

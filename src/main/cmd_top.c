@@ -35,16 +35,11 @@ static const struct show_column lane_columns[] = {
 };
 
 /* The members of a lane with the name of its source in front. */
-static void put_lane(struct json_writer *w, struct json *j, struct str source)
+static void put_lane(struct cli *cli, struct json_writer *w, struct str lane, struct str source)
 {
-    struct str name, value;
     json_object_begin(w);
     json_member_str(w, "source", source);
-    while (json_next_member(j, &name))
-        if (json_raw(j, &value)) {
-            json_put_name_str(w, name);
-            json_put_raw(w, value);
-        }
+    (void)json_copy_members(&cli->op, w, lane, NULL, NULL); /* part of an answer that was read whole */
     json_object_end(w);
 }
 
@@ -52,7 +47,7 @@ static void put_lane(struct json_writer *w, struct json *j, struct str source)
 static void put_source(struct cli *cli, struct json_writer *w, struct str source)
 {
     struct json j;
-    struct str name, id = show_value(cli, source, "id");
+    struct str name, lane, id = show_value(cli, source, "id");
     json_init(&j, cli->op.arena, source, JSON_STRICT);
     if (!json_enter_object(&j))
         return;
@@ -60,8 +55,8 @@ static void put_source(struct cli *cli, struct json_writer *w, struct str source
         if (!str_eq(name, S("lanes")) || json_type(&j) != JSON_ARRAY || !json_enter_array(&j))
             continue;
         while (json_next_item(&j))
-            if (json_enter_object(&j))
-                put_lane(w, &j, id);
+            if (json_type(&j) == JSON_OBJECT && json_raw(&j, &lane))
+                put_lane(cli, w, lane, id);
     }
 }
 

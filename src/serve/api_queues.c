@@ -27,20 +27,6 @@ struct queue_call {
     bool foreign;
 };
 
-/* Members of a JSON object, one by one. */
-static void put_members(struct op *op, struct json_writer *w, struct str object)
-{
-    struct json j;
-    struct str name, value;
-    json_init(&j, op->arena, object.n ? object : S("{}"), JSON_STRICT);
-    if (json_enter_object(&j))
-        while (json_next_member(&j, &name))
-            if (json_raw(&j, &value)) {
-                json_put_name_str(w, name);
-                json_put_raw(w, value);
-            }
-}
-
 static void queue_render(struct op *op, struct json_writer *w, const struct queue_view *view)
 {
     char seconds[DURATION_TEXT_BYTES];
@@ -61,7 +47,7 @@ static void queue_render(struct op *op, struct json_writer *w, const struct queu
     json_member_int(w, "out_per_minute", view->out_per_minute);
     if (view->down_until_us)
         render_us(w, "handler_down_until", view->down_until_us, 0);
-    put_members(op, w, view->policy);
+    (void)json_copy_members(op, w, view->policy, NULL, NULL); /* it was read before */
     json_object_end(w);
 }
 
@@ -225,7 +211,7 @@ static void budget_render(struct op *op, struct json_writer *w, const struct bud
 {
     json_object_begin(w);
     json_member_str(w, "id", view->id);
-    put_members(op, w, view->policy);
+    (void)json_copy_members(op, w, view->policy, NULL, NULL); /* it was read before */
     json_member_int(w, "used", view->used);
     json_object_end(w);
 }

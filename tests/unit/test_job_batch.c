@@ -156,6 +156,18 @@ TEST(job_batch, an_empty_batch_calls_when_it_is_committed_and_complete_comes_bef
     lab_end(&lab);
 }
 
+TEST(job_batch, a_callback_whose_custom_is_null_gets_one_custom)
+{
+    lab_start(&lab);
+    const char *bid =
+        make(NULL, "{\"jobtype\":\"S\",\"args\":[],\"queue\":\"calls\",\"custom\":null,\"mine\":1}", NULL);
+    EQ(commit(bid), OK);
+    EQ(lab_fetch(&lab, "calls", 1), 1);
+    struct str body = arena_fmt(lab.f.arena, "\"args\":[],\"mine\":1,\"custom\":{\"_bid\":\"%s\"}", bid);
+    STR_EQ(lab.jobs_out[0].body, body.p);
+    lab_end(&lab);
+}
+
 /* BATCH-1. */
 TEST(job_batch, a_failing_member_is_attempted_and_holds_success_back)
 {

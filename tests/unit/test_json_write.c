@@ -137,6 +137,46 @@ TEST(json_write, marks_the_buffer_when_it_is_full)
     YES(buf.n <= 20);
 }
 
+static bool change_b(struct json_writer *out, struct str name, struct str value, void *data)
+{
+    if (str_eq(name, S("drop")))
+        return true;
+    if (!str_eq(name, S("b")))
+        return false;
+    *(struct str *)data = value;
+    json_member_str(out, "c", S("changed"));
+    return true;
+}
+
+static enum err copied(struct op *op, const char *object, bool changes, struct str *ret_b)
+{
+    start();
+    json_object_begin(&w);
+    json_member_int(&w, "first", 0);
+    enum err err =
+        json_copy_members(op, &w, object ? str_of(object) : (struct str){ 0 }, changes ? change_b : NULL, ret_b);
+    if (err == OK)
+        json_object_end(&w);
+    return err;
+}
+
+TEST(json_write, copies_members_as_they_stand_but_for_those_a_change_takes)
+{
+    struct arena *arena = arena_new(1 << 16);
+    struct op op = { .arena = arena };
+    struct str b = { 0 };
+    const char *given = "{ \"a\\n\" : [1.50, {}] , \"b\":-0, \"drop\":1}";
+    SUCCEEDS(&op, copied(&op, given, false, NULL));
+    STR_EQ(buf_str(&buf), "{\"first\":0,\"a\\n\":[1.50, {}],\"b\":-0,\"drop\":1}");
+    SUCCEEDS(&op, copied(&op, given, true, &b));
+    STR_EQ(buf_str(&buf), "{\"first\":0,\"a\\n\":[1.50, {}],\"c\":\"changed\"}");
+    STR_EQ(b, "-0");
+    SUCCEEDS(&op, copied(&op, NULL, true, &b));
+    STR_EQ(buf_str(&buf), "{\"first\":0}");
+    EQ(copied(&op, "{\"a\":1,}", false, NULL), ERR_MALFORMED);
+    arena_free(arena);
+}
+
 /* Every byte at every place of texts around the steps of sixteen comes back from the scanner as it was. */
 TEST(json_write, writes_what_the_scanner_reads_back)
 {
