@@ -1,6 +1,11 @@
 #include "engine/simulate_fact.h"
 #include "engine/simulate_pen.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/crypto.h"
+#include "base/hex.h"
 #include "base/instant.h"
 
 static void put_uint(struct pen *pen, uint64_t value, int digits_min)
@@ -398,6 +403,20 @@ void sim_render_item(const struct sim *sim, const struct sim_event *event, enum 
     else
         put_item(&pen, &item);
     buf->n = (size_t)(pen.p - buf->p);
+}
+
+void sim_render_hook(const struct sim *sim, const struct sim_event *event, const struct sim_seal *seal, struct buf *buf)
+{
+    char timestamp[24], signature[HEX_BYTES(CRYPTO_SHA256_BYTES)];
+    uint8_t mac[CRYPTO_SHA256_BYTES];
+    int n = snprintf(timestamp, sizeof timestamp, "%" PRId64, seal->timestamp_s);
+    struct str parts[] = { { timestamp, (size_t)n }, seal->token };
+    crypto_hmac_sha256(seal->key, parts, 2, mac);
+    hex_encode(mac, sizeof mac, signature);
+    buf_add_fmt(buf, "{\"signature\":{\"timestamp\":\"%s\",\"token\":\"%.*s\",\"signature\":\"%.*s\"},\"event-data\":",
+                timestamp, STR(seal->token), (int)sizeof signature, signature);
+    sim_render_item(sim, event, SIM_STYLE_EVENTS, buf);
+    buf_add_char(buf, '}');
 }
 
 void sim_render_message(const struct sim *sim, uint32_t no, struct buf *buf)

@@ -14,6 +14,16 @@ enum sim_style {
 /* Appends the item as JSON, about 1.2 KB. The bytes are the same every time. */
 void sim_render_item(const struct sim *sim, const struct sim_event *event, enum sim_style style, struct buf *buf);
 
+/* What a webhook of the provider is signed with (SRC-28). */
+struct sim_seal {
+    struct str key, token;
+    int64_t timestamp_s;
+};
+
+/* Appends the item as the body of a signed webhook. */
+void sim_render_hook(const struct sim *sim, const struct sim_event *event, const struct sim_seal *seal,
+                     struct buf *buf);
+
 /* Appends the recipient's line for POST /v1/mailings/{id}/messages, with its line feed. */
 void sim_render_message(const struct sim *sim, uint32_t no, struct buf *buf);
 

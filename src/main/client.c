@@ -109,14 +109,19 @@ static int refused(struct cli *cli, const struct http_easy_answer *answer)
 
 /* --- requests ------------------------------------------------------------- */
 
-int client_send(struct cli *cli, const struct http_easy_request *request, struct str *ret_json)
+enum err client_open(struct cli *cli, struct http_easy **ret_easy)
 {
     struct http_easy_config config = {
         .url = url_of(cli), .token = token_of(cli), .connect_ms = CONNECT_MS, .idle_ms = IDLE_MS
     };
+    return http_easy_open(&cli->op, &config, ret_easy);
+}
+
+int client_send(struct cli *cli, const struct http_easy_request *request, struct str *ret_json)
+{
     struct http_easy *easy;
     struct http_easy_answer answer;
-    if (http_easy_open(&cli->op, &config, &easy) != OK)
+    if (client_open(cli, &easy) != OK)
         return cli_fail(cli, CLI_USAGE, "--url: %s", cli->op.error);
     enum err err = http_easy_send(&cli->op, easy, request, &answer);
     http_easy_close(easy);

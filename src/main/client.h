@@ -31,6 +31,9 @@ int client_call(struct cli *cli, const char *method, const char *path, struct st
 /* The same for any request. */
 int client_send(struct cli *cli, const struct http_easy_request *request, struct str *ret_json);
 
+/* For requests of another kind: --url with the token, the caller's to close. ERR_INVALID when the URL is none. */
+enum err client_open(struct cli *cli, struct http_easy **ret_easy);
+
 /* Every page of a list, one after the other, until `see` returns something else than CLI_DONE. */
 int client_pages(struct cli *cli, const char *path, int (*see)(struct cli *cli, struct str json, void *data),
                  void *data);

@@ -8,6 +8,9 @@
  * Apply works on a store of --messages messages in mailings of 100,000; its
  * events are the reports of the newest ones. All commit durably
  * (synchronous=FULL) before the next group begins.
+ *
+ * With --url a daemon that runs already is loaded instead, through the one door
+ * a stranger may use for reports: webhooks (bench_hooks.h).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +22,7 @@
 #include "base/log.h"
 #include "engine/simulate_truth.h"
 #include "main/bench_feed.h"
+#include "main/bench_hooks.h"
 #include "main/bench_reader.h"
 #include "main/cli.h"
 #include "main/measure.h"
@@ -27,14 +31,17 @@
 #include "main/settle.h"
 #include "main/show.h"
 
-#define MAILING_SIZE     100000
-#define MESSAGES         1000000
-#define GROUP_EVENTS     3000
-#define CURRENT_MAILINGS 2        /* whose reports come in while apply is measured, and served */
-#define SERVED_SOURCE    "served" /* another one, so that no event is known from apply */
-#define GROUPS_MAX       10000
-#define END_RECIPIENTS   100000
-#define COMPRESS_MILLI   INT64_C(86400000000) /* a day in a millisecond: everything is there to be read at once */
+#define MAILING_SIZE      100000
+#define MESSAGES          1000000
+#define GROUP_EVENTS      3000
+#define CURRENT_MAILINGS  2        /* whose reports come in while apply is measured, and served */
+#define SERVED_SOURCE     "served" /* another one, so that no event is known from apply */
+#define GROUPS_MAX        10000
+#define END_RECIPIENTS    100000
+#define BENCH_READERS_MAX 64
+#define HOOKS_CLIENTS     10
+#define HOOKS_SECONDS     10
+#define COMPRESS_MILLI    INT64_C(86400000000) /* a day in a millisecond: everything is there to be read at once */
 
 struct bench {
     struct cli *cli;
@@ -47,6 +54,8 @@ struct bench {
     int64_t *group_us; /* of each commit */
     size_t groups;
     bool is_served; /* a daemon runs over the store: its writer applies */
+    int64_t for_us; /* how long each way of applying goes on at most */
+    int64_t readers;
     struct progress progress;
 };
 
@@ -55,11 +64,11 @@ static void filled(void *data, int64_t recipients)
     progress_at(&((struct bench *)data)->progress, recipients);
 }
 
-/* The reports of one mailing in order of time, 3,000 a commit; only the commits are timed. */
+/* The reports of one mailing in order of time, 3,000 a commit, until the time is over; only commits are timed. */
 static enum err apply_mailing(struct bench *b, int64_t n, int64_t *ret_us)
 {
     TRY(bench_feed_open(b->feed, n));
-    for (;;) {
+    while (*ret_us < b->for_us) {
         TRY(bench_feed_page(b->feed, b->page.source, false, b->page.events, GROUP_EVENTS, &b->page.count));
         if (b->page.count == 0)
             return OK;
@@ -71,6 +80,7 @@ static enum err apply_mailing(struct bench *b, int64_t n, int64_t *ret_us)
         if (b->groups < GROUPS_MAX && !b->is_served)
             b->group_us[b->groups++] = took_us;
     }
+    return OK;
 }
 
 static double rate_of(const struct bench *b, int64_t took_us)
@@ -136,22 +146,57 @@ static enum err apply_served(struct bench *b, int64_t mailings, struct served *r
     return err;
 }
 
-/* Reports keep coming at full rate; the reader looks at one of the mailings they are for. */
+static struct bench_reads reads_of(const struct bench_reader *readers, int64_t count, bool lists)
+{
+    struct bench_reads all = { .count = 0 };
+    for (int64_t i = 0; i < count; i++)
+        all.count += lists ? readers[i].lists.count : readers[i].stats.count;
+    all.took_us = malloc((all.count + 1) * sizeof *all.took_us);
+    if (!all.took_us)
+        abort();
+    all.count = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const struct bench_reads *one = lists ? &readers[i].lists : &readers[i].stats;
+        memcpy(all.took_us + all.count, one->took_us, one->count * sizeof *all.took_us);
+        all.count += one->count;
+    }
+    return all;
+}
+
+static void sum_up(const struct bench_reader *readers, int64_t count, struct served *ret)
+{
+    struct bench_reads stats = reads_of(readers, count, false), lists = reads_of(readers, count, true);
+    ret->reads = (int64_t)(stats.count + lists.count);
+    ret->stats_p50_ms = measure_percentile_ms(stats.took_us, stats.count, 0.5);
+    ret->stats_p99_ms = measure_percentile_ms(stats.took_us, stats.count, 0.99);
+    ret->list_p99_ms = measure_percentile_ms(lists.took_us, lists.count, 0.99);
+    free(stats.took_us);
+    free(lists.took_us);
+}
+
+/* Reports keep coming at full rate; the readers look at one of the mailings they are for. */
 static enum err read_while_applied(struct bench *b, struct rig *rig, int64_t mailings, struct served *ret)
 {
-    struct bench_reader reader;
+    struct bench_reader readers[BENCH_READERS_MAX];
     char mailing[32];
+    int64_t started = 0;
+    enum err err = OK;
     snprintf(mailing, sizeof mailing, "mailing-%lld",
              (long long)(mailings > 2 * CURRENT_MAILINGS ? mailings - 2 * CURRENT_MAILINGS : 0));
-    TRY(bench_reader_start(b->op, rig->api_url, mailing, &reader));
-    enum err err = apply_served(b, mailings, ret);
-    enum err read_err = bench_reader_stop(b->op, &reader);
-    ret->reads = (int64_t)(reader.stats.count + reader.lists.count);
-    ret->stats_p50_ms = measure_percentile_ms(reader.stats.took_us, reader.stats.count, 0.5);
-    ret->stats_p99_ms = measure_percentile_ms(reader.stats.took_us, reader.stats.count, 0.99);
-    ret->list_p99_ms = measure_percentile_ms(reader.lists.took_us, reader.lists.count, 0.99);
-    bench_reader_free(&reader);
-    return err == OK ? read_err : err;
+    while (started < b->readers && err == OK) {
+        err = bench_reader_start(b->op, rig->api_url, mailing, &readers[started]);
+        started += err == OK;
+    }
+    if (err == OK)
+        err = apply_served(b, mailings, ret);
+    for (int64_t i = 0; i < started; i++) {
+        enum err read_err = bench_reader_stop(b->op, &readers[i]);
+        err = err == OK ? read_err : err;
+    }
+    sum_up(readers, started, ret);
+    for (int64_t i = 0; i < started; i++)
+        bench_reader_free(&readers[i]);
+    return err;
 }
 
 static enum err bench_served(struct bench *b, int64_t messages, struct served *ret)
@@ -223,31 +268,50 @@ static enum err bench_end_to_end(struct bench *b, int64_t recipients, struct end
     return err;
 }
 
+/* ---------------------------------------------------------------------------------------------------------- the line
+ */
+
+/* What every bench says first. */
+struct head {
+    const char *engine;
+    double rate, p50_ms, p99_ms, seconds, sync_ms;
+    int64_t rss_bytes, clients;
+};
+
+static void begin_line(struct cli *cli, const struct head *head, struct buf *buf, struct json_writer *w)
+{
+    buf_init_arena(buf, cli->op.arena, 4096);
+    json_write_init(w, buf);
+    json_object_begin(w);
+    json_member_str(w, "bench", S("events"));
+    json_member_str(w, "engine", str_of(head->engine));
+    measure_put(w, "rate_per_second", head->rate, 0);
+    measure_put(w, "p50_ms", head->p50_ms, 3);
+    measure_put(w, "p99_ms", head->p99_ms, 3);
+    json_member_int(w, "rss_bytes", head->rss_bytes);
+    measure_put(w, "seconds", head->seconds, 1);
+    json_member_int(w, "clients", head->clients);
+    measure_put(w, "sync_ms", head->sync_ms, 3);
+}
+
 static enum err run_all(struct bench *b, int64_t messages, int64_t recipients)
 {
-    double apply_rate = 0, sync = measure_sync_ms(b->directory);
+    struct head head = { .engine = b->database ? "postgresql" : "sqlite", .clients = b->readers };
     struct served served = { 0 };
     struct end_to_end end = { 0 };
     int64_t began_us = clock_mono_us();
-    TRY(bench_apply(b, messages, &apply_rate));
-    int64_t apply_bytes = rig_peak_bytes();
+    head.sync_ms = measure_sync_ms(b->directory);
+    TRY(bench_apply(b, messages, &head.rate));
+    head.p50_ms = measure_percentile_ms(b->group_us, b->groups, 0.5);
+    head.p99_ms = measure_percentile_ms(b->group_us, b->groups, 0.99);
+    head.rss_bytes = rig_peak_bytes();
     TRY(bench_served(b, messages, &served));
     if (recipients > 0)
         TRY(bench_end_to_end(b, recipients, &end));
+    head.seconds = (double)(clock_mono_us() - began_us) / 1e6;
     struct buf buf;
     struct json_writer w;
-    buf_init_arena(&buf, b->op->arena, 4096);
-    json_write_init(&w, &buf);
-    json_object_begin(&w);
-    json_member_str(&w, "bench", S("events"));
-    json_member_str(&w, "engine", b->database ? S("postgres") : S("sqlite"));
-    measure_put(&w, "rate_per_second", apply_rate, 0);
-    measure_put(&w, "p50_ms", measure_percentile_ms(b->group_us, b->groups, 0.5), 3);
-    measure_put(&w, "p99_ms", measure_percentile_ms(b->group_us, b->groups, 0.99), 3);
-    json_member_int(&w, "rss_bytes", apply_bytes);
-    measure_put(&w, "seconds", (double)(clock_mono_us() - began_us) / 1e6, 1);
-    json_member_int(&w, "clients", 1);
-    measure_put(&w, "sync_ms", sync, 3);
+    begin_line(b->cli, &head, &buf, &w);
     json_member_int(&w, "messages", messages);
     json_member_int(&w, "events_per_commit", GROUP_EVENTS);
     measure_put(&w, "served_per_second", served.rate, 0);
@@ -263,7 +327,47 @@ static enum err run_all(struct bench *b, int64_t messages, int64_t recipients)
     return OK;
 }
 
-static int bench_events_run(struct cli *cli)
+/* ------------------------------------------------------------------------------------------------------ from outside
+ */
+
+/* A sync is measured where this program runs. */
+static int run_hooks(struct cli *cli, struct bench_hooks *hooks)
+{
+    struct buf buf;
+    struct json_writer w;
+    int code = bench_hooks_run(cli, hooks);
+    if (code == CLI_DONE) {
+        struct head head = { .engine = hooks->engine,
+                             .rate = hooks->took_us ? (double)hooks->posted * 1e6 / (double)hooks->took_us : 0,
+                             .p50_ms = measure_percentile_ms(hooks->post_us, (size_t)hooks->posted, 0.5),
+                             .p99_ms = measure_percentile_ms(hooks->post_us, (size_t)hooks->posted, 0.99),
+                             .rss_bytes = hooks->rss_bytes,
+                             .seconds = (double)hooks->took_us / 1e6,
+                             .clients = hooks->clients,
+                             .sync_ms = measure_sync_ms(".") };
+        begin_line(cli, &head, &buf, &w);
+        json_member_int(&w, "webhooks", hooks->posted);
+        json_object_end(&w);
+        show_json(buf_str(&buf));
+    }
+    free(hooks->post_us);
+    return code;
+}
+
+/* ------------------------------------------------------------------------------------------------------- the command
+ */
+
+static enum err run_own(struct bench *b, int64_t messages, int64_t recipients)
+{
+    if (b->database)
+        TRY(rig_database_is_free(b->op, b->database));
+    TRY(rig_directory(b->op, "posthouse-bench", b->directory, sizeof b->directory));
+    enum err err = run_all(b, messages, recipients);
+    rig_remove(b->directory);
+    return err;
+}
+
+static int bench_own(struct cli *cli, int64_t seconds, int64_t readers)
 {
     int64_t messages = MESSAGES, recipients = END_RECIPIENTS;
     if (!cli_int(cli, "messages", MAILING_SIZE, INT64_C(100000000), &messages) ||
@@ -274,19 +378,14 @@ static int bench_events_run(struct cli *cli)
         abort();
     b->cli = cli;
     b->op = &cli->op;
+    b->for_us = seconds ? seconds * 1000000 : INT64_MAX;
+    b->readers = readers ? readers : 1;
+    b->database = cli_option(cli, "database");
     b->page.events = malloc(GROUP_EVENTS * sizeof *b->page.events);
     b->group_us = malloc(GROUPS_MAX * sizeof *b->group_us);
     if (!b->page.events || !b->group_us)
         abort();
-    b->database = cli_option(cli, "database");
-    log_setup(LOG_LEVEL_ERROR, LOG_FORM_LOGFMT);
-    enum err err = b->database ? rig_database_is_free(b->op, b->database) : OK;
-    if (err == OK)
-        err = rig_directory(b->op, "posthouse-bench", b->directory, sizeof b->directory);
-    if (err == OK) {
-        err = run_all(b, messages, recipients);
-        rig_remove(b->directory);
-    }
+    enum err err = run_own(b, messages, recipients);
     if (b->feed)
         bench_feed_free(b->feed);
     free(b->page.events);
@@ -295,10 +394,27 @@ static int bench_events_run(struct cli *cli)
     return err == OK ? CLI_DONE : cli_fail_op(cli);
 }
 
+static int bench_events_run(struct cli *cli)
+{
+    int64_t seconds = 0, clients = 0, most = cli_has(cli, "url") ? BENCH_HOOK_CLIENTS_MAX : BENCH_READERS_MAX;
+    if (!cli_int(cli, "seconds", 1, 3600, &seconds) || !cli_int(cli, "clients", 1, most, &clients))
+        return CLI_USAGE;
+    log_setup(LOG_LEVEL_ERROR, LOG_FORM_LOGFMT);
+    if (!cli_has(cli, "url"))
+        return bench_own(cli, seconds, clients);
+    struct bench_hooks hooks = { .clients = clients ? clients : HOOKS_CLIENTS,
+                                 .seconds = seconds ? seconds : HOOKS_SECONDS };
+    return run_hooks(cli, &hooks);
+}
+
 static const struct cli_option bench_events_options[] = {
     { "messages", "N", "in the store while events are applied (default 1000000)" },
     { "database", "URL", "an empty PostgreSQL database instead of embedded SQLite" },
     { "recipients", "N", "of the mailing that is read over HTTP (default 100000, 0: leave it out)" },
+    { "seconds", "N", "the most that reports are applied, each way (default: all of them; with --url 10)" },
+    { "clients", "N", "readers of figures meanwhile (default 1); with --url senders of webhooks (default 10)" },
+    { "url", "URL", "webhooks to a daemon that runs already; a tenant 'bench' stays in it" },
+    { "token", "TOKEN", "for that daemon, with scopes read and write; else POSTHOUSE_TOKEN" },
     { 0 },
 };
 
@@ -311,7 +427,8 @@ const struct command cmd_bench_events = {
     .text = "Prints one line of JSON: rate_per_second is applied events a second, parsed ones in memory,\n"
             "3,000 to a durable commit; end_to_end_per_second the same from a simulated provider over HTTP.\n"
             "stats_p99_ms and list_p99_ms are what GET .../stats and a page of messages take over HTTP while a\n"
-            "daemon applies served_per_second.\n",
+            "daemon applies served_per_second. With --url rate_per_second is signed webhooks a second, each on disk\n"
+            "before its answer.\n",
     .options = bench_events_options,
     .run = bench_events_run,
 };

@@ -1,14 +1,11 @@
 #include "serve/simulate_door.h"
 
-#include "base/crypto.h"
 #include "base/duration.h"
-#include "base/hex.h"
 #include "base/json_fields.h"
 #include "base/random.h"
 #include "engine/simulate_dice.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,19 +127,12 @@ static void take_in(struct hooks *hooks)
 
 static void put_body(struct hooks *hooks, struct posting *posting)
 {
-    char timestamp[24], signature[HEX_BYTES(CRYPTO_SHA256_BYTES)];
-    uint8_t mac[CRYPTO_SHA256_BYTES];
-    struct hook *hook = &posting->hook;
-    int n = snprintf(timestamp, sizeof timestamp, "%" PRId64, hook->timestamp_s);
-    struct str parts[] = { { timestamp, (size_t)n }, { hook->token, TOKEN_BYTES } };
-    crypto_hmac_sha256(str_of(hooks->stand_in->signing_key), parts, 2, mac);
-    hex_encode(mac, sizeof mac, signature);
+    const struct hook *hook = &posting->hook;
+    struct sim_seal seal = { .key = str_of(hooks->stand_in->signing_key),
+                             .token = { hook->token, TOKEN_BYTES },
+                             .timestamp_s = hook->timestamp_s };
     buf_reset(&posting->body);
-    buf_add_fmt(&posting->body,
-                "{\"signature\":{\"timestamp\":\"%s\",\"token\":\"%.*s\",\"signature\":\"%.*s\"},\"event-data\":",
-                timestamp, TOKEN_BYTES, hook->token, (int)sizeof signature, signature);
-    sim_render_item(hooks->stand_in->sim, &hook->event, SIM_STYLE_EVENTS, &posting->body);
-    buf_add_char(&posting->body, '}');
+    sim_render_hook(hooks->stand_in->sim, &hook->event, &seal, &posting->body);
 }
 
 static void fill(struct hooks *hooks);

@@ -1,0 +1,48 @@
+// The benches: what each prints first is the same, so that figures of any two runs can be held side by side.
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { cli, startDaemon } from './lib/daemon.mjs'
+
+const HEAD = ['bench', 'engine', 'rate_per_second', 'p50_ms', 'p99_ms', 'rss_bytes', 'seconds', 'clients', 'sync_ms']
+
+// One line of JSON that says what was measured.
+function bench(name, ...args) {
+  const { status, stdout, stderr } = cli(['bench', name, ...args])
+  assert.equal(status, 0, stderr)
+  assert.equal(stdout.trim().split('\n').length, 1)
+  const line = JSON.parse(stdout)
+  assert.deepEqual(HEAD.filter((key) => !(key in line)), [])
+  assert.equal(line.bench, name)
+  for (const key of ['rate_per_second', 'p50_ms', 'p99_ms', 'rss_bytes', 'sync_ms']) assert.ok(line[key] > 0, `${key} ${line[key]}`)
+  assert.ok(line.p99_ms >= line.p50_ms)
+  return line
+}
+
+test('bench jobs and bench push say how many jobs a second pass, and how long one takes', () => {
+  const jobs = bench('jobs', '--seconds', '1', '--clients', '3')
+  assert.deepEqual([jobs.engine, jobs.seconds, jobs.clients], ['sqlite', 1, 3])
+  const push = bench('push', '--seconds', '1', '--clients', '2')
+  assert.deepEqual([push.engine, push.seconds, push.clients], ['sqlite', 1, 2])
+})
+
+test('bench events applies no longer than it is told, while as many read as it is told', () => {
+  const line = bench('events', '--messages', '100000', '--recipients', '1000', '--seconds', '1', '--clients', '2')
+  assert.deepEqual([line.engine, line.clients, line.messages], ['sqlite', 2, 100000])
+  assert.ok(line.reads > 0)
+})
+
+test('bench events --url loads a daemon that runs with webhooks, and every one of them is in its figures', async () => {
+  const daemon = await startDaemon({ dev: true })
+  const line = bench('events', '--url', daemon.url, '--seconds', '1', '--clients', '4')
+  assert.deepEqual([line.engine, line.clients], [daemon.store[0] === '--database' ? 'postgresql' : 'sqlite', 4])
+  const { text } = await daemon.get('/metrics')
+  const items = [...text.matchAll(/^posthouse_source_events_total\{.*lane="webhook".*\} (\d+)$/gm)]
+  const received = items.reduce((sum, item) => sum + Number(item[1]), 0)
+  assert.equal(received, line.webhooks)
+  await daemon.stop()
+  assert.match(cli(['check', ...daemon.store]).stdout, / 0 differ/)
+})
+
+test('a bench of a daemon that nobody answers for ends with 69', () => {
+  assert.equal(cli(['bench', 'events', '--url', 'http://127.0.0.1:9']).status, 69)
+})
