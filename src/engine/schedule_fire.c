@@ -263,13 +263,13 @@ static enum err waiting_tick(struct op *op, struct tx *tx, struct jobs *jobs)
 
 enum err schedules_tick(struct op *op, struct tx *tx, struct jobs *jobs)
 {
-    uint32_t due[DUE_SCHEDULES];
+    uint64_t due[DUE_SCHEDULES];
     int n = 0;
     int64_t next_us = jobs->schedules_next_us;
     if (op->now_us >= next_us) {
         TRY(store_schedule_due(op, tx, op->now_us, DUE_SCHEDULES, due, &n, &next_us));
         for (int i = 0; i < n; i++)
-            TRY(fire_or_rest(op, tx, jobs, due[i]));
+            TRY(fire_or_rest(op, tx, jobs, (uint32_t)due[i]));
         if (n) /* what they aim at now is found by the next look */
             next_us = op->now_us;
         jobs->schedules_next_us = next_us;

@@ -271,6 +271,38 @@ enum err stmt_later(struct op *op, struct stmt *stmt)
     return err;
 }
 
+enum err stmt_by_no(struct op *op, struct tx *tx, const struct sql *sql, uint64_t no)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, sql, &stmt));
+    bind_int(stmt, 1, (int64_t)no);
+    return stmt_later(op, stmt);
+}
+
+/* One more than max is read, for the instant of the first that is left. */
+enum err stmt_due(struct op *op, struct tx *tx, const struct sql *sql, int64_t by_us, int max, uint64_t *ret,
+                  int *ret_count, int64_t *ret_next_us)
+{
+    struct stmt *stmt;
+    *ret_count = 0;
+    *ret_next_us = INT64_MAX;
+    TRY(tx_stmt(op, tx, sql, &stmt));
+    bind_int(stmt, 1, INT64_MAX);
+    bind_int(stmt, 2, max + 1);
+    for (bool more = true; more;) {
+        TRY(stmt_row(op, stmt, &more));
+        if (!more)
+            break;
+        if (*ret_count == max || col_int(stmt, 1) > by_us) {
+            *ret_next_us = col_int(stmt, 1);
+            stmt_reset(stmt);
+            break;
+        }
+        ret[(*ret_count)++] = (uint64_t)col_int(stmt, 0);
+    }
+    return OK;
+}
+
 enum err stmt_ask(struct op *op, struct stmt *stmt)
 {
     assert(stmt->reads);

@@ -109,6 +109,16 @@ enum err stmt_done(struct op *op, struct stmt *stmt);
  * the group; the same as stmt_done on SQLite. The values bound may be given up when it returns. */
 enum err stmt_later(struct op *op, struct stmt *stmt);
 
+/* A change whose only parameter is the number of a row, as the removal of one; run by stmt_later. */
+enum err stmt_by_no(struct op *op, struct tx *tx, const struct sql *sql, uint64_t no);
+
+/*
+ * Numbers of rows that are due by then, the longest due first, at most max; *ret_next_us is when the next of the others
+ * is (INT64_MAX = none). The statement says number and instant: "... WHERE due_us < ?1 ORDER BY due_us LIMIT ?2".
+ */
+enum err stmt_due(struct op *op, struct tx *tx, const struct sql *sql, int64_t by_us, int max, uint64_t *ret,
+                  int *ret_count, int64_t *ret_next_us);
+
 /* Sends a query whose rows come with the answer that is waited for next; tx_answer finds them in this transaction. Only
  * on PostgreSQL: in the ask hook of a family. */
 enum err stmt_ask(struct op *op, struct stmt *stmt);

@@ -91,17 +91,9 @@ enum err store_aside_put(struct op *op, struct tx *tx, const struct aside_row *r
     return stmt_later(op, stmt);
 }
 
-static enum err remove_of(struct op *op, struct tx *tx, const struct sql *sql, uint64_t id)
-{
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, sql, &stmt));
-    bind_int(stmt, 1, (int64_t)id);
-    return stmt_later(op, stmt);
-}
-
 enum err store_aside_delete(struct op *op, struct tx *tx, uint64_t id)
 {
-    return remove_of(op, tx, &aside_remove, id);
+    return stmt_by_no(op, tx, &aside_remove, id);
 }
 
 enum err store_attempt_add(struct op *op, struct tx *tx, uint64_t id, const struct attempt_row *row)
@@ -155,7 +147,7 @@ enum err store_attempt_list(struct op *op, struct tx *tx, uint64_t id, struct at
 
 enum err store_attempt_delete(struct op *op, struct tx *tx, uint64_t id)
 {
-    return remove_of(op, tx, &attempts_remove, id);
+    return stmt_by_no(op, tx, &attempts_remove, id);
 }
 
 enum err store_dead_add(struct op *op, struct tx *tx, const struct dead_row *row)

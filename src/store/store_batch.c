@@ -164,41 +164,16 @@ enum err store_batch_texts(struct op *op, struct tx *tx, uint64_t no, struct bat
     return OK;
 }
 
-static enum err remove_of(struct op *op, struct tx *tx, const struct sql *sql, uint64_t no)
-{
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, sql, &stmt));
-    bind_int(stmt, 1, (int64_t)no);
-    return stmt_done(op, stmt);
-}
-
 enum err store_batch_delete(struct op *op, struct tx *tx, uint64_t no)
 {
-    TRY(remove_of(op, tx, &batch_text_remove, no));
-    return remove_of(op, tx, &batch_remove, no);
+    TRY(stmt_by_no(op, tx, &batch_text_remove, no));
+    return stmt_by_no(op, tx, &batch_remove, no);
 }
 
 enum err store_batch_due(struct op *op, struct tx *tx, int64_t by_us, int max, uint64_t *ret, int *ret_count,
                          int64_t *ret_next_us)
 {
-    struct stmt *stmt;
-    *ret_count = 0;
-    *ret_next_us = INT64_MAX;
-    TRY(tx_stmt(op, tx, &batch_first_due, &stmt));
-    bind_int(stmt, 1, INT64_MAX);
-    bind_int(stmt, 2, max + 1);
-    for (bool more = true; more;) {
-        TRY(stmt_row(op, stmt, &more));
-        if (!more)
-            break;
-        if (*ret_count == max || col_int(stmt, 1) > by_us) {
-            *ret_next_us = col_int(stmt, 1);
-            stmt_reset(stmt);
-            break;
-        }
-        ret[(*ret_count)++] = (uint64_t)col_int(stmt, 0);
-    }
-    return OK;
+    return stmt_due(op, tx, &batch_first_due, by_us, max, ret, ret_count, ret_next_us);
 }
 
 /* --- members --- */
@@ -307,5 +282,5 @@ enum err store_batch_cancelled_list(struct op *op, struct tx *tx, uint64_t no, i
 
 enum err store_batch_cancelled_clear(struct op *op, struct tx *tx, uint64_t no)
 {
-    return remove_of(op, tx, &batch_cancelled_drop, no);
+    return stmt_by_no(op, tx, &batch_cancelled_drop, no);
 }

@@ -66,8 +66,5 @@ enum err store_done_oldest(struct op *op, struct tx *tx, struct done_chunk *ret)
 
 enum err store_done_drop(struct op *op, struct tx *tx, uint64_t no)
 {
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &done_remove, &stmt));
-    bind_int(stmt, 1, (int64_t)no);
-    return stmt_later(op, stmt);
+    return stmt_by_no(op, tx, &done_remove, no);
 }

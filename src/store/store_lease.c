@@ -185,10 +185,7 @@ enum err store_session_put(struct op *op, struct tx *tx, const struct session_ro
 
 enum err store_session_delete(struct op *op, struct tx *tx, uint32_t no)
 {
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &session_remove, &stmt));
-    bind_int(stmt, 1, no);
-    return stmt_later(op, stmt);
+    return stmt_by_no(op, tx, &session_remove, no);
 }
 
 enum err store_session_each(struct op *op, struct tx *tx, enum err (*fn)(void *arg, const struct session_row *row),

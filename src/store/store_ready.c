@@ -266,10 +266,7 @@ enum err store_gate_put(struct op *op, struct tx *tx, uint64_t gate, const struc
 
 enum err store_gate_delete(struct op *op, struct tx *tx, uint64_t gate)
 {
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &gate_remove, &stmt));
-    bind_int(stmt, 1, (int64_t)gate);
-    return stmt_later(op, stmt);
+    return stmt_by_no(op, tx, &gate_remove, gate);
 }
 
 enum err store_gate_walk(struct op *op, struct tx *tx, int64_t after, int max, uint64_t *ret_gates,

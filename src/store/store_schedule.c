@@ -176,27 +176,10 @@ enum err store_schedule_list(struct op *op, struct tx *tx, struct str after, int
     return OK;
 }
 
-enum err store_schedule_due(struct op *op, struct tx *tx, int64_t by_us, int max, uint32_t *ret, int *ret_count,
+enum err store_schedule_due(struct op *op, struct tx *tx, int64_t by_us, int max, uint64_t *ret, int *ret_count,
                             int64_t *ret_next_us)
 {
-    struct stmt *stmt;
-    *ret_count = 0;
-    *ret_next_us = INT64_MAX;
-    TRY(tx_stmt(op, tx, &schedule_first_due, &stmt));
-    bind_int(stmt, 1, INT64_MAX);
-    bind_int(stmt, 2, max + 1);
-    for (bool more = true; more;) {
-        TRY(stmt_row(op, stmt, &more));
-        if (!more)
-            break;
-        if (*ret_count == max || col_int(stmt, 1) > by_us) {
-            *ret_next_us = col_int(stmt, 1);
-            stmt_reset(stmt);
-            break;
-        }
-        ret[(*ret_count)++] = (uint32_t)col_int(stmt, 0);
-    }
-    return OK;
+    return stmt_due(op, tx, &schedule_first_due, by_us, max, ret, ret_count, ret_next_us);
 }
 
 enum err store_schedule_behind(struct op *op, struct tx *tx, uint32_t no, uint32_t *ret)
@@ -211,18 +194,10 @@ enum err store_schedule_behind(struct op *op, struct tx *tx, uint32_t no, uint32
     return OK;
 }
 
-static enum err remove_of(struct op *op, struct tx *tx, const struct sql *sql, uint32_t no)
-{
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, sql, &stmt));
-    bind_int(stmt, 1, no);
-    return stmt_done(op, stmt);
-}
-
 enum err store_schedule_delete(struct op *op, struct tx *tx, uint32_t no)
 {
-    TRY(remove_of(op, tx, &fired_remove, no));
-    return remove_of(op, tx, &schedule_remove, no);
+    TRY(stmt_by_no(op, tx, &fired_remove, no));
+    return stmt_by_no(op, tx, &schedule_remove, no);
 }
 
 /* --- runs --- */

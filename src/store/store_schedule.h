@@ -37,7 +37,7 @@ enum err store_schedule_list(struct op *op, struct tx *tx, struct str after, int
                              int *ret_count);
 
 /* Numbers of those that fire by then, the longest due first; *ret_next_us is when the next of the others fires. */
-enum err store_schedule_due(struct op *op, struct tx *tx, int64_t by_us, int max, uint32_t *ret, int *ret_count,
+enum err store_schedule_due(struct op *op, struct tx *tx, int64_t by_us, int max, uint64_t *ret, int *ret_count,
                             int64_t *ret_next_us);
 
 /* A schedule that waits for this one; 0 = none. */

@@ -194,10 +194,7 @@ enum err store_source_begin_put(struct op *op, struct tx *tx, uint32_t source_no
 
 enum err store_source_touch(struct op *op, struct tx *tx, uint32_t source_no)
 {
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &source_touch, &stmt));
-    bind_int(stmt, 1, source_no);
-    return stmt_later(op, stmt);
+    return stmt_by_no(op, tx, &source_touch, source_no);
 }
 
 enum err store_source_each(struct op *op, struct tx *tx, struct str after, int limit,

@@ -135,10 +135,7 @@ enum err store_suppression_put(struct op *op, struct tx *tx, struct suppression 
 
 enum err store_suppression_delete(struct op *op, struct tx *tx, uint64_t no)
 {
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &suppression_delete, &stmt));
-    bind_int(stmt, 1, (int64_t)no);
-    return stmt_done(op, stmt);
+    return stmt_by_no(op, tx, &suppression_delete, no);
 }
 
 static const struct sql *list_sql(uint32_t tenant_no, bool by_address)

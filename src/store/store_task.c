@@ -90,10 +90,7 @@ enum err store_task_take(struct op *op, struct tx *tx, int64_t now_ms, int64_t l
 
 enum err store_task_done(struct op *op, struct tx *tx, uint64_t no)
 {
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &task_delete, &stmt));
-    bind_int(stmt, 1, (int64_t)no);
-    return stmt_done(op, stmt);
+    return stmt_by_no(op, tx, &task_delete, no);
 }
 
 enum err store_task_retry(struct op *op, struct tx *tx, uint64_t no, int64_t due_at_ms, struct str error)

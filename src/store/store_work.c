@@ -43,8 +43,5 @@ enum err store_work_put(struct op *op, struct tx *tx, uint64_t id, const struct 
 
 enum err store_work_delete(struct op *op, struct tx *tx, uint64_t id)
 {
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &work_remove, &stmt));
-    bind_int(stmt, 1, (int64_t)id);
-    return stmt_done(op, stmt);
+    return stmt_by_no(op, tx, &work_remove, id);
 }

@@ -1,4 +1,5 @@
 #include "store/core.h"
+#include "store/store_batch.h"
 #include "store/store_task.h"
 #include "store_count.h"
 #include "store_test.h"
@@ -67,6 +68,57 @@ static enum err read_long(struct op *op, struct tx *tx, void *arg)
     stmt_reset(stmt);
     arena_free(small);
     return OK;
+}
+
+static enum err add_batches(struct op *op, struct tx *tx, void *arg)
+{
+    const int64_t due_us[] = { 300, 100, INT64_MAX, 200 };
+    (void)arg;
+    for (uint64_t no = 1; no <= 4; no++)
+        TRY(store_batch_put(op, tx, &(struct batch_row){ .no = no, .due_us = due_us[no - 1] }));
+    return OK;
+}
+
+struct due_look {
+    int64_t by_us;
+    int max, count;
+    uint64_t no[4];
+    int64_t next_us;
+};
+
+static enum err look_due(struct op *op, struct tx *tx, void *arg)
+{
+    struct due_look *look = arg;
+    return store_batch_due(op, tx, look->by_us, look->max, look->no, &look->count, &look->next_us);
+}
+
+static enum err drop_second(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    return store_batch_delete(op, tx, 2);
+}
+
+TEST(store, tells_what_is_due_and_when_the_next_will_be)
+{
+    fixture_start_file(&f);
+    WRITES(&f, add_batches, NULL);
+    struct due_look look = { .by_us = 200, .max = 4 };
+    READS(&f, look_due, &look);
+    EQ(look.count, 2);
+    EQ(look.no[0], 2);
+    EQ(look.no[1], 4);
+    EQ(look.next_us, 300);
+    look = (struct due_look){ .by_us = 200, .max = 1 };
+    READS(&f, look_due, &look);
+    EQ(look.count, 1);
+    EQ(look.next_us, 200);
+    WRITES(&f, drop_second, NULL);
+    look = (struct due_look){ .by_us = 400, .max = 4 };
+    READS(&f, look_due, &look);
+    EQ(look.count, 2);
+    EQ(look.no[0], 4);
+    EQ(look.next_us, INT64_MAX);
+    fixture_end(&f);
 }
 
 TEST(store, fails_a_command_whose_text_does_not_fit_its_memory)
