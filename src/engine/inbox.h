@@ -12,7 +12,7 @@
 
 #include "store/tx.h"
 
-#define INBOX_CHUNK_ROWS 1000
+#define INBOX_CHUNK_ROWS 2500 /* about as long as a group may take (store/group.c) */
 
 struct inbox_result {
     int64_t applied;

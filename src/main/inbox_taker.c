@@ -16,7 +16,8 @@
 #include "store/store_inbox.h"
 
 #define NEWS_US         50000       /* between two nudges */
-#define TAKER_BYTES_MAX (96u << 20) /* 1,000 lines of 64 KiB and what they become, as an import */
+#define LOOKS           8           /* whose times are remembered */
+#define TAKER_BYTES_MAX (96u << 20) /* INBOX_TAKE_BYTES and what they become */
 
 struct inbox_taker {
     struct store *store;
@@ -27,6 +28,8 @@ struct inbox_taker {
     atomic_bool stop;
     struct op op;
     size_t chunk; /* rows to take at once; fewer while some row is looked for */
+    int64_t look_us[LOOKS];
+    unsigned looks;
     struct metric_cell *applied, *duplicates, *refused, *wait;
 };
 
@@ -98,7 +101,7 @@ static enum err take_chunk(struct inbox_taker *taker, bool *ret_more)
     char reason[OP_ERROR_BYTES_MAX];
     struct chunk chunk = { .rows = taker->chunk };
     op_again(taker);
-    enum err err = settle(&taker->op, chunk_run, &chunk);
+    enum err err = settle_soon(&taker->op, chunk_run, &chunk);
     if (err != OK && err != ERR_UNAVAILABLE && err != ERR_BUSY) {
         log_error("a chunk of the inbox could not be applied", LOG_INT("rows", (int64_t)chunk.rows),
                   LOG_ERROR_OF(&taker->op));
@@ -110,7 +113,7 @@ static enum err take_chunk(struct inbox_taker *taker, bool *ret_more)
         memcpy(reason, taker->op.error, sizeof reason);
         chunk.skip = reason;
         op_again(taker);
-        err = settle(&taker->op, chunk_run, &chunk);
+        err = settle_soon(&taker->op, chunk_run, &chunk);
     }
     TRY(err);
     taker->chunk = 2 * taker->chunk < INBOX_CHUNK_ROWS ? 2 * taker->chunk : INBOX_CHUNK_ROWS;
@@ -129,6 +132,17 @@ static int64_t take_all(struct inbox_taker *taker)
     return INBOX_LOOK_MS;
 }
 
+/* How long to rest behind a look: ten times what one takes, when all of late took long. A single one that did says only
+ * that the machine was busy, and whoever waits would wait for that twice. */
+static int64_t rest_of(struct inbox_taker *taker, int64_t look_us)
+{
+    taker->look_us[taker->looks++ % LOOKS] = look_us;
+    for (unsigned i = 0; i < LOOKS; i++)
+        if (taker->look_us[i] < look_us)
+            look_us = taker->look_us[i];
+    return look_us / 100 > INBOX_LOOK_MS ? look_us / 100 : INBOX_LOOK_MS;
+}
+
 static void taker_run(void *context)
 {
     struct inbox_taker *taker = context;
@@ -137,9 +151,8 @@ static void taker_run(void *context)
         struct look look = { .jobs = ticker_jobs(taker->ticker) };
         int64_t began_us = clock_mono_us();
         op_again(taker);
-        enum err err = settle_read(&taker->op, look_read, &look);
-        int64_t look_ms = (clock_mono_us() - began_us) / 1000;
-        rest_ms = 10 * look_ms > INBOX_LOOK_MS ? 10 * look_ms : INBOX_LOOK_MS;
+        enum err err = settle_look(&taker->op, look_read, &look);
+        rest_ms = rest_of(taker, clock_mono_us() - began_us);
         if (err == OK)
             tell_news(taker, &look);
         if (err != OK)

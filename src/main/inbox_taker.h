@@ -2,11 +2,12 @@
  * inbox_taker.h - looks for what applications said inside their transactions, and has it applied (inbox.h).
  *
  * Nothing tells a node that a transaction has committed: a NOTIFY would make
- * every caller wait in one queue. So each node looks every 50 ms, which on an
- * empty inbox is one short read, and rests ten times as long as a look took
- * when looking becomes slow. Whoever comes first takes the rows; the others
- * find nothing. What cannot be applied as a chunk is tried in halves, down to
- * the one row that is to blame, which is refused.
+ * every caller wait in one queue. So each node looks every 20 ms, which on an
+ * empty inbox is one short read, and rests ten times as long as a look takes
+ * where looking is slow. What it takes goes before other commands that wait for
+ * the writer. Whoever comes first takes the rows; the others find nothing. What
+ * cannot be applied as a chunk is tried in halves, down to the one row that is
+ * to blame, which is refused.
  *
  * A thread of its own. On a store that nobody shares it takes what a move
  * brought along and ends.

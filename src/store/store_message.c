@@ -89,6 +89,7 @@ SQL(message_fill,
 /* Reports come several to a message and soon after its import, so who was asked for lately is remembered: a place for
  * each hash, the newest wins. Only the writer's; forgotten whole when a group is rolled back. */
 #define CACHE_SLOTS 131072 /* a power of two; 3 MiB once used */
+#define ROWS_SLICE  256    /* rows sent while those behind them are made: the server need not wait for the last one */
 
 struct recipient_slot {
     uint64_t no;
@@ -258,6 +259,8 @@ enum err store_message_put(struct op *op, struct tx *tx, const struct message_ro
         row_add(&cache->rows, row);
         answers_forget(tx, row);
         tx_wrote(tx);
+        if (cache->rows.count >= ROWS_SLICE)
+            TRY(rows_flush(op, tx, cache));
     } else {
         TRY(row_insert(op, tx, row));
     }

@@ -48,27 +48,50 @@ test('what was committed is done, what was rolled back was never said', { skip }
   assert.match((await daemon.get('/metrics')).text, /^posthouse_inbox_rows_total\{outcome="duplicate"\} 3$/m)
 })
 
-// How long after the commit it is there; figures for whoever reads the log, the limits only tell a taker that sleeps.
-test('what one transaction says is there soon after its commit', { skip }, async (t) => {
-  const { daemon, say } = await start()
-  const waits = []
-  for (let i = 0; i < 20; i++) {
-    await say(addMessages('m-1', recipients(`one-${i}`, 1)))
-    const began = performance.now()
-    await until(async () => (await messagesOf(daemon, 'm-1')) === i + 1)
-    waits.push(performance.now() - began)
+// How long after its commit it is there: the figures are for whoever reads the log (INBOX_ROUNDS=100 gives more of
+// them), the limits only tell a taker that sleeps.
+const rounds = Number(process.env.INBOX_ROUNDS || 10)
+
+function figures(waits) {
+  const sorted = [...waits].sort((a, b) => a - b)
+  const at = (part) => sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))].toFixed(0)
+  return `p50 ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)} of ${sorted.length}, in ms`
+}
+
+async function seen(daemon, mailing, count, limit) {
+  const began = performance.now()
+  while ((await messagesOf(daemon, mailing)) < count) {
+    assert.ok(performance.now() - began < limit, `${count} messages are not there after ${limit} ms`)
+    await new Promise((resolve) => setTimeout(resolve, 3))
   }
-  t.diagnostic(`one row: longest of 20 ${Math.max(...waits).toFixed(0)} ms (100 is the aim)`)
-  assert.ok(Math.max(...waits) < 10_000)
+  return performance.now() - began
+}
+
+test('what one transaction says is there soon after its commit', { skip }, async (t) => {
+  const { server, url, daemon } = await start()
+  const session = server.session(url)
+  const waits = []
+  for (let i = 1; i <= 2 * rounds; i++) {
+    await session.say(addMessages('m-1', recipients(`one-${i}`, 1)))
+    waits.push(await seen(daemon, 'm-1', i, 10_000))
+  }
+  t.diagnostic(`one row: ${figures(waits)} (100 is the aim)`)
+  session.end()
 })
 
 test('ten thousand messages are said in one transaction', { skip }, async (t) => {
-  const { daemon, say } = await start()
+  const { server, url, daemon, say } = await start()
+  const session = server.session(url)
+  const waits = []
   const thousand = (from) => `SELECT posthouse.add_messages('m-1', json_agg(json_build_object('recipient', i || '@k.example'))) FROM generate_series(${from}, ${from + 999}) i`
-  await say(`BEGIN; ${Array.from({ length: 10 }, (_, i) => thousand(1000 * i)).join('; ')}; COMMIT`)
-  const began = performance.now()
-  await until(async () => (await messagesOf(daemon, 'm-1')) === 10_000, 60_000)
-  t.diagnostic(`10,000 rows: ${(performance.now() - began).toFixed(0)} ms after the commit (100 is the aim)`)
+  for (let i = 1; i <= Math.ceil(rounds / 5); i++) {
+    await session.say('BEGIN')
+    for (let at = 0; at < 10; at++) await session.say(thousand(10_000 * i + 1000 * at))
+    await session.say('COMMIT')
+    waits.push(await seen(daemon, 'm-1', 10_000 * i, 60_000))
+  }
+  t.diagnostic(`10,000 rows: ${figures(waits)}`)
+  session.end()
   assert.equal(await inboxOf(say), 0)
 })
 

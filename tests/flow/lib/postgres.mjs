@@ -7,6 +7,7 @@
 //     const url = await server.database()               // an empty database: postgres://posthouse@127.0.0.1:NNNN/t_1
 //     const daemon = await startDaemon({ database: url })
 //     const rows = await server.query(url, 'SELECT 1')  // [['1']], as text
+//     const session = server.session(url)               // one connection: await session.say('BEGIN'); .. session.end()
 //     await server.crash()                              // every connection breaks; server.start() brings it back
 //   })
 //
@@ -54,9 +55,52 @@ export const skipOwn = !programs
 export const skip = given ? false : skipOwn
 
 const servers = new Set()
+const sessions = new Set()
 after(async () => {
+  for (const session of sessions) session.end()
   for (const server of servers) await server.end()
 })
+
+const psql = programs ? join(programs, 'psql') : 'psql'
+
+// One connection, for a transaction of several steps or for the moment at which a statement is through.
+class Session {
+  text = ''
+  errors = ''
+  waits = []
+
+  constructor(url) {
+    this.child = spawn(psql, ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', url], { stdio: ['pipe', 'pipe', 'pipe'], env: { PATH: process.env.PATH } })
+    this.child.stdin.on('error', () => {}) // it may end without reading
+    this.child.stderr.setEncoding('utf8').on('data', (piece) => (this.errors += piece))
+    this.child.stdout.setEncoding('utf8').on('data', (piece) => this.hear(piece))
+    this.child.on('error', (error) => this.fail(error))
+    this.child.on('close', (code) => this.fail(new Error(`psql ended with ${code}: ${this.errors}`)))
+    sessions.add(this)
+  }
+
+  hear(piece) {
+    const parts = (this.text + piece).split('\u001e\n')
+    this.text = parts.pop()
+    for (const part of parts) this.waits.shift().resolve(part.trimEnd())
+  }
+  fail(error) {
+    for (const { reject } of this.waits.splice(0)) reject(error)
+  }
+
+  // Runs a text; what it prints, when it is through.
+  say(text) {
+    return new Promise((resolve, reject) => {
+      this.waits.push({ resolve, reject })
+      this.child.stdin.write(`${text};\n\\echo '\u001e'\n`)
+    })
+  }
+
+  end() {
+    sessions.delete(this)
+    this.child.stdin.end()
+  }
+}
 
 class Server {
   made = []
@@ -141,7 +185,6 @@ class Server {
   // Runs a text, one or several statements; the rows of the last, values as text.
   async query(url, text) {
     const args = ['-X', '-q', '-A', '-t', '-F', '\u001f', '-R', '\u001e', '-v', 'ON_ERROR_STOP=1', url, '-c', text]
-    const psql = programs ? join(programs, 'psql') : 'psql'
     return new Promise((resolve, reject) => {
       const child = spawn(psql, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH } })
       let [out, err] = ['', '']
@@ -154,6 +197,10 @@ class Server {
         resolve(text === '' ? [] : text.split('\u001e').map((row) => row.split('\u001f')))
       })
     })
+  }
+
+  session(url) {
+    return new Session(url)
   }
 
   // An empty database of its own, and its URL.
