@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/near.h"
+
 #define NAME_BYTES_MAX 64 /* of an unknown name that we quote back */
 
 /* One object being read. */
@@ -18,6 +20,9 @@ struct reader {
     char *target;
     struct json_seen seen;
     struct json_problems *problems;
+    struct json start; /* in front of the object */
+    uint64_t there;    /* fields that stand anywhere in it, also further behind; once it was asked for */
+    bool there_is_known;
     bool wrong; /* a problem was found */
 };
 
@@ -211,13 +216,57 @@ static void read_value(struct reader *r, const struct json_field *field)
     }
 }
 
-static void read_member(struct reader *r, struct str name)
+static size_t field_of(const struct reader *r, struct str name)
 {
     size_t i = 0;
     while (i < r->count && !str_eq(name, str_of(r->fields[i].name)))
         i++;
-    if (i == r->count) {
+    return i;
+}
+
+static uint64_t fields_there(struct reader *r)
+{
+    struct json j = r->start;
+    struct str name;
+    if (!r->there_is_known && json_enter_object(&j))
+        while (json_next_member(&j, &name)) {
+            size_t i = field_of(r, name);
+            r->there |= i < r->count ? UINT64_C(1) << i : 0;
+        }
+    r->there_is_known = true;
+    return r->there;
+}
+
+/* The field an unknown name was meant for: the nearest that is not given, else the first that is needed and missing. */
+static struct str field_meant(struct reader *r, struct str name)
+{
+    struct near near = near_to(name);
+    struct str missing = { 0 };
+    uint64_t there = fields_there(r);
+    for (size_t i = 0; i < r->count; i++) {
+        if (there >> i & 1)
+            continue;
+        near_try(&near, str_of(r->fields[i].name));
+        if (!str_given(missing) && (r->fields[i].flags & JSON_REQUIRED))
+            missing = str_of(r->fields[i].name);
+    }
+    return str_given(near_best(&near)) ? near_best(&near) : missing;
+}
+
+static void unknown_field(struct reader *r, struct str name)
+{
+    struct str meant = field_meant(r, name);
+    if (str_given(meant))
+        PROBLEM(r, name, "there is no such field; did you mean '%.*s'?", STR(meant));
+    else
         PROBLEM(r, name, "there is no such field");
+}
+
+static void read_member(struct reader *r, struct str name)
+{
+    size_t i = field_of(r, name);
+    if (i == r->count) {
+        unknown_field(r, name);
         return;
     }
     const struct json_field *field = &r->fields[i];
@@ -268,6 +317,7 @@ enum err json_fields(struct op *op, struct json *j, const char *base, const stru
                         .fields = fields,
                         .count = count,
                         .target = target,
+                        .start = *j,
                         .problems = problems ? problems : &own };
     if (read_object(&r))
         check_required(&r);

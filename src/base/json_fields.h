@@ -12,7 +12,8 @@
  *     TRY(json_read_body(op, body, fields, FIELD_COUNT, &put, &seen, problems));
  *
  * Everything a client may write is in the table; an unknown name, a name given
- * twice, a wrong type or a value out of range is a problem that names its field.
+ * twice, a wrong type or a value out of range is a problem that names its field,
+ * for an unknown name also the one that was meant, as far as it can be guessed.
  * All problems of a body are collected, so that a client mends them in one go.
  * What is absent or null leaves the struct as it was: put the defaults in first.
  */

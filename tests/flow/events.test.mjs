@@ -11,7 +11,7 @@ test('the same events again are duplicates, a bad line costs itself', async () =
   assert.equal(first.status, 200, first.text)
   assert.deepEqual([first.body.accepted, first.body.duplicates, first.body.rejected_count], [1, 1, 3])
   assert.deepEqual(first.body.rejected.map(({ line }) => line), [4, 5, 6])
-  assert.equal(first.body.rejected[0].detail, 'typ: there is no such field')
+  assert.equal(first.body.rejected[0].detail, "typ: there is no such field; did you mean 'type'?")
   assert.equal(first.body.rejected[2].detail, 'type: must be 1 to 16 words of [A-Za-z0-9_-] joined by dots')
   assert.deepEqual([(await send()).body.accepted, (await send()).body.duplicates], [0, 2])
 

@@ -100,6 +100,16 @@ TEST(json_fields, names_unknown_fields)
     refuses("{\"tenant\":\"t\",\"tenant\\u0000\":1}", "/tenant", "there is no such field");
 }
 
+TEST(json_fields, guesses_the_field_that_was_meant)
+{
+    refuses("{\"tenant\":\"t\",\"send_at\":null}", "/send_at", "there is no such field; did you mean 'sent_at'?");
+    refuses("{\"send_at\":1,\"tenant\":\"t\",\"sent_at\":null}", "/send_at",
+            "there is no such field"); /* it is there */
+    EQ(read_body("{\"owner\":\"t\"}"), ERR_INVALID);
+    STR_EQ(problems.items[0].detail, "there is no such field; did you mean 'tenant'?"); /* needed and missing */
+    STR_EQ(problems.items[1].detail, "is required");
+}
+
 TEST(json_fields, cuts_the_names_of_long_unknown_fields)
 {
     char text[400];
