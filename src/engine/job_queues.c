@@ -129,6 +129,8 @@ enum err queue_set_policy(struct op *op, struct jobs *jobs, struct queue *queue,
     }
     if (queue->own || str_given(queue->policy.handler) || str_given(policy.handler))
         handlers_changed(jobs);
+    if (!str_eq(queue->policy.handler, policy.handler))
+        queue->down_until_us = 0; /* another one may be up */
     arena_free(queue->memory);
     queue->memory = memory;
     queue->name = name;
@@ -138,6 +140,7 @@ enum err queue_set_policy(struct op *op, struct jobs *jobs, struct queue *queue,
     lanes_free(queue->lanes); /* weights and limits of keys may be others */
     queue->lanes = NULL;
     queue->open_us = NEVER_US;
+    queue->keys_open_us = 0; /* keys may wait for what is not any more: the next tick looks */
     return OK;
 }
 
@@ -386,6 +389,20 @@ struct key_use *queue_key_use(struct queue *queue, uint64_t key, bool make)
     return use;
 }
 
+void queue_keys_sweep(struct queue *queue, int64_t now_us)
+{
+    for (size_t i = 0; i < queue->key_slots; i++)
+        for (struct key_use **link = &queue->keys[i], *use; (use = *link);) {
+            if (use->leased || use->open_us != NEVER_US || use->tat_ns > now_us * 1000) {
+                link = &use->next;
+                continue;
+            }
+            *link = use->next;
+            free(use);
+            queue->key_count--;
+        }
+}
+
 /* --- lanes --- */
 
 static enum err host_pending(struct op *op, struct tx *tx, void *data)
@@ -420,6 +437,8 @@ static bool host_may_start(struct op *op, struct tx *tx, void *data, uint64_t ke
     if (wait_ns == 0)
         return true;
     use->open_us = now_us + (wait_ns + 999) / 1000;
+    if (use->open_us < queue->keys_open_us)
+        queue->keys_open_us = use->open_us;
     jobs_due(jobs, use->open_us);
     return false;
 }

@@ -2,13 +2,16 @@
  * job_sweep.c - rows that nobody needs any more, a slice at a time.
  *
  * Jobs of deleted queues (QUE-7), dead jobs beyond their time (RETRY-4), locks
- * that are over (UNI-3), chunks of history (HIST-3). Sets of batches are proved beside (BATCH-5).
+ * that are over (UNI-3), rates of keys that have had their time (FAIR-2), chunks of
+ * history (HIST-3). Sets of batches are proved beside (BATCH-5).
  */
 #include "engine/jobs_own.h"
 
 #include "store/store_uniq.h"
 
-#define SLICE 1000
+#define SLICE             1000
+#define KEYS_IDLE_MAX     1000 /* of one queue, before those that are idle are forgotten */
+#define KEY_RATE_SPARE_US (INT64_C(60) * 1000000)
 
 /* --- jobs of a deleted queue --- */
 
@@ -116,6 +119,30 @@ static enum err sweep_locks(struct op *op, struct tx *tx, struct jobs *jobs, boo
     return OK;
 }
 
+/* --- rates of keys --- */
+
+/* A row whose instant has passed says what no row says; others may be a little behind our clock. */
+static enum err sweep_key_rates(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more)
+{
+    struct key_rate_row rows[SLICE];
+    int64_t now_us = jobs_engine_us(jobs, tx);
+    int n, gone = 0;
+    TRY(store_key_rate_walk(op, tx, &jobs->key_rate_cursor, SLICE, rows, &n));
+    for (int i = 0; i < n; i++) {
+        if (rows[i].tat_ns > (now_us - KEY_RATE_SPARE_US) * 1000)
+            continue;
+        jobs_touch(jobs, tx);
+        TRY(store_key_rate_delete(op, tx, rows[i].queue_no, rows[i].key));
+        gone++;
+    }
+    jobs->key_rate_cursor = n == SLICE ? rows[n - 1] : (struct key_rate_row){ 0 };
+    *ret_more |= n == SLICE && gone > 0;
+    for (size_t i = 0; i < jobs->by_no_room; i++)
+        if (jobs->by_no[i] && jobs->by_no[i]->key_count >= KEYS_IDLE_MAX)
+            queue_keys_sweep(jobs->by_no[i], now_us);
+    return OK;
+}
+
 enum err jobs_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more)
 {
     bool done_more = false;
@@ -130,6 +157,7 @@ enum err jobs_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_m
     }
     TRY(sweep_dead(op, tx, jobs, ret_more));
     TRY(sweep_locks(op, tx, jobs, ret_more));
+    TRY(sweep_key_rates(op, tx, jobs, ret_more));
     TRY(done_sweep(op, tx, jobs, &done_more));
     TRY(batches_sweep(op, tx, jobs, ret_more));
     TRY(progress_sweep(op, tx, jobs, ret_more));

@@ -94,10 +94,11 @@ static enum err leases_tick(struct op *op, struct tx *tx, struct jobs *jobs, int
 
 static void keys_open(struct jobs *jobs, struct queue *queue, int64_t now_us)
 {
+    int64_t next_us = NEVER_US;
     for (size_t i = 0; i < queue->key_slots; i++)
         for (struct key_use *use = queue->keys[i]; use; use = use->next) {
             if (use->open_us > now_us) {
-                jobs_due(jobs, use->open_us);
+                next_us = use->open_us < next_us ? use->open_us : next_us;
                 continue;
             }
             use->open_us = NEVER_US;
@@ -105,6 +106,7 @@ static void keys_open(struct jobs *jobs, struct queue *queue, int64_t now_us)
                 lanes_open_key(queue->lanes, use->key);
             queue_wants(jobs, queue);
         }
+    queue->keys_open_us = next_us;
 }
 
 static void limits_tick(struct jobs *jobs, int64_t now_us)
@@ -130,8 +132,9 @@ static void limits_tick(struct jobs *jobs, int64_t now_us)
         } else {
             jobs_due(jobs, queue->open_us);
         }
-        if (queue->policy.key_rate.limit)
+        if (queue->keys_open_us <= now_us)
             keys_open(jobs, queue, now_us);
+        jobs_due(jobs, queue->keys_open_us);
     }
 }
 

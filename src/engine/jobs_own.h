@@ -111,6 +111,7 @@ struct queue {
     int64_t credit; /* of its turn in the budget */
     struct key_use **keys;
     size_t key_slots, key_count;
+    int64_t keys_open_us; /* the first of them may start again */
     struct fetch_wait *waits, **waits_end;
     int64_t wait_count;
     int64_t open_us; /* when its rate allows again */
@@ -246,6 +247,7 @@ struct jobs {
     atomic_bool disk_low;
     struct blocked_row blocked_cursor;
     uint8_t uniq_cursor[16];
+    struct key_rate_row key_rate_cursor;
 
     struct batch *batches[BATCH_SLOTS]; /* that this group looked at */
     struct batch *batches_wanting;
@@ -306,6 +308,9 @@ enum err queue_set_policy(struct op *op, struct jobs *jobs, struct queue *queue,
 void meter_add(struct meter *meter, int64_t now_us, int64_t n);
 int64_t meter_sum(const struct meter *meter, int64_t now_us);
 struct key_use *queue_key_use(struct queue *queue, uint64_t key, bool make);
+
+/* Forgets keys that have nothing under way and wait for nothing. */
+void queue_keys_sweep(struct queue *queue, int64_t now_us);
 bool queue_counts_keys(const struct queue *queue);
 
 /* May the queue start a job for this session now, its keys aside. Notes when to look again. */

@@ -42,7 +42,9 @@ SQL(key_rate_put,
     " ON CONFLICT (queue, key) DO UPDATE SET tat_ns = excluded.tat_ns",
     NULL);
 SQL(key_rate_get, "SELECT tat_ns FROM key_rate WHERE queue = ?1 AND key = ?2", NULL);
-SQL(key_rate_sweep, "DELETE FROM key_rate WHERE queue = ?1 AND tat_ns < ?2", NULL);
+SQL_WALK(key_rate_walk,
+         "SELECT queue, key, tat_ns FROM key_rate WHERE (queue, key) > (?1, ?2) ORDER BY queue, key LIMIT ?3", NULL);
+SQL(key_rate_delete, "DELETE FROM key_rate WHERE queue = ?1 AND key = ?2", NULL);
 SQL(budget_put,
     "INSERT INTO budget (id, policy, tat_ns) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET policy ="
     " excluded.policy",
@@ -185,12 +187,31 @@ enum err store_key_rate_get(struct op *op, struct tx *tx, uint32_t queue_no, uin
     return OK;
 }
 
-enum err store_key_rate_sweep(struct op *op, struct tx *tx, uint32_t queue_no, int64_t before_ns)
+enum err store_key_rate_walk(struct op *op, struct tx *tx, const struct key_rate_row *after, int max,
+                             struct key_rate_row *ret, int *ret_count)
 {
     struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &key_rate_sweep, &stmt));
+    bool found;
+    TRY(tx_stmt(op, tx, &key_rate_walk, &stmt));
+    bind_int(stmt, 1, after->queue_no);
+    bind_int(stmt, 2, (int64_t)after->key);
+    bind_int(stmt, 3, max);
+    *ret_count = 0;
+    for (;;) {
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            return OK;
+        ret[(*ret_count)++] =
+            (struct key_rate_row){ (uint32_t)col_int(stmt, 0), (uint64_t)col_int(stmt, 1), col_int(stmt, 2) };
+    }
+}
+
+enum err store_key_rate_delete(struct op *op, struct tx *tx, uint32_t queue_no, uint64_t key)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &key_rate_delete, &stmt));
     bind_int(stmt, 1, queue_no);
-    bind_int(stmt, 2, before_ns);
+    bind_int(stmt, 2, (int64_t)key);
     return stmt_later(op, stmt);
 }
 

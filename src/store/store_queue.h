@@ -46,7 +46,16 @@ enum err store_queue_each(struct op *op, struct tx *tx,
 /* When a fairness key of a rate-limited queue may start again. */
 enum err store_key_rate_put(struct op *op, struct tx *tx, uint32_t queue_no, uint64_t key, int64_t tat_ns);
 enum err store_key_rate_get(struct op *op, struct tx *tx, uint32_t queue_no, uint64_t key, int64_t *ret_tat_ns);
-enum err store_key_rate_sweep(struct op *op, struct tx *tx, uint32_t queue_no, int64_t before_ns);
+
+/* All queues' keys behind `after` (queue_no 0 = from the first), at most max; and one row less. */
+struct key_rate_row {
+    uint32_t queue_no;
+    uint64_t key;
+    int64_t tat_ns;
+};
+enum err store_key_rate_walk(struct op *op, struct tx *tx, const struct key_rate_row *after, int max,
+                             struct key_rate_row *ret, int *ret_count);
+enum err store_key_rate_delete(struct op *op, struct tx *tx, uint32_t queue_no, uint64_t key);
 
 struct budget_row {
     struct str id;

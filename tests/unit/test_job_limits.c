@@ -2,6 +2,7 @@
  * test_job_limits.c - concurrency, rates, keys, priorities, budgets, admission, unique locks.
  */
 #include "job_lab.h"
+#include "store/store_queue.h"
 
 static struct lab lab;
 
@@ -137,6 +138,52 @@ TEST(job_limits, a_key_at_its_rate_comes_back_at_its_time)
     EQ(lab_fetch(&lab, "q", 1), 0);
     lab_pass_ms(&lab, 1100);
     STR_EQ(lab_order(&lab, "q", 9), "aaaaaaa2");
+    lab_end(&lab);
+}
+
+static enum err count_key_rates(struct op *op, struct tx *tx, void *arg)
+{
+    static struct key_rate_row rows[5000];
+    struct key_rate_row all = { 0 };
+    return store_key_rate_walk(op, tx, &all, 5000, rows, arg);
+}
+
+static int key_rates(void)
+{
+    int count;
+    WRITES(&lab.f, count_key_rates, &count);
+    return count;
+}
+
+#define PASSING_KEYS 2500
+
+/* FAIR-2. Of many keys that come once and never again nothing stays. */
+TEST(job_limits, what_is_known_of_the_rate_of_a_key_goes_when_its_time_has_passed)
+{
+    lab_start(&lab);
+    lab_policy(&lab, "q", "{\"key_rate\":{\"limit\":1,\"per\":\"1h\"}}");
+    lab_policy(&lab, "p", "{\"key_rate\":{\"limit\":1,\"per\":\"10s\"}}");
+    push_key("aaaaaaa1", "a");
+    push_key("aaaaaaa2", "a");
+    for (int i = 0; i < PASSING_KEYS; i++)
+        lab_job(&lab, "p", arena_fmt(lab.f.arena, "passing-%04d", i).p,
+                arena_fmt(lab.f.arena, ",\"key\":\"k-%d\"", i).p);
+    for (int left = PASSING_KEYS; left > 0;) {
+        int n = lab_fetch(&lab, "p", LAB_JOBS_MAX);
+        YES(n > 0);
+        for (int i = 0; i < n; i++)
+            lab_ack(&lab, lab.jobs_out[i].jid.p);
+        left -= n;
+    }
+    EQ(lab_fetch(&lab, "q", 1), 1);
+    EQ(key_rates(), PASSING_KEYS + 1);
+    lab_pass_ms(&lab, 60000);
+    EQ(key_rates(), PASSING_KEYS + 1); /* a clock of another node may be a little behind */
+    lab_pass_ms(&lab, 60000);
+    EQ(key_rates(), 1);
+    EQ(lab_fetch(&lab, "q", 1), 0);
+    lab_pass_ms(&lab, 3600000);
+    STR_EQ(lab_order(&lab, "q", 2), "aaaaaaa2");
     lab_end(&lab);
 }
 
