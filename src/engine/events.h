@@ -26,6 +26,7 @@
 #define EVENTS_LINE_BYTES_MAX    (512 << 10)
 #define EVENTS_DETAIL_BYTES      160
 #define EVENTS_SOURCE_DEFAULT    "api"
+#define EVENTS_SOURCE_OWN        "posthouse" /* our own facts (EVT-8) */
 #define EVENTS_KEEP_DAYS         30
 
 /* Words of [A-Za-z0-9_-] joined by dots (EVT-4). */

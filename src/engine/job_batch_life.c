@@ -187,6 +187,13 @@ static enum err leave_parent(struct op *op, struct tx *tx, struct jobs *jobs, st
     return batch_part_over(op, tx, jobs, batch, CALL_SUCCESS);
 }
 
+static enum err tell_expired(struct op *op, struct tx *tx, struct jobs *jobs, const struct batch_row *row)
+{
+    struct batch_texts texts;
+    TRY(store_batch_texts(op, tx, row->no, &texts));
+    return news_batch_expired(op, tx, jobs, batch_text(op, row->no), texts.description, row->total, row->pending);
+}
+
 static enum err batch_due_now(struct op *op, struct tx *tx, struct jobs *jobs, struct batch *batch, int64_t now_us)
 {
     struct batch_row *row = &batch->row;
@@ -199,6 +206,7 @@ static enum err batch_due_now(struct op *op, struct tx *tx, struct jobs *jobs, s
     if (row->phase == BATCH_IS_OPEN) {
         row->phase = BATCH_EXPIRED;
         jobs->totals.batches_expired++;
+        TRY(tell_expired(op, tx, jobs, row));
     }
     TRY(leave_parent(op, tx, jobs, batch));
     return forget_slice(op, tx, jobs, batch);

@@ -321,7 +321,7 @@ enum err job_kill(struct op *op, struct tx *tx, struct jobs *jobs, struct job_kn
     job_move(job, JOB_DEAD);
     if (death == DEATH_POISON)
         jobs->totals.poisoned++;
-    return jobs->hooks && jobs->hooks->died ? jobs->hooks->died(op, tx, &job->row, death) : OK;
+    return news_died(op, tx, jobs, job, death);
 }
 
 /* --- whose lease is it --- */

@@ -265,14 +265,14 @@ void handlers_changed(struct jobs *jobs)
         fn(jobs->on_handlers_data);
 }
 
-enum err job_handler_down(struct op *op, struct tx *tx, struct str name, int64_t until_us)
+enum err job_handler_tell(struct op *op, struct tx *tx, const struct handler_word *word)
 {
     struct jobs *jobs;
     TRY(jobs_begin(op, tx, &jobs));
-    struct queue *queue = queue_find(jobs, name);
+    struct queue *queue = queue_find(jobs, word->queue);
     if (queue)
-        queue->down_until_us = until_us;
-    return OK;
+        queue->down_until_us = word->until_us;
+    return queue && word->is_news ? news_handler(op, tx, jobs, word) : OK;
 }
 
 enum err job_left_behind(struct op *op, struct tx *tx, struct session_id id, bool *ret_more)

@@ -69,9 +69,16 @@ void jobs_commands(struct jobs *jobs, const struct str *names, size_t count);
 /* Told in the writer when some handler changed, or rows were read again: ask for the list. One ear; must only post. */
 void jobs_on_handlers(struct jobs *jobs, void (*fn)(void *data), void *data);
 
-/* HAND-3: what GET of the queue shows. until_us is wall time; 0 = closed. Lost with the RAM: told again after the ear
- * was rung. */
-enum err job_handler_down(struct op *op, struct tx *tx, struct str queue, int64_t until_us);
+/* How the handler of a queue is (HAND-3). */
+struct handler_word {
+    struct str queue, url;
+    struct str worker; /* who says so: each node sees for itself */
+    int64_t until_us;  /* it is left alone until then, wall; 0 = it is up */
+    bool is_news;      /* it was up, or down, until now: an event says so */
+};
+
+/* What GET of the queue shows. Lost with the RAM: told again, as no news, after the ear was rung. */
+enum err job_handler_tell(struct op *op, struct tx *tx, const struct handler_word *word);
 
 /* The handlers of this session begin anew: what they had in hand is over. Built-in work goes back to where it was, all
  * else was lost with its worker (LEASE-7). At most a slice; *ret_more: call again. */

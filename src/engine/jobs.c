@@ -279,6 +279,7 @@ static enum err watch_flush(struct op *op, struct tx *tx, void *data)
     TRY(ready_write(op, tx, jobs));
     TRY(queues_flush(op, tx, jobs));
     TRY(done_flush(op, tx, jobs));
+    TRY(news_flush(op, tx, jobs));
     delivered_flush(tx, jobs);
     return log_flush(op, tx, jobs);
 }
@@ -300,6 +301,7 @@ static void watch_drop(void *data)
     struct jobs *jobs = data;
     jobs->pending_count = 0;
     done_drop(jobs);
+    news_drop(jobs);
     progress_group(jobs, false);
     batches_drop(jobs);
     log_drop(jobs);
@@ -384,6 +386,7 @@ void jobs_close(struct jobs *jobs)
     sessions_free(jobs);
     free(jobs->pending);
     free(jobs->done);
+    news_free(jobs);
     free(jobs->heap);
     wishes_free(jobs);
     log_close(jobs);
@@ -402,11 +405,6 @@ struct jobs *jobs_of(struct tx *tx)
 void jobs_disk_low(struct jobs *jobs, bool low)
 {
     atomic_store(&jobs->disk_low, low);
-}
-
-void jobs_set_hooks(struct jobs *jobs, struct job_hooks *hooks)
-{
-    jobs->hooks = hooks;
 }
 
 enum err jobs_stop_leasing(struct op *op, struct tx *tx)

@@ -13,6 +13,7 @@
  *     job_act.c     an operator's moves  job_tick.c    what time brings
  *     job_handler.c who works on them beside workers
  *     job_sweep.c   rows nobody needs any more
+ *     job_news.c    what the log of events hears of them
  *     session.c     workers              job_budget.c  budgets
  *     job_batch.c   batches, see job_batch_own.h
  *     job_progress.c  what jobs say of themselves
@@ -179,8 +180,8 @@ struct job_wishes {
     struct queue *queues;
 };
 
-struct job_hooks;
 struct batch;
+struct event_row;
 struct progress;
 
 struct job_log {
@@ -265,7 +266,10 @@ struct jobs {
     const struct str *commands; /* that the configuration declares */
     size_t command_count;
     atomic_int_fast64_t next_us; /* engine time of the next useful tick */
-    struct job_hooks *hooks;
+
+    struct arena *news_arena; /* what this group tells the log of events; NULL: it never told anything */
+    struct event_row *news;
+    size_t news_count;
 };
 
 /* --- jobs.c --- */
@@ -284,7 +288,6 @@ uint64_t jobs_stamp(struct jobs *jobs, struct tx *tx);
 /* Asks for a tick at this engine time at the latest. */
 void jobs_due(struct jobs *jobs, int64_t engine_us);
 enum err jobs_clock_check(struct op *op, struct tx *tx, struct jobs *jobs);
-void jobs_set_hooks(struct jobs *jobs, struct job_hooks *hooks);
 uint64_t jobs_hash(const struct jobs *jobs, struct str text);
 
 /* --- job_queues.c --- */
@@ -553,8 +556,13 @@ enum err progress_forget(struct op *op, struct tx *tx, struct jobs *jobs);
 enum err push_inside(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_spec *spec,
                      struct job_pushed *ret);
 
-/* --- seams for others: events --- */
-struct job_hooks {
-    /* Any job died; once per death. */
-    enum err (*died)(struct op *op, struct tx *tx, const struct job_row *job, enum job_death death);
-};
+/* --- job_news.c: events of ours (EVT-8), recorded with the group --- */
+
+/* Any job died; once per death. */
+enum err news_died(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_known *job, enum job_death death);
+enum err news_batch_expired(struct op *op, struct tx *tx, struct jobs *jobs, struct str bid, struct str description,
+                            int64_t total, int64_t pending);
+enum err news_handler(struct op *op, struct tx *tx, struct jobs *jobs, const struct handler_word *word);
+enum err news_flush(struct op *op, struct tx *tx, struct jobs *jobs);
+void news_drop(struct jobs *jobs);
+void news_free(struct jobs *jobs);

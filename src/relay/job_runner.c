@@ -309,14 +309,12 @@ static void crew_due(struct timer *timer)
 struct telling {
     struct post post; /* first */
     struct job_runner *runner;
-    struct str queue;
-    int64_t until_us;
+    struct handler_word word;
 };
 
 static enum err tell_run(struct post *post)
 {
-    struct telling *telling = (struct telling *)post;
-    return job_handler_down(&post->op, post->tx, telling->queue, telling->until_us);
+    return job_handler_tell(&post->op, post->tx, &((struct telling *)post)->word);
 }
 
 static enum err tell_over(struct post *post)
@@ -325,7 +323,7 @@ static enum err tell_over(struct post *post)
     return OK;
 }
 
-static void tell_down(struct crew *crew)
+static void tell(struct crew *crew, bool is_news)
 {
     static const struct hop route[] = { { tell_run, THREAD_WRITER }, { tell_over, THREAD_CALLER }, { 0 } };
     struct job_runner *runner = crew->runner;
@@ -333,34 +331,44 @@ static void tell_down(struct crew *crew)
     const struct breaker *breaker = &crew->target->breaker;
     int64_t left_ms = breaker->until_ms - loop_now_ms(runner->config.loop);
     telling->runner = runner;
-    telling->queue = arena_str(telling->post.op.arena, crew->queue.name);
-    telling->until_us = breaker->open_ms ? loop_wall_us(runner->config.loop) + left_ms * 1000 : 0;
+    telling->word = (struct handler_word){
+        .queue = arena_str(telling->post.op.arena, crew->queue.name),
+        .url = arena_str(telling->post.op.arena, crew->queue.handler.url),
+        .worker = str_of(runner->name),
+        .until_us = breaker->open_ms ? loop_wall_us(runner->config.loop) + left_ms * 1000 : 0,
+        .is_news = is_news,
+    };
     telling->post.hop = route;
     post_send(&telling->post);
 }
 
-/* All crews of the URL learn what became of it; one that leaves is gone after its turn. */
-static void target_crews(struct target *target, bool is_told)
+/* All crews of the URL go on as far as they may; one that leaves is gone after its turn. */
+static void target_crews(struct target *target)
 {
     for (struct crew *crew = target->runner->crews, *next; crew; crew = next) {
         next = crew->next;
-        if (crew->target != target)
-            continue;
-        if (is_told)
-            tell_down(crew);
-        crew_fetch(crew);
+        if (crew->target == target)
+            crew_fetch(crew);
     }
 }
 
 static void target_due(struct timer *timer)
 {
-    target_crews((struct target *)((char *)timer - offsetof(struct target, timer)), false);
+    target_crews((struct target *)((char *)timer - offsetof(struct target, timer)));
+}
+
+static void target_tell(struct target *target, bool is_news)
+{
+    for (struct crew *crew = target->runner->crews; crew; crew = crew->next)
+        if (crew->target == target && !crew->is_leaving)
+            tell(crew, is_news);
 }
 
 void target_heard(struct crew *crew, bool is_trouble)
 {
     struct target *target = crew->target;
     struct job_runner *runner = target->runner;
+    bool was_down = target->breaker.open_ms != 0;
     if (!breaker_heard(&target->breaker, is_trouble, loop_now_ms(runner->config.loop)))
         return;
     int64_t pause_ms = target->breaker.open_ms;
@@ -370,7 +378,8 @@ void target_heard(struct crew *crew, bool is_trouble)
         log_info("a handler is up again", LOG_TEXT("url", target->url));
     if (pause_ms && !runner->is_quiet)
         loop_timer_set(runner->config.loop, &target->timer, pause_ms);
-    target_crews(target, true);
+    target_tell(target, was_down != (pause_ms != 0));
+    target_crews(target);
 }
 
 static struct target *target_get(struct job_runner *runner, struct str url)
@@ -476,7 +485,7 @@ static void take_over(struct job_runner *runner, const struct look *look)
         next = crew->next;
         crew->is_leaving = crew->is_leaving || !crew->is_wanted;
         if (!crew->is_leaving && crew->target && crew->target->breaker.open_ms)
-            tell_down(crew);
+            tell(crew, false);
         crew_fetch(crew);
     }
 }

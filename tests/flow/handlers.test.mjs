@@ -174,6 +174,28 @@ test('a handler that is down burns no attempts and is asked again when its pause
   await daemon.stop()
 })
 
+test('the log of events hears when a handler goes down and when it is back', async () => {
+  const daemon = await startDaemon()
+  let resume
+  const app = await application(({ job: { jid } }) =>
+    jid === 'job-slow' ? new Promise((answer) => (resume = answer)) : { status: 500 })
+  await daemon.patch('/v1/queues/q', { concurrency: 11, retry: { max: -1 }, ...handler(app) })
+  await push(daemon, 'job-slow')
+  await until(async () => app.calls.length, (n) => n === 1)
+  for (let i = 0; i < 10; i++) await push(daemon, `job-000${i}`)
+  await until(async () => (await daemon.get('/v1/queues/q')).body, (queue) => queue.handler_down_until)
+  resume({}) // it was under way when the others failed, and shows that the application is there
+  await until(async () => (await daemon.get('/v1/queues/q')).body, (queue) => !queue.handler_down_until)
+  const { items } = (await daemon.get('/v1/events?limit=100')).body
+  const told = items.reverse().filter(({ type }) => type.startsWith('handler.'))
+  assert.deepEqual(told.map(({ type, source, subject }) => [type, source, subject]),
+    [['handler.down', 'posthouse', 'q'], ['handler.up', 'posthouse', 'q']])
+  assert.equal(told[0].data.url, app.url)
+  assert.deepEqual(items.filter(({ type }) => type === 'job.dead').map(({ data }) => data.reason), Array(10).fill('exhausted'))
+  await app.close()
+  await daemon.stop()
+})
+
 test('what a handler was doing when the daemon died is begun again at once', async () => {
   const daemon = await startDaemon()
   let slow = true
