@@ -7,6 +7,9 @@
  *
  * The server is a process of its own with an empty store, one that runs already
  * (--url, --worker), or a peer (--peer). The clients are this process, one thread.
+ *
+ * On a machine that does other work, too, jobs a second say little; what stays is
+ * the processor time that a job costs the server, and with --server-pid PostgreSQL.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -19,12 +22,14 @@
 #include "base/clock.h"
 #include "base/process.h"
 #include "base/random.h"
+#include "main/bench_hold.h"
 #include "main/bench_peer.h"
 #include "main/cli.h"
 #include "main/measure.h"
 #include "main/rig.h"
 #include "main/show.h"
 #include "main/worker_load.h"
+#include "store/db.h"
 
 #define SECONDS     5
 #define CLIENTS     10
@@ -35,14 +40,28 @@
 #define READY_BYTES 1024
 #define DOOR_PORT   7419
 
+/* Processor time of the servers. */
+struct cost {
+    int64_t node_us, database_us;
+};
+
+/* What a run came to. */
+struct result {
+    struct load_result load;
+    struct cost cost;
+};
+
 struct bench {
     struct cli *cli;
     struct op *op;
     char directory[256];
     pid_t server; /* 0 = it was there before */
+    bool erases;  /* what the server made in the database */
     struct bench_peer peer;
     struct addr door;
     int64_t seconds, clients;
+    int64_t hold_ms;      /* an old snapshot, 0 = none */
+    int64_t database_pid; /* PostgreSQL's, when it was said */
     double sync_ms;
     uint64_t seed;
     struct buf json;
@@ -105,15 +124,27 @@ static void stop_server(struct bench *b)
     waitpid(b->server, NULL, 0);
 }
 
+static pid_t server_pid(const struct bench *b)
+{
+    return b->peer.pid > 0 ? b->peer.pid : b->server;
+}
+
 static int64_t server_bytes(const struct bench *b)
 {
-    pid_t server = b->peer.pid > 0 ? b->peer.pid : b->server;
-    return server > 0 ? process_rss_bytes(server) : 0;
+    return server_pid(b) > 0 ? process_rss_bytes(server_pid(b)) : 0;
+}
+
+static struct cost cost_now(const struct bench *b)
+{
+    return (struct cost){
+        server_pid(b) > 0 ? process_cpu_us_with_children(server_pid(b)) : 0,
+        b->database_pid ? process_cpu_us_with_children((pid_t)b->database_pid) : 0,
+    };
 }
 
 /* --- what is measured ----------------------------------------------------- */
 
-static enum err run(struct bench *b, struct load_config config, struct load_result *ret)
+static enum err run(struct bench *b, struct load_config config, struct result *ret)
 {
     config.door = b->door;
     config.protocol = b->peer.protocol;
@@ -121,7 +152,11 @@ static enum err run(struct bench *b, struct load_config config, struct load_resu
     config.seed = b->seed++;
     if (!config.batch)
         config.batch = 1;
-    return worker_load(b->op, &config, ret);
+    struct cost before = cost_now(b);
+    TRY(worker_load(b->op, &config, &ret->load));
+    struct cost after = cost_now(b);
+    ret->cost = (struct cost){ after.node_us - before.node_us, after.database_us - before.database_us };
+    return OK;
 }
 
 static double rate(int64_t jobs, int64_t took_us)
@@ -152,28 +187,70 @@ static void end_line(struct bench *b)
     show_json(buf_str(&b->json));
 }
 
-static enum err fetch_alone(struct bench *b, int workers, struct load_result *ret)
+static void put_cost(struct bench *b, const char *node, const char *database, const struct cost *cost, int64_t jobs)
 {
-    struct load_result fill;
+    double each = jobs > 0 ? 1 / (double)jobs : 0;
+    if (cost->node_us)
+        measure_put(&b->w, node, (double)cost->node_us * each, 1);
+    if (cost->database_us)
+        measure_put(&b->w, database, (double)cost->database_us * each, 1);
+}
+
+static enum err fetch_alone(struct bench *b, int workers, struct result *ret)
+{
+    struct result fill;
     struct load_config config = { .producers = (int)b->clients, .batch = BATCH, .jobs = FILL_JOBS };
     if (b->peer.name)
         config.for_ms = b->seconds * FILL_TIMES * 1000; /* some take one job at a time */
     TRY(run(b, config, &fill));
-    return run(b, (struct load_config){ .workers = workers, .jobs = fill.pushed, .for_ms = b->seconds * 1000 }, ret);
+    return run(b, (struct load_config){ .workers = workers, .jobs = fill.load.pushed, .for_ms = b->seconds * 1000 },
+               ret);
+}
+
+static enum err at_once(struct bench *b, int64_t for_ms, struct result *ret)
+{
+    return run(b, (struct load_config){ .producers = (int)b->clients, .workers = (int)b->clients, .for_ms = for_ms },
+               ret);
+}
+
+static enum err hold_work(void *arg, int64_t for_us, struct bench_part *ret)
+{
+    struct result result;
+    TRY(at_once(arg, for_us / 1000, &result));
+    ret->rate = rate(result.load.acked, result.load.took_us);
+    ret->database_us = result.load.acked > 0 ? (double)result.cost.database_us / (double)result.load.acked : 0;
+    return OK;
+}
+
+/* How fast it is beside an old snapshot; nothing else is measured then. */
+static enum err bench_jobs_held(struct bench *b, int64_t hold_ms)
+{
+    struct bench_hold hold = { cli_option(b->cli, "database"), hold_ms * 1000, hold_work, b };
+    struct result first;
+    TRY(at_once(b, b->seconds * 1000, &first));
+    begin_line(b, "jobs", rate(first.load.acked, first.load.took_us), first.load.work_p50_ms, first.load.work_p99_ms);
+    TRY(bench_hold(b->op, &hold, &b->w));
+    end_line(b);
+    return OK;
 }
 
 static enum err bench_jobs(struct bench *b)
 {
-    struct load_result both, alone, many;
+    struct result both, alone, many;
     int clients = (int)b->clients;
-    TRY(run(b, (struct load_config){ .producers = clients, .workers = clients, .for_ms = b->seconds * 1000 }, &both));
+    if (b->hold_ms)
+        return bench_jobs_held(b, b->hold_ms);
+    TRY(at_once(b, b->seconds * 1000, &both));
     TRY(fetch_alone(b, clients, &alone));
     TRY(fetch_alone(b, clients * MANY, &many));
-    begin_line(b, "jobs", rate(both.acked, both.took_us), both.work_p50_ms, both.work_p99_ms);
-    measure_put(&b->w, "push_p50_ms", both.push_p50_ms, 3);
-    measure_put(&b->w, "push_p99_ms", both.push_p99_ms, 3);
-    measure_put(&b->w, "fetch_ack_per_second", rate(alone.acked, alone.took_us), 0);
-    measure_put(&b->w, "fetch_ack_many_per_second", rate(many.acked, many.took_us), 0);
+    begin_line(b, "jobs", rate(both.load.acked, both.load.took_us), both.load.work_p50_ms, both.load.work_p99_ms);
+    measure_put(&b->w, "push_p50_ms", both.load.push_p50_ms, 3);
+    measure_put(&b->w, "push_p99_ms", both.load.push_p99_ms, 3);
+    put_cost(b, "cpu_us_per_job", "database_cpu_us_per_job", &both.cost, both.load.acked);
+    measure_put(&b->w, "fetch_ack_per_second", rate(alone.load.acked, alone.load.took_us), 0);
+    put_cost(b, "fetch_ack_cpu_us", "fetch_ack_database_cpu_us", &alone.cost, alone.load.acked);
+    measure_put(&b->w, "fetch_ack_many_per_second", rate(many.load.acked, many.load.took_us), 0);
+    put_cost(b, "fetch_ack_many_cpu_us", "fetch_ack_many_database_cpu_us", &many.cost, many.load.acked);
     json_member_int(&b->w, "many_workers", (int64_t)clients * MANY);
     end_line(b);
     return OK;
@@ -181,15 +258,18 @@ static enum err bench_jobs(struct bench *b)
 
 static enum err bench_push(struct bench *b)
 {
-    struct load_result single, bulk;
+    struct result single, bulk;
     int clients = (int)b->clients;
     TRY(run(b, (struct load_config){ .producers = clients, .for_ms = b->seconds * 1000 }, &single));
     bool has_bulk = !b->peer.name || b->peer.protocol->batch_max > 1;
     if (has_bulk)
         TRY(run(b, (struct load_config){ .producers = clients, .batch = BATCH, .for_ms = b->seconds * 1000 }, &bulk));
-    begin_line(b, "push", rate(single.pushed, single.took_us), single.push_p50_ms, single.push_p99_ms);
+    begin_line(b, "push", rate(single.load.pushed, single.load.took_us), single.load.push_p50_ms,
+               single.load.push_p99_ms);
+    put_cost(b, "cpu_us_per_job", "database_cpu_us_per_job", &single.cost, single.load.pushed);
     if (has_bulk) {
-        measure_put(&b->w, "bulk_per_second", rate(bulk.pushed, bulk.took_us), 0);
+        measure_put(&b->w, "bulk_per_second", rate(bulk.load.pushed, bulk.load.took_us), 0);
+        put_cost(b, "bulk_cpu_us_per_job", "bulk_database_cpu_us_per_job", &bulk.cost, bulk.load.pushed);
         json_member_int(&b->w, "bulk_jobs", BATCH);
     }
     end_line(b);
@@ -216,6 +296,7 @@ static enum err door_of_url(struct bench *b, const char *url)
 static enum err prepare(struct bench *b)
 {
     const char *worker = cli_option(b->cli, "worker"), *url = cli_option(b->cli, "url");
+    const char *database = cli_option(b->cli, "database");
     TRY(rig_directory(b->op, "posthouse-bench", b->directory, sizeof b->directory));
     b->sync_ms = measure_sync_ms(b->directory);
     b->seed = random_u64();
@@ -226,20 +307,33 @@ static enum err prepare(struct bench *b)
     }
     if (worker)
         return addr_parse(b->op, str_of(worker), &b->door);
-    return url ? door_of_url(b, url) : start_server(b);
+    if (url)
+        return door_of_url(b, url);
+    if (database)
+        TRY(rig_database_is_free(b->op, database));
+    b->erases = database != NULL;
+    return start_server(b);
 }
 
 static int bench_run(struct cli *cli, enum err (*measure)(struct bench *b))
 {
     struct bench b = { .cli = cli, .op = &cli->op, .seconds = SECONDS, .clients = CLIENTS };
     if (!cli_int(cli, "seconds", 1, 3600, &b.seconds) ||
-        !cli_int(cli, "clients", 1, LOAD_CLIENTS_MAX / (MANY + 1), &b.clients))
+        !cli_int(cli, "clients", 1, LOAD_CLIENTS_MAX / (MANY + 1), &b.clients) ||
+        !cli_int(cli, "server-pid", 1, INT32_MAX, &b.database_pid) ||
+        (measure == bench_jobs && !cli_duration(cli, "hold-snapshot", &b.hold_ms)))
         return CLI_USAGE;
+    if (b.hold_ms && !cli_has(cli, "database"))
+        return cli_fail(cli, CLI_USAGE, "--hold-snapshot is of a PostgreSQL, which --database names");
     enum err err = prepare(&b);
     if (err == OK)
         err = measure(&b);
     stop_server(&b);
     bench_peer_stop(&b.peer);
+    if (b.erases) {
+        struct op aside = { .arena = b.op->arena };
+        store_erase(&aside, cli_option(cli, "database"));
+    }
     if (b.directory[0])
         rig_remove(b.directory);
     return err == OK ? CLI_DONE : cli_fail_op(cli);
@@ -255,13 +349,21 @@ static int bench_push_run(struct cli *cli)
     return bench_run(cli, bench_push);
 }
 
-static const struct cli_option bench_options[] = {
-    { "seconds", "N", "for each measurement (default 5)" },
-    { "clients", "N", "producers, and as many workers (default 10)" },
-    { "database", "URL", "on PostgreSQL instead of a temporary SQLite file" },
-    { "url", "URL", "against a server that runs already: its host, port 7419" },
-    { "worker", "ADDR", "against one whose door for workers is elsewhere" },
-    { "peer", "NAME", "the same load on beanstalkd or redis, synced before every answer" },
+#define OPTIONS                                                                                                        \
+    { "seconds", "N", "for each measurement (default 5)" },                                                            \
+        { "clients", "N", "producers, and as many workers (default 10)" },                                             \
+        { "database", "URL", "on an empty PostgreSQL database instead of a temporary SQLite file" },                   \
+        { "server-pid", "PID", "of its postmaster on this machine: shows its processor time, too" },                   \
+        { "url", "URL", "against a server that runs already: its host, port 7419" },                                   \
+        { "worker", "ADDR", "against one whose door for workers is elsewhere" },                                       \
+    {                                                                                                                  \
+        "peer", "NAME", "the same load on beanstalkd or redis, synced before every answer"                             \
+    }
+
+static const struct cli_option bench_push_options[] = { OPTIONS, { 0 } };
+static const struct cli_option bench_jobs_options[] = {
+    OPTIONS,
+    { "hold-snapshot", "DURATION", "how fast it is while an old snapshot is held open so long, in ten parts" },
     { 0 },
 };
 
@@ -274,8 +376,9 @@ const struct command cmd_bench_jobs = {
     .text =
         "Prints one line of JSON: rate_per_second is jobs pushed by producers and worked by workers at once, one job\n"
         "a request, every answer on disk; p50_ms and p99_ms are from a fetch to the answer of its ack.\n"
-        "fetch_ack_per_second is workers alone, fetch_ack_many_per_second ten times as many.\n",
-    .options = bench_options,
+        "fetch_ack_per_second is workers alone, fetch_ack_many_per_second ten times as many. Members with cpu_us\n"
+        "are processor time of the server for a job.\n",
+    .options = bench_jobs_options,
     .run = bench_jobs_run,
 };
 const struct command cmd_bench_push = {
@@ -284,7 +387,7 @@ const struct command cmd_bench_push = {
     .operands = "",
     .summary = "measures how many jobs a second are taken in",
     .text = "Prints one line of JSON: rate_per_second is one job a request, every answer on disk, bulk_per_second\n"
-            "100 jobs a request.\n",
-    .options = bench_options,
+            "100 jobs a request. Members with cpu_us are processor time of the server for a job.\n",
+    .options = bench_push_options,
     .run = bench_push_run,
 };

@@ -7,10 +7,9 @@
  * in every phase, as reports of a source that is new. Pages are made before a
  * phase begins: only commits are measured, in time and in processor time.
  *
- * With --hold-snapshot the first node goes on alone: without, with and again
- * without a snapshot that somebody holds open. Each pass then has a mailing of
- * its own, since a message that is opened and clicked a hundred times over
- * costs more each time, with or without a snapshot.
+ * With --hold-snapshot the first node goes on alone (bench_hold.h). Each pass
+ * then has a mailing of its own, since a message that is opened and clicked a
+ * hundred times over costs more each time, with or without a snapshot.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,20 +23,17 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "main/bench_feed.h"
+#include "main/bench_hold.h"
 #include "main/cli.h"
 #include "main/measure.h"
 #include "main/rig.h"
 #include "main/show.h"
-#include "store/sizes.h"
 
-#define NODES_MOST   8
-#define ROUNDS       5
-#define RECIPIENTS   2000
-#define PAGE_EVENTS  300
-#define PAGES        15 /* a node applies in a phase */
-#define HOLD_IDLE_MS (24 * 3600 * 1000)
-#define FREE_US_MAX  INT64_C(120000000) /* without a snapshot, before and after */
-#define SIZES        8                  /* tables shown */
+#define NODES_MOST  8
+#define ROUNDS      5
+#define RECIPIENTS  2000
+#define PAGE_EVENTS 300
+#define PAGES       15 /* a node applies in a phase */
 
 /* What a node is told, and what it says when it has done it. */
 struct order {
@@ -333,81 +329,16 @@ static enum err compare(struct bench *b, struct json_writer *w)
 
 /* --- an old snapshot ------------------------------------------------------ */
 
-struct held {
-    struct bench *b;
-    int64_t for_us;
+/* The first of the nodes alone. */
+static enum err hold_work(void *arg, int64_t for_us, struct bench_part *ret)
+{
+    struct bench *b = arg;
     struct report report;
-};
-
-/* The first node applies as long as this snapshot is open. */
-static enum err hold_run(struct op *op, struct tx *tx, void *arg)
-{
-    struct held *held = arg;
-    struct store_size first[1];
-    size_t count;
-    TRY(store_sizes(op, tx, first, 1, &count)); /* a snapshot begins with its first look */
-    return do_all(held->b, 0, 0, (struct order){ .kind = ORDER_APPLY_FOR, .for_us = held->for_us }, &held->report);
-}
-
-struct sizes {
-    struct store_size size[SIZES];
-    size_t count;
-};
-
-static enum err sizes_run(struct op *op, struct tx *tx, void *arg)
-{
-    struct sizes *sizes = arg;
-    return store_sizes(op, tx, sizes->size, SIZES, &sizes->count);
-}
-
-static void put_sizes(struct json_writer *w, const char *name, const struct sizes *sizes)
-{
-    json_put_name(w, name);
-    json_object_begin(w);
-    for (size_t i = 0; i < sizes->count; i++) {
-        json_put_name_str(w, sizes->size[i].table);
-        json_put_int(w, sizes->size[i].bytes);
-    }
-    json_object_end(w);
-}
-
-static void put_rate(struct json_writer *w, const char *name, const struct report *report)
-{
-    measure_put(w, name, per_second(report->events, report->busy_us), 0);
-}
-
-/* The first of the nodes alone: without a snapshot, with, without. */
-static enum err hold_in(struct bench *b, struct store *store, int64_t for_us, struct json_writer *w)
-{
-    struct order order = { .kind = ORDER_APPLY_FOR, .for_us = for_us < FREE_US_MAX ? for_us : FREE_US_MAX };
-    struct report before, after;
-    struct held held = { .b = b, .for_us = for_us };
-    struct sizes sizes[2];
-    TRY(do_all(b, 0, 0, order, &before));
-    TRY(store_read(b->op, store, sizes_run, &sizes[0]));
-    TRY(store_read(b->op, store, hold_run, &held));
-    TRY(store_read(b->op, store, sizes_run, &sizes[1]));
-    TRY(do_all(b, 0, 0, order, &after));
-    json_member_int(w, "held_seconds", for_us / 1000000);
-    put_rate(w, "before_per_second", &before);
-    put_rate(w, "held_per_second", &held.report);
-    put_rate(w, "after_per_second", &after);
-    double free_rate = (per_second(before.events, before.busy_us) + per_second(after.events, after.busy_us)) / 2;
-    measure_put(w, "held_of_free", per_second(held.report.events, held.report.busy_us) / free_rate, 3);
-    json_member_int(w, "held_events", held.report.events);
-    put_sizes(w, "bytes_before", &sizes[0]);
-    put_sizes(w, "bytes_held", &sizes[1]);
+    int64_t server_us = server_cpu_us(b);
+    TRY(do_all(b, 0, 0, (struct order){ .kind = ORDER_APPLY_FOR, .for_us = for_us }, &report));
+    ret->rate = per_second(report.events, report.busy_us);
+    ret->database_us = us_each(server_cpu_us(b) - server_us, report.events);
     return OK;
-}
-
-static enum err hold(struct bench *b, int64_t for_us, struct json_writer *w)
-{
-    struct store_config config = { .url = b->database, .idle_timeout_ms = HOLD_IDLE_MS };
-    struct store *store;
-    TRY(store_open(b->op, &config, &store));
-    enum err err = hold_in(b, store, for_us, w);
-    store_close(store);
-    return err;
 }
 
 /* --- the command ---------------------------------------------------------- */
@@ -451,7 +382,7 @@ static enum err run(struct bench *b, int64_t hold_ms)
     if (b->nodes > 1)
         TRY(compare(b, &w));
     if (hold_ms > 0)
-        TRY(hold(b, hold_ms * 1000, &w));
+        TRY(bench_hold(b->op, &(struct bench_hold){ b->database, hold_ms * 1000, hold_work, b }, &w));
     json_object_end(&w);
     show_json(buf_str(&buf));
     return OK;

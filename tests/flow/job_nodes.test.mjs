@@ -1,7 +1,7 @@
 // Limits of queues over several nodes on one PostgreSQL, as the workers themselves see them. JOBS_LIMIT says how many jobs
-// (a few hundred in `make test`):
+// (a few hundred in `make test`), WORK_MS how long each takes:
 //
-//     JOBS_LIMIT=10000 node --test tests/flow/job_nodes.test.mjs
+//     JOBS_LIMIT=10000 WORK_MS=100 node --test tests/flow/job_nodes.test.mjs
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { startDaemon } from './lib/daemon.mjs'
@@ -10,7 +10,7 @@ import { postgres, skip } from './lib/postgres.mjs'
 
 const JOBS = Number(process.env.JOBS_LIMIT || 400)
 const SLOTS = 5
-const WORK_MS = 20
+const WORK_MS = Number(process.env.WORK_MS || 20)
 const WORKERS = 4 // of each node
 const RATE = 20 // a second
 const RATED = 40
