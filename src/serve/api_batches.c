@@ -103,10 +103,7 @@ void batches_post(struct http_request *request)
     if (!c || !call_body(&c->call, new_fields, sizeof new_fields / sizeof *new_fields, &c->new, NULL))
         return;
     enum err err = check_new(c);
-    if (err != OK)
-        call_end(&c->call, err);
-    else
-        call_send(&c->call, route);
+    call_send_if(&c->call, err, route);
 }
 
 static enum err patch_commit(struct post *post)

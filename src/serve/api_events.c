@@ -143,10 +143,7 @@ void events_post(struct http_request *request)
         return;
     bool lines = str_starts(http_header(request, S("Content-Type")), S("application/x-ndjson"));
     enum err err = lines ? take_lines(c, request->body) : take_items(c, request->body);
-    if (err != OK)
-        call_end(&c->call, err);
-    else
-        call_send(&c->call, route);
+    call_send_if(&c->call, err, route);
 }
 
 /* --- looking ------------------------------------------------------------------ */

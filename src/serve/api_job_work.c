@@ -266,10 +266,7 @@ void jobs_ack(struct http_request *request)
     enum err err = end_room(c, c->body.leases.count);
     for (size_t i = 0; err == OK && i < c->body.leases.count; i++)
         add_token(c, c->body.leases.items[i]);
-    if (err != OK)
-        call_end(&c->call, err);
-    else
-        call_send(&c->call, end_route);
+    call_send_if(&c->call, err, end_route);
 }
 
 static const struct json_field failure_fields[] = {
@@ -318,10 +315,7 @@ void jobs_fail(struct http_request *request)
     if (err == OK && json_enter_array(&j))
         while (err == OK && json_next_item(&j))
             err = read_failure(c, &j);
-    if (err != OK)
-        call_end(&c->call, err);
-    else
-        call_send(&c->call, end_route);
+    call_send_if(&c->call, err, end_route);
 }
 
 /* --- extend ----------------------------------------------------------------- */
@@ -377,10 +371,7 @@ void jobs_extend(struct http_request *request)
     if (err == OK && !job_token_parse(c->body.lease, &c->ref.lease))
         err = fail_at(&c->call.post.op, ERR_CONFLICT, "/lease", "unknown");
     c->ref.queues = call_queues(&c->call);
-    if (err != OK)
-        call_end(&c->call, err);
-    else
-        call_send(&c->call, route);
+    call_send_if(&c->call, err, route);
 }
 
 /* --- workers ---------------------------------------------------------------- */

@@ -224,10 +224,7 @@ void jobs_post(struct http_request *request)
         err = read_lines(c, &reader);
     else if (err == OK)
         err = read_array(c, &reader);
-    if (err != OK)
-        call_end(&c->call, err);
-    else
-        call_send(&c->call, route);
+    call_send_if(&c->call, err, route);
 }
 
 /* --- looking ---------------------------------------------------------------- */
@@ -390,8 +387,5 @@ void jobs_bulk(struct http_request *request)
     enum err err = job_bulk_read(&c->call.post.op, request->body, &c->bulk, &c->call.problems);
     if (err == OK && str_given(call_queues(&c->call)))
         err = call_may_queue(&c->call.post.op, &c->call, str_given(c->bulk.queue) ? c->bulk.queue : S("*"));
-    if (err != OK)
-        call_end(&c->call, err);
-    else
-        call_send(&c->call, route);
+    call_send_if(&c->call, err, route);
 }

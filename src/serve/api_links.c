@@ -109,10 +109,7 @@ void link_put_request(struct http_request *request)
     if (!c || !call_body(&c->call, link_fields, LINK_FIELDS, &c->put, NULL))
         return;
     enum err err = check_put(c);
-    if (err != OK)
-        call_end(&c->call, err);
-    else
-        call_send(&c->call, route);
+    call_send_if(&c->call, err, route);
 }
 
 /* --- GET ------------------------------------------------------------------------ */

@@ -9,7 +9,6 @@
 #include "serve/cursor.h"
 #include "serve/render.h"
 #include "store/block.h"
-#include "store/store_audit.h"
 #include "store/store_member.h"
 #include "store/store_message.h"
 #include "store/store_tenant.h"
@@ -183,8 +182,7 @@ static enum err suppression_delete_commit(struct post *post)
     uint32_t tenant_no;
     TRY(asked_tenant(&post->op, &c->call, c->tenant, &tenant_no));
     TRY(suppress_release(&post->op, post->tx, tenant_no, call_param(&c->call, 0), c->reason));
-    return store_audit_add(&post->op, post->tx, call_who(&c->call), S("suppression.release"), call_param(&c->call, 0),
-                           str_of(suppression_reason_name(c->reason)));
+    return call_note(post, "suppression.release", str_of(suppression_reason_name(c->reason)));
 }
 
 void suppression_delete(struct http_request *request)

@@ -15,7 +15,6 @@
 #include "serve/call.h"
 #include "serve/cursor.h"
 #include "serve/render.h"
-#include "store/store_audit.h"
 
 #include <stdio.h>
 
@@ -99,19 +98,13 @@ void queues_list(struct http_request *request)
 
 /* --- changing --------------------------------------------------------------- */
 
-static enum err note(struct post *post, const char *action, struct str detail)
-{
-    const struct call *call = call_of(post);
-    return store_audit_add(&post->op, post->tx, call_who(call), str_of(action), call_param(call, 0), detail);
-}
-
 static enum err patch_commit(struct post *post)
 {
     struct queue_call *c = (struct queue_call *)post;
     TRY(queue_patch(&post->op, post->tx, call_param(&c->call, 0), &c->patch));
     struct str shown;
     TRY(policy_shown(&post->op, c->patch.policy, &shown));
-    TRY(note(post, "queue.patch", str_clip(shown, 1000)));
+    TRY(call_note(post, "queue.patch", str_clip(shown, 1000)));
     return get_run(post);
 }
 
@@ -162,10 +155,7 @@ void queues_patch(struct http_request *request)
     c->patch = (struct queue_patch){ .paused = -1, .draining = -1 };
     c->patch.is_admin = caller && (caller->scopes & TOKEN_ADMIN);
     enum err err = patch_read(c);
-    if (err != OK)
-        call_end(&c->call, err);
-    else
-        call_send(&c->call, route);
+    call_send_if(&c->call, err, route);
 }
 
 static enum err delete_commit(struct post *post)
@@ -173,7 +163,7 @@ static enum err delete_commit(struct post *post)
     struct call *call = call_of(post);
     call->status = 204;
     TRY(queue_delete(&post->op, post->tx, call_param(call, 0)));
-    return note(post, "queue.delete", S(""));
+    return call_note(post, "queue.delete", S(""));
 }
 
 void queues_delete(struct http_request *request)
@@ -189,7 +179,7 @@ static enum err drain_commit(struct post *post)
     call_restart(call);
     TRY(queue_get(&post->op, post->tx, call_param(call, 0), &view));
     TRY(queue_drain(&post->op, post->tx, call_param(call, 0), true));
-    TRY(note(post, "queue.drain", S("")));
+    TRY(call_note(post, "queue.drain", S("")));
     call->status = 202;
     json_object_begin(&call->json);
     json_member_bool(&call->json, "draining", true);
@@ -230,7 +220,7 @@ static enum err budget_put_commit(struct post *post)
 {
     struct call *call = call_of(post);
     TRY(budget_put(&post->op, post->tx, call_param(call, 0), call->request->body));
-    TRY(note(post, "budget.put", str_clip(call->request->body, 1000)));
+    TRY(call_note(post, "budget.put", str_clip(call->request->body, 1000)));
     return budget_get_run(post);
 }
 
@@ -242,10 +232,7 @@ void budgets_put(struct http_request *request)
     if (!call || !call_id(call))
         return;
     enum err err = budget_policy_read(&call->post.op, request->body, &policy, &call->problems);
-    if (err != OK)
-        call_end(call, err);
-    else
-        call_send(call, route);
+    call_send_if(call, err, route);
 }
 
 void budgets_get(struct http_request *request)
@@ -287,7 +274,7 @@ static enum err budget_delete_commit(struct post *post)
     struct call *call = call_of(post);
     call->status = 204;
     TRY(budget_delete(&post->op, post->tx, call_param(call, 0)));
-    return note(post, "budget.delete", S(""));
+    return call_note(post, "budget.delete", S(""));
 }
 
 void budgets_delete(struct http_request *request)

@@ -7,7 +7,6 @@
 #include "serve/api_jobs.h"
 #include "serve/call.h"
 #include "serve/cursor.h"
-#include "store/store_audit.h"
 
 struct schedule_call {
     struct call call;
@@ -26,12 +25,6 @@ static const struct json_field run_fields[] = {
     { "at", JSON_FIELD_STR, offsetof(struct schedule_call, run.at) - RUN_BODY, 64, JSON_NULLABLE, 1, 0 },
 };
 
-static enum err note(struct post *post, const char *action, struct str detail)
-{
-    const struct call *call = call_of(post);
-    return store_audit_add(&post->op, post->tx, call_who(call), str_of(action), call_param(call, 0), detail);
-}
-
 /* --- looking ---------------------------------------------------------------- */
 
 static enum err get_run(struct post *post)
@@ -44,9 +37,7 @@ static enum err get_run(struct post *post)
 void schedules_get(struct http_request *request)
 {
     static const struct hop route[] = { { get_run, THREAD_READER }, { call_reply, THREAD_CALLER }, { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call && call_id(call))
-        call_send(call, route);
+    call_run_named(request, route);
 }
 
 static enum err list_run(struct post *post)
@@ -78,7 +69,7 @@ static enum err put_commit(struct post *post)
 {
     struct schedule_call *c = (struct schedule_call *)post;
     TRY(schedule_store(&post->op, post->tx, call_param(&c->call, 0), &c->put));
-    TRY(note(post, "schedule.put", str_clip(c->call.request->body, 1000)));
+    TRY(call_note(post, "schedule.put", str_clip(c->call.request->body, 1000)));
     return get_run(post);
 }
 
@@ -99,10 +90,7 @@ void schedules_put(struct http_request *request)
     if (!c || !call_id(&c->call) || !call_body(&c->call, schedule_put_fields, SCHEDULE_PUT_FIELDS, &c->put, NULL))
         return;
     enum err err = check_put(c);
-    if (err != OK)
-        call_end(&c->call, err);
-    else
-        call_send(&c->call, route);
+    call_send_if(&c->call, err, route);
 }
 
 static enum err delete_commit(struct post *post)
@@ -110,15 +98,13 @@ static enum err delete_commit(struct post *post)
     struct call *call = call_of(post);
     call->status = 204;
     TRY(schedule_delete(&post->op, post->tx, call_param(call, 0)));
-    return note(post, "schedule.delete", S(""));
+    return call_note(post, "schedule.delete", S(""));
 }
 
 void schedules_delete(struct http_request *request)
 {
     static const struct hop route[] = { { delete_commit, THREAD_WRITER }, { call_reply, THREAD_CALLER }, { 0 } };
-    struct call *call = call_new(request, sizeof *call);
-    if (call && call_id(call))
-        call_send(call, route);
+    call_run_named(request, route);
 }
 
 /* --- by hand ---------------------------------------------------------------- */
@@ -129,7 +115,7 @@ static enum err run_commit(struct post *post)
     struct str run;
     call_restart(&c->call);
     TRY(schedule_run(&post->op, post->tx, call_param(&c->call, 0), c->at_us, &run));
-    TRY(note(post, "schedule.run", run));
+    TRY(call_note(post, "schedule.run", run));
     c->call.status = 202;
     json_object_begin(&c->call.json);
     json_member_str(&c->call.json, "run", run);
@@ -159,8 +145,5 @@ void schedules_run(struct http_request *request)
     if (request->body.n && !call_body(&c->call, run_fields, sizeof run_fields / sizeof *run_fields, &c->run, NULL))
         return;
     enum err err = read_at(c);
-    if (err != OK)
-        call_end(&c->call, err);
-    else
-        call_send(&c->call, route);
+    call_send_if(&c->call, err, route);
 }

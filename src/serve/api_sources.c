@@ -17,7 +17,6 @@
 #include "serve/api.h"
 #include "serve/call.h"
 #include "serve/cursor.h"
-#include "store/store_audit.h"
 
 struct source_call {
     struct call call;
@@ -64,12 +63,6 @@ static enum err find_source(struct op *op, struct call *call, struct source_row 
     return call_may_see(op, call, ret->tenant_no);
 }
 
-/* Who changed what, for the audit list. */
-static enum err note(struct op *op, const struct call *call, struct str action)
-{
-    return store_audit_add(op, call->post.tx, call_who(call), action, call_param(call, 0), (struct str){ 0 });
-}
-
 /* A source of somebody else is not there for this token, so it cannot be replaced either. */
 static enum err may_replace(struct op *op, struct call *call)
 {
@@ -91,7 +84,7 @@ static enum err sources_put_commit(struct post *post)
     TRY(call_may_make_tenant(&post->op, &c->call, c->tenant));
     TRY(may_replace(&post->op, &c->call));
     TRY(source_put(&post->op, post->tx, &row, c->tenant, &is_new));
-    TRY(note(&post->op, &c->call, is_new ? S("source.create") : S("source.change")));
+    TRY(call_note(post, is_new ? "source.create" : "source.change", (struct str){ 0 }));
     call_restart(&c->call);
     return source_status_write(&post->op, post->tx, &row, &c->call.json);
 }
@@ -118,10 +111,7 @@ void sources_put(struct http_request *request)
         source_config_parse(op, call_param(&c->call, 0), request->body, &c->call.problems, &c->row, &c->tenant);
     if (err == OK)
         err = check_reach(op, &c->call.api->config, c->row.base_url);
-    if (err != OK)
-        call_end(&c->call, err);
-    else
-        call_send(&c->call, route);
+    call_send_if(&c->call, err, route);
 }
 
 /* --------------------------------------------------------------------------------------------------- get and list */
@@ -208,7 +198,7 @@ static enum err sources_backfill_commit(struct post *post)
     struct source_call *c = (struct source_call *)post;
     struct source_row row;
     TRY(find_and_start(&post->op, c, &row));
-    TRY(note(&post->op, &c->call, S("source.backfill")));
+    TRY(call_note(post, "source.backfill", (struct str){ 0 }));
     call_restart(&c->call);
     c->call.status = 202;
     return source_status_write(&post->op, post->tx, &row, &c->call.json);
@@ -234,10 +224,7 @@ void sources_backfill(struct http_request *request)
     if (!c || !call_body(&c->call, backfill_fields, sizeof backfill_fields / sizeof *backfill_fields, c, NULL))
         return;
     enum err err = read_instants(c);
-    if (err != OK)
-        call_end(&c->call, err);
-    else
-        call_send(&c->call, route);
+    call_send_if(&c->call, err, route);
 }
 
 static enum err sources_backfill_stop_commit(struct post *post)
@@ -247,7 +234,7 @@ static enum err sources_backfill_stop_commit(struct post *post)
     TRY(find_source(&post->op, call, &row));
     call->status = 204;
     TRY(source_backfill_stop(&post->op, post->tx, row.id));
-    return note(&post->op, call, S("source.cancel"));
+    return call_note(post, "source.cancel", (struct str){ 0 });
 }
 
 void sources_backfill_stop(struct http_request *request)

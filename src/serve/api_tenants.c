@@ -94,10 +94,7 @@ void tenant_put(struct http_request *request)
         !call_body(&c->call, tenant_fields, sizeof tenant_fields / sizeof *tenant_fields, &c->put, NULL))
         return;
     enum err err = tenant_check(&c->call.post.op, &c->put, &c->call.problems);
-    if (err != OK)
-        call_end(&c->call, err);
-    else
-        call_send(&c->call, route);
+    call_send_if(&c->call, err, route);
 }
 
 static enum err tenant_get_read(struct post *post)
@@ -174,8 +171,5 @@ void tenant_facts(struct http_request *request)
     if (!c)
         return;
     enum err err = facts_query(c);
-    if (err != OK)
-        call_end(&c->call, err);
-    else
-        call_send(&c->call, route);
+    call_send_if(&c->call, err, route);
 }

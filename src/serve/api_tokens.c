@@ -113,8 +113,7 @@ static enum err token_create_commit(struct post *post)
     struct token_call *c = (struct token_call *)post;
     TRY(store_token_add(&post->op, post->tx, &c->token));
     TRY(token_tenant_no(&post->op, post->tx, &c->token, &c->tenant_no));
-    return store_audit_add(&post->op, post->tx, access_caller(c->call.request)->id, S("token.create"), c->token.id,
-                           c->token.name);
+    return store_audit_add(&post->op, post->tx, call_who(&c->call), S("token.create"), c->token.id, c->token.name);
 }
 
 static enum err token_create_reply(struct post *post)
@@ -194,8 +193,7 @@ static enum err token_revoke_commit(struct post *post)
 {
     struct call *call = call_of(post);
     TRY(store_token_revoke(&post->op, post->tx, call_param(call, 0)));
-    return store_audit_add(&post->op, post->tx, access_caller(call->request)->id, S("token.revoke"),
-                           call_param(call, 0), (struct str){ 0 });
+    return call_note(post, "token.revoke", (struct str){ 0 });
 }
 
 static enum err token_revoke_reply(struct post *post)

@@ -6,6 +6,7 @@
 #include "serve/access.h"
 #include "serve/api.h"
 #include "serve/idempotency.h"
+#include "store/store_audit.h"
 
 #define PAGE_DEFAULT 50
 #define PAGE_MAX     1000
@@ -73,6 +74,14 @@ void call_send(struct call *call, const struct hop *route)
         return;
     call->post.hop = !is_stream && call->idempotency ? idempotency_wrap(call, route) : route;
     post_send(&call->post);
+}
+
+void call_send_if(struct call *call, enum err err, const struct hop *route)
+{
+    if (err == OK)
+        call_send(call, route);
+    else
+        call_end(call, err);
 }
 
 void call_run(struct http_request *request, const struct hop *route)
@@ -151,4 +160,10 @@ struct str call_who(const struct call *call)
 {
     const struct caller *caller = access_caller(call->request);
     return caller ? caller->id : S("local");
+}
+
+enum err call_note(struct post *post, const char *action, struct str detail)
+{
+    const struct call *call = call_of(post);
+    return store_audit_add(&post->op, post->tx, call_who(call), str_of(action), call_param(call, 0), detail);
 }

@@ -61,6 +61,9 @@ bool call_body(struct call *call, const struct json_field *fields, size_t count,
  * the route of a POST must be one hop in the writer, which sets call->status, and one in the caller's thread. */
 void call_send(struct call *call, const struct hop *route);
 
+/* The same when err is OK; else the request is answered with err (call_end). */
+void call_send_if(struct call *call, enum err err, const struct hop *route);
+
 /* A request that says all with its path: a plain struct call on its way along the route. The second one also asks for
  * call_id. */
 void call_run(struct http_request *request, const struct hop *route);
@@ -99,3 +102,7 @@ void call_restart(struct call *call);
 
 /* Who asks, for the audit trail: the token's id, or "local" without one. */
 struct str call_who(const struct call *call);
+
+/* Says in the audit trail, from a hop in the writer, that the caller did this ("queue.patch") to the {id} of the path.
+ */
+enum err call_note(struct post *post, const char *action, struct str detail);
