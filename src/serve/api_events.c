@@ -7,25 +7,18 @@
 #include "serve/access.h"
 #include "serve/call.h"
 #include "serve/cursor.h"
+#include "serve/rejected.h"
 #include "serve/render.h"
 
 #include <string.h>
 
-#define REJECTED_MAX 1000 /* named in the answer; all are counted */
-#define SOURCES_MAX  16   /* named when an id is ambiguous */
-
-struct rejected {
-    int64_t line;
-    struct str detail;
-};
+#define SOURCES_MAX 16 /* named when an id is ambiguous */
 
 struct post_call {
     struct call call;
     struct event_row *rows;
     size_t count, room;
-    struct rejected rejected[REJECTED_MAX];
-    size_t named;
-    int64_t rejected_count;
+    struct rejected rejected;
     bool any_json; /* some line could be read at all */
 };
 
@@ -68,9 +61,7 @@ static enum err take_line(struct post_call *c, int64_t line, struct str text)
     }
     if (err != ERR_MALFORMED && err != ERR_INVALID)
         return err;
-    if (c->named < REJECTED_MAX)
-        c->rejected[c->named++] = (struct rejected){ line, arena_str(op->arena, str_of(op->error)) };
-    c->rejected_count++;
+    rejected_add(&c->rejected, line, str_of(op->error));
     return OK;
 }
 
@@ -99,8 +90,8 @@ static enum err take_lines(struct post_call *c, struct str body)
         if (text.n)
             TRY(take_line(c, line, text));
     }
-    if (c->rejected_count && !c->any_json)
-        return fail(&c->call.post.op, ERR_MALFORMED, "no line could be read: %.*s", STR(c->rejected[0].detail));
+    if (c->rejected.named && !c->any_json)
+        return fail(&c->call.post.op, ERR_MALFORMED, "no line could be read: %.*s", STR(c->rejected.lines[0].detail));
     return OK;
 }
 
@@ -113,16 +104,7 @@ static void render_counts(struct post_call *c)
     json_object_begin(w);
     json_member_int(w, "accepted", accepted);
     json_member_int(w, "duplicates", (int64_t)c->count - accepted);
-    json_put_name(w, "rejected");
-    json_array_begin(w);
-    for (size_t i = 0; i < c->named; i++) {
-        json_object_begin(w);
-        json_member_int(w, "line", c->rejected[i].line);
-        json_member_str(w, "detail", c->rejected[i].detail);
-        json_object_end(w);
-    }
-    json_array_end(w);
-    json_member_int(w, "rejected_count", c->rejected_count);
+    rejected_write(w, &c->rejected);
     json_object_end(w);
 }
 
@@ -141,6 +123,7 @@ void events_post(struct http_request *request)
     struct post_call *c = call_new(request, sizeof *c);
     if (!c)
         return;
+    c->rejected.arena = c->call.post.op.arena;
     bool lines = str_starts(http_header(request, S("Content-Type")), S("application/x-ndjson"));
     enum err err = lines ? take_lines(c, request->body) : take_items(c, request->body);
     call_send_if(&c->call, err, route);

@@ -16,16 +16,10 @@
 #include "serve/api_jobs.h"
 #include "serve/call.h"
 #include "serve/cursor.h"
+#include "serve/rejected.h"
 #include "store/store_audit.h"
 
 #include <stdio.h>
-
-#define REJECTED_MAX 1000 /* named in the answer; all are counted */
-
-struct rejected {
-    int64_t line;
-    struct str detail;
-};
 
 struct push_call {
     struct call call;
@@ -33,9 +27,7 @@ struct push_call {
     int64_t *lines; /* of each spec */
     size_t count, room;
     struct job_pushed *results;
-    struct rejected *rejected; /* those that could not be read */
-    size_t rejected_count;
-    int64_t rejected_total;
+    struct rejected rejected; /* those that could not be read */
     bool one;
 };
 
@@ -57,13 +49,6 @@ enum err call_may_queue(struct op *op, const struct call *call, struct str queue
 }
 
 /* --- reading ---------------------------------------------------------------- */
-
-static void reject(struct push_call *c, int64_t line, struct str detail)
-{
-    if (c->rejected_count < REJECTED_MAX)
-        c->rejected[c->rejected_count++] = (struct rejected){ line, detail };
-    c->rejected_total++;
-}
 
 static enum err specs_grow(struct op *op, struct push_call *c)
 {
@@ -98,7 +83,7 @@ static enum err read_line(struct push_call *c, const struct job_reader *reader, 
     }
     if (c->one)
         return err;
-    reject(c, line, arena_str(op->arena, str_of(op->error)));
+    rejected_add(&c->rejected, line, str_of(op->error));
     return OK;
 }
 
@@ -130,7 +115,7 @@ static enum err read_lines(struct push_call *c, const struct job_reader *reader)
     json_lines_feed(&lines, c->call.request->body, true);
     while (json_line_next(&lines, &line)) {
         if (line.too_long)
-            reject(c, line.number, S("a line may have 65536 bytes; send larger jobs one by one"));
+            rejected_add(&c->rejected, line.number, S("a line may have 65536 bytes; send larger jobs one by one"));
         else
             TRY(read_line(c, reader, line.number, line.text));
     }
@@ -142,30 +127,18 @@ static enum err read_lines(struct push_call *c, const struct job_reader *reader)
 static void render_bulk(struct push_call *c)
 {
     struct json_writer *w = &c->call.json;
-    int64_t accepted = 0, duplicates = 0, refused = c->rejected_total;
-    size_t named = c->rejected_count;
+    struct rejected rejected = c->rejected; /* the hop may run again */
+    int64_t accepted = 0, duplicates = 0;
     for (size_t i = 0; i < c->count; i++) {
         accepted += c->results[i].result == JOB_PUSHED;
         duplicates += c->results[i].result == JOB_DUPLICATE || c->results[i].result == JOB_RETURNED_HOLDER;
-        if (c->results[i].result != JOB_REFUSED && c->results[i].result != JOB_NOT_UNIQUE)
-            continue;
-        refused++;
-        if (named < REJECTED_MAX)
-            c->rejected[named++] = (struct rejected){ c->lines[i], c->results[i].detail };
+        if (c->results[i].result == JOB_REFUSED || c->results[i].result == JOB_NOT_UNIQUE)
+            rejected_add(&rejected, c->lines[i], c->results[i].detail);
     }
     json_object_begin(w);
     json_member_int(w, "accepted", accepted);
     json_member_int(w, "duplicates", duplicates);
-    json_put_name(w, "rejected");
-    json_array_begin(w);
-    for (size_t i = 0; i < named; i++) {
-        json_object_begin(w);
-        json_member_int(w, "line", c->rejected[i].line);
-        json_member_str(w, "detail", c->rejected[i].detail);
-        json_object_end(w);
-    }
-    json_array_end(w);
-    json_member_int(w, "rejected_count", refused);
+    rejected_write(w, &rejected);
     json_object_end(w);
 }
 
@@ -219,10 +192,11 @@ void jobs_post(struct http_request *request)
     struct job_reader reader = { JOB_HTTP, siphash_key_from(store_hash_key(c->call.api->config.store)),
                                  bytes_max ? bytes_max : JOB_BYTES_DEFAULT, false };
     struct op *op = &c->call.post.op;
-    enum err err = op_alloc(op, REJECTED_MAX * sizeof *c->rejected, &c->rejected);
-    if (err == OK && str_starts(http_header(request, S("Content-Type")), S("application/x-ndjson")))
+    enum err err = OK;
+    c->rejected.arena = op->arena;
+    if (str_starts(http_header(request, S("Content-Type")), S("application/x-ndjson")))
         err = read_lines(c, &reader);
-    else if (err == OK)
+    else
         err = read_array(c, &reader);
     call_send_if(&c->call, err, route);
 }

@@ -15,13 +15,14 @@
 #include "serve/idempotency.h"
 #include "serve/redirect.h"
 
-#define LINES_MAX 120000 /* of one request: their codes are one answer */
+#define LINES_MAX    120000 /* of one request: their codes are one answer */
+#define DETAIL_BYTES 160
 
 struct link_line {
     int64_t number;
     struct link_put put;
     bool rejected, made;
-    char detail[INTAKE_DETAIL_BYTES];
+    char detail[DETAIL_BYTES];
     struct link link;
 };
 
@@ -63,7 +64,7 @@ static enum err links_line(struct intake *intake, const struct json_line *text)
         return OK;
     line->put.url = (struct str){ 0 };
     line->rejected = true;
-    snprintf(line->detail, sizeof line->detail, "%.*s", INTAKE_DETAIL_BYTES - 1, op.error);
+    snprintf(line->detail, sizeof line->detail, "%.*s", DETAIL_BYTES - 1, op.error);
     return OK;
 }
 
@@ -84,7 +85,7 @@ static enum err line_store(struct op *op, struct tx *tx, struct links_call *c, s
     if (c->intake.is_object || (err != ERR_INVALID && err != ERR_FORBIDDEN))
         return err;
     line->rejected = true;
-    snprintf(line->detail, sizeof line->detail, "%.*s", INTAKE_DETAIL_BYTES - 1, op->error);
+    snprintf(line->detail, sizeof line->detail, "%.*s", DETAIL_BYTES - 1, op->error);
     op->error[0] = op->pointer[0] = '\0';
     return OK;
 }

@@ -13,8 +13,7 @@
 #include "serve/api.h"
 #include "serve/call.h"
 #include "serve/redirect.h"
-
-#define REJECTED_MAX 1000
+#include "serve/rejected.h"
 
 /* --- pages ------------------------------------------------------------------------- */
 
@@ -99,11 +98,7 @@ struct tokens_call {
     struct call call;
     struct json_writer *w;
     struct op aside; /* of one line: a bad one does not fail the others */
-    struct {
-        int64_t line;
-        struct str detail;
-    } * rejected;
-    size_t rejected_count;
+    struct rejected rejected;
     int64_t accepted;
 };
 
@@ -130,10 +125,7 @@ static void take_line(struct tokens_call *c, int64_t number, struct str text)
         c->accepted++;
         return;
     }
-    if (c->rejected_count == REJECTED_MAX)
-        return;
-    c->rejected[c->rejected_count].line = number;
-    c->rejected[c->rejected_count++].detail = arena_str(arena, str_of(c->aside.error));
+    rejected_add(&c->rejected, number, str_of(c->aside.error));
 }
 
 static enum err take_array(struct tokens_call *c, struct str body)
@@ -178,25 +170,14 @@ void unsubscribe_tokens(struct http_request *request)
         return;
     struct json_writer *w = &c->call.json;
     op_init(&c->aside, request->op.arena, request->op.now_us);
-    if (op_alloc(&c->call.post.op, REJECTED_MAX * sizeof *c->rejected, &c->rejected) != OK) {
-        call_end(&c->call, ERR_TOO_LARGE);
-        return;
-    }
+    c->rejected.arena = request->op.arena;
     json_object_begin(w);
     json_put_name(w, "items");
     json_array_begin(w);
     enum err err = take_all(c);
     json_array_end(w);
     json_member_int(w, "accepted", c->accepted);
-    json_put_name(w, "rejected");
-    json_array_begin(w);
-    for (size_t i = 0; i < c->rejected_count; i++) {
-        json_object_begin(w);
-        json_member_int(w, "line", c->rejected[i].line);
-        json_member_str(w, "detail", c->rejected[i].detail);
-        json_object_end(w);
-    }
-    json_array_end(w);
+    rejected_write(w, &c->rejected);
     json_object_end(w);
     call_end(&c->call, err);
 }

@@ -1,13 +1,10 @@
 #include "serve/intake.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "serve/idempotency.h"
 
-#define PIECE_BYTES_MAX  (256u * 1024)      /* unread body kept before it is held back */
-#define UNREAD_BYTES_MAX (8u * 1024 * 1024) /* never reached: pieces are small and held back before */
+#define PIECE_BYTES_MAX    (256u * 1024) /* unread body kept before it is held back */
+#define REJECTED_BYTES_MAX (REJECTED_MAX * (sizeof(struct rejected_line) + OP_ERROR_BYTES_MAX))
+#define UNREAD_BYTES_MAX   (8u * 1024 * 1024) /* never reached: pieces are small and held back before */
 
 static void intake_continue(struct intake *intake);
 
@@ -15,16 +12,7 @@ static void intake_continue(struct intake *intake);
 
 void intake_reject(struct intake *intake, int64_t number, const char *detail)
 {
-    intake->rejected++;
-    if (intake->named_count == INTAKE_REJECTED_MAX)
-        return;
-    if (!intake->named)
-        intake->named = calloc(INTAKE_REJECTED_MAX, sizeof *intake->named);
-    if (!intake->named)
-        abort();
-    struct intake_rejected *named = &intake->named[intake->named_count++];
-    named->number = number;
-    snprintf(named->detail, sizeof named->detail, "%s", detail);
+    rejected_add(&intake->rejected, number, str_of(detail));
 }
 
 static void answer_begin(struct intake *intake)
@@ -44,16 +32,7 @@ static void answer_end(struct intake *intake)
         json_array_end(w);
     json_member_int(w, "accepted", intake->accepted);
     json_member_int(w, "duplicates", intake->duplicates);
-    json_put_name(w, "rejected");
-    json_array_begin(w);
-    for (size_t i = 0; i < intake->named_count; i++) {
-        json_object_begin(w);
-        json_member_int(w, "line", intake->named[i].number);
-        json_member_str(w, "detail", str_of(intake->named[i].detail));
-        json_object_end(w);
-    }
-    json_array_end(w);
-    json_member_int(w, "rejected_count", intake->rejected);
+    rejected_write(w, &intake->rejected);
     json_object_end(w);
 }
 
@@ -71,7 +50,7 @@ static void intake_end(struct intake *intake, enum err err)
         answer_end(intake);
     buf_done(&intake->unread);
     arena_free(intake->memory);
-    free(intake->named);
+    arena_free(intake->rejected.arena);
     if (err == OK && call->idempotency && !replayed)
         call_send(call, remember);
     else
@@ -292,6 +271,7 @@ void *intake_new(struct http_request *request, const struct intake_kind *kind, s
     intake->kind = kind;
     intake->is_text = !str_starts(http_header(request, S("Content-Type")), S("application/x-ndjson"));
     intake->memory = arena_new(kind->chunk_bytes_max);
+    intake->rejected.arena = arena_new(REJECTED_BYTES_MAX);
     buf_init(&intake->unread, intake->is_text ? INTAKE_TEXT_BYTES_MAX : UNREAD_BYTES_MAX);
     json_lines_init(&intake->lines);
     return intake;

@@ -22,16 +22,10 @@
 
 #include "base/json_lines.h"
 #include "serve/call.h"
+#include "serve/rejected.h"
 
 #define INTAKE_CHUNK_LINES    1000
 #define INTAKE_TEXT_BYTES_MAX (16u * 1024 * 1024)
-#define INTAKE_REJECTED_MAX   1000 /* named in the answer; all are counted */
-#define INTAKE_DETAIL_BYTES   160
-
-struct intake_rejected {
-    int64_t number;
-    char detail[INTAKE_DETAIL_BYTES];
-};
 
 struct intake {
     struct call call; /* first; its post goes out once a chunk */
@@ -49,9 +43,7 @@ struct intake {
     bool entered, used_up;
     bool under_way, complete, paused, begun;
     enum err broken; /* the body cannot be read on */
-    int64_t rejected;
-    struct intake_rejected *named;
-    size_t named_count;
+    struct rejected rejected;
 };
 
 struct intake_kind {

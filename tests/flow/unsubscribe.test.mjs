@@ -53,7 +53,7 @@ test('a scope of its own stops that report only, and unknown tokens learn nothin
   assert.deepEqual((await suppressed(daemon, 'ann@x.example')).map((row) => row.scope), ['report:weekly'])
   assert.equal((await fetch(daemon.url + report, { method: 'POST', body: 'x'.repeat(5000) })).status, 413)
   const { body } = await daemon.post('/v1/unsubscribe-tokens', [{ tenant: 't-1', recipient: 'a@x.example' }, { tenant: 't-1' }, { tenant: 't-1', recipient: 'b@x.example', scope: 'all' }])
-  assert.deepEqual([body.accepted, body.rejected.map((line) => line.line)], [1, [2, 3]])
+  assert.deepEqual([body.accepted, body.rejected.map((line) => line.line), body.rejected_count], [1, [2, 3], 2])
   await daemon.stop()
 })
 
