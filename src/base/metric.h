@@ -26,7 +26,6 @@
 
 #define METRIC_ONE     1       /* plain counts, bytes */
 #define METRIC_SECONDS 1000000 /* cells hold microseconds, the output seconds */
-#define METRIC_RATIO   1000000 /* cells hold millionths */
 
 struct buf;
 struct metric;

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -90,11 +89,4 @@ double rng_unit(struct rng *rng)
 bool rng_chance(struct rng *rng, double share)
 {
     return rng_unit(rng) < share;
-}
-
-double rng_normal(struct rng *rng)
-{
-    /* Box and Muller; 1 - unit is never 0, so the logarithm exists. */
-    double radius = sqrt(-2.0 * log(1.0 - rng_unit(rng)));
-    return radius * cos(2.0 * 3.14159265358979323846 * rng_unit(rng));
 }

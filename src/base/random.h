@@ -33,6 +33,3 @@ double rng_unit(struct rng *rng);
 
 /* True with this probability. */
 bool rng_chance(struct rng *rng, double share);
-
-/* Normal with mean 0 and deviation 1. */
-double rng_normal(struct rng *rng);

@@ -20,7 +20,6 @@
 #include "engine/job_read.h"
 #include "store/tx.h"
 
-#define BATCH_ID_BYTES      15 /* "b-" and 12 characters, with the NUL */
 #define BATCH_TEXT_MAX      1024
 #define BATCH_CANCELLED_MAX 1000 /* jids told to a callback; all are counted */
 

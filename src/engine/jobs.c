@@ -32,11 +32,6 @@ int64_t jobs_wall_us(const struct jobs *jobs, int64_t engine_us)
     return engine_us + jobs->lag_us;
 }
 
-int64_t jobs_now_us(struct tx *tx)
-{
-    return jobs_engine_us(jobs_of(tx), tx);
-}
-
 /* Engine time goes on from the wall clock, less what the clock was wrong by in runs before (LEASE-9). */
 static enum err clock_load(struct op *op, struct tx *tx, struct jobs *jobs)
 {

@@ -55,6 +55,3 @@ enum err jobs_stop_leasing(struct op *op, struct tx *tx);
 /* Everything is gone without a trace: queues, jobs in every state, history, counters. Sessions stay. For development
  * (WORK-9): it is one transaction whatever there is. job_flush.c. */
 enum err jobs_flush(struct op *op, struct tx *tx);
-
-/* Engine time of the transaction. */
-int64_t jobs_now_us(struct tx *tx);

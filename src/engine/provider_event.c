@@ -25,11 +25,6 @@ const char *event_kind_name(enum event_kind kind)
     return (unsigned)kind < sizeof names / sizeof names[0] ? names[kind] : "unknown";
 }
 
-enum event_class event_kind_class(enum event_kind kind)
-{
-    return kind == EVENT_OPENED || kind == EVENT_CLICKED ? CLASS_OPENS : CLASS_OTHERS;
-}
-
 /* Floored, because a day before 1970 still begins at its midnight. */
 static int32_t day_of(int64_t at_us)
 {

@@ -112,9 +112,6 @@ const char *event_result_name(enum event_result result);
 /* "delivered", "gave_up", ...: our word, for logs. */
 const char *event_kind_name(enum event_kind kind);
 
-/* Opens and clicks are read by a lane of their own (SRC-1); every other kind belongs to the others. */
-enum event_class event_kind_class(enum event_kind kind);
-
 /* Fills day and key from source, type, event_id and at_us, or from the replacement fields when event_id is not given
  * (SRC-13): type, references, folded recipient, reported time or nothing, code. hash_key holds SIPHASH_KEY_BYTES. */
 void provider_event_key(struct provider_event *event, const uint8_t *hash_key, struct str source);

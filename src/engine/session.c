@@ -300,14 +300,6 @@ enum err session_leave(struct op *op, struct tx *tx, struct session_id id)
     return OK;
 }
 
-enum err session_seen(struct op *op, struct tx *tx, struct session_id id)
-{
-    struct jobs *jobs;
-    TRY(jobs_begin(op, tx, &jobs));
-    session_sign(jobs, tx, session_of(jobs, id));
-    return OK;
-}
-
 /* --- beats --- */
 
 void session_revoked(struct jobs *jobs, struct session *session, const struct lease *lease)

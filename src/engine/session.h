@@ -49,9 +49,6 @@ enum err session_join(struct op *op, struct tx *tx, const struct session_info *i
 /* A connection of it closed; the last one starts the 60 s. An id of a former life is ignored. */
 enum err session_leave(struct op *op, struct tx *tx, struct session_id id);
 
-/* A sign of life; fetch, ack, fail and extend with a session count as one by themselves. */
-enum err session_seen(struct op *op, struct tx *tx, struct session_id id);
-
 /*
  * BEAT. The worker may move its own state forward (running -> quiet -> terminate, never back); `wish` SESSION_RUNNING
  * changes nothing. ERR_NOT_FOUND "unknown worker W" when no session has the name (a wid without sockets is unknown).

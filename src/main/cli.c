@@ -254,21 +254,6 @@ bool cli_int(const struct cli *cli, const char *name, int64_t min, int64_t max, 
     return false;
 }
 
-bool cli_share(const struct cli *cli, const char *name, double *ret)
-{
-    const char *text = cli_option(cli, name);
-    if (!text)
-        return true;
-    char *end;
-    double value = strtod(text, &end);
-    if (*text && !*end && value >= 0 && value <= 1) {
-        *ret = value;
-        return true;
-    }
-    cli_fail(cli, CLI_USAGE, "--%s must be a share from 0 to 1 like 0.05, not \"%s\"", name, text);
-    return false;
-}
-
 bool cli_duration(const struct cli *cli, const char *name, int64_t *ret_ms)
 {
     const char *text = cli_option(cli, name);

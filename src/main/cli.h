@@ -77,9 +77,6 @@ bool cli_has(const struct cli *cli, const char *name);
 /* A whole number; false after printing what is wrong with it (exit CLI_USAGE). Not given: *ret stays. */
 bool cli_int(const struct cli *cli, const char *name, int64_t min, int64_t max, int64_t *ret);
 
-/* A share from 0 to 1. */
-bool cli_share(const struct cli *cli, const char *name, double *ret);
-
 /* A duration ("40m") in milliseconds. */
 bool cli_duration(const struct cli *cli, const char *name, int64_t *ret_ms);
 

@@ -13,7 +13,6 @@
 #include "net/addr.h"
 
 #define LOAD_CLIENTS_MAX 10000
-#define LOAD_BATCH_MAX   1000
 
 struct load_config {
     struct addr door;

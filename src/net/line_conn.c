@@ -417,11 +417,6 @@ void *line_conn_server_data(const struct line_conn *conn)
     return conn->server->config.data;
 }
 
-struct loop *line_conn_loop(const struct line_conn *conn)
-{
-    return conn->server->loop;
-}
-
 struct addr line_conn_peer(const struct line_conn *conn)
 {
     return conn->peer;

@@ -81,7 +81,6 @@ struct line_server_counts line_server_counts(const struct line_server *server);
 void line_conn_keep(struct line_conn *conn, void *data);
 void *line_conn_data(const struct line_conn *conn);
 void *line_conn_server_data(const struct line_conn *conn);
-struct loop *line_conn_loop(const struct line_conn *conn);
 struct addr line_conn_peer(const struct line_conn *conn);
 
 /* Appends to what the connection has to say; returns how many bytes have been added since the beginning. */

@@ -18,8 +18,7 @@ struct click_spool {
     struct mailbox box;
     struct thread thread;
     atomic_bool stop, clear, make;
-    bool wanted; /* click_spool_make was called */
-    size_t under_way;
+    bool wanted;        /* click_spool_make was called */
     struct click *kept; /* durable and not stored, oldest first: [head, count) */
     size_t head, count, room;
     uint64_t newest;
@@ -79,11 +78,6 @@ int64_t click_spool_left(const struct click_spool *spool)
     return atomic_load(&spool->left);
 }
 
-size_t click_spool_under_way(const struct click_spool *spool)
-{
-    return spool->under_way;
-}
-
 /* --- the thread -------------------------------------------------------------------- */
 
 static enum err file_make(struct op *op, struct click_spool *spool)
@@ -105,7 +99,6 @@ static void job_home(struct errand *errand)
 {
     struct click_spool_job *job = MAIL_OF(errand, struct click_spool_job, errand);
     struct click_spool *spool = job->spool;
-    spool->under_way--;
     if (job->err == OK)
         keep(spool, job->clicks, job->count);
     job->done(job);
@@ -165,7 +158,6 @@ void click_spool_send(struct click_spool *spool, struct click_spool_job *job)
 {
     job->spool = spool;
     job->errand.run = job_home;
-    spool->under_way++;
     mailbox_post_always(&spool->box, &job->mail);
 }
 

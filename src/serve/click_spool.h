@@ -39,9 +39,6 @@ void click_spool_make(struct click_spool *spool);
 /* Sends a job to the thread; jobs are done in order. When it succeeds its clicks are kept for the store. */
 void click_spool_send(struct click_spool *spool, struct click_spool_job *job);
 
-/* Jobs not done yet. */
-size_t click_spool_under_way(const struct click_spool *spool);
-
 /* The oldest clicks kept, at most room; returns how many. */
 size_t click_spool_peek(const struct click_spool *spool, struct click *ret_clicks, size_t room);
 

@@ -19,12 +19,11 @@ SQL(log_append, "INSERT INTO block_log (seq, data) VALUES (?1, ?2)", NULL);
 SQL(log_after, "SELECT seq, data FROM block_log WHERE seq > ?1 ORDER BY seq", NULL);
 SQL(log_erase, "DELETE FROM block_log WHERE seq >= ?1 AND seq < ?2", NULL);
 
-#define KEY_BYTES        sizeof(uint64_t)
-#define RECORD_BYTES_MAX 64
-#define WHOLE            (UINT64_C(0x80) << 56)
-#define SETTLED          (UINT64_C(0xFE) << 56)
-#define SWEEP_BEGINS     (UINT64_C(0xFC) << 56)
-#define SWEEP_ENDS       (UINT64_C(0xFD) << 56)
+#define KEY_BYTES    sizeof(uint64_t)
+#define WHOLE        (UINT64_C(0x80) << 56)
+#define SETTLED      (UINT64_C(0xFE) << 56)
+#define SWEEP_BEGINS (UINT64_C(0xFC) << 56)
+#define SWEEP_ENDS   (UINT64_C(0xFD) << 56)
 
 void block_log_entry(struct buf *row, uint64_t key, const void *record, size_t record_bytes)
 {

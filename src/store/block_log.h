@@ -78,4 +78,3 @@ enum err block_overlay_read(struct op *op, struct tx *tx, struct block_overlay *
 
 /* The newest bytes of a record, or NULL when its block holds them. */
 const void *block_overlay_find(const struct block_overlay *overlay, uint64_t key);
-bool block_overlay_is_empty(const struct block_overlay *overlay);

@@ -171,8 +171,3 @@ const void *block_overlay_find(const struct block_overlay *overlay, uint64_t key
     const void *record = slots_find(&overlay->young, key);
     return record ? record : slots_find(&overlay->old, key);
 }
-
-bool block_overlay_is_empty(const struct block_overlay *overlay)
-{
-    return overlay->young.used + overlay->old.used == 0;
-}

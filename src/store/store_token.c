@@ -26,12 +26,10 @@ const struct schema_step token_step = {
 
 SQL(token_insert,
     "INSERT INTO token (" TOKEN_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL) ON CONFLICT DO NOTHING", NULL);
-SQL(token_by_hash, "SELECT " TOKEN_COLUMNS " FROM token WHERE sha256 = ?1 AND revoked_at_ms IS NULL", NULL);
 SQL(token_by_id, "SELECT no FROM token WHERE id = ?1", NULL);
 SQL(token_end, "UPDATE token SET revoked_at_ms = ?2 WHERE no = ?1 AND revoked_at_ms IS NULL", NULL);
 SQL(token_page, "SELECT " TOKEN_COLUMNS " FROM token WHERE no > ?1 ORDER BY no LIMIT ?2", NULL);
 SQL_SCAN(token_marks, "SELECT count(*), count(revoked_at_ms) FROM token", NULL);
-SQL_SCAN(token_first, "SELECT no FROM token WHERE revoked_at_ms IS NULL LIMIT 1", NULL); /* of the index in force */
 
 enum err store_token_add(struct op *op, struct tx *tx, struct token *token)
 {
@@ -71,20 +69,6 @@ static enum err token_read(struct op *op, struct stmt *stmt, struct token *token
     token->queues = col_str(op, stmt, 6);
     token->created_at_ms = col_int(stmt, 7);
     token->revoked_at_ms = col_int(stmt, 8);
-    return OK;
-}
-
-enum err store_token_by_hash(struct op *op, struct tx *tx, const uint8_t sha256[32], struct token *ret_token)
-{
-    struct stmt *stmt;
-    bool found;
-    TRY(tx_stmt(op, tx, &token_by_hash, &stmt));
-    bind_blob(stmt, 1, sha256, 32);
-    TRY(stmt_row(op, stmt, &found));
-    if (!found)
-        return fail(op, ERR_NOT_FOUND, "no such token is in force");
-    TRY(token_read(op, stmt, ret_token));
-    stmt_reset(stmt);
     return OK;
 }
 
@@ -133,15 +117,6 @@ enum err store_token_mark(struct op *op, struct tx *tx, struct token_mark *ret)
     TRY(tx_stmt(op, tx, &token_marks, &stmt));
     TRY(stmt_row(op, stmt, &found));
     *ret = found ? (struct token_mark){ col_int(stmt, 0), col_int(stmt, 1) } : (struct token_mark){ 0 };
-    stmt_reset(stmt);
-    return OK;
-}
-
-enum err store_token_any(struct op *op, struct tx *tx, bool *ret_any)
-{
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &token_first, &stmt));
-    TRY(stmt_row(op, stmt, ret_any));
     stmt_reset(stmt);
     return OK;
 }

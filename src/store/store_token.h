@@ -30,10 +30,6 @@ struct token {
 /* Stores a new token; no and created_at_ms are filled in. ERR_CONFLICT when its id or hash is there already. */
 enum err store_token_add(struct op *op, struct tx *tx, struct token *token);
 
-/* The token in force with this hash; ERR_NOT_FOUND when there is none or it was revoked. Texts lie in the op's arena.
- */
-enum err store_token_by_hash(struct op *op, struct tx *tx, const uint8_t sha256[32], struct token *ret_token);
-
 /* Ends a token. ERR_NOT_FOUND for an unknown id; a second time changes nothing. */
 enum err store_token_revoke(struct op *op, struct tx *tx, struct str id);
 
@@ -47,6 +43,3 @@ struct token_mark {
     int64_t made, revoked;
 };
 enum err store_token_mark(struct op *op, struct tx *tx, struct token_mark *ret);
-
-/* Is any token in force: a public address without one is refused at start. */
-enum err store_token_any(struct op *op, struct tx *tx, bool *ret_any);

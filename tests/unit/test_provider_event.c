@@ -104,13 +104,10 @@ TEST(event_key, gives_instants_before_1970_the_day_they_lie_in)
     EQ(event.day, 0);
 }
 
-TEST(event, has_names_for_results_kinds_and_classes)
+TEST(event, has_names_for_results_and_kinds)
 {
     STR_EQ(str_of(event_result_name(RESULT_APPLIED)), "applied");
     STR_EQ(str_of(event_result_name(RESULT_MALFORMED)), "malformed");
     STR_EQ(str_of(event_kind_name(EVENT_GAVE_UP)), "gave_up");
     STR_EQ(str_of(event_kind_name(EVENT_SUPPRESSED)), "suppressed");
-    EQ(event_kind_class(EVENT_OPENED), CLASS_OPENS);
-    EQ(event_kind_class(EVENT_CLICKED), CLASS_OPENS);
-    EQ(event_kind_class(EVENT_FAILED), CLASS_OTHERS);
 }

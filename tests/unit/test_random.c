@@ -1,7 +1,5 @@
 #include "test.h"
 
-#include <math.h>
-
 #include "base/random.h"
 
 TEST(random, gives_bytes_that_differ)
@@ -66,23 +64,17 @@ TEST(random, includes_both_ends_of_a_range)
     rng_between(&rng, INT64_MIN, INT64_MAX);
 }
 
-TEST(random, has_the_shares_and_moments_it_promises)
+TEST(random, has_the_shares_it_promises)
 {
     struct rng rng;
     int hits = 0;
-    double sum = 0, squares = 0;
     rng_init(&rng, 1);
     for (int i = 0; i < 20000; i++) {
         double unit = rng_unit(&rng);
         YES(unit >= 0 && unit < 1);
         hits += rng_chance(&rng, 0.05);
-        double normal = rng_normal(&rng);
-        sum += normal;
-        squares += normal * normal;
     }
     YES(hits > 850 && hits < 1150);
-    YES(fabs(sum / 20000) < 0.03);
-    YES(fabs(squares / 20000 - 1) < 0.05);
     NO(rng_chance(&rng, 0));
     YES(rng_chance(&rng, 1));
 }
