@@ -145,6 +145,14 @@ void budgets_recount(struct jobs *jobs)
 
 /* --- what operators do --- */
 
+static size_t budget_count(const struct jobs *jobs)
+{
+    size_t n = 0;
+    for (const struct budget *budget = jobs->budgets; budget; budget = budget->next)
+        n++;
+    return n;
+}
+
 enum err budget_put(struct op *op, struct tx *tx, struct str id, struct str policy)
 {
     struct jobs *jobs;
@@ -152,6 +160,8 @@ enum err budget_put(struct op *op, struct tx *tx, struct str id, struct str poli
     TRY(jobs_begin(op, tx, &jobs));
     TRY(budget_policy_read(op, policy, &checked, NULL));
     struct budget *budget = budget_find(jobs, id);
+    if (!budget && budget_count(jobs) >= BUDGETS_MAX)
+        return fail(op, ERR_BUSY, "there are %d budgets, no more are made", BUDGETS_MAX);
     jobs_touch(jobs, tx);
     log_all(jobs);
     if (!budget)
@@ -191,11 +201,9 @@ enum err budget_list(struct op *op, struct tx *tx, struct str after, int max, st
                      size_t *ret_count)
 {
     struct jobs *jobs;
-    size_t n = 0, room = 0;
+    size_t n = 0;
     TRY(jobs_begin(op, tx, &jobs));
-    for (const struct budget *budget = jobs->budgets; budget; budget = budget->next)
-        room++;
-    TRY(op_alloc(op, (room + 1) * sizeof **ret, ret));
+    TRY(op_alloc(op, (budget_count(jobs) + 1) * sizeof **ret, ret));
     for (const struct budget *budget = jobs->budgets; budget; budget = budget->next)
         if (after.n == 0 || str_cmp(budget->id, after) > 0)
             (*ret)[n++] = view_of(op, budget);

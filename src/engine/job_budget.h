@@ -17,7 +17,7 @@ struct budget_view {
     int64_t used;
 };
 
-/* Creates or replaces. `policy` was read by budget_policy_read. */
+/* Creates or replaces. `policy` was read by budget_policy_read. ERR_BUSY above BUDGETS_MAX. */
 enum err budget_put(struct op *op, struct tx *tx, struct str id, struct str policy);
 enum err budget_get(struct op *op, struct tx *tx, struct str id, struct budget_view *ret);
 

@@ -221,6 +221,28 @@ static enum err put_budget(struct op *op, struct tx *tx, void *arg)
     return budget_put(op, tx, S("db"), str_of(policy));
 }
 
+/* As many as there may be beside `background`, then one more. */
+static enum err put_budgets(struct op *op, struct tx *tx, void *data)
+{
+    char id[16];
+    for (int i = 1; i < BUDGETS_MAX; i++)
+        TRY(budget_put(op, tx, str_of((snprintf(id, sizeof id, "b%d", i), id)), S("{}")));
+    EQ(budget_put(op, tx, S("b1"), S("{\"concurrency\":2}")), OK);
+    *(enum err *)data = budget_put(op, tx, S("one more"), S("{}"));
+    op->error[0] = '\0';
+    return OK;
+}
+
+/* BUD-1. */
+TEST(job_limits, budgets_are_counted)
+{
+    enum err err = OK;
+    lab_start(&lab);
+    WRITES(&lab.f, put_budgets, &err);
+    EQ(err, ERR_BUSY);
+    lab_end(&lab);
+}
+
 /* BUD-1, BUD-2. */
 TEST(job_limits, queues_share_a_budget_and_lowering_it_stops_starts_only)
 {
