@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "store/block.h"
 #include "store/db.h"
+#include "must.h"
 
 #define MESSAGES   1000000
 #define MAILING    100000
@@ -32,14 +33,6 @@ struct batch {
     uint64_t from, n; /* records to make */
     struct rng rng;   /* or to change at random */
 };
-
-static void must(struct op *op, enum err err)
-{
-    if (err == OK)
-        return;
-    fprintf(stderr, "%s\n", op->error);
-    exit(1);
-}
 
 static enum err make_table(struct op *op, struct tx *tx, void *arg)
 {

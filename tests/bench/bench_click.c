@@ -17,6 +17,7 @@
 #include "engine/click.h"
 #include "engine/tenants.h"
 #include "store/block.h"
+#include "must.h"
 
 #define GROUP_CLICKS_MAX 4096
 #define MADE_AT_ONCE     10000
@@ -30,14 +31,6 @@ struct bench {
     struct rng rng;
     struct click clicks[GROUP_CLICKS_MAX];
 };
-
-static void must(struct op *op, enum err err)
-{
-    if (err == OK)
-        return;
-    fprintf(stderr, "%s\n", op->error);
-    exit(1);
-}
 
 static enum err make_mailing(struct op *op, struct tx *tx, void *arg)
 {

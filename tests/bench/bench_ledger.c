@@ -17,6 +17,7 @@
 #include "engine/import.h"
 #include "engine/ledger.h"
 #include "engine/tenants.h"
+#include "must.h"
 
 #define MAILING_SIZE 100000
 #define T0           INT64_C(1700000000000000)
@@ -29,14 +30,6 @@ struct bench {
     size_t count;
     int64_t results[RESULT_COUNT];
 };
-
-static void must(struct op *op, enum err err)
-{
-    if (err == OK)
-        return;
-    fprintf(stderr, "%s: %s\n", err_name(err), op->error);
-    exit(1);
-}
 
 static enum err make_mailing(struct op *op, struct tx *tx, void *arg)
 {

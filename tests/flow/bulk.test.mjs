@@ -2,21 +2,13 @@
 // JOBS_BULK says with how many; the promise is about 200,000.
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
-import { cli, startDaemon } from './lib/daemon.mjs'
+import { cli, startDaemon, untilIs } from './lib/daemon.mjs'
 
 const JOBS = Number(process.env.JOBS_BULK ?? 5000)
 const BATCH = 1000
 const WAIT_MS = 120_000
 
-async function until(ask, wanted) {
-  const end = Date.now() + WAIT_MS
-  for (;;) {
-    const seen = await ask()
-    if (wanted(seen)) return seen
-    if (Date.now() > end) throw new Error(`not within ${WAIT_MS} ms: ${JSON.stringify(seen)}`)
-    await new Promise((resume) => setTimeout(resume, 10))
-  }
-}
+const until = (ask, wanted) => untilIs(ask, wanted, WAIT_MS)
 
 // So many jobs that died at their first failure.
 async function makeDead(daemon, count) {

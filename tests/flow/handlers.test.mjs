@@ -6,20 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { once } from 'node:events'
 import { Webhook } from 'standardwebhooks'
-import { folder, startDaemon } from './lib/daemon.mjs'
-
-const WAIT_MS = 20_000
-
-// Asks until the answer is as wanted, and gives it.
-async function until(ask, wanted) {
-  const end = Date.now() + WAIT_MS
-  for (;;) {
-    const seen = await ask()
-    if (wanted(seen)) return seen
-    if (Date.now() > end) throw new Error(`not within ${WAIT_MS} ms: ${JSON.stringify(seen)}`)
-    await new Promise((resume) => setTimeout(resume, 20))
-  }
-}
+import { folder, startDaemon, untilIs as until } from './lib/daemon.mjs'
 
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 

@@ -191,6 +191,11 @@ void machine_run(struct machine *machine, struct command *const *commands, size_
     machine->is_calm = was_calm;
 }
 
+void machine_run_one(struct machine *machine, struct command *command)
+{
+    machine_run(machine, &command, 1);
+}
+
 static void differs(void *data, const char *line)
 {
     (void)data;

@@ -57,6 +57,9 @@ void machine_stop(struct machine *machine);
  * the seed. */
 void machine_run(struct machine *machine, struct command *const *commands, size_t count);
 
+/* The same for one. */
+void machine_run_one(struct machine *machine, struct command *command);
+
 /* One try of one command: true when it was answered; its answer is in post.err. */
 bool machine_try(struct machine *machine, struct command *command);
 

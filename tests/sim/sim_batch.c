@@ -154,9 +154,8 @@ static enum err run_action(struct op *op, struct tx *tx, struct command *command
 
 static void run(struct action *a)
 {
-    struct command *commands[] = { &a->command };
     a->command.run = run_action;
-    machine_run(&plan.machine, commands, 1);
+    machine_run_one(&plan.machine, &a->command);
 }
 
 /* --- what actors do --- */

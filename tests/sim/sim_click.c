@@ -449,8 +449,7 @@ static enum err run_delivery(struct op *op, struct tx *tx, struct command *comma
 /* Until it is answered, with whatever dies meanwhile. */
 static void change_run(struct change *change)
 {
-    struct command *commands[] = { &change->command };
-    machine_run(&plan.machine, commands, 1);
+    machine_run_one(&plan.machine, &change->command);
     node_died();
 }
 

@@ -405,8 +405,7 @@ static void run_patches(void)
             continue;
         struct change change = { .command.run = run_change, .world = &plan.world, .kind = CHANGE_PATCH, .count = 1 };
         change.items[0] = i;
-        struct command *commands[] = { &change.command };
-        machine_run(&plan.machine, commands, 1);
+        machine_run_one(&plan.machine, &change.command);
     }
 }
 

@@ -133,8 +133,7 @@ static enum err import_all(struct op *op, struct tx *tx, struct command *command
 static void import_now(void)
 {
     struct command command = { .run = import_all };
-    struct command *commands[] = { &command };
-    machine_run(&stage.machine, commands, 1);
+    machine_run_one(&stage.machine, &command);
     stage.is_imported = true;
 }
 
@@ -184,8 +183,7 @@ static void live(void)
 {
     while (!stage.source) {
         struct command command = { .run = take_lease };
-        struct command *commands[] = { &command };
-        machine_run(&stage.machine, commands, 1);
+        machine_run_one(&stage.machine, &command);
         struct source_setup setup;
         arena_reset(stage.machine.arena);
         stage.machine.op.now_us = ours();
@@ -420,8 +418,7 @@ static void visible_event(void *data, const struct sim_event *event)
     struct hook_command hook = { .command.run = take_hook };
     op_init(&op, arena_new(1 << 20), ours());
     SIM_OK(&op, sim_provider_event(&op, stage.sim, event, &hook.event));
-    struct command *commands[] = { &hook.command };
-    machine_run(&stage.machine, commands, 1);
+    machine_run_one(&stage.machine, &hook.command);
     arena_free(op.arena);
 }
 
@@ -437,8 +434,7 @@ static void send_hooks(void)
 static void renew(void)
 {
     struct command command = { .run = renew_lease };
-    struct command *commands[] = { &command };
-    machine_run(&stage.machine, commands, 1);
+    machine_run_one(&stage.machine, &command);
     stage.renew_us = stage.now_us + SOURCE_RENEW_US;
     if (stage.is_lost)
         die(NULL);
@@ -476,8 +472,7 @@ static enum err cancel_backfill(struct op *op, struct tx *tx, struct command *co
 static void backfill(void)
 {
     struct command command = { .run = rng_chance(&stage.rng, 0.7) ? ask_backfill : cancel_backfill };
-    struct command *commands[] = { &command };
-    machine_run(&stage.machine, commands, 1);
+    machine_run_one(&stage.machine, &command);
     if (!stage.source)
         return;
     struct source_setup setup;

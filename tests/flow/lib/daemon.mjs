@@ -240,6 +240,13 @@ export async function startDaemon(options) {
   return new Daemon(options).start()
 }
 
+// Asks until the answer is as wanted, and gives it; the error says what it was instead.
+export async function untilIs(ask, wanted, ms = 20_000) {
+  let seen
+  await until(async () => wanted((seen = await ask())), ms, () => `not within ${ms} ms: ${JSON.stringify(seen)}`)
+  return seen
+}
+
 // Asks again and again until `check` gives something true, which it returns; looks often, so that no test waits longer
 // than what it waits for.
 export async function until(check, ms = 10_000, why = () => 'it did not happen in time') {
