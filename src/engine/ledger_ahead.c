@@ -11,6 +11,7 @@
 #include "store/block.h"
 #include "store/dedupe.h"
 #include "store/store_message.h"
+#include "store/store_outcome.h"
 #include "store/store_suppression.h"
 #include "store/store_tenant.h"
 #include "store/store_touch.h"
@@ -104,6 +105,39 @@ static enum err find_touches(struct op *op, struct tx *tx, const struct page *pa
     return store_touch_prefetch(op, tx, chains, n);
 }
 
+static bool is_failure(const struct provider_event *event)
+{
+    return event->kind == EVENT_FAILED || event->kind == EVENT_REFUSED || event->kind == EVENT_DELAYED ||
+           event->kind == EVENT_GAVE_UP;
+}
+
+static bool is_word(const struct provider_event *event)
+{
+    return event->kind == EVENT_COMPLAINED || event->kind == EVENT_UNSUBSCRIBED;
+}
+
+/* What stands of messages that have failed or said something before. */
+static enum err find_outcomes(struct op *op, struct tx *tx, const struct page *page)
+{
+    uint64_t *failed, *words;
+    size_t failed_count = 0, word_count = 0;
+    TRY(op_alloc(op, page->count * sizeof *failed, &failed));
+    TRY(op_alloc(op, page->count * sizeof *words, &words));
+    for (size_t i = 0; i < page->count; i++) {
+        const struct message_delivery *delivery;
+        bool may_fail = is_failure(page->events[i]), may_say = is_word(page->events[i]);
+        if (!page->numbers[i] || !(may_fail || may_say))
+            continue;
+        TRY(store_block_get(op, tx, BLOCK_MESSAGE_DELIVERY, page->numbers[i], &delivery));
+        if (may_fail && delivery->failure != FAILURE_NONE)
+            failed[failed_count++] = page->numbers[i];
+        if (may_say && delivery->words)
+            words[word_count++] = page->numbers[i];
+    }
+    TRY(store_failure_prefetch(op, tx, failed, failed_count));
+    return store_word_prefetch(op, tx, words, word_count);
+}
+
 static enum err find_suppressions(struct op *op, struct tx *tx, const struct page *page)
 {
     int64_t *addresses;
@@ -125,5 +159,6 @@ enum err ledger_prefetch(struct op *op, struct tx *tx, const struct provider_eve
         return OK;
     TRY(find_messages(op, tx, &page));
     TRY(find_touches(op, tx, &page));
+    TRY(find_outcomes(op, tx, &page));
     return find_suppressions(op, tx, &page);
 }

@@ -55,6 +55,8 @@ extern const struct family cohort_family;
 extern const struct family member_family;
 extern const struct family log_family;
 extern const struct family link_family;
+extern const struct family outcome_family;
+extern const struct family suppression_family;
 extern const struct family parked_family;
 extern const struct family client_key_family;
 extern const struct family click_family;

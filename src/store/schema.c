@@ -75,6 +75,8 @@
     X(message_family)                                                                                                  \
     X(log_family)                                                                                                      \
     X(link_family)                                                                                                     \
+    X(outcome_family)                                                                                                  \
+    X(suppression_family)                                                                                              \
     X(parked_family)                                                                                                   \
     X(client_key_family)                                                                                               \
     X(delta_family)                                                                                                    \

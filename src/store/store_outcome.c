@@ -6,6 +6,7 @@
 #include "base/siphash.h"
 #include "store/delta.h"
 #include "store/families.h"
+#include "store/outcome_rows.h"
 #include "store/postgres_table.h"
 #include "store/seq.h"
 
@@ -40,11 +41,11 @@ const struct schema_step outcome_step = {
 SQL(failure_by_message, "SELECT " FAILURE_COLUMNS " FROM failure WHERE message_no = ?1", NULL);
 SQL(failure_range,
     "SELECT message_no, severity FROM failure WHERE message_no >= ?1 AND message_no < ?2 ORDER BY message_no", NULL);
-SQL(failure_put,
+SQL_ONLY_SQLITE(
+    failure_put,
     "INSERT INTO failure(" FAILURE_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT(message_no) DO UPDATE SET"
     " mailing_no = excluded.mailing_no, severity = excluded.severity, code = excluded.code,"
-    " enhanced = excluded.enhanced, text = excluded.text, at_us = excluded.at_us, event_id = excluded.event_id",
-    NULL);
+    " enhanced = excluded.enhanced, text = excluded.text, at_us = excluded.at_us, event_id = excluded.event_id");
 SQL(failure_list,
     "SELECT " FAILURE_COLUMNS " FROM failure WHERE mailing_no = ?1 AND message_no > ?2 ORDER BY message_no LIMIT ?3",
     NULL);
@@ -57,11 +58,9 @@ SQL(word_range,
     "SELECT message_no, complained_at_us, unsubscribed_at_us FROM message_word"
     " WHERE message_no >= ?1 AND message_no < ?2 ORDER BY message_no",
     NULL);
-SQL(word_put,
-    "INSERT INTO message_word(message_no, complained_at_us, unsubscribed_at_us) VALUES(?1,?2,?3)"
-    " ON CONFLICT(message_no) DO UPDATE SET complained_at_us = excluded.complained_at_us,"
-    " unsubscribed_at_us = excluded.unsubscribed_at_us",
-    NULL);
+SQL_ONLY_SQLITE(word_put, "INSERT INTO message_word(message_no, complained_at_us, unsubscribed_at_us) VALUES(?1,?2,?3)"
+                          " ON CONFLICT(message_no) DO UPDATE SET complained_at_us = excluded.complained_at_us,"
+                          " unsubscribed_at_us = excluded.unsubscribed_at_us");
 SQL(link_by_url, "SELECT no, url FROM mailing_link WHERE mailing_no = ?1 AND url_hash = ?2", NULL);
 SQL(link_insert, "INSERT INTO mailing_link(no, mailing_no, url_hash, url, members, clicks) VALUES(?1,?2,?3,?4,0,0)",
     NULL);
@@ -89,6 +88,8 @@ enum err store_failure_get(struct op *op, struct tx *tx, uint64_t message_no, st
 {
     struct stmt *stmt;
     bool found;
+    if (outcome_failure_find(op, tx, message_no, ret))
+        return OK;
     TRY(tx_stmt(op, tx, &failure_by_message, &stmt));
     bind_int(stmt, 1, (int64_t)message_no);
     TRY(stmt_row(op, stmt, &found));
@@ -103,6 +104,7 @@ enum err store_failure_each(struct op *op, struct tx *tx, uint64_t from_no, uint
                             void (*fn)(uint64_t message_no, uint8_t severity, void *arg), void *arg)
 {
     struct stmt *stmt;
+    TRY(outcome_settle(op, tx));
     TRY(tx_stmt(op, tx, &failure_range, &stmt));
     bind_int(stmt, 1, (int64_t)from_no);
     bind_int(stmt, 2, (int64_t)to_no);
@@ -118,6 +120,8 @@ enum err store_failure_each(struct op *op, struct tx *tx, uint64_t from_no, uint
 enum err store_failure_put(struct op *op, struct tx *tx, const struct failure_row *row)
 {
     struct stmt *stmt;
+    if (outcome_failure_put(tx, row))
+        return OK;
     TRY(tx_stmt(op, tx, &failure_put, &stmt));
     bind_int(stmt, 1, (int64_t)row->message_no);
     bind_int(stmt, 2, row->mailing_no);
@@ -136,6 +140,7 @@ enum err store_failure_list(struct op *op, struct tx *tx, uint32_t mailing_no, i
                             void *arg, bool *ret_more)
 {
     struct stmt *stmt;
+    TRY(outcome_settle(op, tx));
     TRY(tx_stmt(op, tx, severity ? &failure_list_severity : &failure_list, &stmt));
     bind_int(stmt, 1, mailing_no);
     bind_int(stmt, 2, (int64_t)after_no);
@@ -162,6 +167,8 @@ enum err store_word_get(struct op *op, struct tx *tx, uint64_t message_no, struc
 {
     struct stmt *stmt;
     bool found;
+    if (outcome_word_find(tx, message_no, ret))
+        return OK;
     TRY(tx_stmt(op, tx, &word_by_message, &stmt));
     bind_int(stmt, 1, (int64_t)message_no);
     TRY(stmt_row(op, stmt, &found));
@@ -176,6 +183,7 @@ enum err store_word_each(struct op *op, struct tx *tx, uint64_t from_no, uint64_
                          void (*fn)(uint64_t message_no, const struct word_row *row, void *arg), void *arg)
 {
     struct stmt *stmt;
+    TRY(outcome_settle(op, tx));
     TRY(tx_stmt(op, tx, &word_range, &stmt));
     bind_int(stmt, 1, (int64_t)from_no);
     bind_int(stmt, 2, (int64_t)to_no);
@@ -192,6 +200,8 @@ enum err store_word_each(struct op *op, struct tx *tx, uint64_t from_no, uint64_
 enum err store_word_put(struct op *op, struct tx *tx, uint64_t message_no, const struct word_row *row)
 {
     struct stmt *stmt;
+    if (outcome_word_put(tx, message_no, row))
+        return OK;
     TRY(tx_stmt(op, tx, &word_put, &stmt));
     bind_int(stmt, 1, (int64_t)message_no);
     bind_int_null(stmt, 2, row->complained_at_us, 0);

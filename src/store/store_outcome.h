@@ -17,6 +17,11 @@ struct failure_row {
     struct str event_id; /* breaks ties of equal times */
 };
 
+/* Says that the failures, the words of these messages (0: none) will be asked for soon. On PostgreSQL they are read
+ * together; else nothing is done. */
+enum err store_failure_prefetch(struct op *op, struct tx *tx, const uint64_t *message_nos, size_t count);
+enum err store_word_prefetch(struct op *op, struct tx *tx, const uint64_t *message_nos, size_t count);
+
 /* ERR_NOT_FOUND when the message has none. */
 enum err store_failure_get(struct op *op, struct tx *tx, uint64_t message_no, struct failure_row *ret);
 /* The failures of messages from_no .. to_no - 1 in order. */

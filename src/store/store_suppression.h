@@ -22,8 +22,8 @@ struct suppression {
 enum err store_suppression_get(struct op *op, struct tx *tx, uint32_t tenant_no, int64_t address_hash, uint8_t reason,
                                struct str scope, struct suppression *ret);
 
-/* Says that these addresses will be asked for soon. On PostgreSQL it is learned together which of them have none; else
- * nothing is done. */
+/* Says that these addresses will be asked for soon. On PostgreSQL their suppressions are read together; else nothing is
+ * done. */
 enum err store_suppression_prefetch(struct op *op, struct tx *tx, const int64_t *address_hashes, size_t count);
 
 /* Inserts (no == 0) or updates since_us and last_at_us. */

@@ -7,6 +7,7 @@
 #include "store/store_member.h"
 #include "store/store_message.h"
 #include "store/store_outcome.h"
+#include "store/store_suppression.h"
 #include "store/store_touch.h"
 
 #define HOUR (3600 * SECOND)
@@ -482,5 +483,38 @@ TEST(ledger, links_count_distinct_members_and_all_clicks)
     tell(&l, clicked("b@x.org", T0 + 60 * SECOND, "4", "https://x.org/2"));
     EQ(figure(&l, MAILING_CLICKED), 2);
     EQ(figure(&l, MAILING_OPENED), 0); /* a click sets no opened_at */
+    ledger_stop(&l);
+}
+
+/* In one transaction, with what is known of the address read before: what is asked for must be as it is now. */
+static enum err add_and_release(struct op *op, struct tx *tx, void *arg)
+{
+    struct str address = S("a@x.org");
+    int64_t hash = name_recipient(op, tx, CHANNEL_EMAIL, address);
+    struct suppression row;
+    bool *changed = arg;
+    TRY(store_suppression_prefetch(op, tx, &hash, 1));
+    TRY(suppress_add(op, tx, 1, address, SUPPRESS_BOUNCE, T0, 1, S("mg"), &changed[0]));
+    TRY(suppress_add(op, tx, 1, address, SUPPRESS_COMPLAINT, T0, 1, S("mg"), &changed[1]));
+    TRY(suppress_add(op, tx, 1, address, SUPPRESS_BOUNCE, T0, 1, S("mg"), &changed[2]));
+    TRY(suppress_release(op, tx, 0, address, SUPPRESS_BOUNCE));
+    changed[3] = store_suppression_get(op, tx, 1, hash, SUPPRESS_BOUNCE, S("all"), &row) == OK;
+    TRY(store_suppression_get(op, tx, 1, hash, SUPPRESS_COMPLAINT, S("all"), &row));
+    return suppress_add(op, tx, 1, address, SUPPRESS_BOUNCE, T0, 1, S("mg"), &changed[4]);
+}
+
+TEST(ledger, suppressions_change_several_times_in_one_transaction)
+{
+    struct ledger l;
+    ledger_start(&l);
+    for (int round = 0; round < 2; round++) {
+        bool changed[5];
+        WRITES(&l.fixture, add_and_release, changed);
+        EQ(changed[0], round == 0);
+        EQ(changed[1], round == 0);
+        NO(changed[2]);
+        NO(changed[3]);
+        YES(changed[4]);
+    }
     ledger_stop(&l);
 }

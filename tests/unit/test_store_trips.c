@@ -3,6 +3,8 @@
 
 #include "engine/check.h"
 #include "source_lab.h"
+#include "store/store_message.h"
+#include "store/store_outcome.h"
 
 #define LINES  1000
 #define EVENTS 300
@@ -77,15 +79,49 @@ static struct provider_event event_no(int i)
     return event;
 }
 
-static uint64_t tell_page(int from)
+/* Says something bad of a message: each round of another event, and of an earlier instant, which wins. */
+static struct provider_event bad_news(int i, int round)
 {
-    for (int i = 0; i < EVENTS; i++)
-        events[i] = event_no(from + i);
+    int64_t at_us = T0 + (60 - round) * SECOND;
+    struct provider_event event =
+        lab_open(&lab, text_of("r%d@x.org", i / 2).p, at_us, arena_fmt(lab.op->arena, "bad-%d-%d", round, i).p);
+    event.kind = i % 2 ? EVENT_COMPLAINED : EVENT_FAILED;
+    event.suppress = i % 2 ? SUPPRESS_COMPLAINT : SUPPRESS_BOUNCE;
+    event.code = 550;
+    event.text = text_of("round %d", round);
+    provider_event_key(&event, store_hash_key(lab.ledger.fixture.store), lab.save.source_id);
+    return event;
+}
+
+static uint64_t tell_events(void)
+{
     lab.save.events = events;
     lab.save.event_count = EVENTS;
     uint64_t before = trips();
     SUCCEEDS(lab.op, lab_commit(&lab));
     return trips() - before;
+}
+
+static uint64_t tell_page(int from)
+{
+    for (int i = 0; i < EVENTS; i++)
+        events[i] = event_no(from + i);
+    return tell_events();
+}
+
+static uint64_t tell_bad_news(int round)
+{
+    for (int i = 0; i < EVENTS; i++)
+        events[i] = bad_news(i, round);
+    return tell_events();
+}
+
+/* Of the first line of the import. */
+static enum err failure_look(struct op *op, struct tx *tx, void *arg)
+{
+    uint64_t newest;
+    TRY(store_message_newest(op, tx, &newest));
+    return store_failure_get(op, tx, newest - LINES + 1, arg);
 }
 
 #define START_LAB()                                                                                                    \
@@ -124,6 +160,25 @@ TEST(trips, of_a_page_of_events_are_a_handful_also_after_a_start)
     print_message("# %d known ones after a start: %d trips\n", EVENTS, (int)n);
     EQ(lab.result.count[RESULT_DUPLICATE], EVENTS);
     YES(n <= 12);
+    lab_stop(&lab);
+}
+
+TEST(trips, of_bad_news_that_come_again_are_a_handful)
+{
+    START_LAB();
+    import_all();
+    tell_bad_news(0);
+    for (int round = 1; round <= 2; round++) {
+        uint64_t n = tell_bad_news(round);
+        print_message("# %d failures and complaints again: %d trips\n", EVENTS, (int)n);
+        EQ(lab.result.count[RESULT_APPLIED], EVENTS);
+        YES(n <= 10);
+    }
+    struct failure_row failure;
+    SUCCEEDS(lab.op, store_read(lab.op, lab.ledger.fixture.store, failure_look, &failure));
+    EQ(failure.at_us, T0 + 58 * SECOND);
+    EQ(failure.code, 550);
+    STR_EQ(failure.text, "round 2");
     lab_stop(&lab);
 }
 
