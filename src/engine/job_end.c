@@ -135,9 +135,10 @@ struct lease *lease_new(struct jobs *jobs, const struct lease_row *row, const st
         lease->session->leases = lease;
         lease->session->lease_count++;
     }
-    if (lease->until_us < jobs->next_lease_us) {
-        jobs->next_lease_us = lease->until_us;
-        jobs_due(jobs, lease->until_us);
+    int64_t due_us = lease_due_us(jobs, lease);
+    if (due_us < jobs->next_lease_us) {
+        jobs->next_lease_us = due_us;
+        jobs_due(jobs, due_us);
     }
     return lease;
 }

@@ -215,6 +215,24 @@ void log_counts(struct jobs *jobs, struct queue *queue)
     queue->logged_no = jobs->log.no + 1;
 }
 
+/* Which leases are not over, for whoever comes when the rows that say so of the others are gone. */
+static void log_open_numbers(struct jobs *jobs, uint64_t newest)
+{
+    uint64_t count = 0;
+    if (!entry(jobs, 'U'))
+        return;
+    word(jobs, newest);
+    size_t at = jobs->log.changes.n;
+    word(jobs, 0);
+    for (uint64_t n = jobs->undelivered.first + 1; n <= newest; n++)
+        if (!lease_number_is_over(jobs, n)) {
+            word(jobs, n);
+            count++;
+        }
+    if (!jobs->log.changes.full)
+        memcpy(jobs->log.changes.p + at, &count, sizeof count);
+}
+
 /* Counters that moved since the last fold are written where they last: the rows of the log that have them will go. */
 static enum err fold(struct op *op, struct tx *tx, struct jobs *jobs, uint64_t no)
 {
@@ -236,11 +254,13 @@ enum err log_flush(struct op *op, struct tx *tx, struct jobs *jobs)
     struct job_log *log = &jobs->log;
     if (!log->on || (log->changes.n == 0 && log->counts.n == 0 && !log->marks))
         return OK;
-    uint64_t marks = log->marks;
+    uint64_t marks = log->marks, no = store_seq_next(tx, SEQ_JOB_LOG);
+    if (no % JOB_LOG_FOLD == 0)
+        log_open_numbers(jobs, store_seq_newest(tx, SEQ_LEASE));
     buf_add_char(&log->changes, 'm');
     word(jobs, marks);
     struct job_log_row row = {
-        .no = store_seq_next(tx, SEQ_JOB_LOG),
+        .no = no,
         .at_us = jobs_engine_us(jobs, tx),
         .counts = { log->counts.p ? log->counts.p : "", log->counts.n },
         .changes = buf_str(&log->changes),
@@ -299,6 +319,7 @@ struct reading {
     uint64_t next; /* number of the row to come */
     bool broken, gap, all;
     bool delivered_only;
+    bool based; /* it is known which numbers were open before what is read now */
     int64_t since_us;
 };
 
@@ -468,6 +489,22 @@ static void follow_seen(struct reading *r)
         session_follow_seen(r->jobs, (struct session_id){ (uint32_t)(no >> 32), (uint32_t)no }, seen_us);
 }
 
+static void follow_open_numbers(struct reading *r)
+{
+    uint64_t newest = take(r), count = take(r), *open;
+    if (r->broken || count > (uint64_t)(r->end - r->p) / sizeof *open ||
+        op_alloc(r->op, (count + 1) * sizeof *open, &open) != OK) {
+        r->broken = true;
+        return;
+    }
+    for (uint64_t i = 0; i < count; i++)
+        open[i] = take(r);
+    if (r->based)
+        return;
+    numbers_settle(r->jobs, newest, open, count);
+    r->based = true;
+}
+
 static void follow_entry(struct reading *r)
 {
     char letter = *r->p++;
@@ -500,6 +537,9 @@ static void follow_entry(struct reading *r)
         break;
     case 'k':
         follow_key_rate(r);
+        break;
+    case 'U':
+        follow_open_numbers(r);
         break;
     case 'v':
     case 'b':
@@ -551,6 +591,8 @@ static enum err follow_row(void *arg, const struct job_log_row *row)
     TRY(follow_marks(r));
     while (r->p < r->end && !r->broken && !r->all)
         follow_entry(r);
+    if (r->broken || r->all)
+        return OK; /* all of it is read again, and this row for what it says of deliveries */
     follow_counts(r, row->counts);
     r->next++;
     return OK;
@@ -558,7 +600,7 @@ static enum err follow_row(void *arg, const struct job_log_row *row)
 
 enum err log_follow(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_whole)
 {
-    struct reading r = { .op = op, .tx = tx, .jobs = jobs, .next = jobs->log.no + 1, .since_us = -1 };
+    struct reading r = { .op = op, .tx = tx, .jobs = jobs, .next = jobs->log.no + 1, .based = true, .since_us = -1 };
     TRY(store_job_log_each(op, tx, jobs->log.no, follow_row, &r));
     log_know(jobs, r.next - 1);
     *ret_whole = !r.gap && !r.all && !r.broken;
@@ -570,6 +612,8 @@ static enum err find_row(void *arg, const struct job_log_row *row)
     struct reading *r = arg;
     if (r->since_us < 0)
         r->since_us = row->at_us;
+    r->based |= row->no == r->next; /* nothing is missing before the first row */
+    r->next = 0;
     r->p = row->changes.p;
     r->end = row->changes.p + row->changes.n;
     while (r->p < r->end && !r->broken)
@@ -577,11 +621,14 @@ static enum err find_row(void *arg, const struct job_log_row *row)
     return OK;
 }
 
-enum err log_find_delivered(struct op *op, struct tx *tx, struct jobs *jobs, int64_t *ret_since_us)
+enum err log_find_delivered(struct op *op, struct tx *tx, struct jobs *jobs, uint64_t known, int64_t *ret_since_us)
 {
-    struct reading r = { .op = op, .tx = tx, .jobs = jobs, .delivered_only = true, .since_us = -1 };
-    TRY(store_job_log_each(op, tx, 0, find_row, &r));
-    *ret_since_us = r.since_us < 0 ? INT64_MAX : r.since_us;
+    struct reading r = { .op = op, .tx = tx, .jobs = jobs, .delivered_only = true, .next = known + 1, .since_us = -1 };
+    TRY(store_job_log_each(op, tx, known, find_row, &r));
+    if (r.since_us < 0) /* no row */
+        *ret_since_us = known ? INT64_MIN : INT64_MAX;
+    else
+        *ret_since_us = r.based ? INT64_MIN : r.since_us;
     return OK;
 }
 

@@ -48,5 +48,6 @@ void log_loaded(struct tx *tx, struct jobs *jobs);
 /* Lays over RAM what others did. *ret_whole false: it must be read again. */
 enum err log_follow(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_whole);
 
-/* At a start: lease numbers that are told to be delivered, and from which engine time on that is known. */
-enum err log_find_delivered(struct op *op, struct tx *tx, struct jobs *jobs, int64_t *ret_since_us);
+/* Lays over the numbers of leases what rows behind `known` say of them (0 = all rows). Of leases that began before
+ * *ret_since_us nobody can say any more whether they were delivered. */
+enum err log_find_delivered(struct op *op, struct tx *tx, struct jobs *jobs, uint64_t known, int64_t *ret_since_us);

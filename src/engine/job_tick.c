@@ -17,6 +17,7 @@
 #define METRICS_US    INT64_C(1000000)
 #define SWEEP_US      (INT64_C(10) * 1000000)
 #define SWEEP_MORE_US INT64_C(20000) /* rest between two slices of a sweep */
+#define DEAF_US       (2 * SWEEP_US) /* without a tick: there is one at least for each sweep */
 
 /* --- timers --- */
 
@@ -60,12 +61,6 @@ static enum err lease_over(struct op *op, struct tx *tx, struct jobs *jobs, stru
     return found ? lease_return(op, tx, jobs, &job) : fail(op, ERR_BUG, "a leased job has no row");
 }
 
-static int64_t lease_due(const struct jobs *jobs, const struct lease *lease)
-{
-    int64_t back_us = jobs->boot_us + UNDELIVERED_US;
-    return lease->undelivered && back_us < lease->until_us ? back_us : lease->until_us;
-}
-
 static enum err leases_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us)
 {
     struct lease *over[LEASES_STEP];
@@ -77,7 +72,7 @@ static enum err leases_tick(struct op *op, struct tx *tx, struct jobs *jobs, int
     }
     for (size_t i = 0; i < jobs->lease_slots; i++)
         for (struct lease *lease = jobs->leases[i]; lease; lease = lease->hash_next) {
-            int64_t due_us = lease_due(jobs, lease);
+            int64_t due_us = lease_due_us(jobs, lease);
             if (due_us <= now_us && n < LEASES_STEP)
                 over[n++] = lease;
             else if (due_us < next_us)
@@ -158,11 +153,24 @@ enum err slots_recount(struct op *op, struct tx *tx, struct jobs *jobs)
     return OK;
 }
 
+/* --- what other nodes say --- */
+
+/* A process that was frozen, or whose store was away, has heard of nothing meanwhile. */
+static void hearing_tick(struct jobs *jobs, struct tx *tx, int64_t now_us)
+{
+    if (jobs->log.on && now_us - jobs->ticked_us > DEAF_US)
+        jobs->heard_us = now_us;
+    jobs->ticked_us = now_us;
+    if (now_us >= jobs->swept_us && jobs_has_untold(jobs))
+        jobs_touch(jobs, tx);
+}
+
 /* --- the whole --- */
 
 static enum err tick_slices(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us)
 {
     TRY(jobs_clock_check(op, tx, jobs));
+    hearing_tick(jobs, tx, now_us);
     TRY(timers_tick(op, tx, jobs, TIMER_SCHEDULED));
     TRY(timers_tick(op, tx, jobs, TIMER_RETRY));
     TRY(leases_tick(op, tx, jobs, now_us));

@@ -125,43 +125,86 @@ void lease_number_begun(struct jobs *jobs, uint64_t number)
     numbers_reach(&jobs->undelivered, number);
 }
 
+bool lease_number_is_over(const struct jobs *jobs, uint64_t number)
+{
+    const struct undelivered *u = &jobs->undelivered;
+    return number <= u->first || (number <= u->newest && u->bits[(number - 1) & (u->room - 1)]);
+}
+
+/* A single process knows of each lease it hands out what became of it; what is open is from before its start. */
+int64_t lease_due_us(const struct jobs *jobs, const struct lease *lease)
+{
+    bool is_watched = jobs->log.on || lease->number <= jobs->undelivered.boot;
+    if (!is_watched || lease_number_is_over(jobs, lease->number))
+        return lease->until_us;
+    int64_t since_us = lease->started_us > jobs->heard_us ? lease->started_us : jobs->heard_us;
+    return since_us + UNDELIVERED_US < lease->until_us ? since_us + UNDELIVERED_US : lease->until_us;
+}
+
 /* Another node wrote it to its socket. */
 void number_delivered(struct jobs *jobs, uint64_t number)
 {
     number_over(&jobs->undelivered, number);
-    for (size_t i = 0; number <= jobs->undelivered.boot && i < jobs->lease_slots; i++)
-        for (struct lease *lease = jobs->leases[i]; lease; lease = lease->hash_next)
-            lease->undelivered = lease->undelivered && lease->number != number;
+}
+
+void numbers_settle(struct jobs *jobs, uint64_t newest, const uint64_t *open, size_t count)
+{
+    struct undelivered *u = &jobs->undelivered;
+    size_t at = 0;
+    for (uint64_t n = u->first + 1; n <= newest && n <= u->newest; n++) {
+        while (at < count && open[at] < n)
+            at++;
+        if (at == count || open[at] != n)
+            number_over(u, n);
+    }
+}
+
+/* Numbers up to `newest` whose leases are not there are over; of leases that are, what was known stays. */
+static void numbers_of_leases(struct jobs *jobs, uint64_t newest)
+{
+    struct undelivered *u = &jobs->undelivered;
+    enum { OPEN = 0, OVER = 1, LIVE = 2 };
+    for (size_t i = 0; i < jobs->lease_slots; i++)
+        for (const struct lease *lease = jobs->leases[i]; lease; lease = lease->hash_next)
+            if (!lease_number_is_over(jobs, lease->number) && lease->number <= newest)
+                u->bits[(lease->number - 1) & (u->room - 1)] = LIVE;
+    for (uint64_t n = u->first + 1; n <= newest; n++) {
+        uint8_t *bit = &u->bits[(n - 1) & (u->room - 1)];
+        *bit = *bit == LIVE ? OPEN : OVER;
+    }
 }
 
 /* After a start: leases above the mark may never have reached their workers. Known again after a rollback. */
 static enum err delivered_load(struct op *op, struct jobs *jobs, struct tx *tx, bool first)
 {
     struct undelivered *u = &jobs->undelivered;
-    int64_t since_us = 0; /* leases that began earlier were told to be delivered where nobody can read it any more */
+    uint64_t newest = store_seq_newest(tx, SEQ_LEASE);
+    int64_t since_us = INT64_MIN; /* what was told of leases that began earlier, nobody can read any more */
     if (first) {
-        jobs->boot_us = jobs_engine_us(jobs, tx);
+        jobs->boot_us = jobs->heard_us = jobs->ticked_us = jobs_engine_us(jobs, tx);
         u->first = u->newest = store_seq_newest(tx, SEQ_DELIVERED);
-        u->boot = store_seq_newest(tx, SEQ_LEASE);
-        numbers_reach(u, u->boot);
-        for (uint64_t n = u->first + 1; n <= u->newest; n++)
-            number_over(u, n);
+        u->boot = newest;
     }
-    for (size_t i = 0; first && i < jobs->lease_slots; i++)
-        for (const struct lease *lease = jobs->leases[i]; lease; lease = lease->hash_next)
-            if (lease->number > u->first && lease->number <= u->boot)
-                u->bits[(lease->number - 1) & (u->room - 1)] = 0;
-    if (first && jobs->log.on)
-        TRY(log_find_delivered(op, tx, jobs, &since_us));
+    if (!first && !jobs->log.on)
+        return OK;
+    numbers_reach(u, newest);
+    numbers_of_leases(jobs, newest);
+    if (jobs->log.on)
+        TRY(log_find_delivered(op, tx, jobs, first ? 0 : jobs->log.no, &since_us));
     for (size_t i = 0; i < jobs->lease_slots; i++)
-        for (struct lease *lease = jobs->leases[i]; lease; lease = lease->hash_next) {
-            if (lease->number <= u->first || lease->number > u->boot)
-                continue;
+        for (const struct lease *lease = jobs->leases[i]; lease; lease = lease->hash_next)
             if (lease->started_us < since_us)
                 number_over(u, lease->number);
-            lease->undelivered = !u->bits[(lease->number - 1) & (u->room - 1)];
-        }
     return OK;
+}
+
+bool jobs_has_untold(struct jobs *jobs)
+{
+    struct undelivered *u = &jobs->undelivered;
+    pthread_mutex_lock(&u->lock);
+    bool has = jobs->log.on && u->told_count > 0;
+    pthread_mutex_unlock(&u->lock);
+    return has;
 }
 
 /* A number that a group took and gave back is used again: it is over only once it was told after that. */

@@ -136,8 +136,7 @@ struct lease {
     int level, attempt;
     uint64_t key, mutex, ord; /* ord 0 = id */
     int64_t started_us, until_us, hard_us;
-    bool aside;       /* it has a row aside */
-    bool undelivered; /* from before a restart, above the mark: back to the head unless someone acks */
+    bool aside; /* it has a row aside */
     struct str jid, type, worker;
 };
 
@@ -243,7 +242,8 @@ struct jobs {
     struct job_log log;
     struct undelivered undelivered;
     struct job_totals totals;
-    int64_t shown_us, swept_us, recounted_us, sessions_us, boot_us;
+    int64_t shown_us, swept_us, recounted_us, sessions_us, boot_us, ticked_us;
+    int64_t heard_us; /* since when this process hears, without a gap, what was delivered (LEASE-5) */
     bool sweep_blocked;
     atomic_bool disk_low;
     struct blocked_row blocked_cursor;
@@ -287,6 +287,9 @@ uint64_t jobs_stamp(struct jobs *jobs, struct tx *tx);
 
 /* Asks for a tick at this engine time at the latest. */
 void jobs_due(struct jobs *jobs, int64_t engine_us);
+
+/* Other nodes have not heard yet of some lease that it was delivered: the next group says it. */
+bool jobs_has_untold(struct jobs *jobs);
 enum err jobs_clock_check(struct op *op, struct tx *tx, struct jobs *jobs);
 uint64_t jobs_hash(const struct jobs *jobs, struct str text);
 
@@ -401,6 +404,9 @@ void lease_follow(struct jobs *jobs, struct lease *lease);     /* it has just be
 void lease_follow_end(struct jobs *jobs, struct lease *lease); /* and is freed */
 void finished_follow(struct jobs *jobs, uint64_t jid_hash, uint64_t id, int64_t end_us, int outcome);
 void number_delivered(struct jobs *jobs, uint64_t number);
+
+/* Of the numbers up to `newest` those in the list are not over, in order; all others are. */
+void numbers_settle(struct jobs *jobs, uint64_t newest, const uint64_t *open, size_t count);
 void session_follow(struct jobs *jobs, struct tx *tx, const struct session_row *row);
 void session_follow_end(struct jobs *jobs, uint32_t no);
 void session_follow_seen(struct jobs *jobs, struct session_id id, int64_t seen_us);
@@ -413,6 +419,12 @@ struct lease *lease_new(struct jobs *jobs, const struct lease_row *row, const st
 void leases_unload(struct jobs *jobs);
 void lease_number_ended(struct jobs *jobs, uint64_t number);
 void lease_number_begun(struct jobs *jobs, uint64_t number);
+
+/* Written to a socket, or ended. */
+bool lease_number_is_over(const struct jobs *jobs, uint64_t number);
+
+/* When something becomes of the lease if nobody says anything: it ends, or its job goes back (LEASE-5). */
+int64_t lease_due_us(const struct jobs *jobs, const struct lease *lease);
 
 /* The lease that is named, NULL with its reason when it is not the current one. A sign of life of its worker. */
 enum err lease_of_ref(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_ref *ref, struct lease **ret,

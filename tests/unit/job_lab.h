@@ -25,6 +25,7 @@ struct lab {
     struct session_id session; /* who fetches and ends */
     struct job_out jobs_out[LAB_JOBS_MAX];
     int count;
+    bool is_silent; /* nobody says that what was fetched reached its worker */
     int64_t tick_next_us;
 };
 
@@ -134,8 +135,11 @@ static inline int lab_fetch(struct lab *lab, const char *queue, int max)
     };
     WRITES(&lab->f, lab_fetch_run, &fetch);
     lab->count = fetch.fetch.count;
-    for (int i = 0; i < lab->count; i++)
+    for (int i = 0; i < lab->count; i++) {
         lab->jobs_out[i] = fetch.fetch.jobs[i];
+        if (!lab->is_silent)
+            job_delivered(lab->jobs, lab->jobs_out[i].lease);
+    }
     return lab->count;
 }
 

@@ -254,7 +254,7 @@ TEST(job, leases_that_a_crash_may_have_kept_from_their_workers_come_back_after_a
     push("q", "job-0001");
     push("q", "job-0002");
     EQ(lab_fetch(&lab, "q", 1), 1);
-    job_delivered(lab.jobs, lab.jobs_out[0].lease);
+    lab.is_silent = true;
     EQ(lab_fetch(&lab, "q", 1), 1);
     push("q", "job-0003");
     lab_reopen(&lab);

@@ -4,6 +4,7 @@
 #include "engine/job_log.h"
 #include "job_lab.h"
 #include "store/core.h"
+#include "store/store_job_log.h"
 
 static struct lab nodes[3];
 
@@ -235,6 +236,96 @@ TEST(job_nodes, following_the_log_and_reading_the_rows_come_to_the_same)
     join(2);
     STR_EQ(figures(0), figures(2).p);
     STR_EQ(figures(1), figures(2).p);
+    leave(2);
+    end_two();
+}
+
+static void wait_s(int seconds)
+{
+    for (int i = 0; i < 3; i++)
+        lab_wait_ms(&nodes[i], seconds * 1000);
+}
+
+/* Time passes for all, and this one is awake. */
+static void pass_s(int i, int seconds)
+{
+    for (int s = 0; s < seconds; s++) {
+        wait_s(1);
+        lab_tick(&nodes[i]);
+    }
+}
+
+/* LEASE-5, NODE-5. Two jobs left a node; of one it still said that a worker has it. */
+TEST(job_nodes, what_a_dead_node_never_delivered_goes_back_after_a_minute_by_the_others)
+{
+    START_TWO();
+    EQ(lab_job(&nodes[0], "q", "job-0001", ""), JOB_PUSHED);
+    EQ(lab_job(&nodes[0], "q", "job-0002", ""), JOB_PUSHED);
+    EQ(lab_fetch(&nodes[0], "q", 1), 1);
+    nodes[0].is_silent = true;
+    EQ(lab_fetch(&nodes[0], "q", 1), 1); /* this group says that the first one was delivered */
+    pass_s(1, 59);
+    EQ(lab_view(&nodes[1], "q").leased, 2);
+    pass_s(1, 2);
+    EQ(lab_view(&nodes[1], "q").leased, 1);
+    EQ(lab_fetch(&nodes[1], "q", 5), 1);
+    STR_EQ(nodes[1].jobs_out[0].jid, "job-0002");
+    EQ(nodes[1].jobs_out[0].attempt, 1); /* no failure was counted */
+    end_two();
+}
+
+/* LEASE-5. Nothing else happens at the node that hands out a long job. */
+TEST(job_nodes, a_node_without_work_tells_the_others_what_it_delivered)
+{
+    START_TWO();
+    EQ(lab_job(&nodes[0], "q", "job-0001", ""), JOB_PUSHED);
+    EQ(lab_fetch(&nodes[0], "q", 1), 1);
+    for (int s = 0; s < 120; s++) {
+        pass_s(1, 1);
+        lab_tick(&nodes[0]);
+    }
+    EQ(lab_view(&nodes[1], "q").leased, 1);
+    EQ(lab_ack(&nodes[1], "job-0001"), STALE_NOT);
+    end_two();
+}
+
+/* LEASE-5. Whoever heard of nothing does not know what was delivered meanwhile. */
+TEST(job_nodes, a_node_that_was_frozen_listens_for_a_minute_before_it_takes_a_job_back)
+{
+    START_TWO();
+    EQ(lab_job(&nodes[0], "q", "job-0001", ""), JOB_PUSHED);
+    EQ(lab_fetch(&nodes[0], "q", 1), 1);
+    WRITES(&nodes[1].f, begin, NULL); /* it knows of the lease, and then of nothing for two minutes */
+    wait_s(120);
+    lab_tick(&nodes[1]);
+    EQ(lab_view(&nodes[1], "q").leased, 1);
+    EQ(lab_job(&nodes[0], "q", "job-0002", ""), JOB_PUSHED);
+    pass_s(1, 70);
+    EQ(lab_view(&nodes[1], "q").leased, 1);
+    end_two();
+}
+
+#define GROUPS (JOB_LOG_KEPT + 2 * JOB_LOG_FOLD) /* until the row that told of the first ones is gone */
+
+/* LEASE-5. What is told of a lease lasts longer than the row that told it, and so does silence. */
+TEST(job_nodes, a_node_that_comes_when_the_log_is_cleared_knows_what_was_delivered)
+{
+    START_TWO();
+    EQ(lab_job(&nodes[0], "q", "job-0001", ""), JOB_PUSHED);
+    EQ(lab_job(&nodes[0], "q", "job-0002", ""), JOB_PUSHED);
+    EQ(lab_fetch(&nodes[0], "q", 1), 1);
+    nodes[0].is_silent = true;
+    EQ(lab_fetch(&nodes[0], "q", 1), 1);
+    for (int i = 0; i < GROUPS / 2; i++) {
+        EQ(lab_job(&nodes[0], "other", "job-0003", ""), JOB_PUSHED);
+        EQ(lab_act(&nodes[0], "job-0003", ACTION_KILL), JOB_DEAD);
+    }
+    join(2);
+    pass_s(2, 59);
+    EQ(lab_view(&nodes[2], "q").leased, 2);
+    pass_s(2, 2);
+    EQ(lab_view(&nodes[2], "q").leased, 1);
+    STR_EQ(lab_order(&nodes[2], "q", 2), "job-0002");
     leave(2);
     end_two();
 }
