@@ -49,6 +49,7 @@ FLOW      := $(sort $(wildcard tests/flow/*.test.mjs))
 # Why the others do not run there:
 #     cli                                      says that check --repair is refused beside a daemon: by a directory's lock
 #     disk_full links_full links_stall serve   are about a data directory: its disk, its lock, its files
+#     links_crowd                              is about connections, whatever the store
 #     docs job_nodes nodes postgres postgres_lib transactions   ask for PostgreSQL themselves, where it matters
 #     package simulate tools                   have no store
 FLOW_POSTGRES := $(patsubst %,tests/flow/%.test.mjs,access bulk batches errors faktory_worker handlers events hooks idempotency jobs ledger links mailgun_js ops \

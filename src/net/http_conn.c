@@ -11,10 +11,12 @@
 #define BODY_IN_ARENA_MAX  16384  /* larger bodies get memory that can grow in place */
 #define BODY_BYTES_AT_ONCE 65536  /* room made before the bytes have come */
 #define PROGRESS_BYTES_MIN 1024   /* of body or answer within its time; less is a client that stalls */
+#define UNSENT_BYTES_MAX   65536  /* of answers the client does not read: its next request waits for it */
 
 /* --- writing ------------------------------------------------------------ */
 
 static void conn_rest(struct http_conn *conn);
+static void conn_go_on(struct http_conn *conn);
 
 static void conn_consume(struct http_conn *conn, size_t n)
 {
@@ -45,7 +47,7 @@ static void conn_written(struct http_conn *conn)
     }
     if (!conn->closing && !conn->out.waiting)
         conn_all_sent(conn);
-    conn_rest(conn);
+    conn_go_on(conn);
 }
 
 static void on_written(uv_write_t *write, int status)
@@ -316,6 +318,7 @@ static void conn_on_head(struct http_conn *conn, struct str head)
     struct http_server *server = conn->server;
     http_conn_wait(conn, HTTP_WAIT_HANDLER);
     figure_add(&server->requests, 1);
+    conn->asked = true;
     struct http_request *request = conn->request = http_request_take(server, conn);
 
     char *copy = arena_alloc_raw(request->op.arena, head.n);
@@ -381,7 +384,7 @@ static void conn_on_body_end(struct http_conn *conn)
 static bool conn_may_parse(const struct http_conn *conn)
 {
     return !conn->closing && !conn->finish && !conn->deaf && !conn->paused &&
-           !(conn->request && conn->request->body_complete);
+           !(conn->request && conn->request->body_complete) && conn->out.waiting < UNSENT_BYTES_MAX;
 }
 
 /* Lets the parser work on bytes until they are used up or something must be waited for; returns what is left. */
@@ -498,7 +501,9 @@ static enum http_wait conn_wait_kind(const struct http_conn *conn)
         return HTTP_WAIT_WRITE;
     if (conn->request)
         return conn->request->body_complete || conn->paused || conn->deaf ? HTTP_WAIT_HANDLER : HTTP_WAIT_BODY;
-    return http_parser_in_head(&conn->parser) ? HTTP_WAIT_HEAD : HTTP_WAIT_IDLE;
+    if (http_parser_in_head(&conn->parser))
+        return HTTP_WAIT_HEAD;
+    return conn->asked ? HTTP_WAIT_IDLE : HTTP_WAIT_FIRST;
 }
 
 /* The client has shut its side, and there is nothing left to answer or send: half a body gets no answer. */
@@ -532,7 +537,7 @@ static void conn_rest(struct http_conn *conn)
     http_conn_wait(conn, wait);
     if (wait == HTTP_WAIT_WRITE)
         conn->sent_mark = conn_sent(conn);
-    if (wait == HTTP_WAIT_IDLE && conn->server->listener.draining)
+    if ((wait == HTTP_WAIT_IDLE || wait == HTTP_WAIT_FIRST) && conn->server->listener.draining)
         http_conn_close(conn);
 }
 
@@ -564,10 +569,22 @@ bool http_conn_expire(struct http_conn *conn)
         conn_refuse(conn, 408, "the request came too slowly");
         conn_rest(conn);
         return true;
+    case HTTP_WAIT_FIRST:
+        figure_add(&conn->server->dropped, 1);
+        break;
     case HTTP_WAIT_IDLE:
     case HTTP_WAIT_LINGER:
         break;
     }
+    http_conn_close(conn);
+    return true;
+}
+
+bool http_conn_give_way(struct http_conn *conn)
+{
+    if (conn->wait == HTTP_WAIT_WRITE && write_moved(conn))
+        return false;
+    figure_add(&conn->server->dropped, 1);
     http_conn_close(conn);
     return true;
 }
@@ -585,7 +602,7 @@ void http_conn_accept(struct http_server *server, bool refuse)
     buf_init(&conn->held, HELD_BYTES_MAX);
     conn->tcp.data = conn;
     listener_joined(&server->listener);
-    http_conn_wait(conn, HTTP_WAIT_IDLE);
+    http_conn_wait(conn, HTTP_WAIT_FIRST);
     if (!listener_accept(&server->listener, &conn->tcp, &conn->peer)) {
         http_conn_close(conn);
         return;

@@ -5,9 +5,9 @@
  * and is in exactly one kind of wait; each kind has a list in order of begin,
  * so the sweep looks at list heads only, however many connections there are.
  *
- *   IDLE --bytes--> HEAD --head--> BODY --all--> HANDLER --answer--> WRITE --sent--> IDLE
- *                                                                      |
- *                                        close asked, after an error:  +--> LINGER --> closed
+ *   FIRST --bytes--> HEAD --head--> BODY --all--> HANDLER --answer--> WRITE --sent--> IDLE --bytes--> HEAD
+ *                                                                       |
+ *                                         close asked, after an error:  +--> LINGER --> closed
  *
  * LINGER: our side is shut, the client may still talk for a moment; closing with
  * unread bytes would reset the connection and destroy the answer on its way.
@@ -22,13 +22,14 @@
 
 enum http_wait {
     HTTP_WAIT_HANDLER, /* on us: no time-out */
+    HTTP_WAIT_FIRST,   /* nothing was asked yet */
     HTTP_WAIT_IDLE,
     HTTP_WAIT_HEAD,
     HTTP_WAIT_BODY,
     HTTP_WAIT_WRITE,
     HTTP_WAIT_LINGER
 };
-#define HTTP_WAITS 6
+#define HTTP_WAITS 7
 
 struct http_conn {
     uv_tcp_t tcp;
@@ -54,6 +55,7 @@ struct http_conn {
     bool finish;     /* shut when everything is sent */
     bool shut;       /* our side is shut */
     bool read_ended; /* the client's side is shut */
+    bool asked;      /* a head has come */
     bool closing;    /* uv_close was called */
     bool closed;     /* and has finished */
 };
@@ -92,6 +94,9 @@ void http_conn_close(struct http_conn *conn);
 
 /* The wait of this connection has lasted too long. False: it made progress and waits on. */
 bool http_conn_expire(struct http_conn *conn);
+
+/* Somebody else needs the place of this connection, which is the oldest of its wait. False: it made progress. */
+bool http_conn_give_way(struct http_conn *conn);
 
 /* The request's answer is complete in conn->out. keep: read the next request. */
 void http_conn_answered(struct http_conn *conn, bool keep);

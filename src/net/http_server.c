@@ -13,6 +13,7 @@
 #define FREE_REQUESTS_MAX 512 /* kept for reuse: about 7 KiB each with the first chunk of the arena */
 #define REFUSED_MAX       128 /* connections above the maximum that may still hear their 503 at a time */
 #define SWEEP_MS_MAX      1000
+#define PATIENCE_MS       250 /* who stands still for longer gives way when all places are taken */
 
 /* --- requests ----------------------------------------------------------- */
 
@@ -151,6 +152,7 @@ static int64_t wait_limit_ms(const struct http_server *server, enum http_wait wa
     switch (wait) {
     case HTTP_WAIT_IDLE:
         return server->config.idle_ms;
+    case HTTP_WAIT_FIRST:
     case HTTP_WAIT_HEAD:
         return server->config.head_ms;
     case HTTP_WAIT_BODY:
@@ -168,7 +170,7 @@ static int64_t wait_limit_ms(const struct http_server *server, enum http_wait wa
 static int64_t sweep_every_ms(const struct http_server *server)
 {
     int64_t every_ms = SWEEP_MS_MAX;
-    for (int wait = HTTP_WAIT_IDLE; wait < HTTP_WAITS; wait++) {
+    for (int wait = HTTP_WAIT_FIRST; wait < HTTP_WAITS; wait++) {
         int64_t quarter_ms = wait_limit_ms(server, (enum http_wait)wait) / 4;
         if (quarter_ms < every_ms)
             every_ms = quarter_ms;
@@ -181,7 +183,7 @@ static void on_sweep(struct timer *timer)
 {
     struct http_server *server = MAIL_OF(timer, struct http_server, sweep);
     int64_t now_ms = loop_now_ms(server->loop);
-    for (int wait = HTTP_WAIT_IDLE; wait < HTTP_WAITS; wait++) {
+    for (int wait = HTTP_WAIT_FIRST; wait < HTTP_WAITS; wait++) {
         int64_t limit_ms = wait_limit_ms(server, (enum http_wait)wait);
         struct http_wait_list *list = &server->waits[wait];
         while (list->first && now_ms - list->first->since_ms >= limit_ms)
@@ -214,10 +216,34 @@ struct str http_server_date(struct http_server *server)
 
 /* --- a client comes ----------------------------------------------------- */
 
+/* All places are taken: who has asked nothing yet, or stands still, gives his to somebody who may do better. Who rests
+ * between two requests goes at once, he has his answer; who waits for us keeps his place (LNK-40). */
+static bool make_place(struct http_server *server)
+{
+    static const struct {
+        enum http_wait wait;
+        int64_t patience_ms;
+    } order[] = { { HTTP_WAIT_FIRST, PATIENCE_MS },
+                  { HTTP_WAIT_HEAD, PATIENCE_MS },
+                  { HTTP_WAIT_IDLE, 0 },
+                  { HTTP_WAIT_BODY, 10 * PATIENCE_MS },
+                  { HTTP_WAIT_WRITE, 10 * PATIENCE_MS } };
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        struct http_conn *oldest = server->waits[order[i].wait].first;
+        if (!oldest || loop_now_ms(server->loop) - oldest->since_ms < order[i].patience_ms)
+            continue;
+        if (http_conn_give_way(oldest))
+            return true;
+    }
+    return false;
+}
+
 static void on_connected(struct listener *listener)
 {
     struct http_server *server = MAIL_OF(listener, struct http_server, listener);
     int above = listener->connections - server->config.connections_max;
+    if (above >= 0 && make_place(server))
+        above = -1;             /* who gave way counts until the turn ends */
     if (above >= REFUSED_MAX) { /* too many even to be told so */
         listener_turn_away(listener);
         figure_add(&server->refused, 1);
@@ -254,7 +280,9 @@ static void close_all(struct http_server *server, enum http_wait wait)
 
 static void on_drain(struct listener *listener)
 {
-    close_all(MAIL_OF(listener, struct http_server, listener), HTTP_WAIT_IDLE);
+    struct http_server *server = MAIL_OF(listener, struct http_server, listener);
+    close_all(server, HTTP_WAIT_FIRST);
+    close_all(server, HTTP_WAIT_IDLE);
 }
 
 static void on_last_call(struct listener *listener)

@@ -85,8 +85,8 @@ struct http_server_config {
     struct addr listen;  /* port 0: the system chooses, see http_server_addr */
     int listen_fd;       /* above 0: a socket that listens already (socket activation); `listen` is then not read */
     struct str prefix;   /* "/blog": paths below it are also those of HTTP_PREFIXED routes; must outlive the server */
-    int connections_max; /* default 10,000; a connection above gets 503 */
-    int64_t head_ms;     /* default 10,000: from the first byte of a head to its end */
+    int connections_max; /* default 10,000; one above takes the place of one that asks nothing, else it gets 503 */
+    int64_t head_ms;     /* default 10,000: from the first byte of a head to its end, and until the first one begins */
     int64_t body_ms;     /* default 30,000: in which at least 1 KiB of body must come */
     int64_t write_ms;    /* default 30,000: in which a client must take some of its answer */
     int64_t idle_ms;     /* default 75,000: between requests */

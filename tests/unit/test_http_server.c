@@ -530,21 +530,101 @@ TEST(http_server, closes_idle_connections_quietly)
     lab_close(&lab);
 }
 
+/* Everybody above the maximum waits for us, so nobody gives way. */
 TEST(http_server, refuses_connections_above_its_maximum)
 {
     struct lab lab;
-    open_lab(&lab, (struct http_server_config){ .connections_max = 2 });
-    int first = lab_connect(&lab), second = lab_connect(&lab);
-    wait_connections(&lab, 2);
-    int third = lab_connect(&lab);
-    struct str answer = lab_read_all(&lab, third);
-    YES(str_starts(answer, S("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n")));
+    open_lab(&lab, (struct http_server_config){ .connections_max = 1 });
+    int first = lab_connect(&lab);
+    lab_send(first, S("GET /park HTTP/1.1\r\nHost: x\r\n\r\n"));
+    wait_parked();
+    int second = lab_connect(&lab);
+    YES(str_starts(lab_read_all(&lab, second), S("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n")));
     EQ(http_server_counts(lab.server).refused, 1);
+    loop_call(lab.loop, answer_parked, NULL);
+    lab_read_until(&lab, first, S("late\n"));
     close(first);
-    close(third);
-    wait_connections(&lab, 1);
-    YES(str_starts(lab_talk(&lab, S("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")), S("HTTP/1.1 200 ")));
     close(second);
+    wait_connections(&lab, 0);
+    YES(str_starts(lab_talk(&lab, S("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")), S("HTTP/1.1 200 ")));
+    lab_close(&lab);
+}
+
+/* LNK-40 */
+TEST(http_server, gives_the_place_of_a_client_between_two_requests_to_one_who_comes)
+{
+    struct lab lab;
+    open_lab(&lab, (struct http_server_config){ .connections_max = 1 });
+    int idle = lab_connect(&lab);
+    lab_send(idle, S("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"));
+    lab_read_until(&lab, idle, S("hello\n"));
+    YES(str_starts(lab_talk(&lab, S("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")), S("HTTP/1.1 200 ")));
+    EQ(lab_read_all(&lab, idle).n, 0);
+    EQ(http_server_counts(lab.server).refused, 0);
+    close(idle);
+    lab_close(&lab);
+}
+
+/* The only place is a client's that has said `words` and no more; others are refused until it stood still too long. */
+static void takes_the_place_of_one_who_said(struct str words)
+{
+    struct lab lab;
+    open_lab(&lab, (struct http_server_config){ .connections_max = 1 });
+    int silent = lab_connect(&lab);
+    lab_send(silent, words);
+    wait_connections(&lab, 1);
+    while (!str_starts(lab_talk(&lab, S("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")), S("HTTP/1.1 200 ")))
+        usleep(20000);
+    EQ(lab_read_all(&lab, silent).n, 0);
+    EQ(http_server_counts(lab.server).dropped, 1);
+    close(silent);
+    lab_close(&lab);
+}
+
+TEST(http_server, gives_the_place_of_one_who_stands_still_to_one_who_asks)
+{
+    takes_the_place_of_one_who_said(S(""));
+    takes_the_place_of_one_who_said(S("GET /hello HTTP/1.1\r\nHo"));
+    takes_the_place_of_one_who_said(S("POST /echo/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhal"));
+}
+
+TEST(http_server, closes_who_never_asks_anything)
+{
+    struct lab lab;
+    open_lab(&lab, (struct http_server_config){ .head_ms = 30 });
+    int silent = lab_connect(&lab);
+    EQ(lab_read_all(&lab, silent).n, 0);
+    EQ(http_server_counts(lab.server).dropped, 1);
+    close(silent);
+    lab_close(&lab);
+}
+
+/* Answers nobody reads would pile up in memory; so the next request is not read before those have left. */
+TEST(http_server, asks_no_more_of_a_client_that_does_not_read_its_answers)
+{
+    enum { EACH = 8192, MOST = 10000 };
+    struct lab lab;
+    open_lab(&lab, (struct http_server_config){ 0 });
+    int fd = lab_connect(&lab);
+    struct timeval patience = { .tv_usec = 300000 };
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    char request[EACH];
+    struct str head = S("GET /echo/1 HTTP/1.1\r\nHost: x\r\nUser-Agent: ");
+    memset(request, 'x', sizeof request);
+    memcpy(request, head.p, head.n);
+    memcpy(request + EACH - 4, "\r\n\r\n", 4);
+    size_t sent = 0, most = (size_t)EACH * MOST;
+    for (ssize_t n = 1; n > 0 && sent<most; sent += n> 0 ? (size_t)n : 0)
+        n = send(fd, request + sent % EACH, EACH - sent % EACH, MSG_NOSIGNAL);
+    YES(sent < most);
+    shutdown(fd, SHUT_WR);
+    char answers[EACH];
+    size_t got = 0; /* each echoes its request, but for a few bytes */
+    for (ssize_t n = 1; n > 0; got += n > 0 ? (size_t)n : 0)
+        n = recv(fd, answers, sizeof answers, 0);
+    EQ(http_server_counts(lab.server).requests, sent / EACH);
+    YES(got > sent / EACH * (EACH - 100));
+    close(fd);
     lab_close(&lab);
 }
 
