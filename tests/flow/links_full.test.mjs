@@ -2,27 +2,12 @@
 // on a small file system of its own, which only root can mount.
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
-import { existsSync, statSync } from 'node:fs'
-import { request as ask } from 'node:http'
 import { join } from 'node:path'
-import { cli, startDaemon, until } from './lib/daemon.mjs'
+import { checked, clicks, follow, spoolIsThere } from './lib/clicks.mjs'
+import { startDaemon, until } from './lib/daemon.mjs'
 import { fill, smallDisk } from './lib/disk.mjs'
 
 const DISK_BYTES = 64 << 20
-const SPOOL_BYTES = 32 << 20
-
-function follow(daemon, path) {
-  return new Promise((resolve, reject) => {
-    const url = new URL(daemon.url)
-    const asked = ask({ host: url.hostname, port: url.port, path, headers: { 'user-agent': 'Mozilla/5.0 (X11) Firefox/128.0' } }, (answer) => {
-      let body = ''
-      answer.on('data', (part) => (body += part))
-      answer.on('end', () => resolve({ status: answer.statusCode, headers: answer.headers, body }))
-    })
-    asked.on('error', reject)
-    asked.end()
-  })
-}
 
 async function prepare(daemon) {
   await daemon.put('/v1/tenants/t-1', {})
@@ -31,11 +16,8 @@ async function prepare(daemon) {
   await daemon.bulk('/v1/mailings/m-1/messages', lines)
   await daemon.put('/v1/links/a', { url: 'https://shop.example.org/?m=%%{member}%%', tenant: 't-1', mailing: 'm-1' })
   for (let i = 0; i < 500; i += 100) assert.equal((await follow(daemon, `/r/a?m=r${i}`)).status, 302)
-  const spool = join(daemon.data, 'click-spool')
-  await until(() => existsSync(spool) && statSync(spool).size >= SPOOL_BYTES)
+  await spoolIsThere(daemon)
 }
-
-const clicks = async (daemon) => (await daemon.get('/v1/links/a')).body.stats.clicks
 
 test('readers are sent on from the spool while the disk is full, and every click is counted once afterwards', async (t) => {
   const place = smallDisk(t, DISK_BYTES)
@@ -66,9 +48,7 @@ test('readers are sent on from the spool while the disk is full, and every click
   assert.equal(await clicks(daemon), answered)
   assert.equal((await follow(daemon, '/r/a?m=r1')).status, 302)
   assert.equal(await clicks(daemon), answered + 1)
-  assert.equal(await daemon.stop(), 0)
-  const { status, stdout } = cli(['check', ...daemon.store])
-  assert.equal(status, 0, stdout)
+  await checked(daemon)
 })
 
 test('the spool empties itself when there is space again, without a restart', async (t) => {
@@ -93,9 +73,7 @@ test('the spool empties itself when there is space again, without a restart', as
     return (await daemon.get('/readyz')).status === 200
   }, 30_000)
   await until(async () => (await clicks(daemon)) === answered, 10_000, () => `${answered} were answered`)
-  assert.equal(await daemon.stop(), 0)
-  const { status, stdout } = cli(['check', ...daemon.store])
-  assert.equal(status, 0, stdout)
+  await checked(daemon)
 })
 
 test('without a spool a store that cannot write gives an honest page with a link to go on by', async (t) => {
