@@ -90,6 +90,17 @@ struct pg_group {
     int64_t no, node, epoch;
 };
 
+/* When which group was: postgres_log.c. */
+#define PG_NOTES 64
+struct pg_log {
+    struct pg_note {
+        int64_t no, at_us;
+    } notes[PG_NOTES]; /* the oldest first */
+    int count;
+    bool begun;                /* it is known how far the log is cleared */
+    int64_t cleared, clearing; /* numbers up to here are gone; will be with the commit, 0 = none */
+};
+
 struct pg_conn {
     struct conn base;
     PGconn *link;     /* NULL: lost or not yet made */
@@ -107,6 +118,7 @@ struct pg_conn {
     int64_t transactions;          /* on this link */
     bool in_turns;                 /* others wrote before the newest turn of this store */
     char limit_ms[24], idle_ms[24];
+    struct pg_log log;
 };
 
 static inline struct pg_conn *pg_of(struct conn *conn)
@@ -195,3 +207,11 @@ enum err pg_know(struct op *op, struct tx *tx);
 enum err pg_begin(struct op *op, struct tx *tx);
 enum err pg_commit(struct op *op, struct tx *tx);
 void pg_rollback(struct tx *tx);
+
+/* --- postgres_log.c --- */
+
+/* Before the commit of this group: now and then a slice of the oldest rows of group_log goes, if all of it is old. */
+enum err pg_log_clear(struct op *op, struct tx *tx, int64_t no);
+
+/* The commit is through. */
+void pg_log_cleared(struct pg_conn *conn);

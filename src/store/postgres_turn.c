@@ -6,10 +6,6 @@
 #include "base/clock.h"
 #include "store/postgres.h"
 
-#define KEEP_GROUPS 1000 /* rows of group_log that stay however old */
-#define CLEAR_EVERY 128  /* groups between two looks at old rows */
-#define CLEAR_SLICE 500
-
 extern const struct schema_step group_log_step;
 
 /* SQLite has no use for it: there nobody else writes. */
@@ -32,7 +28,7 @@ static const struct sql settings = {
     NULL,
     "SELECT set_config('search_path', 'posthouse', true), set_config('statement_timeout', ?1, true),"
     " set_config('idle_in_transaction_session_timeout', ?2, true), set_config('jit', 'off', true),"
-    " set_config('enable_seqscan', ?3, true)",
+    " set_config('enable_seqscan', ?3, true), set_config('plan_cache_mode', ?4, true)",
     0,
 };
 
@@ -42,8 +38,6 @@ SQL_ONLY_POSTGRES(group_newest,
                   " FROM group_log ORDER BY no DESC LIMIT 1");
 SQL_ONLY_POSTGRES(group_is, "SELECT 1 FROM group_log WHERE no = ?1 AND node = ?2 AND epoch = ?3");
 SQL_ONLY_POSTGRES(group_add, "INSERT INTO group_log (no, node, epoch, seqs) VALUES (?1, ?2, ?3, ?4)");
-SQL_ONLY_POSTGRES(group_clear, "DELETE FROM group_log WHERE no IN (SELECT no FROM group_log WHERE no < ?1"
-                               " AND at < clock_timestamp() - interval '10 minutes' ORDER BY no LIMIT ?2)");
 
 /* A holder of the turn whose server waits for it without a timer: bytes of it came, and then neither a Sync nor more.
  */
@@ -57,14 +51,18 @@ SQL_MARKED(turn_evict, NULL,
 /* --- beginning --- */
 
 /* Rows of a queue come and go: a plan made while its table is empty would read the whole table when it is not. What the
- * writer does is by index, always; a snapshot may be of everything, and is planned as usual. */
+ * writer does is by index, always, and needs no other plan for other values: planning a DELETE by an array of numbers
+ * costs more than the DELETE, and PostgreSQL would do it each time. A snapshot may be of everything, and is planned as
+ * usual. */
 static enum err settings_send(struct op *op, struct pg_conn *conn)
 {
     struct stmt *stmt;
     TRY(tx_stmt(op, conn->base.tx, &settings, &stmt));
     pg_bind_str(stmt, 1, str_of(conn->limit_ms));
     pg_bind_str(stmt, 2, str_of(conn->idle_ms));
-    pg_bind_str(stmt, 3, conn->base.role == CONN_WRITER ? S("off") : S("on"));
+    bool writes = conn->base.role == CONN_WRITER;
+    pg_bind_str(stmt, 3, writes ? S("off") : S("on"));
+    pg_bind_str(stmt, 4, writes ? S("force_generic_plan") : S("auto"));
     return pg_send(op, conn, pg_stmt_of(stmt));
 }
 
@@ -269,12 +267,7 @@ static enum err group_row_send(struct op *op, struct tx *tx, struct pg_group gro
     pg_bind_int(stmt, 3, group.epoch);
     pg_bind_blob(stmt, 4, tx->seqs.p ? tx->seqs : tx->seqs_newest.p ? tx->seqs_newest : S(""));
     TRY(pg_send(op, conn, pg_stmt_of(stmt)));
-    if (group.no % CLEAR_EVERY != 0)
-        return OK;
-    TRY(tx_stmt(op, tx, &group_clear, &stmt));
-    pg_bind_int(stmt, 1, group.no - KEEP_GROUPS);
-    pg_bind_int(stmt, 2, CLEAR_SLICE);
-    return pg_send(op, conn, pg_stmt_of(stmt));
+    return pg_log_clear(op, tx, group.no);
 }
 
 /* Asks the log. Whoever has the turn knows that the lost transaction has ended: it held the turn as long as it ran. */
@@ -353,6 +346,7 @@ enum err pg_commit(struct op *op, struct tx *tx)
     if (conn->warned)
         return commit_warned(op);
     conn->known = group;
+    pg_log_cleared(conn);
     return OK;
 }
 

@@ -499,6 +499,52 @@ TEST(postgres, reads_everything_again_when_history_is_not_what_it_was)
     end();
 }
 
+SQL_MARKED(group_span, NULL, "SELECT min(no), count(*) FROM group_log", SQL_POSTGRES | SQL_SCANS);
+
+struct span {
+    int64_t oldest, count;
+};
+
+static enum err span_run(struct op *op, struct tx *tx, void *arg)
+{
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, &group_span, &stmt));
+    TRY(stmt_row(op, stmt, &found));
+    *(struct span *)arg = (struct span){ col_int(stmt, 0), col_int(stmt, 1) };
+    stmt_reset(stmt);
+    return OK;
+}
+
+static struct span groups_after(int more)
+{
+    struct span span;
+    uint64_t no;
+    for (int i = 0; i < more; i++)
+        WRITES(&f, take_number, &no);
+    READS(&f, span_run, &span);
+    return span;
+}
+
+TEST(postgres, forgets_old_groups_in_slices_and_never_the_newest_thousand)
+{
+    START();
+    struct pg_log *log = &pg_of(f.store->conn)->log;
+    int64_t first = groups_after(1).oldest;
+    test_sql(
+        f.database.url,
+        "INSERT INTO posthouse.group_log SELECT g.no + n, g.node, g.epoch, g.at, g.seqs FROM posthouse.group_log g,"
+        " generate_series(1, 1900) n WHERE g.no = (SELECT max(no) FROM posthouse.group_log)");
+    EQ(groups_after(256).oldest, first); /* nothing is ten minutes old */
+    log->notes[0].at_us -= INT64_C(600000000);
+    EQ(groups_after(128).oldest, first + 500);
+    struct span after = groups_after(256);
+    EQ(after.oldest, log->cleared + 1);
+    YES(after.oldest > first + 1000);
+    YES(after.count >= 1000);
+    end();
+}
+
 TEST(postgres, waits_for_its_turn_until_a_frozen_node_loses_it)
 {
     START();
