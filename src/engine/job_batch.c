@@ -42,7 +42,8 @@ struct batch *batch_add(struct jobs *jobs, const struct batch_row *row)
         abort();
     batch->row = *row;
     batch->next = *slot;
-    *slot = batch;
+    batch->all_next = jobs->all_batches;
+    *slot = jobs->all_batches = batch;
     return batch;
 }
 
@@ -82,21 +83,19 @@ void batch_touch(struct jobs *jobs, struct tx *tx, struct batch *batch)
 
 enum err batches_write(struct op *op, struct tx *tx, struct jobs *jobs)
 {
-    for (size_t i = 0; i < BATCH_SLOTS; i++)
-        for (const struct batch *batch = jobs->batches[i]; batch; batch = batch->next)
-            if (batch->changed && !batch->gone)
-                TRY(store_batch_put(op, tx, &batch->row));
+    for (const struct batch *batch = jobs->all_batches; batch; batch = batch->all_next)
+        if (batch->changed && !batch->gone)
+            TRY(store_batch_put(op, tx, &batch->row));
     return OK;
 }
 
 void batches_drop(struct jobs *jobs)
 {
-    for (size_t i = 0; i < BATCH_SLOTS; i++)
-        while (jobs->batches[i]) {
-            struct batch *batch = jobs->batches[i];
-            jobs->batches[i] = batch->next;
-            free(batch);
-        }
+    for (struct batch *batch; (batch = jobs->all_batches);) {
+        jobs->all_batches = batch->all_next;
+        jobs->batches[SLOT(batch->row.no)] = NULL; /* all of the slot go */
+        free(batch);
+    }
     jobs->batches_wanting = NULL;
 }
 

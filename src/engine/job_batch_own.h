@@ -26,7 +26,7 @@ enum batch_call { CALL_COMPLETE = 1, CALL_SUCCESS = 2 }; /* bits of `calls`; of 
 enum batch_part { PART_WAITS, PART_CALLED, PART_OVER }; /* over: acked, or it has no callback and its time came */
 
 struct batch {
-    struct batch *next, *wanting_next;
+    struct batch *next, *all_next, *wanting_next;
     struct batch_row row;
     bool wanting; /* in the list of those to look at when the command is through */
     bool changed, gone;

@@ -14,7 +14,7 @@ enum { END_NONE, END_SUCCESS, END_FAILED }; /* of a row; file format */
 
 /* What a job said and is perhaps not written yet. */
 struct progress {
-    struct progress *next;
+    struct progress *next, *grouped_next;
     uint64_t hash;
     int64_t written_us;  /* engine time */
     bool dirty, grouped; /* grouped: written by the group under way */
@@ -76,6 +76,10 @@ static enum err progress_write(struct op *op, struct tx *tx, struct jobs *jobs, 
 {
     jobs_touch(jobs, tx);
     p->dirty = false;
+    if (!p->grouped) {
+        p->grouped_next = jobs->grouped_progress;
+        jobs->grouped_progress = p;
+    }
     p->grouped = true;
     p->written_us = jobs_engine_us(jobs, tx);
     return store_progress_put(op, tx, (struct str){ p->jid, p->jid_bytes }, &p->row);
@@ -125,12 +129,12 @@ enum err progress_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t 
 /* How a group ended: what it wrote is on disk, or is still to be written. */
 void progress_group(struct jobs *jobs, bool kept)
 {
-    for (size_t i = 0; i < PROGRESS_SLOTS && jobs->progress_count; i++)
-        for (struct progress *p = jobs->progress[i]; p; p = p->next) {
-            p->dirty |= p->grouped && !kept;
-            p->written_us = p->grouped && !kept ? 0 : p->written_us;
-            p->grouped = false;
-        }
+    for (struct progress *p; (p = jobs->grouped_progress);) {
+        jobs->grouped_progress = p->grouped_next;
+        p->grouped = false;
+        p->dirty |= !kept;
+        p->written_us = kept ? p->written_us : 0;
+    }
 }
 
 void progress_free(struct jobs *jobs)
@@ -141,6 +145,7 @@ void progress_free(struct jobs *jobs)
             jobs->progress[i] = p->next;
             free(p);
         }
+    jobs->grouped_progress = NULL;
     jobs->progress_count = 0;
 }
 

@@ -251,12 +251,12 @@ struct jobs {
     struct key_rate_row key_rate_cursor;
 
     struct batch *batches[BATCH_SLOTS]; /* that this group looked at */
-    struct batch *batches_wanting;
+    struct batch *all_batches, *batches_wanting;
     int64_t batches_due_us, batches_swept_us;
     uint64_t batch_cursor, batch_job_cursor;
     int64_t schedules_next_us; /* wall: no schedule fires before */
     bool runs_look;            /* a run that waits may go now */
-    struct progress *progress[PROGRESS_SLOTS];
+    struct progress *progress[PROGRESS_SLOTS], *grouped_progress;
     int64_t progress_count;
 
     void (*on_suspect)(void *data, struct session_id id);
