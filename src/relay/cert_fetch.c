@@ -1,18 +1,16 @@
 #include "relay/cert_fetch.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/crypto.h"
 #include "base/log.h"
+#include "relay/busy.h"
 
 struct cert_fetch {
     struct loop *loop;
     struct http_client *client;
     struct sns_certs *certs;
-    pthread_mutex_t lock;
-    pthread_cond_t is_idle;
-    int busy;
+    struct busy busy;
 };
 
 /* One certificate on its way. */
@@ -37,10 +35,7 @@ static void fetched(struct fetch *fetch)
     sns_certs_put(owner->certs, str_of(one->url), pem, loop_wall_us(owner->loop));
     fetch_free(fetch);
     free(one);
-    pthread_mutex_lock(&owner->lock);
-    if (--owner->busy == 0)
-        pthread_cond_broadcast(&owner->is_idle);
-    pthread_mutex_unlock(&owner->lock);
+    busy_end(&owner->busy);
 }
 
 static void start(struct errand *errand)
@@ -67,9 +62,7 @@ static void want(void *context, struct str url)
     one->owner = owner;
     one->errand.run = start;
     memcpy(one->url, url.p, url.n);
-    pthread_mutex_lock(&owner->lock);
-    owner->busy++;
-    pthread_mutex_unlock(&owner->lock);
+    busy_begin(&owner->busy);
     loop_send(owner->loop, &one->errand);
 }
 
@@ -80,8 +73,7 @@ struct cert_fetch *cert_fetch_start(struct loop *loop, struct http_client *clien
         abort();
     fetch->loop = loop;
     fetch->client = client;
-    pthread_mutex_init(&fetch->lock, NULL);
-    pthread_cond_init(&fetch->is_idle, NULL);
+    busy_init(&fetch->busy);
     fetch->certs = sns_certs_new(want, fetch);
     return fetch;
 }
@@ -93,12 +85,8 @@ struct sns_certs *cert_fetch_certs(struct cert_fetch *fetch)
 
 void cert_fetch_stop(struct cert_fetch *fetch)
 {
-    pthread_mutex_lock(&fetch->lock);
-    while (fetch->busy > 0)
-        pthread_cond_wait(&fetch->is_idle, &fetch->lock);
-    pthread_mutex_unlock(&fetch->lock);
+    (void)busy_wait(&fetch->busy, -1);
     sns_certs_free(fetch->certs);
-    pthread_cond_destroy(&fetch->is_idle);
-    pthread_mutex_destroy(&fetch->lock);
+    busy_done(&fetch->busy);
     free(fetch);
 }

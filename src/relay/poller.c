@@ -1,7 +1,6 @@
 /*
  * poller.c - from start to stop, and who rings meanwhile. Which sources it reads: poll_sweep.c.
  */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +9,7 @@
 #include "relay/poller_parts.h"
 #include "relay/task_runner.h"
 
-/* ---------------------------------------------------------------------------------------------------------- clock */
+/* ------------------------------------------------------------------------------------------------------------ clock */
 
 static int64_t wall_less_mono_us(struct poller *poller)
 {
@@ -29,42 +28,19 @@ int64_t poller_now_us(struct poller *poller)
     return loop_wall_us(poller->config.loop);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- busy */
-
-void poller_busy(struct poller *poller)
-{
-    pthread_mutex_lock(&poller->lock);
-    poller->busy++;
-    pthread_mutex_unlock(&poller->lock);
-}
-
-void poller_idle(struct poller *poller)
-{
-    pthread_mutex_lock(&poller->lock);
-    assert(poller->busy > 0);
-    if (--poller->busy == 0)
-        pthread_cond_broadcast(&poller->is_idle);
-    pthread_mutex_unlock(&poller->lock);
-}
+/* ------------------------------------------------------------------------------------------------------------ posts */
 
 void *poller_post_new(struct poller *poller, size_t bytes, size_t arena_bytes)
 {
-    struct arena *arena = arena_new(arena_bytes);
-    struct post *post = arena_alloc(arena, bytes);
-    assert(post); /* the arena is larger than any of our structs */
-    op_init(&post->op, arena, poller_now_us(poller));
-    loop_adopt(poller->config.loop, post);
-    poller_busy(poller);
-    return post;
+    return busy_post_new(&poller->busy, poller->config.loop, poller_now_us(poller), bytes, arena_bytes);
 }
 
 void poller_post_free(struct poller *poller, struct post *post)
 {
-    arena_free(post->op.arena);
-    poller_idle(poller);
+    busy_post_free(&poller->busy, post);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- ring */
+/* ------------------------------------------------------------------------------------------------------------- ring */
 
 static void rung(struct errand *errand)
 {
@@ -84,7 +60,7 @@ static void ring(void *context)
         loop_send(poller->config.loop, &poller->ring);
 }
 
-/* -------------------------------------------------------------------------------------------------- start and stop */
+/* --------------------------------------------------------------------------------------------------- start and stop */
 
 static void begin(void *data)
 {
@@ -102,8 +78,7 @@ struct poller *poller_start(const struct poller_config *config)
         abort();
     poller->config = *config;
     poller->ring.run = rung;
-    pthread_mutex_init(&poller->lock, NULL);
-    pthread_cond_init(&poller->is_idle, NULL);
+    busy_init(&poller->busy);
     loop_call(config->loop, begin, poller);
     source_signal_install(ring, poller);
     return poller;
@@ -151,21 +126,13 @@ static void last_turn(void *data)
     (void)data;
 }
 
-static void wait_idle(struct poller *poller)
-{
-    pthread_mutex_lock(&poller->lock);
-    while (poller->busy > 0)
-        pthread_cond_wait(&poller->is_idle, &poller->lock);
-    pthread_mutex_unlock(&poller->lock);
-}
-
 void poller_stop(struct poller *poller)
 {
     source_signal_install(NULL, NULL);
     loop_call(poller->config.loop, end, poller);
-    wait_idle(poller);
+    (void)busy_wait(&poller->busy, -1);
     loop_call(poller->config.loop, give_leases, poller);
-    wait_idle(poller);
+    (void)busy_wait(&poller->busy, -1);
     /* A ring on its way runs before this call: errands run in the order sent. */
     loop_call(poller->config.loop, last_turn, poller);
     task_runner_free(poller->tasks);
@@ -176,7 +143,6 @@ void poller_stop(struct poller *poller)
     }
     poll_hosts_free(&poller->hosts);
     free(poller->by_no);
-    pthread_cond_destroy(&poller->is_idle);
-    pthread_mutex_destroy(&poller->lock);
+    busy_done(&poller->busy);
     free(poller);
 }

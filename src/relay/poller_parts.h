@@ -3,10 +3,10 @@
  */
 #pragma once
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "engine/source.h"
+#include "relay/busy.h"
 #include "relay/poll_host.h"
 #include "relay/poll_mailgun.h"
 #include "relay/poller.h"
@@ -29,10 +29,7 @@ struct poller {
     struct timer watch_timer;
     struct task_runner *tasks;
 
-    /* Posts and fetches under way; stop waits for none. */
-    pthread_mutex_t lock;
-    pthread_cond_t is_idle;
-    int busy;
+    struct busy busy; /* posts and fetches */
 };
 
 /* One source of this node. */
@@ -85,12 +82,7 @@ struct trip {
 /* The wall clock of the loop's turn. When it stepped against the monotonic one, every source is told first. */
 int64_t poller_now_us(struct poller *poller);
 
-/* Something is under way, or came to its end. */
-void poller_busy(struct poller *poller);
-void poller_idle(struct poller *poller);
-
-/* A zeroed struct of `bytes` that begins with a struct post, in an arena of its own, at home on the loop; counted as
- * busy until poller_post_free. */
+/* busy_post_new by the poller's clock. */
 void *poller_post_new(struct poller *poller, size_t bytes, size_t arena_bytes);
 void poller_post_free(struct poller *poller, struct post *post);
 
