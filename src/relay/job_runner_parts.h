@@ -1,9 +1,8 @@
 /*
- * job_runner_parts.h - the inside of the runner, shared by job_runner.c and job_run_*.c only.
+ * job_runner_parts.h - the inside of the runner, shared by job_runner.c, job_crew.c, job_target.c and job_run*.c only.
  */
 #pragma once
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "engine/job_end.h"
@@ -13,9 +12,11 @@
 #include "net/child.h"
 #include "net/http_client.h"
 #include "relay/breaker.h"
+#include "relay/busy.h"
 #include "relay/job_runner.h"
 
-#define RUN_BYTES_MAX (96u << 20) /* arena of one job: itself, its answer, what is written of it */
+#define RUN_BYTES_MAX   (96u << 20) /* arena of one job: itself, its answer, what is written of it */
+#define SMALL_BYTES_MAX (1u << 20)
 
 /* A URL, with all crews that call it. */
 struct target {
@@ -79,15 +80,37 @@ struct job_runner {
     bool is_looking, is_rung, is_quiet, is_cut, is_beating, is_known; /* known: the session is registered */
     struct timer beat_timer, look_timer;
 
-    /* Posts and calls under way; stop waits for none. */
-    pthread_mutex_t lock;
-    pthread_cond_t is_idle;
-    int busy;
+    struct busy busy; /* posts and calls */
 };
 
-/* A post in an arena of its own that comes home to the loop; freed by runner_post_free. */
+/* busy_post_new by the loop's clock. */
 void *runner_post_new(struct job_runner *runner, size_t bytes, size_t arena_bytes);
 void runner_post_free(struct job_runner *runner, struct post *post);
+
+/* job_crew.c */
+
+/* Fetches for the hands that are free; a crew that leaves is gone when it was the last one. */
+void crew_fetch(struct crew *crew);
+
+/* These are the queues with handlers from now on. */
+void crews_take(struct job_runner *runner, const struct handled_queue *queues, size_t count);
+void crews_free(struct job_runner *runner);
+
+/* job_target.c */
+struct target *target_get(struct job_runner *runner, struct str url);
+
+/* The crew's URL answered, well or not. */
+void target_heard(struct crew *crew, bool is_trouble);
+
+/* Tells the engine whether the crew's URL is left alone, and until when. */
+void crew_tell(struct crew *crew, bool is_news);
+void targets_free(struct job_runner *runner);
+
+/* job_run.c */
+
+/* A job that was fetched for the crew; then it is begun. */
+struct run *run_new(struct crew *crew, const struct job_out *job);
+void run_start(struct run *run);
 
 /* The run is over as run->end says: told to the engine, then freed. */
 void run_over(struct run *run);
@@ -111,6 +134,3 @@ const struct exec_command *exec_command_of(const struct job_runner *runner, stru
 struct str run_result(struct run *run, struct str body);
 void run_http(struct run *run);
 void run_http_cut(struct run *run);
-
-/* The crew's URL answered, well or not. */
-void target_heard(struct crew *crew, bool is_trouble);
