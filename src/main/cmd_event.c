@@ -2,8 +2,7 @@
  * cmd_event.c - recording an event, and looking at the log.
  */
 #include "base/json_write.h"
-#include "main/client.h"
-#include "main/show.h"
+#include "main/ask.h"
 
 #define EVENT_BODY_BYTES_MAX (1u << 20)
 
@@ -13,7 +12,6 @@ static int put_run(struct cli *cli)
     static const char *const raws[] = { "data", "receivers", NULL };
     struct json_writer w;
     struct buf body;
-    struct str json;
     buf_init_arena(&body, cli->op.arena, EVENT_BODY_BYTES_MAX);
     json_write_init(&w, &body);
     json_object_begin(&w);
@@ -29,10 +27,7 @@ static int put_run(struct cli *cli)
     if (cli_has(cli, "private"))
         json_member_bool(&w, "private", true);
     json_object_end(&w);
-    int code = client_call(cli, "POST", "/v1/events", buf_str(&body), &json);
-    if (code == CLI_DONE)
-        cli->json ? show_json(json) : show_object(cli, json, NULL);
-    return code;
+    return ask_object(cli, "POST", "/v1/events", buf_str(&body), NULL);
 }
 
 static const struct cli_option put_options[] = {
@@ -73,14 +68,7 @@ static int list_run(struct cli *cli)
         { "SUBJECT", "subject" },
         { 0 },
     };
-    const char *path = "/v1/events";
-    struct str json;
-    for (const char *const *filter = filters; *filter; filter++)
-        path = client_query(cli, path, *filter, cli_option(cli, *filter));
-    int code = client_call(cli, "GET", path, (struct str){ 0 }, &json);
-    if (code == CLI_DONE)
-        cli->json ? show_json(json) : show_items(cli, json, "items", columns, "no such events");
-    return code;
+    return ask_items(cli, ask_filter(cli, "/v1/events", filters), columns, "no such events");
 }
 
 static const struct cli_option list_options[] = {

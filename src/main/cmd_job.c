@@ -2,8 +2,7 @@
  * cmd_job.c - pushing a job, and looking at jobs.
  */
 #include "base/json_write.h"
-#include "main/client.h"
-#include "main/show.h"
+#include "main/ask.h"
 
 #include <stdio.h>
 
@@ -30,7 +29,6 @@ static int push_run(struct cli *cli)
     static const char *const texts[] = { "jid", "at", "key", "mutex", "expires-at", NULL };
     struct json_writer w;
     struct buf body;
-    struct str json;
     int64_t number;
     buf_init_arena(&body, cli->op.arena, PUSH_BYTES_MAX);
     json_write_init(&w, &body);
@@ -57,10 +55,7 @@ static int push_run(struct cli *cli)
     if (number)
         json_member_int(&w, "priority", number);
     json_object_end(&w);
-    int code = client_call(cli, "POST", "/v1/jobs", buf_str(&body), &json);
-    if (code == CLI_DONE)
-        cli->json ? show_json(json) : show_object(cli, json, NULL);
-    return code;
+    return ask_object(cli, "POST", "/v1/jobs", buf_str(&body), NULL);
 }
 
 static const struct cli_option push_options[] = {
@@ -96,14 +91,7 @@ static int list_run(struct cli *cli)
         { "JID", "jid" },     { "QUEUE", "queue" },        { "TYPE", "jobtype" },
         { "STATE", "state" }, { "CREATED", "created_at" }, { 0 },
     };
-    const char *path = "/v1/jobs";
-    struct str json;
-    for (const char *const *filter = filters; *filter; filter++)
-        path = client_query(cli, path, *filter, cli_option(cli, *filter));
-    int code = client_call(cli, "GET", path, (struct str){ 0 }, &json);
-    if (code == CLI_DONE)
-        cli->json ? show_json(json) : show_items(cli, json, "items", columns, "no such jobs");
-    return code;
+    return ask_items(cli, ask_filter(cli, "/v1/jobs", filters), columns, "no such jobs");
 }
 
 static const struct cli_option list_options[] = {
@@ -127,38 +115,29 @@ const struct command cmd_job_list = {
     .run = list_run,
 };
 
-static int job_call(struct cli *cli, const char *method, const char *path)
-{
-    struct str json;
-    int code = client_call(cli, method, client_path(cli, path, cli->operands[0]), (struct str){ 0 }, &json);
-    if (code == CLI_DONE)
-        cli->json ? show_json(json) : show_object(cli, json, NULL);
-    return code;
-}
-
 static int show_run(struct cli *cli)
 {
-    return job_call(cli, "GET", "/v1/jobs/%s");
+    return ask_named(cli, "GET", "/v1/jobs/%s", (struct str){ 0 });
 }
 
 static int retry_run(struct cli *cli)
 {
-    return job_call(cli, "POST", "/v1/jobs/%s/retry");
+    return ask_named(cli, "POST", "/v1/jobs/%s/retry", (struct str){ 0 });
 }
 
 static int run_run(struct cli *cli)
 {
-    return job_call(cli, "POST", "/v1/jobs/%s/run");
+    return ask_named(cli, "POST", "/v1/jobs/%s/run", (struct str){ 0 });
 }
 
 static int kill_run(struct cli *cli)
 {
-    return job_call(cli, "POST", "/v1/jobs/%s/kill");
+    return ask_named(cli, "POST", "/v1/jobs/%s/kill", (struct str){ 0 });
 }
 
 static int cancel_run(struct cli *cli)
 {
-    return job_call(cli, "POST", "/v1/jobs/%s/cancel");
+    return ask_named(cli, "POST", "/v1/jobs/%s/cancel", (struct str){ 0 });
 }
 
 #define JOB_COMMAND(name_, summary_)                                                                                   \

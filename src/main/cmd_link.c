@@ -2,8 +2,7 @@
  * cmd_link.c - tracked links: making and changing them, reading their figures.
  */
 #include "main/body.h"
-#include "main/client.h"
-#include "main/show.h"
+#include "main/ask.h"
 
 static const struct body_field put_fields[] = {
     { "to", "url", NULL, BODY_TEXT },
@@ -17,18 +16,13 @@ static const struct body_field put_fields[] = {
 static int put_run(struct cli *cli)
 {
     static const char *const figures[] = { "stats", "all_time", NULL };
-    struct str body, json;
+    struct str body;
     int code = body_of(cli, put_fields, &body);
     if (code != CLI_DONE)
         return code;
-    if (cli->operand_count > 0)
-        code = client_call(cli, "PUT", client_path(cli, "/v1/links/%s", cli->operands[0]), body, &json);
-    else
-        code = client_call(cli, "POST", "/v1/links", body, &json);
-    if (code != CLI_DONE)
-        return code;
-    cli->json ? show_json(json) : show_object(cli, json, figures);
-    return CLI_DONE;
+    if (cli->operand_count == 0)
+        return ask_object(cli, "POST", "/v1/links", body, figures);
+    return ask_object(cli, "PUT", client_path(cli, "/v1/links/%s", cli->operands[0]), body, figures);
 }
 
 static const struct cli_option put_options[] = {
@@ -55,12 +49,7 @@ const struct command cmd_link_put = {
 
 static int stats_run(struct cli *cli)
 {
-    struct str json;
-    int code = client_call(cli, "GET", client_path(cli, "/v1/links/%s", cli->operands[0]), (struct str){ 0 }, &json);
-    if (code != CLI_DONE)
-        return code;
-    cli->json ? show_json(json) : show_object(cli, json, NULL);
-    return CLI_DONE;
+    return ask_named(cli, "GET", "/v1/links/%s", (struct str){ 0 });
 }
 
 static const struct cli_option no_options[] = { { 0 } };

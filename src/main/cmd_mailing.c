@@ -9,9 +9,8 @@
 
 #include "base/json.h"
 #include "main/body.h"
-#include "main/client.h"
+#include "main/ask.h"
 #include "main/progress.h"
-#include "main/show.h"
 
 /* --- mailing put ---------------------------------------------------------- */
 
@@ -27,14 +26,11 @@ static const struct body_field put_fields[] = {
 static int put_run(struct cli *cli)
 {
     static const char *const figures[] = { "stats", NULL };
-    struct str body, json;
+    struct str body;
     int code = body_of(cli, put_fields, &body);
-    if (code == CLI_DONE)
-        code = client_call(cli, "PUT", client_path(cli, "/v1/mailings/%s", cli->operands[0]), body, &json);
     if (code != CLI_DONE)
         return code;
-    cli->json ? show_json(json) : show_object(cli, json, figures);
-    return CLI_DONE;
+    return ask_object(cli, "PUT", client_path(cli, "/v1/mailings/%s", cli->operands[0]), body, figures);
 }
 
 static const struct cli_option put_options[] = {
@@ -181,13 +177,7 @@ const struct command cmd_mailing_import = {
 
 static int stats_run(struct cli *cli)
 {
-    struct str json;
-    int code =
-        client_call(cli, "GET", client_path(cli, "/v1/mailings/%s/stats", cli->operands[0]), (struct str){ 0 }, &json);
-    if (code != CLI_DONE)
-        return code;
-    cli->json ? show_json(json) : show_object(cli, json, NULL);
-    return CLI_DONE;
+    return ask_named(cli, "GET", "/v1/mailings/%s/stats", (struct str){ 0 });
 }
 
 const struct command cmd_mailing_stats = {

@@ -2,20 +2,10 @@
  * cmd_queue.c - queues, budgets and workers.
  */
 #include "main/body.h"
-#include "main/client.h"
-#include "main/show.h"
+#include "main/ask.h"
 
 extern const struct command cmd_queue_list, cmd_queue_set, cmd_queue_pause, cmd_queue_resume, cmd_queue_drain,
     cmd_queue_delete, cmd_budget_set, cmd_worker_list, cmd_worker_quiet, cmd_worker_terminate;
-
-static int call_and_show(struct cli *cli, const char *method, const char *path, struct str body)
-{
-    struct str json;
-    int code = client_call(cli, method, client_path(cli, path, cli->operands[0]), body, &json);
-    if (code == CLI_DONE && json.n)
-        cli->json ? show_json(json) : show_object(cli, json, NULL);
-    return code;
-}
 
 /* --- queues ----------------------------------------------------------------- */
 
@@ -34,11 +24,7 @@ static int queue_list_run(struct cli *cli)
         { "DRAINING", "draining" },
         { 0 },
     };
-    struct str json;
-    int code = client_call(cli, "GET", "/v1/queues?limit=1000", (struct str){ 0 }, &json);
-    if (code == CLI_DONE)
-        cli->json ? show_json(json) : show_items(cli, json, "items", columns, "no queues");
-    return code;
+    return ask_items(cli, "/v1/queues?limit=1000", columns, "no queues");
 }
 
 const struct command cmd_queue_list = {
@@ -67,7 +53,7 @@ static int queue_set_run(struct cli *cli)
 {
     struct str body;
     int code = body_of(cli, queue_fields, &body);
-    return code == CLI_DONE ? call_and_show(cli, "PATCH", "/v1/queues/%s", body) : code;
+    return code == CLI_DONE ? ask_named(cli, "PATCH", "/v1/queues/%s", body) : code;
 }
 
 static const struct cli_option queue_options[] = {
@@ -98,22 +84,22 @@ const struct command cmd_queue_set = {
 
 static int queue_pause_run(struct cli *cli)
 {
-    return call_and_show(cli, "PATCH", "/v1/queues/%s", S("{\"paused\":true}"));
+    return ask_named(cli, "PATCH", "/v1/queues/%s", S("{\"paused\":true}"));
 }
 
 static int queue_resume_run(struct cli *cli)
 {
-    return call_and_show(cli, "PATCH", "/v1/queues/%s", S("{\"paused\":false,\"draining\":false}"));
+    return ask_named(cli, "PATCH", "/v1/queues/%s", S("{\"paused\":false,\"draining\":false}"));
 }
 
 static int queue_drain_run(struct cli *cli)
 {
-    return call_and_show(cli, "POST", "/v1/queues/%s/drain", S("{}"));
+    return ask_named(cli, "POST", "/v1/queues/%s/drain", S("{}"));
 }
 
 static int queue_delete_run(struct cli *cli)
 {
-    return call_and_show(cli, "DELETE", "/v1/queues/%s", (struct str){ 0 });
+    return ask_named(cli, "DELETE", "/v1/queues/%s", (struct str){ 0 });
 }
 
 /* --- budgets and workers ---------------------------------------------------- */
@@ -127,7 +113,7 @@ static int budget_set_run(struct cli *cli)
 {
     struct str body;
     int code = body_of(cli, budget_fields, &body);
-    return code == CLI_DONE ? call_and_show(cli, "PUT", "/v1/budgets/%s", body) : code;
+    return code == CLI_DONE ? ask_named(cli, "PUT", "/v1/budgets/%s", body) : code;
 }
 
 static const struct cli_option budget_options[] = {
@@ -159,11 +145,7 @@ static int worker_list_run(struct cli *cli)
         { "SEEN", "seen_at" },
         { 0 },
     };
-    struct str json;
-    int code = client_call(cli, "GET", "/v1/workers?limit=1000", (struct str){ 0 }, &json);
-    if (code == CLI_DONE)
-        cli->json ? show_json(json) : show_items(cli, json, "items", columns, "no workers");
-    return code;
+    return ask_items(cli, "/v1/workers?limit=1000", columns, "no workers");
 }
 
 const struct command cmd_worker_list = {
@@ -177,12 +159,12 @@ const struct command cmd_worker_list = {
 
 static int worker_quiet_run(struct cli *cli)
 {
-    return call_and_show(cli, "POST", "/v1/workers/%s/quiet", S("{}"));
+    return ask_named(cli, "POST", "/v1/workers/%s/quiet", S("{}"));
 }
 
 static int worker_terminate_run(struct cli *cli)
 {
-    return call_and_show(cli, "POST", "/v1/workers/%s/terminate", S("{}"));
+    return ask_named(cli, "POST", "/v1/workers/%s/terminate", S("{}"));
 }
 
 #define NAMED_COMMAND(noun_, verb_, operand_, summary_)                                                                \

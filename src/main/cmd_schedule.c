@@ -5,34 +5,12 @@
 
 #include "base/json_write.h"
 #include "main/body.h"
-#include "main/client.h"
-#include "main/show.h"
+#include "main/ask.h"
 
 extern const struct command cmd_schedule_put, cmd_schedule_list, cmd_schedule_show, cmd_schedule_run,
     cmd_schedule_delete;
 
 static const struct cli_option no_options[] = { { 0 } };
-
-static int call_and_show(struct cli *cli, const char *method, const char *path, struct str body)
-{
-    static const char *const tables[] = { "runs", NULL };
-    static const struct show_column runs[] = {
-        { "RUN", "run" }, { "AT", "at" }, { "STATE", "state" }, { "STARTED", "started_at" }, { "ENDED", "ended_at" },
-        { "JOB", "jid" }, { 0 },
-    };
-    struct str json;
-    int code = client_call(cli, method, client_path(cli, path, cli->operands[0]), body, &json);
-    if (code != CLI_DONE || !json.n)
-        return code;
-    if (cli->json) {
-        show_json(json);
-        return code;
-    }
-    show_object(cli, json, tables);
-    putchar('\n');
-    show_items(cli, json, "runs", runs, NULL);
-    return code;
-}
 
 /* --- put -------------------------------------------------------------------- */
 
@@ -48,7 +26,7 @@ static int put_run(struct cli *cli)
 {
     struct str body;
     int code = body_of(cli, put_fields, &body);
-    return code == CLI_DONE ? call_and_show(cli, "PUT", "/v1/schedules/%s", body) : code;
+    return code == CLI_DONE ? ask_named(cli, "PUT", "/v1/schedules/%s", body) : code;
 }
 
 static const struct cli_option put_options[] = {
@@ -85,11 +63,7 @@ static int list_run(struct cli *cli)
         { "SCHEDULE", "id" },     { "CRON", "cron" },         { "ZONE", "timezone" },   { "NEXT", "next" },
         { "OVERLAP", "overlap" }, { "CATCH_UP", "catch_up" }, { "SKIPPED", "skipped" }, { 0 },
     };
-    struct str json;
-    int code = client_call(cli, "GET", "/v1/schedules?limit=1000", (struct str){ 0 }, &json);
-    if (code == CLI_DONE)
-        cli->json ? show_json(json) : show_items(cli, json, "items", columns, "no schedules");
-    return code;
+    return ask_items(cli, "/v1/schedules?limit=1000", columns, "no schedules");
 }
 
 const struct command cmd_schedule_list = {
@@ -103,7 +77,7 @@ const struct command cmd_schedule_list = {
 
 static int show_run(struct cli *cli)
 {
-    return call_and_show(cli, "GET", "/v1/schedules/%s", (struct str){ 0 });
+    return ask_named(cli, "GET", "/v1/schedules/%s", (struct str){ 0 });
 }
 
 const struct command cmd_schedule_show = {
@@ -126,13 +100,9 @@ static const struct body_field run_fields[] = {
 
 static int run_run(struct cli *cli)
 {
-    struct str body, json;
+    struct str body;
     int code = body_of(cli, run_fields, &body);
-    if (code == CLI_DONE)
-        code = client_call(cli, "POST", client_path(cli, "/v1/schedules/%s/run", cli->operands[0]), body, &json);
-    if (code == CLI_DONE)
-        cli->json ? show_json(json) : show_object(cli, json, NULL);
-    return code;
+    return code == CLI_DONE ? ask_named(cli, "POST", "/v1/schedules/%s/run", body) : code;
 }
 
 static const struct cli_option run_options[] = {

@@ -2,8 +2,7 @@
  * cmd_tenant.c - tenants and their daily figures.
  */
 #include "main/body.h"
-#include "main/client.h"
-#include "main/show.h"
+#include "main/ask.h"
 
 /* --- tenant put ----------------------------------------------------------- */
 
@@ -17,14 +16,9 @@ static const struct body_field put_fields[] = {
 
 static int put_run(struct cli *cli)
 {
-    struct str body, json;
+    struct str body;
     int code = body_of(cli, put_fields, &body);
-    if (code == CLI_DONE)
-        code = client_call(cli, "PUT", client_path(cli, "/v1/tenants/%s", cli->operands[0]), body, &json);
-    if (code != CLI_DONE)
-        return code;
-    cli->json ? show_json(json) : show_object(cli, json, NULL);
-    return CLI_DONE;
+    return code == CLI_DONE ? ask_named(cli, "PUT", "/v1/tenants/%s", body) : code;
 }
 
 static const struct cli_option put_options[] = {
@@ -53,6 +47,7 @@ const struct command cmd_tenant_put = {
 
 static int facts_run(struct cli *cli)
 {
+    static const char *const filters[] = { "from", "to", "channel", NULL };
     static const struct show_column columns[] = {
         { "DAY", "day" },
         { "CHANNEL", "channel" },
@@ -63,15 +58,7 @@ static int facts_run(struct cli *cli)
         { 0 },
     };
     const char *path = client_path(cli, "/v1/tenants/%s/facts", cli->operands[0]);
-    path = client_query(cli, path, "from", cli_option(cli, "from"));
-    path = client_query(cli, path, "to", cli_option(cli, "to"));
-    path = client_query(cli, path, "channel", cli_option(cli, "channel"));
-    struct str json;
-    int code = client_call(cli, "GET", path, (struct str){ 0 }, &json);
-    if (code != CLI_DONE)
-        return code;
-    cli->json ? show_json(json) : show_items(cli, json, "items", columns, "no facts in these days");
-    return CLI_DONE;
+    return ask_items(cli, ask_filter(cli, path, filters), columns, "no facts in these days");
 }
 
 static const struct cli_option facts_options[] = {
