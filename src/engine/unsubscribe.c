@@ -2,13 +2,16 @@
 
 #include "base/crypto.h"
 #include "base/hex.h"
+#include "base/json_write.h"
+#include "engine/events.h"
 #include "engine/names.h"
 #include "engine/suppress.h"
 #include "store/store_tenant.h"
 
-#define VERSION      1
-#define HEAD_BYTES   2
-#define AROUND_BYTES (HEAD_BYTES + CRYPTO_GCM_NONCE_BYTES + CRYPTO_GCM_TAG_BYTES)
+#define VERSION        1
+#define DATA_BYTES_MAX 4096
+#define HEAD_BYTES     2
+#define AROUND_BYTES   (HEAD_BYTES + CRYPTO_GCM_NONCE_BYTES + CRYPTO_GCM_TAG_BYTES)
 
 /* --- keys ------------------------------------------------------------------------- */
 
@@ -140,13 +143,36 @@ bool unsubscribe_open(struct op *op, const struct unsubscribe_keys *keys, struct
     return str_given(rest) && rest.n > 0;
 }
 
-enum err unsubscribe_apply(struct op *op, struct tx *tx, const struct unsubscribe *what)
+static enum err record(struct op *op, struct tx *tx, const struct unsubscribe *what, struct str via)
+{
+    struct buf buf;
+    struct json_writer w;
+    buf_init_arena(&buf, op->arena, DATA_BYTES_MAX);
+    json_write_init(&w, &buf);
+    json_object_begin(&w);
+    json_member_str(&w, "recipient", what->recipient);
+    json_member_str(&w, "scope", what->scope);
+    json_member_str(&w, "via", via);
+    json_object_end(&w);
+    struct event_row row = {
+        .type = S("message.unsubscribed"), .source = S(EVENTS_SOURCE_OWN), .tenant = what->tenant, .data = buf_str(&buf)
+    };
+    return events_record(op, tx, &row, 1);
+}
+
+enum err unsubscribe_apply(struct op *op, struct tx *tx, const struct unsubscribe *what, struct str via)
 {
     struct tenant tenant;
+    struct suppression known;
     enum err err = store_tenant_get(op, tx, what->tenant, &tenant);
     if (err == ERR_NOT_FOUND)
         return OK;
     TRY(err);
-    return suppress_scope(op, tx, tenant.no, what->recipient, SUPPRESS_UNSUBSCRIBE, what->scope, op->now_us, 0,
-                          S("one-click"), NULL);
+    int64_t hash = name_recipient(op, tx, CHANNEL_EMAIL, what->recipient);
+    err = store_suppression_get(op, tx, tenant.no, hash, SUPPRESS_UNSUBSCRIBE, what->scope, &known);
+    if (err != OK && err != ERR_NOT_FOUND)
+        return err;
+    TRY(suppress_scope(op, tx, tenant.no, what->recipient, SUPPRESS_UNSUBSCRIBE, what->scope, op->now_us, 0,
+                       S("one-click"), NULL));
+    return err == ERR_NOT_FOUND ? record(op, tx, what, via) : OK;
 }

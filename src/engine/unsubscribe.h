@@ -45,5 +45,7 @@ enum err unsubscribe_seal(struct op *op, const struct unsubscribe_keys *keys, co
 /* False for a token that is not ours; the texts live in the op's arena. */
 bool unsubscribe_open(struct op *op, const struct unsubscribe_keys *keys, struct str token, struct unsubscribe *ret);
 
-/* Suppresses the recipient with the token's scope. A tenant that is not known (any more) changes nothing. */
-enum err unsubscribe_apply(struct op *op, struct tx *tx, const struct unsubscribe *what);
+/* Suppresses the recipient with the token's scope; when that is news it is in the log of events, too, as
+ * `message.unsubscribed` with via, "one-click" or "page" (UNS-4). A tenant that is not known (any more) changes
+ * nothing. */
+enum err unsubscribe_apply(struct op *op, struct tx *tx, const struct unsubscribe *what, struct str via);

@@ -6,9 +6,11 @@
  */
 #include "serve/api_unsubscribe.h"
 
+#include "base/form.h"
 #include "base/json_lines.h"
 #include "base/metric.h"
 #include "engine/unsubscribe.h"
+#include "net/multipart.h"
 #include "serve/access.h"
 #include "serve/api.h"
 #include "serve/call.h"
@@ -47,11 +49,35 @@ void unsubscribe_page(struct http_request *request)
 struct unsubscribe_call {
     struct call call;
     struct unsubscribe what;
+    struct str via;
 };
+
+/* What a mail program sends (RFC 8058), as a form of either kind; anything else was the button of the page. */
+static bool is_one_click(struct op *op, struct str content_type, struct str body)
+{
+    struct str name = S("List-Unsubscribe"), value = S("One-Click");
+    struct multipart multipart;
+    struct multipart_part part;
+    if (multipart_init(op, &multipart, content_type, body) != OK)
+        return str_eq(form_get(op->arena, body, name), value);
+    while (multipart_next(op, &multipart, &part) == OK && str_given(part.name))
+        if (str_eq(part.name, name) && str_eq(part.value, value))
+            return true;
+    return false;
+}
+
+static struct str via_of(struct http_request *request)
+{
+    struct op aside; /* what is no form is no mistake */
+    op_init(&aside, request->op.arena, request->op.now_us);
+    bool one_click = is_one_click(&aside, http_header(request, S("Content-Type")), request->body);
+    return one_click ? S("one-click") : S("page");
+}
 
 static enum err post_commit(struct post *post)
 {
-    return unsubscribe_apply(&post->op, post->tx, &((struct unsubscribe_call *)post)->what);
+    const struct unsubscribe_call *c = (const struct unsubscribe_call *)post;
+    return unsubscribe_apply(&post->op, post->tx, &c->what, c->via);
 }
 
 static enum err post_reply(struct post *post)
@@ -78,6 +104,7 @@ void unsubscribe_post(struct http_request *request)
     if (!c)
         return;
     if (unsubscribe_open(&c->call.post.op, &c->call.api->config.unsubscribe, call_param(&c->call, 0), &c->what)) {
+        c->via = via_of(request);
         c->call.post.hop = route;
         post_send(&c->call.post);
         return;

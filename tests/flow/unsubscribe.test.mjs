@@ -8,6 +8,9 @@ import { postgres, skip } from './lib/postgres.mjs'
 const tokens = async (daemon, ...lines) => (await daemon.post('/v1/unsubscribe-tokens', lines)).body.items.map((item) => new URL(item.url).pathname)
 const suppressed = async (daemon, address) => (await daemon.get(`/v1/suppressions?address=${encodeURIComponent(address)}`)).body.items
 
+const unsubscribed = async (daemon) =>
+  (await daemon.list('/v1/events?type=message.unsubscribed')).map(({ source, tenant, data }) => [source, tenant, data])
+
 test('a thousand looks at the page change nothing, one POST suppresses the address once, also after a kill', async () => {
   const daemon = await startDaemon()
   await daemon.put('/v1/tenants/t-1', {})
@@ -39,8 +42,28 @@ test('a thousand looks at the page change nothing, one POST suppresses the addre
   assert.equal((await fetch(daemon.url + path, { method: 'POST', body: form })).status, 200)
   const rows = await suppressed(daemon, 'ann@x.example')
   assert.deepEqual(rows.map(({ reason, scope, tenant }) => [reason, scope, tenant]), [['unsubscribe', 'mailings', 't-1']])
+  assert.deepEqual(await unsubscribed(daemon), [['posthouse', 't-1', { recipient: 'ann@x.example', scope: 'mailings', via: 'one-click' }]])
   assert.equal(await daemon.stop(), 0)
   assert.equal(cli(['check', ...daemon.store]).status, 0)
+})
+
+test('who unsubscribes is in the log of events, with his way, each time that it is news', async () => {
+  const daemon = await startDaemon()
+  await daemon.put('/v1/tenants/t-1', {})
+  const paths = await tokens(daemon, ...['ann', 'bob', 'eve'].map((name) => ({ tenant: 't-1', recipient: `${name}@x.example` })))
+  const form = new FormData()
+  form.set('List-Unsubscribe', 'One-Click')
+  const bodies = [form, new URLSearchParams({ page: '1' }), 'anything']
+  for (let i = 0; i < 3; i++) assert.equal((await fetch(daemon.url + paths[i], { method: 'POST', body: bodies[i] })).status, 200)
+  const event = (name, via) => ['posthouse', 't-1', { recipient: `${name}@x.example`, scope: 'mailings', via }]
+  const first = [event('eve', 'page'), event('bob', 'page'), event('ann', 'one-click')]
+  assert.deepEqual(await unsubscribed(daemon), first)
+  assert.equal((await fetch(daemon.url + paths[0], { method: 'POST' })).status, 200)
+  assert.deepEqual(await unsubscribed(daemon), first, 'the second time is no news')
+  assert.equal((await daemon.delete('/v1/suppressions/ann@x.example?tenant=t-1')).status, 204)
+  assert.equal((await fetch(daemon.url + paths[0], { method: 'POST' })).status, 200)
+  assert.deepEqual(await unsubscribed(daemon), [event('ann', 'page'), ...first])
+  await daemon.stop()
 })
 
 test('a scope of its own stops that report only, and unknown tokens learn nothing', async () => {

@@ -614,14 +614,15 @@ TEST(http_server, asks_no_more_of_a_client_that_does_not_read_its_answers)
     memcpy(request, head.p, head.n);
     memcpy(request + EACH - 4, "\r\n\r\n", 4);
     size_t sent = 0, most = (size_t)EACH * MOST;
-    for (ssize_t n = 1; n > 0 && sent<most; sent += n> 0 ? (size_t)n : 0)
-        n = send(fd, request + sent % EACH, EACH - sent % EACH, MSG_NOSIGNAL);
+    ssize_t n;
+    while (sent < most && (n = send(fd, request + sent % EACH, EACH - sent % EACH, MSG_NOSIGNAL)) > 0)
+        sent += (size_t)n;
     YES(sent < most);
     shutdown(fd, SHUT_WR);
     char answers[EACH];
     size_t got = 0; /* each echoes its request, but for a few bytes */
-    for (ssize_t n = 1; n > 0; got += n > 0 ? (size_t)n : 0)
-        n = recv(fd, answers, sizeof answers, 0);
+    while ((n = recv(fd, answers, sizeof answers, 0)) > 0)
+        got += (size_t)n;
     EQ(http_server_counts(lab.server).requests, sent / EACH);
     YES(got > sent / EACH * (EACH - 100));
     close(fd);
