@@ -171,6 +171,14 @@ extern const struct family *const store_families[];
  * file of a newer program. */
 enum err schema_migrate(struct op *op, struct conn *conn, int upto);
 
+/* PostgreSQL, for a step that older programs may not write beside, in its transaction and under the turn: every node
+ * that does not know it is called lost, and none of its kind begins a life any more. ERR_CONFLICT while one is alive.
+ */
+enum err schema_stand_alone(struct op *op, struct conn *conn, const struct schema_step *step, int no);
+
+/* Whether this program may begin a life here. ERR_CONFLICT when a newer one has made a step that stands alone. */
+enum err schema_may_live(struct op *op, struct tx *tx);
+
 /* Opens one connection; path NULL = in memory. */
 enum err conn_open(struct op *op, struct store *store, const char *path, enum conn_role role, struct conn **ret_conn);
 

@@ -172,6 +172,8 @@ struct schema_step {
     const char *name; /* "blocks" */
     const char *sqlite;
     const char *postgres;
+    const char *alone; /* PostgreSQL: what nodes of an older program would do wrong beside it, so that none may be
+                          alive; NULL: they may go on */
 };
 
 /* What a family keeps in RAM beside its rows. The hooks run on the writer's thread, in the order of the list in

@@ -280,6 +280,7 @@ static enum end group_once(struct store *store, struct op *op, struct post **pos
 static enum err life_run(struct post *post)
 {
     struct store *store = tx_store(post->tx);
+    TRY(schema_may_live(&post->op, post->tx));
     return store->fence.begin(&post->op, post->tx, store->fence.data, &store->node, &store->epoch);
 }
 

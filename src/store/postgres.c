@@ -109,6 +109,8 @@ static enum err step_in_turn(struct op *op, struct conn *conn, const struct sche
     TRY(pg_get_int(op, conn, "SELECT steps FROM schema_version", &done));
     if (done >= no)
         return OK; /* another node was faster */
+    if (step->alone)
+        TRY(schema_stand_alone(op, conn, step, no));
     TRY(pg_exec(op, conn, step->postgres));
     snprintf(text, sizeof text, "UPDATE schema_version SET steps = %d", no);
     return pg_exec(op, conn, text);

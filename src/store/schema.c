@@ -109,28 +109,85 @@ static enum err step_run(struct op *op, struct conn *conn, const struct schema_s
     return fail(op, err, "schema step %d (%s): %s", no, step->name, reason);
 }
 
-/* Nodes that beat within the last minute; the clock is the database's. Their own schema is older: a newer one would
- * not be carried over to by us. */
-static const char living_nodes[] =
-    "SELECT count(*) FROM posthouse.node WHERE lost = 0"
-    " AND beat_at_us > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - 60000000";
+/* Nodes that beat within the last minute and whose program does not know this step; the clock is the database's. */
+static enum err older_nodes(struct op *op, struct conn *conn, int no, int64_t *ret_alive)
+{
+    char text[256];
+    int64_t made;
+    *ret_alive = 0;
+    TRY(conn_int(op, conn, "SELECT (to_regclass('posthouse.node') IS NOT NULL)::int", &made));
+    if (!made)
+        return OK;
+    snprintf(text, sizeof text,
+             "SELECT count(*) FROM posthouse.node WHERE lost = 0 AND steps < %d"
+             " AND beat_at_us > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - 60000000",
+             no);
+    return conn_int(op, conn, text, ret_alive);
+}
 
-/* Nodes of an older program may not understand what a step makes of their tables. */
+static enum err refuse_beside(struct op *op, const struct schema_step *step, int no, int64_t alive)
+{
+    return fail(op, ERR_CONFLICT,
+                "schema step %d (%s) cannot be made while %d node%s of an older posthouse run%s, --migrate or not: %s. "
+                "Stop them first",
+                no, step->name, (int)alive, alive == 1 ? "" : "s", alive == 1 ? "s" : "", step->alone);
+}
+
+/* NODE-6: nodes of an older program may not understand what a step makes of their tables. Nothing is done when one of
+ * the steps that are missing must be refused; the step itself asks again, under the turn. */
 static enum err check_older(struct op *op, struct conn *conn, int done, int known)
 {
-    int64_t made, alive = 0;
-    if (!conn->engine->shared || conn->store->config.migrate || done == 0 || done == known)
+    int64_t alive;
+    if (!conn->engine->shared || done == 0 || done == known)
         return OK;
-    TRY(conn_int(op, conn, "SELECT (to_regclass('posthouse.node') IS NOT NULL)::int", &made));
-    if (made)
-        TRY(conn_int(op, conn, living_nodes, &alive));
+    TRY(older_nodes(op, conn, known, &alive));
     if (alive == 0)
+        return OK;
+    for (int i = done; i < known; i++)
+        if (schema_steps[i]->alone)
+            return refuse_beside(op, schema_steps[i], i + 1, alive);
+    if (conn->store->config.migrate)
         return OK;
     return fail(
         op, ERR_CONFLICT,
         "this posthouse brings schema %d, and %d node%s of the database run%s with schema %d: stop them first, or "
         "start one node with --migrate to carry it over while they run",
         known, (int)alive, alive == 1 ? "" : "s", alive == 1 ? "s" : "", done);
+}
+
+enum err schema_stand_alone(struct op *op, struct conn *conn, const struct schema_step *step, int no)
+{
+    char text[256];
+    int64_t alive;
+    TRY(older_nodes(op, conn, no, &alive));
+    if (alive > 0)
+        return refuse_beside(op, step, no, alive);
+    snprintf(text, sizeof text,
+             "UPDATE posthouse.node SET lost = 1 WHERE lost = 0 AND steps < %d;"
+             "INSERT INTO posthouse.meta (name, number) VALUES ('alone', %d)"
+             " ON CONFLICT (name) DO UPDATE SET number = excluded.number",
+             no, no);
+    return conn_exec(op, conn, text);
+}
+
+SQL_ONLY_POSTGRES(alone_get, "SELECT number FROM meta WHERE name = 'alone'");
+
+enum err schema_may_live(struct op *op, struct tx *tx)
+{
+    struct stmt *stmt;
+    bool found;
+    if (!tx_is_shared(tx))
+        return OK;
+    TRY(tx_stmt(op, tx, &alone_get, &stmt));
+    TRY(stmt_row(op, stmt, &found));
+    int64_t alone = found ? col_int(stmt, 0) : 0;
+    stmt_reset(stmt);
+    if (alone <= store_steps_known())
+        return OK;
+    return fail(op, ERR_CONFLICT,
+                "the database was carried over to schema %d, and this posthouse, which knows %d, may not write beside "
+                "it: start the newer one here, too",
+                (int)alone, store_steps_known());
 }
 
 enum err schema_migrate(struct op *op, struct conn *conn, int upto)

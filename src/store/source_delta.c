@@ -21,6 +21,7 @@ const struct schema_step source_delta_step = {
     "CREATE TABLE source_ring_delta (no bigint PRIMARY KEY, source_no bigint NOT NULL, ring bytea NOT NULL)" PG_PASSES
     ";"
     "CREATE INDEX source_ring_delta_newest ON source_ring_delta (source_no, (-no));",
+    "they do not see how far the others have read a source",
 };
 
 #define BETWEEN " WHERE no > ?1 AND no <= ?2"

@@ -17,6 +17,7 @@ const struct schema_step job_log_step = {
                                           "ALTER TABLE timer" PASSES "ALTER TABLE blocked" PASSES
                                           "ALTER TABLE job_aside" PASSES "ALTER TABLE uniq" PASSES
                                           "ALTER TABLE gate" PASSES "ALTER TABLE queue_count" PASSES,
+    "they tell nobody what they do with jobs",
 };
 
 SQL_ONLY_POSTGRES(job_log_insert, "INSERT INTO job_log (no, at_us, counts, changes) VALUES (?1, ?2, ?3, ?4)");

@@ -27,6 +27,7 @@ const struct schema_step link_change_step = {
     .name = "changes of links",
     .sqlite = "CREATE TABLE link_change(no INTEGER PRIMARY KEY, link_no INTEGER NOT NULL);",
     .postgres = "CREATE TABLE link_change(no bigint PRIMARY KEY, link_no bigint NOT NULL);",
+    .alone = "they tell nobody that a link has changed",
 };
 
 #define LINK_COLUMNS "no, tenant_no, mailing_no, version, code, url, honeypot, changed_at_ms, created_at_ms"

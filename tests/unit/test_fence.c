@@ -1,4 +1,5 @@
 /* Nodes that others call lost: nothing of what they write is kept, and they begin anew (store_fence). */
+#include "store/core.h"
 #include "store/store_node.h"
 #include "store/tally.h"
 #include "store_test.h"
@@ -263,5 +264,47 @@ TEST(fence, lets_signs_of_life_pass_whoever_writes)
     SUCCEEDS(&f.op, write_by(&a, beat_beside_run, &passed));
     YES(passed);
     SUCCEEDS(&f.op, store_beside(&f.op, b.store, true, beat_run, &b));
+    end_two();
+}
+
+/* A step that a program to come brings, made by b, whose connection is idle. */
+static enum err newer_step(void)
+{
+    static const struct schema_step step = { .name = "times to come", .alone = "they know nothing of it" };
+    SUCCEEDS(&f.op, conn_exec(&f.op, b.store->conn, "BEGIN"));
+    enum err err = schema_stand_alone(&f.op, b.store->conn, &step, store_steps_known() + 1);
+    struct op aside;
+    op_init(&aside, f.arena, 0);
+    SUCCEEDS(&aside, conn_exec(&aside, b.store->conn, err == OK ? "COMMIT" : "ROLLBACK"));
+    return err;
+}
+
+TEST(fence, lets_nobody_make_a_step_that_stands_alone_while_older_nodes_are_alive)
+{
+    START_TWO();
+    int tried = 0;
+    SUCCEEDS(&f.op, write_by(&a, add_run, &tried));
+    SUCCEEDS(&f.op, conn_exec(&f.op, b.store->conn,
+                              "UPDATE posthouse.node"
+                              " SET beat_at_us = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"));
+    EQ(newer_step(), ERR_CONFLICT);
+    YES(str_search(str_of(f.op.error), S("(times to come) cannot be made while 1 node of an older posthouse runs, "
+                                         "--migrate or not: they know nothing of it")) < strlen(f.op.error));
+    SUCCEEDS(&f.op, write_by(&a, add_run, &tried));
+    EQ(a.begins, 1);
+    end_two();
+}
+
+TEST(fence, begins_no_life_of_a_program_that_a_step_has_left_behind)
+{
+    START_TWO();
+    int tried = 0;
+    SUCCEEDS(&f.op, write_by(&a, add_run, &tried)); /* its beat is old: it may be frozen */
+    SUCCEEDS(&f.op, newer_step());
+    EQ(write_by(&a, add_run, &tried), ERR_UNAVAILABLE);
+    EQ(a.begins, 1);
+    EQ(tried, 1);
+    YES(str_search(str_of(f.op.error), S("may not write beside it")) < strlen(f.op.error));
+    EQ(added(), 1);
     end_two();
 }
