@@ -3,12 +3,19 @@
  *
  * One call does at most a slice of each and says when the next is useful. The
  * ticker of the process sleeps until then, or until jobs_due wakes it.
+ *
+ * Where several nodes share the store each has a ticker. What has an instant - a
+ * timer, the end of a lease, a schedule - is done by whoever has the turn first:
+ * that it is due, and that it is done, is read and written in one transaction under
+ * the node's fence, so it happens once, and never later because one of them died.
+ * What has none, the sweeps, is done by the node that leads.
  */
 #include "engine/jobs_own.h"
 
 #include <stdlib.h>
 
 #include "store/seq.h"
+#include "store/store_duty.h"
 
 #define TIMERS_MAX    1000                    /* moved in one transaction (RETRY-1) */
 #define LEASES_STEP   500                     /* ended in one transaction */
@@ -165,9 +172,35 @@ static void hearing_tick(struct jobs *jobs, struct tx *tx, int64_t now_us)
         jobs_touch(jobs, tx);
 }
 
+/* --- what only one node does (NODE-2) --- */
+
+/* The lease is looked at in the transaction that writes what was swept. */
+static enum err may_sweep(struct op *op, struct tx *tx, const struct duty *lead, bool *ret_may)
+{
+    struct op aside = { .arena = op->arena };
+    *ret_may = !lead || lead->term != 0;
+    if (!lead || lead->term == 0)
+        return OK;
+    enum err err = store_duty_check(&aside, tx, lead);
+    *ret_may = err == OK;
+    return err == OK || err == ERR_CONFLICT ? OK : fail(op, err, "%s", aside.error);
+}
+
+static enum err sweep_tick(struct op *op, struct tx *tx, struct jobs *jobs, const struct duty *lead, int64_t now_us)
+{
+    bool may, more = false;
+    if (now_us < jobs->swept_us)
+        return OK;
+    TRY(may_sweep(op, tx, lead, &may));
+    if (may)
+        TRY(jobs_sweep(op, tx, jobs, &more));
+    jobs->swept_us = now_us + (more ? SWEEP_MORE_US : SWEEP_US);
+    return OK;
+}
+
 /* --- the whole --- */
 
-static enum err tick_slices(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us)
+static enum err tick_slices(struct op *op, struct tx *tx, struct jobs *jobs, const struct duty *lead, int64_t now_us)
 {
     TRY(jobs_clock_check(op, tx, jobs));
     hearing_tick(jobs, tx, now_us);
@@ -193,23 +226,19 @@ static enum err tick_slices(struct op *op, struct tx *tx, struct jobs *jobs, int
         jobs->shown_us = now_us;
         jobs_metrics(jobs, tx);
     }
-    if (now_us >= jobs->swept_us) {
-        bool more = false;
-        TRY(jobs_sweep(op, tx, jobs, &more));
-        jobs->swept_us = now_us + (more ? SWEEP_MORE_US : SWEEP_US);
-    }
+    TRY(sweep_tick(op, tx, jobs, lead, now_us));
     jobs_due(jobs, jobs->swept_us);
     return jobs_serve(op, tx, jobs);
 }
 
-enum err jobs_tick(struct op *op, struct tx *tx, int64_t *ret_next_us)
+enum err jobs_tick(struct op *op, struct tx *tx, const struct duty *lead, int64_t *ret_next_us)
 {
     struct jobs *jobs;
     TRY(jobs_begin(op, tx, &jobs));
     int64_t now_us = jobs_engine_us(jobs, tx);
     atomic_store(&jobs->next_us, NEVER_US);
     jobs->ticking = true;
-    enum err err = tick_slices(op, tx, jobs, now_us);
+    enum err err = tick_slices(op, tx, jobs, lead, now_us);
     jobs->ticking = false;
     TRY(err);
     int64_t next_us = atomic_load(&jobs->next_us);

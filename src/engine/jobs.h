@@ -15,6 +15,7 @@
 #include "store/tx.h"
 
 struct jobs;
+struct duty; /* store_duty.h */
 
 struct jobs_config {
     struct store *store;
@@ -34,10 +35,11 @@ void jobs_close(struct jobs *jobs);
 struct jobs *jobs_of(struct tx *tx);
 
 /*
- * What time brings: due timers, leases over, lost sessions, waits over, rates that allow again, sweeps. Does at most
- * one slice of each; *ret_next_us is how long until the next call is useful (0 = at once).
+ * What time brings: due timers, leases over, lost sessions, waits over, rates that allow again; and sweeps, if the
+ * lease of the leader is held (NODE-2; lead NULL: nobody else is there). Does at most one slice of each; *ret_next_us
+ * is how long until the next call is useful (0 = at once).
  */
-enum err jobs_tick(struct op *op, struct tx *tx, int64_t *ret_next_us);
+enum err jobs_tick(struct op *op, struct tx *tx, const struct duty *lead, int64_t *ret_next_us);
 
 /* Free space is below what is kept for work already taken: pushes from outside are refused with ERR_UNAVAILABLE, what
  * Posthouse itself moves is not (QUE-5). Any thread. */

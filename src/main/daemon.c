@@ -266,6 +266,7 @@ static enum err start_ticker(struct op *op, struct daemon *daemon)
     bool has_disk = !str_given(conf_text(daemon->conf, "database", "url"));
     struct ticker_config config = {
         .store = daemon->store,
+        .nodes = pulse_board(daemon->pulse),
         .directory = has_disk ? arena_str(daemon->op.arena, settings_data(daemon->conf)).p : NULL,
         .min_free_bytes = conf_bytes(daemon->conf, "server", "min_free_disk"),
     };

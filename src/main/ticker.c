@@ -51,8 +51,10 @@ static void op_again(struct ticker *ticker)
 static enum err tick(struct op *op, struct tx *tx, void *arg)
 {
     struct ticker *ticker = arg;
+    struct node_life life = node_board_get(ticker->config.nodes);
+    struct duty lead = node_lead(&life);
     ticker->ticking = true;
-    enum err err = jobs_tick(op, tx, &ticker->next_us);
+    enum err err = jobs_tick(op, tx, &lead, &ticker->next_us);
     ticker->ticking = false;
     return err;
 }

@@ -8,13 +8,15 @@
 #pragma once
 
 #include "engine/jobs.h"
+#include "engine/node.h"
 
 struct ticker;
 
 struct ticker_config {
-    struct store *store;    /* outlives the ticker */
-    const char *directory;  /* whose disk is watched; NULL: none. Outlives the ticker */
-    int64_t min_free_bytes; /* with less, pushes are refused (jobs_disk_low) */
+    struct store *store;      /* outlives the ticker */
+    struct node_board *nodes; /* who leads */
+    const char *directory;    /* whose disk is watched; NULL: none. Outlives the ticker */
+    int64_t min_free_bytes;   /* with less, pushes are refused (jobs_disk_low) */
 };
 
 /* Opens the machine of the store and starts the thread. */

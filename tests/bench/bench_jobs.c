@@ -137,7 +137,7 @@ static struct client ticker;
 static enum err tick(struct post *post)
 {
     int64_t next_us;
-    return jobs_tick(&post->op, post->tx, &next_us);
+    return jobs_tick(&post->op, post->tx, NULL, &next_us);
 }
 
 static int by_value(const void *a, const void *b)

@@ -147,7 +147,7 @@ static enum err run_action(struct op *op, struct tx *tx, struct command *command
     case ACT_MOVE:
         return allow(a, job_act(op, tx, str_of(a->jid), a->move, &state));
     case ACT_TICK:
-        return jobs_tick(op, tx, &next_us);
+        return jobs_tick(op, tx, NULL, &next_us);
     }
     return OK;
 }

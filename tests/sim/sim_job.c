@@ -149,7 +149,7 @@ static enum err run_action(struct op *op, struct tx *tx, struct command *command
     case ACT_LEAVE:
         return session_leave(op, tx, a->session);
     case ACT_TICK:
-        return jobs_tick(op, tx, &next_us);
+        return jobs_tick(op, tx, NULL, &next_us);
     }
     return OK;
 }

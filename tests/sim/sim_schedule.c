@@ -104,7 +104,7 @@ static enum err run_action(struct op *op, struct tx *tx, struct command *command
     case ACT_ACK:
         return job_ack(op, tx, &ref, &a->stale);
     case ACT_TICK:
-        return jobs_tick(op, tx, &next_us);
+        return jobs_tick(op, tx, NULL, &next_us);
     }
     return OK;
 }

@@ -225,7 +225,7 @@ static inline enum job_stale lab_ack_lease(struct lab *lab, struct job_lease lea
 
 static inline enum err lab_tick_run(struct op *op, struct tx *tx, void *arg)
 {
-    return jobs_tick(op, tx, (int64_t *)arg);
+    return jobs_tick(op, tx, NULL, (int64_t *)arg);
 }
 
 static inline void lab_tick(struct lab *lab)

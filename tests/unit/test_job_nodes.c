@@ -2,6 +2,7 @@
  */
 #include "base/random.h"
 #include "engine/job_log.h"
+#include "engine/node.h"
 #include "job_lab.h"
 #include "store/core.h"
 #include "store/store_job_log.h"
@@ -141,6 +142,74 @@ TEST(job_nodes, a_rate_holds_over_all_nodes)
         lab_wait_ms(&nodes[1], 250);
     }
     EQ(started, 4); /* one in 1,500 ms, whoever asks */
+    end_two();
+}
+
+struct ticking {
+    struct node_life life;
+    struct duty lead;
+    int64_t next_us;
+};
+
+static enum err lead_run(struct op *op, struct tx *tx, void *arg)
+{
+    struct ticking *t = arg;
+    const struct node_timing timing = { NODE_BEAT_US, NODE_LOST_US, NODE_LEAD_US };
+    const struct node_identity who = { .id = S("leader"), .process = S("p"), .version = S("v"), .steps = 1 };
+    TRY(node_register(op, tx, &who, &timing, 0, &t->life));
+    TRY(node_watch(op, tx, &timing, &t->life, &t->life));
+    t->lead = node_lead(&t->life);
+    return OK;
+}
+
+static enum err tick_run(struct op *op, struct tx *tx, void *arg)
+{
+    struct ticking *t = arg;
+    return jobs_tick(op, tx, &t->lead, &t->next_us);
+}
+
+static enum err delete_run(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    return queue_delete(op, tx, S("q"));
+}
+
+/* What the tick of a node that says this of its lead leaves of a queue that was deleted. */
+static bool is_left_by(struct ticking *t)
+{
+    lab_wait_ms(&nodes[0], 20000);
+    WRITES(&nodes[0].f, tick_run, t);
+    return queue_by_no(nodes[0].jobs, 1)->sweeping;
+}
+
+/* NODE-2. */
+TEST(job_nodes, only_the_node_that_leads_sweeps_and_only_while_it_does)
+{
+    START_TWO();
+    struct ticking leads = { .next_us = 0 };
+    WRITES(&nodes[0].f, lead_run, &leads);
+    struct ticking follows = leads, led = leads;
+    follows.lead.term = 0;
+    led.lead.term++;
+    EQ(lab_job(&nodes[0], "q", "job-0001", ""), JOB_PUSHED);
+    WRITES(&nodes[0].f, delete_run, NULL);
+    YES(is_left_by(&follows));
+    YES(is_left_by(&led));
+    NO(is_left_by(&leads));
+    end_two();
+}
+
+/* NODE-2: what is due waits for no leader. */
+TEST(job_nodes, a_timer_is_moved_by_any_node)
+{
+    START_TWO();
+    struct ticking follows = { .next_us = 0 };
+    WRITES(&nodes[0].f, lead_run, &follows);
+    follows.lead.term = 0;
+    EQ(lab_job(&nodes[1], "q", "job-0001", ",\"at\":\"2023-11-14T22:13:30Z\""), JOB_PUSHED);
+    lab_wait_ms(&nodes[0], 11000);
+    WRITES(&nodes[0].f, tick_run, &follows);
+    EQ(queue_at(0, "q")->counts.ready, 1);
     end_two();
 }
 
