@@ -17,7 +17,7 @@
 #define TOUCHED_MAX          8192 /* changed ones after which a group is committed: 32 MiB */
 #define CHAINS               8192 /* a power of two */
 #define SLAB_BLOCKS          64
-#define OWED_MAX             2048              /* changed by one transaction: beyond it all are settled at once */
+#define OWED_MAX             2048              /* changed by one transaction: beyond it all may be settled at once */
 #define CHANGED_MAX          192               /* records of a block, rounded up to words */
 #define SHARED_LOG_BYTES_MAX (1024 * 1024)     /* where several nodes write; above it the blocks are settled */
 #define WANTS_MAX            4096              /* blocks read by one statement */

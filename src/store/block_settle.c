@@ -285,15 +285,32 @@ static enum err log_erase_some(struct op *op, struct tx *tx, struct blocks *bloc
 
 /* --- the group -------------------------------------------------------------------- */
 
+/* Bytes that the log would take for the blocks in blocks->order. */
+static size_t log_bytes(const struct blocks *blocks, size_t n)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t word = 0; word < CHANGED_MAX / 64; word++)
+            bytes += (size_t)__builtin_popcountll(blocks->order[i]->changed[word]) *
+                     (sizeof(uint64_t) + block_kinds[blocks->order[i]->key >> 56].record_bytes);
+    return bytes;
+}
+
+/* Would the changes of this transaction cost as much in the log as in their rows, or fill it? */
+static bool is_much(const struct blocks *blocks, size_t n)
+{
+    if (blocks->shared)
+        return n + blocks->owed_count > OWED_MAX || blocks->log.bytes > SHARED_LOG_BYTES_MAX;
+    return n > OWED_MAX && log_bytes(blocks, n) > HALF_BYTES / 4;
+}
+
 enum err blocks_flush(struct op *op, struct tx *tx, void *state)
 {
     struct blocks *blocks = state;
     if (!blocks->touched && !blocks->whole)
         return OK;
     size_t n = collect_dirty(blocks);
-    bool much =
-        blocks->shared ? n + blocks->owed_count > OWED_MAX || blocks->log.bytes > SHARED_LOG_BYTES_MAX : n > OWED_MAX;
-    if (much || blocks->whole)
+    if (is_much(blocks, n) || blocks->whole)
         return blocks_settle(op, tx, blocks);
     TRY(blocks_log(op, tx, blocks, n));
     if (blocks->shared)

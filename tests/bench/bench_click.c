@@ -19,7 +19,7 @@
 #include "store/block.h"
 #include "must.h"
 
-#define GROUP_CLICKS_MAX 4096
+#define GROUP_CLICKS_MAX 65536
 #define MADE_AT_ONCE     10000
 #define HOUR_US          INT64_C(3600000000)
 
