@@ -1,5 +1,6 @@
 #include "engine/click.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/link_figures.h"
@@ -184,6 +185,27 @@ enum err click_apply(struct op *op, struct tx *tx, const struct click *click)
     return OK;
 }
 
+static int by_message(const void *a, const void *b)
+{
+    const struct click *x = *(const struct click *const *)a, *y = *(const struct click *const *)b;
+    if (x->message_no != y->message_no)
+        return x->message_no < y->message_no ? -1 : 1;
+    return (x->number > y->number) - (x->number < y->number);
+}
+
+/* Clicks of neighbouring messages touch the same blocks; those of one message stay in order. */
+static enum err apply_sorted(struct op *op, struct tx *tx, const struct click *clicks, size_t count)
+{
+    const struct click **sorted;
+    TRY(op_alloc(op, count * sizeof *sorted, &sorted));
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &clicks[i];
+    qsort(sorted, count, sizeof *sorted, by_message);
+    for (size_t i = 0; i < count; i++)
+        TRY(click_apply(op, tx, sorted[i]));
+    return OK;
+}
+
 enum err click_apply_all(struct op *op, struct tx *tx, struct str node, uint64_t after, const struct click *clicks,
                          size_t count)
 {
@@ -191,7 +213,8 @@ enum err click_apply_all(struct op *op, struct tx *tx, struct str node, uint64_t
     TRY(store_click_mark(op, tx, node, &newest));
     if (newest != after)
         return fail(op, ERR_UNAVAILABLE, "clicks before these were not stored");
-    for (size_t i = 0; i < count; i++)
-        TRY(click_apply(op, tx, &clicks[i]));
-    return count ? store_click_set_mark(op, tx, node, clicks[count - 1].number) : OK;
+    if (count == 0)
+        return OK;
+    TRY(apply_sorted(op, tx, clicks, count));
+    return store_click_set_mark(op, tx, node, clicks[count - 1].number);
 }

@@ -438,6 +438,7 @@ void daemon_stop(struct daemon *daemon)
         workshop_stop(daemon->workshop, conf_ms(daemon->conf, "server", "stop"));
     if (daemon->http)
         http_server_close(daemon->http, conf_ms(daemon->conf, "server", "stop"));
+    redirect_drain(daemon->api.redirect);
     if (daemon->http_loop)
         loop_stop(daemon->http_loop);
     stop_relay(daemon);

@@ -6,6 +6,7 @@
 #include "serve/access.h"
 #include "serve/api.h"
 #include "serve/idempotency.h"
+#include "serve/redirect.h"
 #include "store/store_audit.h"
 
 #define PAGE_DEFAULT 50
@@ -73,7 +74,10 @@ void call_send(struct call *call, const struct hop *route)
     if (!is_stream && !call->shown_once && !idempotency_begin(call))
         return;
     call->post.hop = !is_stream && call->idempotency ? idempotency_wrap(call, route) : route;
-    post_send(&call->post);
+    if (call->post.hop->thread == THREAD_READER && call->api->redirect)
+        redirect_send_behind(call->api->redirect, &call->post); /* figures hold every click answered before */
+    else
+        post_send(&call->post);
 }
 
 void call_send_if(struct call *call, enum err err, const struct hop *route)

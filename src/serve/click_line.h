@@ -2,21 +2,30 @@
  * click_line.h - the line in which clicks wait to be on disk.
  *
  * Every click of this node passes here, in order, and is answered when it is
- * durable. Two ways lead to the disk:
+ * durable. On a database of its own that is when it stands in the journal, the
+ * file of the spool (store/spool.h), synced for all that wait; the store follows
+ * a moment later, thousands of clicks in one command:
+ *
+ *     JOURNAL   clicks go to the spool and are answered from there; what it holds is stored in
+ *               order. A store that fails or stalls delays that, and nothing else
+ *
+ * Where several nodes share a database a click is durable when the database has
+ * it. Then, and until the file is made, two ways lead to the disk:
  *
  *     STORE     a turn's clicks are one command of the writer
  *        |  a commit that is not back within a second, or fails
  *        v
- *     SPOOL     clicks go to the spool (store/spool.h) and are answered from there; what it
- *        |      holds is tried with the store each second, in order
+ *     SPOOL     clicks go to the spool and are answered from there; what it holds is tried with
+ *        |      the store each second, in order
  *        v
  *     CATCH UP  little is left: new clicks wait the few milliseconds until it is stored, and
- *               the line is in STORE again
+ *               the line is in STORE again, or in JOURNAL when the file has been made
  *
  * Clicks are numbered and stored in that order without holes (engine/click.h),
  * so whatever the outcome of a commit was, the number of the newest stored
  * click tells which records of the spool are still to be stored: none is lost,
- * none counts twice (LNK-42).
+ * none counts twice (LNK-42). Who wants to read figures waits until what was
+ * answered before is stored: click_line_fence_reader.
  *
  * A client that leaves frees its place at once; its click is dropped unless a
  * group has it already (LNK-40). What cannot be made durable within 5 s, or would make more than `max_waiting`
@@ -32,7 +41,8 @@
 #define CLICK_BATCH_MAX   128  /* clicks of one command */
 #define CLICK_STALL_MS    1000 /* a commit not back after this: the spool takes over */
 #define CLICK_WAIT_MS_MAX 5000
-#define CLICK_REPLAY      1000 /* clicks of the spool stored in one command */
+#define CLICK_REPLAY      4096 /* clicks of the spool stored in one command */
+#define CLICK_BEHIND_MS   50   /* fewer are stored after this */
 #define CLICK_WAITING_MAX 20000
 #define CLICK_NODE_BYTES  64
 
@@ -59,6 +69,10 @@ struct click_line_config {
  * store's. */
 enum err click_line_open(struct op *op, const struct click_line_config *config, struct click_line **ret_line);
 
+/* Returns when nothing is with the writer any more and what the store takes is stored. The door is closed before; any
+ * thread but the loop's. */
+void click_line_drain(struct click_line *line);
+
 /* After the loop has ended. */
 void click_line_close(struct click_line *line);
 
@@ -77,7 +91,11 @@ struct click_fence {
 };
 void click_line_fence(struct click_line *line, struct click_fence *fence);
 
-/* Clicks in the spool that are not stored yet; 0 while everything is well. Any thread. */
+/* Calls fn once every click that was answered before is stored: at once when all are, or when the store does not take
+ * them for now. */
+void click_line_fence_reader(struct click_line *line, struct click_fence *fence);
+
+/* Clicks in the spool that the store does not take; 0 while everything is well. Any thread. */
 int64_t click_line_spooled(const struct click_line *line);
 
 /* Clicks whose client waits for the answer. */

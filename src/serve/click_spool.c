@@ -9,16 +9,24 @@
 #include "base/thread.h"
 #include "store/spool.h"
 
+#define KEPT_ROOM 16384 /* clicks whose memory stays */
+
 _Static_assert(sizeof(struct click) <= SPOOL_PAYLOAD_BYTES, "a click fits a record");
 
 struct click_spool {
     struct loop *loop;
-    char *path;
+    char *path, *node;
     struct spool *file; /* the thread's; NULL until it is made */
     struct mailbox box;
     struct thread thread;
     atomic_bool stop, clear, make;
-    bool wanted;        /* click_spool_make was called */
+    atomic_size_t dropped; /* records that the thread may drop */
+    bool wanted;           /* click_spool_make was called */
+    size_t under_way;      /* clicks */
+    struct errand made;    /* the file is there now */
+    bool is_made;
+    void (*made_told)(void *data);
+    void *made_data;
     struct click *kept; /* durable and not stored, oldest first: [head, count) */
     size_t head, count, room;
     uint64_t newest;
@@ -32,14 +40,25 @@ static void note_left(struct click_spool *spool)
     atomic_store(&spool->left, (int64_t)(spool->count - spool->head));
 }
 
+/* Makes room for n more: what is stored at the front goes when it is the larger part. */
+static void fit(struct click_spool *spool, size_t n)
+{
+    if (spool->head > spool->count / 2) {
+        spool->count -= spool->head;
+        memmove(spool->kept, spool->kept + spool->head, spool->count * sizeof *spool->kept);
+        spool->head = 0;
+    }
+    if (spool->count + n <= spool->room)
+        return;
+    spool->room = 2 * (spool->count + n);
+    spool->kept = realloc(spool->kept, spool->room * sizeof *spool->kept);
+    if (!spool->kept)
+        abort();
+}
+
 static void keep(struct click_spool *spool, const struct click *clicks, size_t count)
 {
-    if (spool->count + count > spool->room) {
-        spool->room = 2 * (spool->count + count);
-        spool->kept = realloc(spool->kept, spool->room * sizeof *spool->kept);
-        if (!spool->kept)
-            abort();
-    }
+    fit(spool, count);
     memcpy(spool->kept + spool->count, clicks, count * sizeof *clicks);
     spool->count += count;
     if (count)
@@ -58,12 +77,14 @@ size_t click_spool_peek(const struct click_spool *spool, struct click *ret_click
 
 void click_spool_drop(struct click_spool *spool, uint64_t stored)
 {
+    size_t before = spool->head;
     while (spool->head < spool->count && spool->kept[spool->head].number <= stored)
         spool->head++;
+    atomic_fetch_add(&spool->dropped, spool->head - before);
     note_left(spool);
-    if (spool->head < spool->count || !spool->kept)
+    if (spool->head < spool->count || spool->room <= KEPT_ROOM)
         return;
-    free(spool->kept);
+    free(spool->kept); /* after a burst the memory goes, too */
     spool->kept = NULL;
     spool->head = spool->count = spool->room = 0;
 }
@@ -78,12 +99,23 @@ int64_t click_spool_left(const struct click_spool *spool)
     return atomic_load(&spool->left);
 }
 
+size_t click_spool_room(const struct click_spool *spool)
+{
+    size_t used = spool->count - spool->head + spool->under_way;
+    return used < SPOOL_RECORDS ? SPOOL_RECORDS - used : 0;
+}
+
+bool click_spool_is_made(const struct click_spool *spool)
+{
+    return spool->is_made;
+}
+
 /* --- the thread -------------------------------------------------------------------- */
 
 static enum err file_make(struct op *op, struct click_spool *spool)
 {
     size_t count;
-    return spool->file ? OK : spool_open(op, spool->path, &spool->file, &count);
+    return spool->file ? OK : spool_open(op, spool->path, str_of(spool->node), &spool->file, &count);
 }
 
 static void job_write(struct click_spool *spool, struct op *op, struct click_spool_job *job)
@@ -99,6 +131,7 @@ static void job_home(struct errand *errand)
 {
     struct click_spool_job *job = MAIL_OF(errand, struct click_spool_job, errand);
     struct click_spool *spool = job->spool;
+    spool->under_way -= job->count;
     if (job->err == OK)
         keep(spool, job->clicks, job->count);
     job->done(job);
@@ -109,6 +142,8 @@ static void write_all(struct click_spool *spool, struct mail *mail)
 {
     struct op op;
     op_init(&op, NULL, 0);
+    if (mail && spool->file)
+        spool_drop(spool->file, atomic_exchange(&spool->dropped, 0));
     for (struct mail *m = mail; m; m = m->next)
         job_write(spool, &op, MAIL_OF(m, struct click_spool_job, mail));
     enum err synced = mail && spool->file ? spool_sync(&op, spool->file) : OK;
@@ -127,6 +162,7 @@ static void clear_file(struct click_spool *spool)
 {
     struct op op;
     op_init(&op, NULL, 0);
+    atomic_store(&spool->dropped, 0);
     if (spool->file &&
         spool_clear(&op, spool->file) != OK) /* harmless: the store knows which of its clicks are stored */
         log_warn("the spool of clicks could not be emptied", LOG_ERROR_OF(&op));
@@ -138,6 +174,15 @@ static void make_ahead(struct click_spool *spool)
     op_init(&op, NULL, 0);
     if (file_make(&op, spool) != OK)
         log_warn("clicks have no spool: they are refused while the store cannot take them", LOG_ERROR_OF(&op));
+    else
+        loop_send(spool->loop, &spool->made);
+}
+
+static void spool_made(struct errand *errand)
+{
+    struct click_spool *spool = MAIL_OF(errand, struct click_spool, made);
+    spool->is_made = true;
+    spool->made_told(spool->made_data);
 }
 
 static void spool_run(void *context)
@@ -152,20 +197,25 @@ static void spool_run(void *context)
         write_all(spool, mail);
     }
     write_all(spool, mailbox_take_all(&spool->box));
+    if (atomic_load(&spool->clear))
+        clear_file(spool);
 }
 
 void click_spool_send(struct click_spool *spool, struct click_spool_job *job)
 {
     job->spool = spool;
     job->errand.run = job_home;
+    spool->under_way += job->count;
     mailbox_post_always(&spool->box, &job->mail);
 }
 
-void click_spool_make(struct click_spool *spool)
+void click_spool_make(struct click_spool *spool, void (*made)(void *data), void *data)
 {
-    if (spool->wanted)
+    if (spool->wanted || spool->is_made)
         return;
     spool->wanted = true;
+    spool->made_told = made;
+    spool->made_data = data;
     atomic_store(&spool->make, true);
     mailbox_nudge(&spool->box);
 }
@@ -178,20 +228,25 @@ void click_spool_clear(struct click_spool *spool)
 
 /* --- open -------------------------------------------------------------------------- */
 
-static enum err read_all(struct op *op, struct click_spool *spool, size_t count, uint64_t stored)
+/* Keeps what is to be stored; what was refused after all may stand behind newer ones. */
+static void read_all(struct op *op, struct click_spool *spool, size_t count, uint64_t stored)
 {
+    size_t before = 0;
     for (size_t i = 0; i < count; i++) {
         struct click click;
-        TRY(spool_read(op, spool->file, i, &click, sizeof click));
+        if (spool_read(op, spool->file, i, &click, sizeof click) != OK || click.number <= spool->newest)
+            continue;
         if (click.number > stored)
             keep(spool, &click, 1);
         else
-            spool->newest = click.number;
+            before = i + 1;
+        spool->newest = click.number;
     }
-    return OK;
+    if (spool->file)
+        spool_drop(spool->file, before);
 }
 
-enum err click_spool_open(struct op *op, struct loop *loop, const char *path, uint64_t stored,
+enum err click_spool_open(struct op *op, struct loop *loop, const char *path, struct str node, uint64_t stored,
                           struct click_spool **ret_spool)
 {
     struct click_spool *spool = calloc(1, sizeof *spool);
@@ -201,15 +256,19 @@ enum err click_spool_open(struct op *op, struct loop *loop, const char *path, ui
     spool->loop = loop;
     mailbox_init(&spool->box, INT64_MAX, NULL, NULL);
     spool->path = strdup(path);
-    enum err err = access(path, F_OK) == 0 ? spool_open(op, path, &spool->file, &count) : OK;
+    spool->node = strndup(node.p, node.n);
+    enum err err = access(path, F_OK) == 0 ? spool_open(op, path, node, &spool->file, &count) : OK;
     if (err == OK)
-        err = read_all(op, spool, count, stored);
+        read_all(op, spool, count, stored);
+    spool->is_made = spool->file != NULL;
+    spool->made.run = spool_made;
     if (err == OK)
         err = thread_start(op, &spool->thread, "spool", spool_run, spool);
     if (err != OK) {
         spool_close(spool->file);
         free(spool->kept);
         free(spool->path);
+        free(spool->node);
         free(spool);
         return err;
     }
@@ -217,15 +276,22 @@ enum err click_spool_open(struct op *op, struct loop *loop, const char *path, ui
     return OK;
 }
 
+void click_spool_stop(struct click_spool *spool)
+{
+    if (!spool || atomic_exchange(&spool->stop, true))
+        return;
+    mailbox_nudge(&spool->box);
+    thread_join(&spool->thread);
+}
+
 void click_spool_close(struct click_spool *spool)
 {
     if (!spool)
         return;
-    atomic_store(&spool->stop, true);
-    mailbox_nudge(&spool->box);
-    thread_join(&spool->thread);
+    click_spool_stop(spool);
     spool_close(spool->file);
     free(spool->kept);
     free(spool->path);
+    free(spool->node);
     free(spool);
 }

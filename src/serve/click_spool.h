@@ -3,7 +3,6 @@
  *
  * A thread of its own writes and syncs the file (store/spool.h), all jobs that
  * wait in one sync; the loop keeps what is durable in order, to store it later.
- * While everything is well the thread sleeps and nothing is kept.
  *
  * Thread: owned by the loop of its line; click_spool_left may be asked by any.
  */
@@ -26,18 +25,28 @@ struct click_spool_job {
     void (*done)(struct click_spool_job *job);
 };
 
-/* Opens the file when there is one and starts the thread; what stands in it with a number above `stored` is kept. */
-enum err click_spool_open(struct op *op, struct loop *loop, const char *path, uint64_t stored,
+/* Opens the file when there is one and starts the thread; what stands in it of this node with a number above
+ * `stored` is kept. */
+enum err click_spool_open(struct op *op, struct loop *loop, const char *path, struct str node, uint64_t stored,
                           struct click_spool **ret_spool);
 
-/* Runs what waits, ends the thread. */
+/* Runs what waits, ends the thread: nothing is sent to the loop any more. Any thread. */
+void click_spool_stop(struct click_spool *spool);
+
+/* Stopped before, or now. */
 void click_spool_close(struct click_spool *spool);
 
-/* Has the file made, by the thread, when there is none yet: before it is needed. */
-void click_spool_make(struct click_spool *spool);
+/* Has the file made, by the thread, when there is none yet, then made(data) on the loop; tried once. */
+void click_spool_make(struct click_spool *spool, void (*made)(void *data), void *data);
+
+/* The file is there. */
+bool click_spool_is_made(const struct click_spool *spool);
 
 /* Sends a job to the thread; jobs are done in order. When it succeeds its clicks are kept for the store. */
 void click_spool_send(struct click_spool *spool, struct click_spool_job *job);
+
+/* Clicks it can still take, those of jobs under way counted. */
+size_t click_spool_room(const struct click_spool *spool);
 
 /* The oldest clicks kept, at most room; returns how many. */
 size_t click_spool_peek(const struct click_spool *spool, struct click *ret_clicks, size_t room);

@@ -203,6 +203,28 @@ void redirect_end_after(struct redirect *redirect, struct call *call)
     click_line_fence(redirect->line, &ending->fence);
 }
 
+struct sending {
+    struct click_fence fence; /* first */
+    struct post *post;
+};
+
+static void sending_passed(struct click_fence *fence)
+{
+    post_send(((struct sending *)fence)->post);
+}
+
+void redirect_send_behind(struct redirect *redirect, struct post *post)
+{
+    struct sending *sending = arena_alloc(post->op.arena, sizeof *sending);
+    if (!sending) {
+        post_send(post);
+        return;
+    }
+    sending->fence.passed = sending_passed;
+    sending->post = post;
+    click_line_fence_reader(redirect->line, &sending->fence);
+}
+
 int64_t redirect_spooled(const struct redirect *redirect)
 {
     return click_line_spooled(redirect->line);
@@ -247,6 +269,12 @@ enum err redirect_open(struct op *op, const struct redirect_config *config, stru
     }
     *ret_redirect = redirect;
     return OK;
+}
+
+void redirect_drain(struct redirect *redirect)
+{
+    if (redirect)
+        click_line_drain(redirect->line);
 }
 
 void redirect_close(struct redirect *redirect)

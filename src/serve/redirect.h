@@ -36,6 +36,10 @@ struct redirect_config {
 
 /* Before the door opens, and after its loop has ended. Not on a loop. */
 enum err redirect_open(struct op *op, const struct redirect_config *config, struct redirect **ret_redirect);
+
+/* Between the door's end and the loop's: returns when clicks that were answered are stored, as far as the store takes
+ * them. NULL is allowed. */
+void redirect_drain(struct redirect *redirect);
 void redirect_close(struct redirect *redirect);
 
 /* GET and HEAD of /r/{code}; the server's data is a struct api. */
@@ -47,6 +51,10 @@ void redirect_learn(struct redirect *redirect, const struct link *link);
 /* Ends the call like call_end(call, OK), but not before every redirect that is under way with a former destination has
  * been answered (LNK-20). */
 void redirect_end_after(struct redirect *redirect, struct call *call);
+
+/* Sends the post on its way when every click answered before is stored, so that who was sent on finds his click. On the
+ * loop; the request's memory is used. */
+void redirect_send_behind(struct redirect *redirect, struct post *post);
 
 /* A client looked at an unsubscribe page: evidence for its next click (LNK-33). */
 void redirect_probe(struct redirect *redirect, struct http_request *request);

@@ -9,22 +9,23 @@
 
 #include "base/crc32c.h"
 
-#define MAGIC      0x31304c4f4f505350u /* "PSPOOL01" */
+#define MAGIC      0x32304c4f4f505350u /* "PSPOOL02" */
 #define PAGE_BYTES 4096
 #define FILE_BYTES (SPOOL_HEADER_BYTES + (int64_t)SPOOL_RECORDS * SPOOL_RECORD_BYTES)
 #define FILL_BYTES 65536
+#define AT_ONCE    (FILL_BYTES / SPOOL_RECORD_BYTES) /* records of one read or write */
 
 struct header {
     uint64_t magic;
-    uint64_t generation;
-    uint32_t crc; /* of what stands before it */
-    uint32_t unused;
+    uint64_t from;  /* the first number that counts; never 0 */
+    uint32_t owner; /* CRC of its name */
+    uint32_t crc;   /* of what stands before it */
 };
 
 struct record {
     uint32_t crc; /* of what stands behind it */
     uint32_t place;
-    uint64_t generation;
+    uint64_t number;
     uint32_t payload_bytes;
     uint8_t payload[SPOOL_PAYLOAD_BYTES];
 };
@@ -32,9 +33,13 @@ _Static_assert(sizeof(struct record) == SPOOL_RECORD_BYTES, "file format");
 
 struct spool {
     int fd;
-    uint64_t generation;
-    size_t count;  /* durable */
-    size_t behind; /* appended and not yet durable */
+    uint32_t owner;
+    int newer;       /* which of the headers counts */
+    uint64_t first;  /* the oldest record that counts */
+    uint64_t next;   /* behind the newest durable one */
+    uint64_t behind; /* appended behind it and not yet durable, */
+    size_t unsaid;   /* and of those not yet written: in `records` */
+    struct record records[AT_ONCE];
 };
 
 static enum err io_failed(struct op *op, const char *what)
@@ -63,9 +68,9 @@ static bool read_at(int fd, void *ret_bytes, size_t n, int64_t at)
     return pread(fd, ret_bytes, n, at) == (ssize_t)n;
 }
 
-static int64_t record_at(size_t place)
+static int64_t record_at(uint64_t number)
 {
-    return SPOOL_HEADER_BYTES + (int64_t)place * SPOOL_RECORD_BYTES;
+    return SPOOL_HEADER_BYTES + (int64_t)(number % SPOOL_RECORDS) * SPOOL_RECORD_BYTES;
 }
 
 static uint32_t record_crc(const struct record *record)
@@ -75,85 +80,132 @@ static uint32_t record_crc(const struct record *record)
 
 /* --- header -------------------------------------------------------------------- */
 
-static enum err header_write(struct op *op, struct spool *spool, uint64_t generation)
+static enum err header_write(struct op *op, struct spool *spool, uint64_t from)
 {
-    struct header header = { .magic = MAGIC, .generation = generation };
+    struct header header = { .magic = MAGIC, .from = from, .owner = spool->owner };
+    int other = !spool->newer;
     header.crc = crc32c(&header, offsetof(struct header, crc));
-    TRY(write_at(op, spool->fd, &header, sizeof header, (int64_t)(generation % 2) * PAGE_BYTES));
-    return fdatasync(spool->fd) == 0 ? OK : io_failed(op, "syncing");
+    TRY(write_at(op, spool->fd, &header, sizeof header, (int64_t)other * PAGE_BYTES));
+    if (fdatasync(spool->fd) != 0)
+        return io_failed(op, "syncing");
+    spool->newer = other;
+    return OK;
 }
 
-static uint64_t header_read(const struct spool *spool, int which)
+static struct header header_read(const struct spool *spool, int which)
 {
     struct header header;
     if (!read_at(spool->fd, &header, sizeof header, (int64_t)which * PAGE_BYTES) || header.magic != MAGIC ||
         header.crc != crc32c(&header, offsetof(struct header, crc)))
-        return 0;
-    return header.generation;
+        return (struct header){ 0 };
+    return header;
 }
 
 /* --- records ------------------------------------------------------------------- */
 
-static bool record_read(const struct spool *spool, size_t place, struct record *ret)
+static bool record_fits(const struct record *record, uint64_t place)
 {
-    return place < SPOOL_RECORDS && read_at(spool->fd, ret, sizeof *ret, record_at(place)) &&
-           ret->generation == spool->generation && ret->place == place && ret->crc == record_crc(ret) &&
-           ret->payload_bytes <= SPOOL_PAYLOAD_BYTES;
+    return record->number > 0 && record->number % SPOOL_RECORDS == place && record->place == place &&
+           record->payload_bytes <= SPOOL_PAYLOAD_BYTES && record->crc == record_crc(record);
 }
 
-static size_t count_records(const struct spool *spool)
+/* Finds the oldest and the newest record from `from` on. */
+static enum err find_records(struct op *op, struct spool *spool, uint64_t from)
 {
-    struct record record;
-    size_t n = 0;
-    while (record_read(spool, n, &record))
-        n++;
-    return n;
+    uint64_t oldest = UINT64_MAX, newest = 0;
+    for (uint64_t place = 0; place < SPOOL_RECORDS; place += AT_ONCE) {
+        if (!read_at(spool->fd, spool->records, sizeof spool->records, record_at(place)))
+            return io_failed(op, "reading");
+        for (uint64_t i = 0; i < AT_ONCE; i++) {
+            const struct record *record = &spool->records[i];
+            if (record->number < from || !record_fits(record, place + i))
+                continue;
+            oldest = record->number < oldest ? record->number : oldest;
+            newest = record->number > newest ? record->number : newest;
+        }
+    }
+    spool->first = newest ? oldest : from;
+    spool->next = newest ? newest + 1 : from;
+    return OK;
+}
+
+/* Writes what was appended; places behind one another at once. */
+static enum err write_unsaid(struct op *op, struct spool *spool)
+{
+    uint64_t number = spool->next + spool->behind - spool->unsaid;
+    const struct record *record = spool->records;
+    while (spool->unsaid > 0) {
+        uint64_t to_end = SPOOL_RECORDS - number % SPOOL_RECORDS;
+        size_t n = spool->unsaid < to_end ? spool->unsaid : (size_t)to_end;
+        TRY(write_at(op, spool->fd, record, n * sizeof *record, record_at(number)));
+        spool->unsaid -= n;
+        record += n;
+        number += n;
+    }
+    return OK;
+}
+
+static void forget_behind(struct spool *spool)
+{
+    spool->behind = spool->unsaid = 0;
 }
 
 enum err spool_append(struct op *op, struct spool *spool, const void *payload, size_t n)
 {
     assert(n <= SPOOL_PAYLOAD_BYTES);
-    size_t place = spool->count + spool->behind;
-    if (place >= SPOOL_RECORDS)
+    if (spool->next + spool->behind - spool->first >= SPOOL_RECORDS)
         return fail(op, ERR_TOO_LARGE, "the spool of clicks is full");
-    struct record record = { .place = (uint32_t)place, .generation = spool->generation, .payload_bytes = (uint32_t)n };
-    memcpy(record.payload, payload, n);
-    record.crc = record_crc(&record);
-    TRY(write_at(op, spool->fd, &record, sizeof record, record_at(place)));
+    if (spool->unsaid == AT_ONCE)
+        TRY(write_unsaid(op, spool));
+    uint64_t number = spool->next + spool->behind;
+    struct record *record = &spool->records[spool->unsaid++];
+    *record =
+        (struct record){ .place = (uint32_t)(number % SPOOL_RECORDS), .number = number, .payload_bytes = (uint32_t)n };
+    memcpy(record->payload, payload, n);
+    record->crc = record_crc(record);
     spool->behind++;
     return OK;
 }
 
 enum err spool_sync(struct op *op, struct spool *spool)
 {
-    size_t behind = spool->behind;
-    spool->behind = 0;
-    if (fdatasync(spool->fd) != 0)
-        return io_failed(op, "syncing");
-    spool->count += behind;
-    return OK;
+    enum err err = write_unsaid(op, spool);
+    if (err == OK && fdatasync(spool->fd) != 0)
+        err = io_failed(op, "syncing");
+    if (err == OK)
+        spool->next += spool->behind;
+    forget_behind(spool);
+    return err;
 }
 
 enum err spool_read(struct op *op, struct spool *spool, size_t i, void *ret_payload, size_t n)
 {
     struct record record;
-    if (i >= spool->count || !record_read(spool, i, &record) || record.payload_bytes != n)
+    uint64_t number = spool->first + i;
+    if (i >= spool_count(spool) || !read_at(spool->fd, &record, sizeof record, record_at(number)) ||
+        record.number != number || !record_fits(&record, number % SPOOL_RECORDS) || record.payload_bytes != n)
         return fail(op, ERR_NOT_FOUND, "the spool of clicks has no record %zu", i);
     memcpy(ret_payload, record.payload, n);
     return OK;
 }
 
+void spool_drop(struct spool *spool, size_t n)
+{
+    assert(n <= spool_count(spool));
+    spool->first += n;
+}
+
 enum err spool_clear(struct op *op, struct spool *spool)
 {
-    TRY(header_write(op, spool, spool->generation + 1));
-    spool->generation++;
-    spool->count = spool->behind = 0;
+    TRY(header_write(op, spool, spool->next));
+    spool->first = spool->next;
+    forget_behind(spool);
     return OK;
 }
 
 size_t spool_count(const struct spool *spool)
 {
-    return spool->count;
+    return (size_t)(spool->next - spool->first);
 }
 
 /* --- the file ------------------------------------------------------------------ */
@@ -178,21 +230,22 @@ static enum err spool_begin(struct op *op, struct spool *spool)
         return io_failed(op, "looking at it");
     if (stat.st_size < FILE_BYTES)
         TRY(fill(op, spool, stat.st_size));
-    uint64_t a = header_read(spool, 0), b = header_read(spool, 1);
-    spool->generation = a > b ? a : b;
-    if (spool->generation == 0) {
-        spool->generation = 1;
-        TRY(header_write(op, spool, 1));
-    }
-    spool->count = count_records(spool);
-    return OK;
+    struct header a = header_read(spool, 0), b = header_read(spool, 1), newer = a.from > b.from ? a : b;
+    spool->newer = b.from > a.from;
+    if (newer.from == 0)
+        newer.from = 1;
+    else if (newer.owner == spool->owner)
+        return find_records(op, spool, newer.from);
+    TRY(find_records(op, spool, newer.from));
+    return spool_clear(op, spool);
 }
 
-enum err spool_open(struct op *op, const char *path, struct spool **ret_spool, size_t *ret_count)
+enum err spool_open(struct op *op, const char *path, struct str owner, struct spool **ret_spool, size_t *ret_count)
 {
     struct spool *spool = calloc(1, sizeof *spool);
     if (!spool)
         abort();
+    spool->owner = crc32c(owner.p, owner.n);
     bool is_new = access(path, F_OK) != 0;
     spool->fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     enum err err = spool->fd < 0 ? fail(op, ERR_IO, "cannot open %s: %s", path, strerror(errno)) : OK;
@@ -205,7 +258,7 @@ enum err spool_open(struct op *op, const char *path, struct spool **ret_spool, s
         return err;
     }
     *ret_spool = spool;
-    *ret_count = spool->count;
+    *ret_count = spool_count(spool);
     return OK;
 }
 

@@ -1,16 +1,20 @@
 /*
- * spool.h - a file made and filled in advance, for what must be kept while the store cannot.
+ * spool.h - a file made and filled in advance, for what must be durable before the store has it.
  *
- * When the disk is full or a commit does not come back, clicks go here: the
- * file has its blocks already, so writing into it needs no space, and a sync
- * makes it durable. It holds records of one size, in order:
+ * The file has its blocks already, so writing into it needs no space and a sync
+ * makes it durable, even while the disk is full. It is a ring of records of one
+ * size:
  *
- *     header A | header B | record 0 | record 1 | ...
+ *     header A | header B | place 0 | place 1 | ...      record n stands in place n % SPOOL_RECORDS
  *
- * A header names the generation whose records count; clearing writes the other
- * header with the next one, so a torn write never loses both. A record carries
- * its generation, its place and a CRC-32C; the first one that does not fit ends
- * what is there.
+ * Records are numbered for ever, so what an earlier round left in a place is
+ * known by its number. A record carries its number and a CRC-32C; those that do
+ * not fit were never made durable, or are damaged, and are skipped. Dropping the
+ * oldest ones costs nothing: their places are used again. Whoever reads after a
+ * crash may see dropped ones again and must know which of them it has. Clearing
+ * writes the other header with the first number that counts from then on, so a
+ * torn write never loses both. It names the owner, too, whose numbers the payloads
+ * carry: another one's mean nothing.
  *
  * Thread: one at a time.
  */
@@ -25,9 +29,9 @@
 
 struct spool;
 
-/* Opens the file, made and filled when it is not there; *ret_count records stand in it. ERR_IO with the reason; a file
- * that could not be filled is taken away again. */
-enum err spool_open(struct op *op, const char *path, struct spool **ret_spool, size_t *ret_count);
+/* Opens the file, made and filled when it is not there; *ret_count records stand in it. One that was left by another
+ * owner is empty. ERR_IO with the reason; a file that could not be filled is taken away again. */
+enum err spool_open(struct op *op, const char *path, struct str owner, struct spool **ret_spool, size_t *ret_count);
 void spool_close(struct spool *spool);
 
 /* Appends a payload of n bytes; it counts once spool_sync has come back. ERR_TOO_LARGE: the spool is full. */
@@ -36,10 +40,15 @@ enum err spool_append(struct op *op, struct spool *spool, const void *payload, s
 /* Makes everything appended durable. After an error what was appended since the last sync does not count. */
 enum err spool_sync(struct op *op, struct spool *spool);
 
-/* The payload of record i; ERR_NOT_FOUND behind the last one. */
+/* The payload of the i-th record that counts, the oldest is 0; ERR_NOT_FOUND behind the last one, and for one that is
+ * damaged. */
 enum err spool_read(struct op *op, struct spool *spool, size_t i, void *ret_payload, size_t n);
+
+/* The n oldest are needed no longer. */
+void spool_drop(struct spool *spool, size_t n);
 
 /* Empties it, durably. */
 enum err spool_clear(struct op *op, struct spool *spool);
 
+/* Durable and not dropped. */
 size_t spool_count(const struct spool *spool);

@@ -253,3 +253,27 @@ test('every redirect that was answered is counted after a kill, none twice', asy
   assert.equal(members, 2)
   await checked(daemon)
 })
+
+test('figures asked for while others click hold every click that was answered before', async () => {
+  const daemon = await startDaemon()
+  await mailing(daemon)
+  await daemon.put('/v1/links/a', link('https://x.example/'))
+  let answered = 0, asked = 0, goes = true
+  const reader = async () => {
+    while (goes) {
+      asked++
+      assert.equal((await raw(daemon, '/r/a?m=ann')).status, 302)
+      answered++
+    }
+  }
+  const readers = Array.from({ length: 6 }, reader)
+  for (let i = 0; i < 60; i++) {
+    const before = answered
+    const { clicks } = await figures(daemon, 'a')
+    assert.ok(clicks >= before && clicks <= asked, `${before} answered, ${clicks} counted, ${asked} asked`)
+  }
+  goes = false
+  await Promise.all(readers)
+  assert.equal((await figures(daemon, 'a')).clicks, answered)
+  await checked(daemon)
+})

@@ -2,13 +2,11 @@
  * sim_click.c - every click that was answered is counted exactly once (LNK-11, LNK-12, LNK-42).
  *
  * A node gives clicks their numbers and stores them as serve/click_line.c does:
- * by the writer while that works, else in a real spool file from which they are
- * stored later. Disks refuse, commits are lost, known too late or never,
- * processes die between any two steps. People double-click and come back,
- * scanners fetch all links of a mail or a hidden one, browsers prefetch,
- * destinations change while clicks are on their way, deliveries become known
- * long after. In the end every figure must be what the clicks themselves say
- * when all of them are looked at together.
+ * by the writer while that works, else, or always where the spool is the
+ * journal, in a real spool file from which they are stored later. Disks refuse, commits are lost, known too late or
+ * never, processes die between any two steps. People double-click and come back, scanners fetch all links of a mail or
+ * a hidden one, browsers prefetch, destinations change while clicks are on their way, deliveries become known long
+ * after. In the end every figure must be what the clicks themselves say when all of them are looked at together.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +87,7 @@ static struct plan {
     /* The node: clicks by number, [1, newest]. */
     struct said *said;
     uint64_t newest, stored;
+    bool journal; /* new clicks always go to the spool */
     bool in_spool;
     uint64_t kept; /* clicks up to this number are in the spool; those above `stored` are still to be stored */
     char spool_path[96];
@@ -205,6 +204,18 @@ static uint64_t newest_of_spool(size_t count)
     return newest;
 }
 
+/* The front of the spool that is stored is given up, in RAM only: a new process sees it again. */
+static void drop_stored(void)
+{
+    struct click click;
+    while (spool_count(plan.spool) > 0) {
+        SIM_OK(&plan.machine.op, spool_read(&plan.machine.op, plan.spool, 0, &click, sizeof click));
+        if (click.number > plan.stored)
+            break;
+        spool_drop(plan.spool, 1);
+    }
+}
+
 /* A process begins: what it knows is in the store and in the spool. A number above both was never answered. */
 static void node_begin(void)
 {
@@ -216,9 +227,10 @@ static void node_begin(void)
     spool_close(plan.spool);
     plan.spool = NULL;
     SIM_OK(&machine->op, store_read(&machine->op, machine->store, read_mark, &plan.stored));
-    SIM_OK(&machine->op, spool_open(&machine->op, plan.spool_path, &plan.spool, &count));
+    SIM_OK(&machine->op, spool_open(&machine->op, plan.spool_path, S("sim"), &plan.spool, &count));
     machine->is_calm = was_calm;
     plan.kept = newest_of_spool(count);
+    drop_stored();
     uint64_t newest = plan.kept > plan.stored ? plan.kept : plan.stored;
     for (uint64_t no = newest + 1; no <= plan.newest; no++) {
         SIM_YES(!plan.said[no].is_answered, "click %llu was answered and is nowhere", (unsigned long long)no);
@@ -343,8 +355,10 @@ static void replay(void)
             return;
         plan.stored += n;
         plan.replayed += (int64_t)n;
+        drop_stored();
     }
-    if (plan.stored < plan.kept || dies_here(0.02))
+    bool goes_on = plan.journal && !plan.machine.is_calm && rng_chance(&plan.rng, 0.8); /* it is not idle for long */
+    if (plan.stored < plan.kept || goes_on || dies_here(0.02))
         return;
     SIM_OK(&machine->op, spool_clear(&machine->op, plan.spool));
     plan.kept = 0;
@@ -353,9 +367,9 @@ static void replay(void)
 
 static void node_turn(void)
 {
-    if (!plan.in_spool)
+    if (!plan.in_spool && !plan.journal)
         store_new();
-    else if (plan.newest > plan.kept)
+    else if (plan.newest > plan.kept && plan.newest > plan.stored)
         spool_rest();
     for (int i = 0; i < 8 && plan.in_spool && (plan.machine.is_calm || rng_chance(&plan.rng, 0.4)); i++)
         replay();
@@ -681,6 +695,7 @@ static void one_seed(uint64_t seed)
     snprintf(plan.spool_path, sizeof plan.spool_path, "%s/click-spool", machine->directory);
     SIM_OK(&machine->op, store_write(&machine->op, machine->store, prepare, NULL));
     SIM_OK(&machine->op, store_read(&machine->op, machine->store, find_clickers, NULL));
+    plan.journal = rng_chance(&plan.rng, 0.5);
     node_begin();
     if (rng_chance(&plan.rng, 0.8)) {
         machine->at_commit = rng_unit(&plan.rng) * 0.15;

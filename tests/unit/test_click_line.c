@@ -1,10 +1,15 @@
 #include "serve/click_line.h"
 
+#include <sched.h>
+
 #include "engine/links.h"
 #include "ledger_test.h"
+#include "store/spool.h"
 #include "store/store_click.h"
 
-#define WAITS (CLICK_BATCH_MAX + 3)
+#define WAITS    (CLICK_BATCH_MAX + 3)
+#define CROWD    8192 /* a power of two */
+#define VISITORS 100
 
 /* A line on a loop of its own; the writer's turns are the test's. */
 struct scene {
@@ -18,6 +23,11 @@ struct scene {
     } waits[WAITS];
     int64_t waiting;
     uint32_t clicks;
+    char directory[64], spool[96];
+    struct click_fence reader;
+    int readers_passed;
+    struct wait *crowd; /* CROWD of them, used again */
+    int joined, upto;
 };
 
 static void wait_done(struct click_wait *wait, bool stored)
@@ -99,6 +109,209 @@ static void one_more_than_may_wait(void *data)
     for (int i = 0; i < 3; i++)
         add(s, i);
     s->waiting = click_line_waiting(s->line);
+}
+
+/* --- the journal ---------------------------------------------------------------- */
+
+static void open_line(struct scene *s)
+{
+    struct fixture *fixture = &s->ledger.fixture;
+    struct click_line_config config = {
+        .store = fixture->store, .loop = s->loop, .node = S("test"), .spool_path = s->spool, .max_waiting = 1000000
+    };
+    SUCCEEDS(&fixture->op, click_line_open(&fixture->op, &config, &s->line));
+}
+
+/* A line whose spool was made before. */
+static void start_journal(struct scene *s)
+{
+    struct spool *spool;
+    size_t count;
+    start(s, 0);
+    click_line_close(s->line);
+    if (store_is_shared(s->ledger.fixture.store)) {
+        s->line = NULL;
+        end(s);
+        SKIP("a database of several nodes has no journal");
+    }
+    snprintf(s->directory, sizeof s->directory, "/tmp/posthouse-test-XXXXXX");
+    YES(mkdtemp(s->directory) != NULL);
+    snprintf(s->spool, sizeof s->spool, "%s/spool", s->directory);
+    SUCCEEDS(&s->ledger.fixture.op, spool_open(&s->ledger.fixture.op, s->spool, S("test"), &spool, &count));
+    spool_close(spool);
+    open_line(s);
+}
+
+static void end_journal(struct scene *s)
+{
+    end(s);
+    unlink(s->spool);
+    rmdir(s->directory);
+}
+
+/* The loop has nothing to do with the store here, so what is answered was synced in the spool. */
+static void await_answer(struct scene *s, const struct wait *wait)
+{
+    while (wait->stored + wait->refused == 0) {
+        sched_yield();
+        loop_call(s->loop, nothing, NULL);
+    }
+}
+
+static void add_three(void *data)
+{
+    for (int i = 0; i < 3; i++)
+        add(data, i);
+}
+
+static void reader_passed(struct click_fence *fence)
+{
+    struct scene *s = MAIL_OF(fence, struct scene, reader);
+    s->readers_passed++;
+}
+
+static void read_behind(void *data)
+{
+    struct scene *s = data;
+    s->reader.passed = reader_passed;
+    click_line_fence_reader(s->line, &s->reader);
+}
+
+/* LNK-11 */
+TEST(click_line, answers_from_the_journal_and_lets_readers_wait_for_the_store)
+{
+    struct scene s;
+    start_journal(&s);
+    loop_call(s.loop, read_behind, &s);
+    EQ(s.readers_passed, 1); /* nothing was answered yet */
+    loop_call(s.loop, add_three, &s);
+    await_answer(&s, &s.waits[2]);
+    EQ(s.waits[0].stored + s.waits[1].stored + s.waits[2].stored, 3);
+    EQ(click_line_spooled(s.line), 0); /* a journal ahead of the store is no trouble */
+    READS(&s.ledger.fixture, read_clicks, &s);
+    EQ(s.clicks, 0);
+    loop_call(s.loop, read_behind, &s);
+    EQ(s.readers_passed, 1);
+    settle(&s);
+    EQ(s.readers_passed, 2);
+    READS(&s.ledger.fixture, read_clicks, &s);
+    EQ(s.clicks, 3);
+    end_journal(&s);
+}
+
+/* As a process that was killed left them. */
+static void write_journal(struct scene *s, int clicks)
+{
+    struct op *op = &s->ledger.fixture.op;
+    struct spool *spool;
+    size_t count;
+    SUCCEEDS(op, spool_open(op, s->spool, S("test"), &spool, &count));
+    for (int i = 0; i < clicks; i++) {
+        struct click click = { .number = (uint64_t)i + 1,
+                               .at_us = T0,
+                               .visitor_hash = i + 1,
+                               .link_no = s->link.no,
+                               .version = s->link.version,
+                               .tenant_no = s->ledger.tenant_no };
+        SUCCEEDS(op, spool_append(op, spool, &click, sizeof click));
+    }
+    SUCCEEDS(op, spool_sync(op, spool));
+    spool_close(spool);
+}
+
+static void restart_line(struct scene *s)
+{
+    loop_stop(s->loop);
+    click_line_close(s->line);
+    s->loop = loop_start("line");
+    open_line(s);
+}
+
+/* LNK-12 */
+TEST(click_line, stores_what_a_crash_left_in_the_journal_before_anything_else)
+{
+    struct scene s;
+    start_journal(&s);
+    write_journal(&s, 5000);
+    for (int round = 0; round < 2; round++) {
+        restart_line(&s);
+        READS(&s.ledger.fixture, read_clicks, &s);
+        EQ(s.clicks, 5000);
+    }
+    end_journal(&s);
+}
+
+/* LNK-42 */
+TEST(click_line, keeps_clicks_in_the_journal_while_the_store_refuses_and_readers_do_not_wait_for_it)
+{
+    struct scene s;
+    start_journal(&s);
+    fixture_plan(&s.ledger.fixture, STORE_AT_COMMIT, STORE_FAIL_IO, 1);
+    loop_call(s.loop, add_three, &s);
+    await_answer(&s, &s.waits[2]);
+    loop_call(s.loop, read_behind, &s);
+    EQ(s.readers_passed, 0);
+    settle(&s);
+    EQ(s.readers_passed, 1);
+    EQ(click_line_spooled(s.line), 3);
+    READS(&s.ledger.fixture, read_clicks, &s);
+    EQ(s.clicks, 0);
+    loop_call(s.loop, add_three, &s);
+    while (s.waits[2].stored < 2) {
+        sched_yield();
+        loop_call(s.loop, nothing, NULL);
+    }
+    restart_line(&s);
+    EQ(click_line_spooled(s.line), 0);
+    READS(&s.ledger.fixture, read_clicks, &s);
+    EQ(s.clicks, 6);
+    end_journal(&s);
+}
+
+static void crowd_joins(void *data)
+{
+    struct scene *s = data;
+    for (; s->joined < s->upto; s->joined++) {
+        struct wait *wait = &s->crowd[s->joined & (CROWD - 1)];
+        *wait = (struct wait){ .wait.done = wait_done,
+                               .wait.click = { .at_us = T0 + s->joined,
+                                               .visitor_hash = 1 + s->joined % VISITORS,
+                                               .link_no = s->link.no,
+                                               .version = s->link.version,
+                                               .tenant_no = s->ledger.tenant_no } };
+        click_line_add(s->line, &wait->wait);
+    }
+    s->waiting = click_line_waiting(s->line);
+}
+
+/* LNK-40 */
+TEST(click_line, lets_clicks_wait_for_room_when_the_journal_is_full)
+{
+    struct scene s;
+    start_journal(&s);
+    s.crowd = calloc(CROWD, sizeof *s.crowd);
+    while (s.upto < SPOOL_RECORDS) {
+        s.upto += CROWD / 2;
+        loop_call(s.loop, crowd_joins, &s);
+        await_answer(&s, &s.crowd[(s.upto - 1) & (CROWD - 1)]);
+    }
+    s.upto += 100;
+    loop_call(s.loop, crowd_joins, &s);
+    EQ(s.waiting, 100);
+    for (int i = 0; i < 100; i++)
+        loop_call(s.loop, nothing, NULL);
+    EQ(click_line_waiting(s.line), 100);
+    const struct wait *last = &s.crowd[(s.upto - 1) & (CROWD - 1)];
+    while (last->stored + last->refused == 0)
+        settle(&s);
+    EQ(last->stored, 1);
+    while (s.clicks < (uint32_t)s.upto) {
+        settle(&s);
+        READS(&s.ledger.fixture, read_clicks, &s);
+    }
+    EQ(s.clicks, s.upto);
+    free(s.crowd);
+    end_journal(&s);
 }
 
 /* LNK-43 */

@@ -1,0 +1,392 @@
+/*
+ * click_line_behind.c - clicks that are durable in the spool and follow into the store.
+ *
+ * What the spool holds is stored in order, at most CLICK_REPLAY clicks a command
+ * and one command at a time: the number of the newest stored click decides what
+ * is left. As a journal the spool is always a little ahead of the store; it is
+ * behind in earnest (`stalled`) when a command fails or is not back in a second.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "serve/click_line_parts.h"
+
+#define TICK_MS  100
+#define RETRY_MS 1000
+#define IDLE_MS  1000 /* without clicks: the file is made to say that it holds nothing */
+
+static int64_t now_ms(const struct click_line *line)
+{
+    return loop_now_ms(line->config.loop);
+}
+
+static size_t left_of(const struct click_line *line)
+{
+    return line->spool ? (size_t)click_spool_left(line->spool) : 0;
+}
+
+void line_tick_later(struct click_line *line)
+{
+    if (!timer_is_set(&line->tick))
+        loop_timer_set(line->config.loop, &line->tick, TICK_MS);
+}
+
+static void note_records(struct click_line *line)
+{
+    metric_set(line->records, click_line_spooled(line));
+}
+
+/* --- into the spool ------------------------------------------------------------------- */
+
+static void spooling_answer(struct spooling *s, bool stored)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (s->waits[i])
+            line_answer(s->line, s->waits[i], stored);
+    memset(s->waits, 0, sizeof s->waits);
+}
+
+/* The disk does not take what it has room for: the way through the store is left. */
+static void give_up_journal(struct click_line *line)
+{
+    if (line->state == LINE_JOURNAL)
+        line->state = LINE_SPOOL;
+    line->journal = false;
+}
+
+static void spooling_done(struct click_spool_job *job)
+{
+    struct spooling *s = (struct spooling *)job;
+    struct click_line *line = s->line;
+    assert(line->spooling == s); /* jobs are done in order */
+    line->spooling = s->next;
+    if (!line->spooling)
+        line->last_spooling = &line->spooling;
+    spooling_answer(s, job->err == OK);
+    if (job->err != OK) {
+        log_warn("clicks were refused: the spool does not take them", LOG_INT("clicks", (int64_t)s->count),
+                 LOG_TEXT("reason", job->reason));
+        give_up_journal(line);
+    }
+    note_records(line);
+    free(s);
+    line_pass_fences(line);
+    line_go_on(line);
+}
+
+/* The batch may still be with the writer, so its clicks are copied; if they are stored after all their numbers tell. */
+void line_spool_batch(struct click_line *line, struct batch *batch)
+{
+    if (!line->spool) {
+        batch_answer(batch, false);
+        memset(batch->waits, 0, sizeof batch->waits);
+        return;
+    }
+    struct spooling *s = malloc(sizeof *s);
+    if (!s)
+        abort();
+    s->next = NULL;
+    s->line = line;
+    s->sent_ms = now_ms(line);
+    s->count = batch->count;
+    memcpy(s->clicks, batch->clicks, batch->count * sizeof *s->clicks);
+    memcpy(s->waits, batch->waits, batch->count * sizeof(struct click_wait *));
+    for (size_t i = 0; i < s->count; i++)
+        if (s->waits[i])
+            s->waits[i]->place = &s->waits[i];
+    memset(batch->waits, 0, sizeof batch->waits);
+    s->job = (struct click_spool_job){ .clicks = s->clicks, .count = s->count, .done = spooling_done };
+    *line->last_spooling = s;
+    line->last_spooling = &s->next;
+    line->cleared = false;
+    click_spool_send(line->spool, &s->job);
+    line_tick_later(line);
+}
+
+static void hold(struct click_line *line, struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        batch->waits[i]->held = true;
+    batch->sent_ms = now_ms(line);
+    batch_list_add(&line->held, batch);
+    line_tick_later(line);
+}
+
+void line_journal(struct click_line *line, struct batch *batch)
+{
+    bool may_go = line->state == LINE_JOURNAL && !line->held.first && click_spool_room(line->spool) >= batch->count;
+    if (!may_go && (line->state == LINE_CATCH_UP || !atomic_load(&line->stalled))) {
+        hold(line, batch);
+        return;
+    }
+    if (may_go)
+        line_spool_batch(line, batch);
+    else
+        batch_answer(batch, false); /* nobody knows when there will be room */
+    batch_give(line, batch);
+    line_pass_fences(line);
+}
+
+static void spool_held(struct click_line *line, bool all)
+{
+    while (line->held.first && (all || click_spool_room(line->spool) >= line->held.first->count)) {
+        struct batch *batch = batch_list_take(&line->held);
+        if (!batch_taken(line, batch))
+            continue;
+        line_spool_batch(line, batch);
+        batch_give(line, batch);
+    }
+}
+
+static void stall(struct click_line *line, const char *why)
+{
+    line->retry_at_ms = now_ms(line) + RETRY_MS;
+    if (!atomic_exchange(&line->stalled, true))
+        log_warn("the store does not take clicks: they stay in the spool", LOG_TEXT("reason", why));
+    note_records(line);
+    line_pass_fences(line);
+    line_tick_later(line);
+}
+
+void line_enter_spool(struct click_line *line, const char *why)
+{
+    stall(line, why);
+    line->state = line->journal ? LINE_JOURNAL : LINE_SPOOL;
+    for (struct batch *batch = line->under_way.first; batch; batch = batch->next)
+        if (!batch->home || batch->post.err != OK)
+            line_spool_batch(line, batch);
+    spool_held(line, true);
+}
+
+void line_spool_made(void *data)
+{
+    struct click_line *line = data;
+    if (!line->journal || line->state != LINE_STORE)
+        return;
+    line->state = LINE_CATCH_UP; /* until what is with the writer is stored */
+    line_go_on(line);
+}
+
+/* --- into the store ------------------------------------------------------------------- */
+
+static enum err replay_commit(struct post *post)
+{
+    struct replay *replay = (struct replay *)post;
+    return click_apply_all(&post->op, post->tx, str_of(replay->line->node), replay->after, replay->clicks,
+                           replay->count);
+}
+
+static void replay_stored(struct click_line *line)
+{
+    line->stored = line->replay->clicks[line->replay->count - 1].number;
+    click_spool_drop(line->spool, line->stored);
+    if (atomic_load(&line->stalled) && line->state == LINE_JOURNAL && left_of(line) <= CLICK_REPLAY) {
+        atomic_store(&line->stalled, false);
+        log_info("the store takes clicks again");
+    }
+    note_records(line);
+}
+
+static enum err replay_back(struct post *post)
+{
+    struct replay *replay = (struct replay *)post;
+    struct click_line *line = replay->line;
+    replay->under_way = false;
+    if (post->err == OK)
+        replay_stored(line);
+    else if (line->state == LINE_CATCH_UP)
+        line_enter_spool(line, post->op.error);
+    else
+        stall(line, post->op.error);
+    line_pass_fences(line);
+    line_go_on(line);
+    return OK;
+}
+
+static struct replay *replay_of(struct click_line *line)
+{
+    if (!line->replay) {
+        line->replay = malloc(sizeof *line->replay);
+        if (!line->replay)
+            abort();
+        line->replay->post.op.arena = arena_new(CLICK_MEMORY_MAX);
+    }
+    return line->replay;
+}
+
+static void replay_send(struct click_line *line)
+{
+    static const struct hop route[] = { { replay_commit, THREAD_WRITER, NULL },
+                                        { replay_back, THREAD_CALLER, NULL },
+                                        { 0 } };
+    struct replay *replay = replay_of(line);
+    struct arena *arena = replay->post.op.arena;
+    arena_reset(arena);
+    replay->post = (struct post){ .hop = route };
+    op_init(&replay->post.op, arena, loop_wall_us(line->config.loop));
+    replay->line = line;
+    replay->after = line->stored;
+    replay->sent_ms = now_ms(line);
+    replay->under_way = true;
+    replay->count = click_spool_peek(line->spool, replay->clicks, CLICK_REPLAY);
+    line->hurry = false;
+    loop_timer_clear(line->config.loop, &line->delay);
+    loop_adopt(line->config.loop, &replay->post);
+    post_send(&replay->post);
+}
+
+/* Everything is stored: the line is as it was before. */
+static void leave_spool(struct click_line *line)
+{
+    struct batch *batch;
+    if (atomic_exchange(&line->stalled, false))
+        log_info("the store takes clicks again, the spool is empty");
+    line->chain = line->stored;
+    if (line->journal) {
+        line->state = LINE_JOURNAL;
+        spool_held(line, false);
+        return;
+    }
+    line->state = LINE_STORE;
+    if (line->spool)
+        click_spool_clear(line->spool);
+    while ((batch = batch_list_take(&line->held)))
+        if (batch_taken(line, batch))
+            batch_send(line, batch);
+}
+
+/* Many at once cost little each, so a few wait for more unless somebody wants to read them. */
+static void store_journal(struct click_line *line, size_t left)
+{
+    spool_held(line, false);
+    if (left >= CLICK_REPLAY || (left > 0 && (line->hurry || line->readers || line->drain)))
+        replay_send(line);
+    else if (left > 0 && !timer_is_set(&line->delay))
+        loop_timer_set(line->config.loop, &line->delay, CLICK_BEHIND_MS);
+}
+
+static void on_delay(struct timer *timer)
+{
+    struct click_line *line = MAIL_OF(timer, struct click_line, delay);
+    line->hurry = true;
+    line_go_on(line);
+}
+
+/* Nothing is under way any more, and nothing can be stored. */
+static void end_drain(struct click_line *line)
+{
+    struct drain *drain = line->drain;
+    bool busy =
+        line->under_way.first || line->spooling || line->held.first || (line->replay && line->replay->under_way);
+    if (!drain || busy || (left_of(line) > 0 && !atomic_load(&line->stalled)))
+        return;
+    line->drain = NULL;
+    line->state = LINE_STORE; /* nothing is begun any more */
+    if (line->spool && left_of(line) == 0 && !line->cleared)
+        click_spool_clear(line->spool);
+    mailbox_post_always(&drain->box, &drain->done);
+}
+
+static void go_on(struct click_line *line)
+{
+    if (line->state == LINE_STORE || line->under_way.first || (line->replay && line->replay->under_way))
+        return; /* the outcome of what is with the writer decides what is left to be stored */
+    if (line->spool)
+        click_spool_drop(line->spool, line->stored);
+    size_t left = left_of(line);
+    note_records(line);
+    if (left > 0 && !store_is_ready(line->config.store))
+        stall(line, "it cannot write");
+    if (now_ms(line) < line->retry_at_ms || !store_is_ready(line->config.store))
+        return;
+    if (line->state == LINE_JOURNAL) {
+        store_journal(line, left);
+        return;
+    }
+    if (left <= CLICK_REPLAY)
+        line->state = LINE_CATCH_UP;
+    if (left > 0)
+        replay_send(line);
+    else if (!line->spooling && line->state == LINE_CATCH_UP)
+        leave_spool(line);
+}
+
+void line_go_on(struct click_line *line)
+{
+    go_on(line);
+    end_drain(line);
+}
+
+/* --- time ----------------------------------------------------------------------------- */
+
+/* Whoever waits longer than this for the spool is refused; his click may be stored all the same. */
+static void refuse_late(struct click_line *line)
+{
+    int64_t before_ms = now_ms(line) - CLICK_WAIT_MS_MAX;
+    for (struct spooling *s = line->spooling; s && s->sent_ms <= before_ms; s = s->next)
+        spooling_answer(s, false);
+    while (line->state == LINE_JOURNAL && line->held.first && line->held.first->sent_ms <= before_ms) {
+        struct batch *batch = batch_list_take(&line->held);
+        if (!batch_taken(line, batch))
+            continue;
+        batch_answer(batch, false);
+        batch_give(line, batch);
+    }
+}
+
+static bool is_late(const struct click_line *line, int64_t sent_ms)
+{
+    return now_ms(line) - sent_ms >= CLICK_STALL_MS;
+}
+
+static void find_stall(struct click_line *line)
+{
+    const struct batch *oldest = line->under_way.first;
+    bool replay_late = line->replay && line->replay->under_way && is_late(line, line->replay->sent_ms);
+    bool store_waits = line->state == LINE_STORE || line->state == LINE_CATCH_UP;
+    if (store_waits && oldest && is_late(line, oldest->sent_ms))
+        line_enter_spool(line, "a commit is not back after a second");
+    else if (line->state == LINE_CATCH_UP && replay_late)
+        line_enter_spool(line, "the store stalls again");
+    else if (line->state == LINE_JOURNAL && replay_late)
+        stall(line, "a commit is not back after a second");
+}
+
+/* Nobody clicks: the file is made to say that everything is stored. */
+static void clear_idle(struct click_line *line)
+{
+    bool busy = left_of(line) > 0 || line->spooling || line->held.first;
+    if (line->state != LINE_JOURNAL || busy || line->cleared || now_ms(line) - line->joined_ms < IDLE_MS)
+        return;
+    line->cleared = true;
+    click_spool_clear(line->spool);
+}
+
+static void on_tick(struct timer *timer)
+{
+    struct click_line *line = MAIL_OF(timer, struct click_line, tick);
+    find_stall(line);
+    refuse_late(line);
+    line_pass_fences(line);
+    line_go_on(line);
+    clear_idle(line);
+    bool rests = line->state == LINE_STORE ? !line->under_way.first : line->state == LINE_JOURNAL && line->cleared;
+    if (!rests)
+        line_tick_later(line);
+}
+
+void line_behind_init(struct click_line *line)
+{
+    line->tick.run = on_tick;
+    line->delay.run = on_delay;
+    line->cleared = true;
+    line->last_spooling = &line->spooling;
+}
+
+void line_behind_free(struct click_line *line)
+{
+    if (line->replay)
+        arena_free(line->replay->post.op.arena);
+    free(line->replay);
+    click_spool_close(line->spool);
+}
