@@ -233,10 +233,9 @@ enum err job_handled_list(struct op *op, struct tx *tx, struct handled_queue **r
     return OK;
 }
 
-void jobs_commands(struct jobs *jobs, const struct str *names, size_t count)
+void jobs_commands(struct jobs *jobs, const struct job_commands *commands)
 {
-    jobs->commands = names;
-    jobs->command_count = count;
+    atomic_store(&jobs->commands, commands);
 }
 
 enum err handler_check(struct op *op, const struct jobs *jobs, const struct queue_policy *policy)
@@ -245,8 +244,9 @@ enum err handler_check(struct op *op, const struct jobs *jobs, const struct queu
     TRY(job_handler_read(op, policy->handler, &handler, NULL));
     if (handler.kind != HANDLER_EXEC)
         return OK;
-    for (size_t i = 0; i < jobs->command_count; i++)
-        if (str_eq(jobs->commands[i], handler.command))
+    const struct job_commands *commands = atomic_load(&jobs->commands);
+    for (size_t i = 0; commands && i < commands->count; i++)
+        if (str_eq(commands->names[i], handler.command))
             return OK;
     return fail_at(op, ERR_INVALID, "/handler/command", "the configuration declares no [exec %.*s]",
                    STR(handler.command));

@@ -61,10 +61,14 @@ struct handled_queue {
 /* All of them. In the writer. */
 enum err job_handled_list(struct op *op, struct tx *tx, struct handled_queue **ret, size_t *ret_count);
 
-/* Commands that queues may name; others are refused (HAND-4). Before anything is posted; the names outlive the machine.
- */
+/* Commands that queues may name; others are refused (HAND-4). From any thread; the list lives until another one is
+ * given and the writer has run a command since. */
 struct jobs;
-void jobs_commands(struct jobs *jobs, const struct str *names, size_t count);
+struct job_commands {
+    const struct str *names;
+    size_t count;
+};
+void jobs_commands(struct jobs *jobs, const struct job_commands *commands);
 
 /* Told in the writer when some handler changed, or rows were read again: ask for the list. One ear; must only post. */
 void jobs_on_handlers(struct jobs *jobs, void (*fn)(void *data), void *data);

@@ -263,9 +263,8 @@ struct jobs {
     void *on_suspect_data;
     void (*_Atomic on_handlers)(void *data);
     void *on_handlers_data;
-    const struct str *commands; /* that the configuration declares */
-    size_t command_count;
-    atomic_int_fast64_t next_us; /* engine time of the next useful tick */
+    const struct job_commands *_Atomic commands; /* that the configuration declares */
+    atomic_int_fast64_t next_us;                 /* engine time of the next useful tick */
 
     struct arena *news_arena; /* what this group tells the log of events; NULL: it never told anything */
     struct event_row *news;

@@ -47,7 +47,7 @@ struct daemon {
     struct cert_fetch *certs;
     struct poller *poller;
     struct job_runner *runner;
-    struct exec_commands commands;
+    struct exec_list *execs, *given_up;
     struct pulse *pulse;
     struct keeper *keeper;
     struct ticker *ticker;
@@ -87,8 +87,9 @@ enum err daemon_check(struct op *op, const struct conf *conf)
     TRY(workshop_check(op, conf));
     TRY(declared_check(op, conf));
     TRY(each_status(op, conf, status_check));
-    struct exec_commands listed;
-    TRY(exec_list_read(op, conf, &listed));
+    struct exec_list *execs;
+    TRY(exec_list_read(op, conf, &execs));
+    exec_list_free(execs);
     TRY(lists_read(op, conf, conf_bool(conf, "server", "dev"), &lists));
     lists_free(lists);
     return OK;
@@ -180,7 +181,7 @@ static void start_relay(struct daemon *daemon, bool dev)
         .jobs = daemon->api.config.jobs,
         .loop = daemon->relay_loop,
         .nodes = pulse_board(daemon->pulse),
-        .commands = daemon->commands,
+        .commands = daemon->execs->commands,
     };
     daemon->runner = job_runner_start(&runner);
     daemon->api.config.certs = cert_fetch_certs(daemon->certs);
@@ -273,15 +274,15 @@ static enum err start_ticker(struct op *op, struct daemon *daemon)
     return ticker_start(op, &config, &daemon->ticker);
 }
 
+static void name_commands(struct daemon *daemon, const struct exec_list *list)
+{
+    jobs_commands(ticker_jobs(daemon->ticker), &list->names);
+}
+
 static enum err declare_commands(struct op *op, struct daemon *daemon)
 {
-    struct str *names;
-    if (exec_list_read(&daemon->op, daemon->conf, &daemon->commands) != OK)
-        return fail(op, ERR_INVALID, "%s", daemon->op.error);
-    TRY(op_alloc(&daemon->op, (daemon->commands.count + 1) * sizeof *names, &names));
-    for (size_t i = 0; i < daemon->commands.count; i++)
-        names[i] = daemon->commands.items[i].name;
-    jobs_commands(ticker_jobs(daemon->ticker), names, daemon->commands.count);
+    TRY(exec_list_read(op, daemon->conf, &daemon->execs));
+    name_commands(daemon, daemon->execs);
     return OK;
 }
 
@@ -373,6 +374,53 @@ static enum err find_times_again(struct op *op, struct tx *tx, void *arg)
     return schedules_rezone(op, tx);
 }
 
+/* Everything of the file that rows take over. */
+static enum err apply_rows(struct op *op, struct daemon *daemon, const struct conf *conf)
+{
+    struct applied applied = { daemon, conf };
+    enum err err = declare(op, daemon, conf);
+    zone_reload();
+    if (err == OK)
+        err = settle(op, find_times_again, NULL);
+    return err == OK ? settle(op, apply_status, &applied) : err;
+}
+
+/* The writer may look at a list while others are named: one that is given up waits until the writer has done something
+ * else since. */
+static void give_up(struct daemon *daemon, struct exec_list *list)
+{
+    list->next = daemon->given_up;
+    daemon->given_up = list;
+}
+
+static void free_given_up(struct daemon *daemon)
+{
+    for (struct exec_list *list = daemon->given_up, *next; list; list = next) {
+        next = list->next;
+        exec_list_free(list);
+    }
+    daemon->given_up = NULL;
+}
+
+/* Names first, since queues of the file may have commands that are new. */
+static enum err apply_all(struct op *op, struct daemon *daemon, const struct conf *conf)
+{
+    struct exec_list *list;
+    TRY(exec_list_read(op, conf, &list));
+    name_commands(daemon, list);
+    enum err err = apply_rows(op, daemon, conf);
+    if (err != OK) {
+        name_commands(daemon, daemon->execs);
+        give_up(daemon, list);
+        return err;
+    }
+    job_runner_commands(daemon->runner, &list->commands);
+    give_up(daemon, daemon->execs);
+    daemon->execs = list;
+    free_given_up(daemon); /* apply_rows had the writer do something */
+    return OK;
+}
+
 static void show_lists(struct daemon *daemon, struct lists *lists)
 {
     atomic_store(&daemon->api.config.agents, lists->agents);
@@ -386,18 +434,12 @@ static void show_lists(struct daemon *daemon, struct lists *lists)
 
 enum err daemon_reload(struct op *op, struct daemon *daemon, const struct conf *conf)
 {
-    struct applied applied = { daemon, conf };
     struct lists *lists;
     TRY(settings_check(op, conf));
     TRY(declared_check(op, conf));
     TRY(each_status(op, conf, status_check));
     TRY(lists_read(op, conf, daemon->api.config.dev, &lists));
-    enum err err = declare(op, daemon, conf);
-    zone_reload();
-    if (err == OK)
-        err = settle(op, find_times_again, NULL);
-    if (err == OK)
-        err = settle(op, apply_status, &applied);
+    enum err err = apply_all(op, daemon, conf);
     if (err != OK) {
         lists_free(lists);
         return err;
@@ -462,6 +504,8 @@ void daemon_stop(struct daemon *daemon)
     if (daemon->api.config.tokens)
         tokens_free(daemon->api.config.tokens);
     lists_free(daemon->lists);
+    free_given_up(daemon);
+    exec_list_free(daemon->execs);
     arena_free(daemon->op.arena);
     free(daemon);
 }

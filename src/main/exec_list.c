@@ -3,8 +3,9 @@
 #include <pwd.h>
 #include <string.h>
 
-#define WORDS_MAX  64
-#define USER_BYTES 16384 /* of one line of /etc/passwd */
+#define WORDS_MAX      64
+#define USER_BYTES     16384 /* of one line of /etc/passwd */
+#define LIST_BYTES_MAX (16u << 20)
 
 static enum err read_words(struct op *op, struct str name, struct str text, const char *const **ret)
 {
@@ -70,12 +71,14 @@ static int64_t number_of(const struct conf *conf, struct str name, const char *k
     return value ? value->number : 0;
 }
 
-enum err exec_list_read(struct op *op, const struct conf *conf, struct exec_commands *ret)
+static enum err read_all(struct op *op, const struct conf *conf, struct exec_list *list)
 {
     const struct str *names;
     struct exec_command *items;
     size_t count = conf_names(conf, "exec", &names);
     TRY(op_alloc(op, (count + 1) * sizeof *items, &items));
+    struct str *words;
+    TRY(op_alloc(op, (count + 1) * sizeof *words, &words));
     for (size_t i = 0; i < count; i++) {
         struct exec_command *command = &items[i];
         *command = (struct exec_command){
@@ -85,10 +88,36 @@ enum err exec_list_read(struct op *op, const struct conf *conf, struct exec_comm
         };
         if (!command->timeout_ms)
             command->timeout_ms = 300000;
+        words[i] = command->name;
         TRY(read_words(op, names[i], text_of(conf, names[i], "command"), &command->argv));
         TRY(read_env(op, names[i], text_of(conf, names[i], "env"), &command->env));
         TRY(read_user(op, names[i], text_of(conf, names[i], "user"), command));
     }
-    *ret = (struct exec_commands){ items, count };
+    list->commands = (struct exec_commands){ items, count };
+    list->names = (struct job_commands){ words, count };
     return OK;
+}
+
+enum err exec_list_read(struct op *op, const struct conf *conf, struct exec_list **ret)
+{
+    struct op own;
+    struct exec_list *list;
+    op_init(&own, arena_new(LIST_BYTES_MAX), op->now_us);
+    enum err err = op_alloc(&own, sizeof *list, &list);
+    if (err == OK)
+        err = read_all(&own, conf, list);
+    if (err != OK) {
+        err = fail(op, err, "%s", own.error);
+        arena_free(own.arena);
+        return err;
+    }
+    list->arena = own.arena;
+    *ret = list;
+    return OK;
+}
+
+void exec_list_free(struct exec_list *list)
+{
+    if (list)
+        arena_free(list->arena);
 }

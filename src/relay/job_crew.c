@@ -131,6 +131,16 @@ static struct str keep(struct crew *crew, struct str text)
     return arena_str(crew->memory, text);
 }
 
+static void crew_set_timeout(struct crew *crew)
+{
+    const struct job_handler *handler = &crew->queue.handler;
+    const struct exec_command *command =
+        handler->kind == HANDLER_EXEC ? exec_command_of(crew->runner, handler->command) : NULL;
+    crew->timeout_ms = handler->timeout_us / 1000;
+    if (command && (!crew->timeout_ms || command->timeout_ms < crew->timeout_ms))
+        crew->timeout_ms = command->timeout_ms;
+}
+
 static void crew_new(struct job_runner *runner, const struct handled_queue *queue)
 {
     struct crew *crew = calloc(1, sizeof *crew);
@@ -146,11 +156,7 @@ static void crew_new(struct job_runner *runner, const struct handled_queue *queu
     crew->queue.handler.old_secret = keep(crew, queue->handler.old_secret);
     crew->limit = (int)queue->concurrency;
     crew->queue.handler.command = keep(crew, queue->handler.command);
-    const struct exec_command *command =
-        queue->handler.kind == HANDLER_EXEC ? exec_command_of(runner, queue->handler.command) : NULL;
-    crew->timeout_ms = queue->handler.timeout_us / 1000;
-    if (command && (!crew->timeout_ms || command->timeout_ms < crew->timeout_ms))
-        crew->timeout_ms = command->timeout_ms;
+    crew_set_timeout(crew);
     if (crew->queue.handler.kind == HANDLER_HTTP)
         crew->target = target_get(runner, crew->queue.handler.url);
     crew->timer.run = crew_due;
@@ -186,6 +192,13 @@ void crews_take(struct job_runner *runner, const struct handled_queue *queues, s
             crew_tell(crew, false);
         crew_fetch(crew);
     }
+}
+
+void crews_commands(struct job_runner *runner, const struct exec_commands *commands)
+{
+    runner->config.commands = *commands;
+    for (struct crew *crew = runner->crews; crew; crew = crew->next)
+        crew_set_timeout(crew);
 }
 
 void crews_free(struct job_runner *runner)

@@ -194,6 +194,23 @@ struct job_runner *job_runner_start(const struct job_runner_config *config)
     return runner;
 }
 
+struct commanding {
+    struct job_runner *runner;
+    const struct exec_commands *commands;
+};
+
+static void take_commands(void *data)
+{
+    const struct commanding *given = data;
+    crews_commands(given->runner, given->commands);
+}
+
+void job_runner_commands(struct job_runner *runner, const struct exec_commands *commands)
+{
+    struct commanding given = { runner, commands };
+    loop_call(runner->config.loop, take_commands, &given);
+}
+
 static void quiet(void *data)
 {
     struct job_runner *runner = data;

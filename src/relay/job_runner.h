@@ -14,7 +14,7 @@
  * first: quiet takes no new job, asks commands to end and lets our own work
  * stop at its next step; stop waits for what is under way and returns the rest.
  *
- * Thread: start, quiet and stop from any thread but the loop's; all else on the loop.
+ * Thread: start, commands, quiet and stop from any thread but the loop's; all else on the loop.
  */
 #pragma once
 
@@ -43,6 +43,9 @@ struct job_runner_config {
 
 /* Everything the config names outlives the runner. */
 struct job_runner *job_runner_start(const struct job_runner_config *config);
+
+/* Other commands from now on; when this returns nobody looks at the former ones any more. */
+void job_runner_commands(struct job_runner *runner, const struct exec_commands *commands);
 
 void job_runner_quiet(struct job_runner *runner);
 

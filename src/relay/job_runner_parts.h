@@ -94,6 +94,8 @@ void crew_fetch(struct crew *crew);
 
 /* These are the queues with handlers from now on. */
 void crews_take(struct job_runner *runner, const struct handled_queue *queues, size_t count);
+/* What exec queues may run from now on; what runs was given its words when it began. */
+void crews_commands(struct job_runner *runner, const struct exec_commands *commands);
 void crews_free(struct job_runner *runner);
 
 /* job_target.c */

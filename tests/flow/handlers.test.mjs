@@ -2,7 +2,7 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import http from 'node:http'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { once } from 'node:events'
 import { Webhook } from 'standardwebhooks'
@@ -279,6 +279,40 @@ test('a job of an exec queue is a process that reads it and whose end decides', 
   assert.deepEqual([(await after('crash', 'retry')).failure.errtype], ['Signal'])
   const undeclared = await daemon.patch('/v1/queues/q', { handler: { kind: 'exec', command: 'nowhere' } })
   assert.deepEqual([undeclared.status, undeclared.body.errors[0].pointer], [422, '/handler/command'])
+  await daemon.stop()
+})
+
+test('commands are taken over on SIGHUP, and what runs goes on', async () => {
+  const { daemon, place, push: give } = await withCommands({
+    first: 'echo "\\"$*\\""; while [ -e "$(dirname "$0")/hold" ]; do sleep 0.05; done',
+    other: 'echo "\\"other $*\\""',
+  })
+  const section = (name, words, more = '') => `[exec ${name}]\ncommand = ${join(place, words)}\n${more}`
+  const reload = async (config, isThere) => {
+    daemon.configure(config)
+    daemon.signal('SIGHUP')
+    return until(async () => isThere(), (seen) => seen)
+  }
+  const takes = (queue, command) => daemon.patch(`/v1/queues/${queue}`, { handler: { kind: 'exec', command } })
+  writeFileSync(join(place, 'hold'), '')
+  await give('first', 'job-long')
+  await until(() => job(daemon, 'job-long'), (seen) => seen.state === 'leased')
+  // another command line of the same name, a new command that a queue of the same file has, and one less
+  await reload(section('first', 'other one') + section('second', 'other two', 'timeout = 1m\n') +
+    '[queue second]\nhandler.kind = exec\nhandler.command = second\n',
+  async () => (await daemon.get('/v1/queues/second')).body.handler?.command === 'second')
+  assert.equal((await takes('third', 'other')).status, 422)
+  await give('first', 'job-0001')
+  await give('second', 'job-0002')
+  for (const [jid, result] of [['job-0001', 'other one'], ['job-0002', 'other two']])
+    assert.equal((await until(() => job(daemon, jid), (seen) => seen.state === 'done')).result, result)
+  rmSync(join(place, 'hold'))
+  assert.equal((await until(() => job(daemon, 'job-long'), (seen) => seen.state === 'done')).result, '--fast two')
+  // a file with a mistake changes nothing
+  await reload(section('third', 'other three') + '[queue q]\nhandler.kind = exec\nhandler.command = nowhere\n',
+    () => /configuration not taken over/.test(daemon.stderr))
+  assert.equal((await takes('third', 'third')).status, 422)
+  assert.equal((await takes('third', 'second')).status, 200)
   await daemon.stop()
 })
 
