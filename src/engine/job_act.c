@@ -8,42 +8,6 @@ static enum err not_allowed(struct op *op, struct str jid, enum job_state state)
     return fail(op, ERR_CONFLICT, "job %.*s is %s", STR(jid), job_state_name(state));
 }
 
-/* The newest record of this jid that is still kept, with its texts in op's arena; *ret_found false: none. */
-enum err done_find(struct op *op, struct tx *tx, uint64_t jid_hash, struct str jid, struct done_record *ret,
-                   bool *ret_found)
-{
-    struct op own;
-    enum err err = OK;
-    op_init(&own, arena_new(64 << 20), op->now_us);
-    *ret_found = false;
-    for (uint64_t no = 0; err == OK && !*ret_found;) {
-        struct done_chunk chunk;
-        struct done_record record;
-        arena_reset(own.arena);
-        err = store_done_before(&own, tx, no, &chunk);
-        if (err != OK || !chunk.no)
-            break;
-        no = chunk.no;
-        while (done_record_next(&chunk.records, &record))
-            if (record.jid_hash == jid_hash && str_eq(record.jid, jid)) {
-                *ret = record;
-                *ret_found = true;
-            }
-        if (*ret_found) {
-            ret->jid = arena_str(op->arena, ret->jid);
-            ret->type = arena_str(op->arena, ret->type);
-            ret->worker = arena_str(op->arena, ret->worker);
-            ret->opts = arena_str(op->arena, ret->opts);
-            ret->extra = arena_str(op->arena, ret->extra);
-            ret->body = arena_str(op->arena, ret->body);
-        }
-    }
-    if (err != OK)
-        err = fail(op, err, "%s", own.error);
-    arena_free(own.arena);
-    return err;
-}
-
 /* A job that ended by our own word comes back as it was pushed; its history record stays. */
 static enum err revive(struct op *op, struct tx *tx, struct jobs *jobs, struct str jid, enum job_state *ret_state)
 {

@@ -307,18 +307,20 @@ enum err done_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_m
 {
     int64_t now_us = jobs_engine_us(jobs, tx), keep_us, keep_max;
     int64_t total = (int64_t)store_seq_newest(tx, SEQ_DONE_JOB);
+    uint64_t dropped = 0;
+    int count = 0;
     retention(jobs, &keep_us, &keep_max);
-    *ret_more = false;
-    for (int i = 0; i < DROP_MAX; i++) {
+    for (; count < DROP_MAX; count++) {
         struct done_chunk oldest;
         TRY(store_done_oldest(op, tx, &oldest));
         if (!oldest.no || oldest.at_us + FINISHED_US > now_us)
-            return OK;
+            break;
         if (oldest.at_us + keep_us > now_us && oldest.before + oldest.count > total - keep_max)
-            return OK;
+            break;
         jobs_touch(jobs, tx);
         TRY(store_done_drop(op, tx, oldest.no));
+        dropped = oldest.no;
     }
-    *ret_more = true;
-    return OK;
+    *ret_more = count == DROP_MAX;
+    return dropped ? store_done_keys_drop(op, tx, dropped + 1) : OK;
 }

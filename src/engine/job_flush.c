@@ -87,7 +87,7 @@ static enum err forget_history(struct op *op, struct tx *tx, struct jobs *jobs)
         TRY(store_done_oldest(op, tx, &chunk));
     }
     finished_unload(jobs);
-    return OK;
+    return store_done_keys_drop(op, tx, INT64_MAX);
 }
 
 static enum err flush_all(struct op *op, struct tx *tx, struct jobs *jobs)

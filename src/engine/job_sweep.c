@@ -159,6 +159,7 @@ enum err jobs_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_m
     TRY(sweep_locks(op, tx, jobs, ret_more));
     TRY(sweep_key_rates(op, tx, jobs, ret_more));
     TRY(done_sweep(op, tx, jobs, &done_more));
+    TRY(done_keys_sweep(op, tx, jobs, &done_more));
     TRY(batches_sweep(op, tx, jobs, ret_more));
     TRY(progress_sweep(op, tx, jobs, ret_more));
     *ret_more |= done_more;

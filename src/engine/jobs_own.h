@@ -9,7 +9,7 @@
  *     job_ahead.c   what a group will ask, asked together
  *     job_log.h     what a group changed, told to other nodes
  *     job_end.c     ack, extend, stale   job_fail.c    failures, dead, lost
- *     job_done.c    history, the memory of what finished
+ *     job_done.c    history, the memory of what finished     job_done_keys.c  finds in it
  *     job_act.c     an operator's moves  job_tick.c    what time brings
  *     job_handler.c who works on them beside workers
  *     job_sweep.c   rows nobody needs any more
@@ -481,9 +481,16 @@ const struct finished *finished_find(const struct jobs *jobs, uint64_t jid_hash,
 void finished_revive(struct jobs *jobs, uint64_t jid_hash);
 enum err finished_load(struct op *op, struct tx *tx, struct jobs *jobs);
 void finished_unload(struct jobs *jobs);
+enum err done_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more);
+
+/* --- job_done_keys.c --- */
+
+/* The newest record of this jid that is still kept, with its texts in op's arena; *ret_found false: none. */
 enum err done_find(struct op *op, struct tx *tx, uint64_t jid_hash, struct str jid, struct done_record *ret,
                    bool *ret_found);
-enum err done_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more);
+
+/* Writes keys of young records when they have become many. */
+enum err done_keys_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more);
 
 /* --- session.c --- */
 enum err sessions_load(struct op *op, struct tx *tx, struct jobs *jobs);

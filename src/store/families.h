@@ -36,7 +36,7 @@ extern const struct schema_step lease_step;
 extern const struct schema_step aside_step;
 extern const struct schema_step uniq_step;
 extern const struct schema_step queue_step;
-extern const struct schema_step done_step;
+extern const struct schema_step done_step, done_keys_step;
 extern const struct schema_step node_step;
 extern const struct schema_step touch_step;
 extern const struct schema_step link_step;

@@ -60,7 +60,8 @@
     X(schedule_step)                                                                                                   \
     X(link_change_step)                                                                                                \
     X(job_log_step)                                                                                                    \
-    X(source_delta_step)
+    X(source_delta_step)                                                                                               \
+    X(done_keys_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush, and
  * compare them with those of before when other nodes have written. */

@@ -42,8 +42,8 @@ SQL(key_rate_put,
     " ON CONFLICT (queue, key) DO UPDATE SET tat_ns = excluded.tat_ns",
     NULL);
 SQL(key_rate_get, "SELECT tat_ns FROM key_rate WHERE queue = ?1 AND key = ?2", NULL);
-SQL_WALK(key_rate_walk,
-         "SELECT queue, key, tat_ns FROM key_rate WHERE (queue, key) > (?1, ?2) ORDER BY queue, key LIMIT ?3", NULL);
+SQL(key_rate_walk, "SELECT queue, key, tat_ns FROM key_rate WHERE (queue, key) > (?1, ?2) ORDER BY queue, key LIMIT ?3",
+    NULL);
 SQL(key_rate_delete, "DELETE FROM key_rate WHERE queue = ?1 AND key = ?2", NULL);
 SQL(budget_put,
     "INSERT INTO budget (id, policy, tat_ns) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET policy ="
