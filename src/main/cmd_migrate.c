@@ -11,6 +11,7 @@
 #include "main/settings.h"
 #include "main/show.h"
 #include "store/move.h"
+#include "store/spool.h"
 
 #define ANSWER_BYTES_MAX 4096
 
@@ -19,7 +20,8 @@ struct migration {
     struct move move;
     struct check source, target;
     struct progress progress;
-    double seconds; /* of copying */
+    const char *spool; /* of clicks, beside the source */
+    double seconds;    /* of copying */
 };
 
 static void see_rows(void *data, int64_t done, int64_t all)
@@ -64,10 +66,24 @@ static enum err run_phase(struct migration *m, const char *label, enum err (*pha
     return err;
 }
 
+/* A daemon that was killed may have answered clicks that only its spool has: nobody would look for them there again. */
+static enum err nothing_left_behind(struct migration *m)
+{
+    size_t clicks = 0;
+    if (m->move.from.directory)
+        TRY(spool_look(&m->cli->op, m->spool, &clicks));
+    return clicks == 0 ? OK
+                       : fail(&m->cli->op, ERR_CONFLICT,
+                              "%s holds clicks that the store may not have: stop the daemon there; if it was killed, "
+                              "start and stop it once",
+                              m->spool);
+}
+
 static enum err migrate(struct migration *m)
 {
     struct op *op = &m->cli->op;
     struct move *move = &m->move;
+    TRY(nothing_left_behind(m));
     TRY(move_begin(op, move));
     int64_t began_us = clock_mono_us();
     TRY(run_phase(m, move->resumed ? "going on" : "copying", move_copy));
@@ -176,6 +192,7 @@ static int migrate_command(struct cli *cli)
         return cli_fail(cli, CLI_USAGE, "--to is neither sqlite:DIR nor postgres://...");
     if (str_eq(str_of(m.move.from_name), str_of(m.move.to_name)))
         return cli_fail(cli, CLI_USAGE, "--to names the source itself");
+    m.spool = settings_click_spool(cli->op.arena, conf);
     m.move.progress = see_rows;
     m.move.difference = see_difference;
     m.move.data = &m;

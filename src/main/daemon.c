@@ -225,15 +225,13 @@ static struct str links_node(struct daemon *daemon)
 static enum err open_redirect(struct op *op, struct daemon *daemon)
 {
     const struct conf *conf = daemon->conf;
-    struct str page = conf_text(conf, "links", "not_found_page"), spool = conf_text(conf, "links", "spool");
+    struct str page = conf_text(conf, "links", "not_found_page");
     struct redirect_config config = {
         .store = daemon->store,
         .loop = daemon->http_loop,
         .api = &daemon->api,
         .node = links_node(daemon),
-        .spool_path = str_given(spool) && spool.n
-                          ? arena_str(daemon->op.arena, spool).p
-                          : arena_fmt(daemon->op.arena, "%.*s/click-spool", STR(settings_data(conf))).p,
+        .spool_path = settings_click_spool(daemon->op.arena, conf),
         .max_waiting = conf_int(conf, "links", "max_waiting"),
         .cache_bytes = (size_t)conf_bytes(conf, "links", "cache_bytes"),
     };

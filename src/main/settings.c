@@ -192,6 +192,13 @@ struct str settings_data(const struct conf *conf)
     return conf_text(conf, "server", "data");
 }
 
+const char *settings_click_spool(struct arena *arena, const struct conf *conf)
+{
+    struct str spool = conf_text(conf, "links", "spool");
+    return str_given(spool) && spool.n ? arena_str(arena, spool).p
+                                       : arena_fmt(arena, "%.*s/click-spool", STR(settings_data(conf))).p;
+}
+
 enum err settings_check(struct op *op, const struct conf *conf)
 {
     struct addr addr;

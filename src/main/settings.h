@@ -42,6 +42,9 @@ enum err settings_addr(struct op *op, const struct conf *conf, const char *key, 
 /* The directory of the store. */
 struct str settings_data(const struct conf *conf);
 
+/* Where clicks wait that are durable and not yet in the store; in the arena. */
+const char *settings_click_spool(struct arena *arena, const struct conf *conf);
+
 /* How to open the store: its texts live in the op's arena; threads, read_only and faults are the caller's. */
 void settings_store(struct op *op, const struct conf *conf, struct store_config *ret);
 

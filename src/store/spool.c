@@ -223,6 +223,13 @@ static enum err fill(struct op *op, struct spool *spool, int64_t from)
     return OK;
 }
 
+static struct header newer_header(struct spool *spool)
+{
+    struct header a = header_read(spool, 0), b = header_read(spool, 1);
+    spool->newer = b.from > a.from;
+    return spool->newer ? b : a;
+}
+
 static enum err spool_begin(struct op *op, struct spool *spool)
 {
     struct stat stat;
@@ -230,8 +237,7 @@ static enum err spool_begin(struct op *op, struct spool *spool)
         return io_failed(op, "looking at it");
     if (stat.st_size < FILE_BYTES)
         TRY(fill(op, spool, stat.st_size));
-    struct header a = header_read(spool, 0), b = header_read(spool, 1), newer = a.from > b.from ? a : b;
-    spool->newer = b.from > a.from;
+    struct header newer = newer_header(spool);
     if (newer.from == 0)
         newer.from = 1;
     else if (newer.owner == spool->owner)
@@ -260,6 +266,25 @@ enum err spool_open(struct op *op, const char *path, struct str owner, struct sp
     *ret_spool = spool;
     *ret_count = spool_count(spool);
     return OK;
+}
+
+enum err spool_look(struct op *op, const char *path, size_t *ret_count)
+{
+    *ret_count = 0;
+    struct spool *spool = calloc(1, sizeof *spool);
+    if (!spool)
+        abort();
+    spool->fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat stat = { .st_size = 0 };
+    enum err err = OK;
+    if (spool->fd < 0 || fstat(spool->fd, &stat) != 0)
+        err = errno == ENOENT ? OK : io_failed(op, "looking at it");
+    else if (stat.st_size >= FILE_BYTES)
+        err = find_records(op, spool, newer_header(spool).from);
+    if (err == OK && stat.st_size >= FILE_BYTES)
+        *ret_count = spool_count(spool);
+    spool_close(spool);
+    return err;
 }
 
 void spool_close(struct spool *spool)

@@ -34,6 +34,10 @@ struct spool;
 enum err spool_open(struct op *op, const char *path, struct str owner, struct spool **ret_spool, size_t *ret_count);
 void spool_close(struct spool *spool);
 
+/* How many records stand in the file, whoever's they are; 0 when there is none. For a program that must know whether
+ * something was left in it: nothing is changed. ERR_IO with the reason. */
+enum err spool_look(struct op *op, const char *path, size_t *ret_count);
+
 /* Appends a payload of n bytes; it counts once spool_sync has come back. ERR_TOO_LARGE: the spool is full. */
 enum err spool_append(struct op *op, struct spool *spool, const void *payload, size_t n);
 

@@ -3,8 +3,9 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { Agent } from 'node:http'
+import { join } from 'node:path'
 import { checked, clicks, follow, hold, pipeline, spoolIsThere } from './lib/clicks.mjs'
-import { startDaemon, until } from './lib/daemon.mjs'
+import { cli, folder, startDaemon, until } from './lib/daemon.mjs'
 
 const STALL_MS = process.env.POSTHOUSE_TEST_SLOW ? 60_000 : 6_000
 const SPOOL_CLICKS = 131_072
@@ -97,4 +98,24 @@ test('a full spool refuses with a link to go on by, and what it held is counted 
   assert.equal((await daemon.get('/readyz')).status, 503)
   release()
   await recovers(daemon, 5 + 1 + count[302])
+})
+
+test('a store whose clicks a kill left in the spool does not move before they are in it', async (t) => {
+  const daemon = await prepare(t)
+  const place = join(folder(), 'moved')
+  const before = await clicks(daemon)
+  const release = await hold(t, daemon)
+  for (let i = 0; i < 20; i++) assert.equal((await follow(daemon, `/r/a?m=r${i}`)).status, 302)
+  await daemon.kill()
+  release()
+  const move = () => cli(['migrate', '--data', daemon.data, '--to', `sqlite:${place}`])
+  const refused = move()
+  assert.equal(refused.status, 1)
+  assert.match(refused.stderr, /click-spool holds clicks that the store may not have: stop the daemon there; if it was killed, start and stop it once/)
+  await daemon.start()
+  assert.equal(await clicks(daemon), before + 20)
+  await daemon.stop()
+  assert.equal(move().status, 0)
+  const moved = await startDaemon({ data: place })
+  assert.equal(await clicks(moved), before + 20)
 })

@@ -170,6 +170,22 @@ TEST(spool, is_empty_for_another_owner)
     end(&place);
 }
 
+TEST(spool, shows_what_was_left_in_it_to_those_who_only_look)
+{
+    struct place place;
+    size_t count = 9;
+    start(&place);
+    SUCCEEDS(&place.op, spool_look(&place.op, "/nonexistent/spool", &count));
+    EQ(count, 0);
+    append_synced(&place, 0, 3);
+    SUCCEEDS(&place.op, spool_look(&place.op, place.path, &count));
+    EQ(count, 3);
+    SUCCEEDS(&place.op, spool_clear(&place.op, place.spool));
+    SUCCEEDS(&place.op, spool_look(&place.op, place.path, &count));
+    EQ(count, 0);
+    end(&place);
+}
+
 TEST(spool, outlives_a_torn_header)
 {
     struct place place;
