@@ -23,27 +23,18 @@
 #include "base/json_write.h"
 #include "base/log.h"
 #include "base/process.h"
-#include "base/random.h"
-#include "engine/import.h"
-#include "engine/links.h"
-#include "engine/tenants.h"
+#include "main/bench_clicks.h"
 #include "main/cli.h"
-#include "main/load.h"
 #include "main/measure.h"
 #include "main/progress.h"
 #include "main/rig.h"
 #include "main/show.h"
 
-#define TENANT       "bench"
-#define MAILING      "bench"
-#define MEMBERS      1000000
-#define LINKS        100000
-#define CHUNK        1000
-#define MEMORY_BYTES (64u << 20)
-#define MEMBER_BYTES 37
-#define NGINX_PORT   17999
-#define READY_US     INT64_C(60000000)
-#define RUNS_MAX     2
+#define MEMBERS    1000000
+#define LINKS      100000
+#define NGINX_PORT 17999
+#define READY_US   INT64_C(60000000)
+#define RUNS_MAX   2
 
 struct served {
     pid_t pid;
@@ -53,7 +44,7 @@ struct served {
 struct run {
     int64_t clients;
     double rate, p50_ms, p99_ms, max_ms;
-    double cpu_us, nginx_cpu_us; /* processor time of the server for a request */
+    double cpu_us, database_cpu_us, nginx_cpu_us; /* processor time of the server for a request */
     double nginx_rate, nginx_p99_ms;
     int64_t rss_bytes;
 };
@@ -62,113 +53,28 @@ struct bench {
     struct cli *cli;
     struct op *op;
     char directory[256];
-    struct store *store;
-    int64_t members, links, seconds;
-    char (*codes)[LINK_CODE_BYTES];
-    int64_t from; /* of the chunk being made */
-    struct rng rng;
+    const char *database; /* NULL: SQLite in the directory */
+    int64_t database_pid; /* PostgreSQL's, when it was said */
+    int64_t seconds;
+    struct bench_clicks *clicks;
     struct progress progress;
-    struct import_line lines[CHUNK];
 };
 
-/* --- what is clicked ---------------------------------------------------------------- */
-
-/* A UUID that says which member it is. */
-static void member_text(int64_t no, char ret[MEMBER_BYTES])
+static void filled(void *data, int64_t count)
 {
-    snprintf(ret, MEMBER_BYTES, "%08x-58f0-4a52-9d5e-%012llx", (unsigned)((uint64_t)no * 2654435761u),
-             (unsigned long long)no);
-}
-
-static enum err make_mailing(struct op *op, struct tx *tx, void *arg)
-{
-    (void)arg;
-    struct tenant tenant;
-    struct mailing mailing;
-    struct tenant_put tenant_put = { .timezone = S("Europe/London") };
-    struct mailing_put put = { .tenant = S(TENANT), .track_opens = true, .track_clicks = true };
-    TRY(tenant_store(op, tx, S(TENANT), &tenant_put, &tenant));
-    return mailing_store(op, tx, S(MAILING), &put, &mailing);
-}
-
-static enum err make_members(struct op *op, struct tx *tx, void *arg)
-{
-    struct bench *b = arg;
-    struct import_chunk chunk = { .kind = IMPORT_MAILING, .mailing = S(MAILING), .lines = b->lines };
-    for (; chunk.count < CHUNK && b->from + (int64_t)chunk.count < b->members; chunk.count++) {
-        char member[MEMBER_BYTES];
-        member_text(b->from + (int64_t)chunk.count, member);
-        b->lines[chunk.count] = (struct import_line){ .number = (int64_t)chunk.count + 1,
-                                                      .recipient = arena_fmt(op->arena, "%s@reader.example", member),
-                                                      .member = arena_str(op->arena, str_of(member)),
-                                                      .channel = CHANNEL_EMAIL,
-                                                      .key = KEY_NORMAL,
-                                                      .created_at_us = INT64_MIN };
-    }
-    return import_apply(op, tx, &chunk);
-}
-
-static enum err make_links(struct op *op, struct tx *tx, void *arg)
-{
-    struct bench *b = arg;
-    struct link_put put = { .tenant = S(TENANT), .mailing = S(MAILING) };
-    for (int64_t i = b->from; i < b->from + CHUNK && i < b->links; i++) {
-        struct link link;
-        bool made;
-        put.url = arena_fmt(op->arena, "https://shop.example.org/p/%lld?u=%%%%{uuid}%%%%", (long long)i);
-        TRY(link_make(op, tx, &put, 0, 0, &link, &made));
-        memcpy(b->codes[i], link.code.p, LINK_CODE_BYTES);
-    }
-    return OK;
+    progress_at(data, count);
 }
 
 static enum err fill(struct bench *b)
 {
-    struct store_config config = { .directory = b->directory };
-    TRY(store_open(b->op, &config, &b->store));
-    struct op op;
-    op_init(&op, arena_new(MEMORY_BYTES), clock_wall_us());
-    enum err err = store_write(&op, b->store, make_mailing, b);
-    progress_begin(&b->progress, "filling the store", b->members + b->links, false);
-    for (b->from = 0; err == OK && b->from < b->members; b->from += CHUNK) {
-        arena_reset(op.arena);
-        err = store_write(&op, b->store, make_members, b);
-        progress_at(&b->progress, b->from);
-    }
-    for (b->from = 0; err == OK && b->from < b->links; b->from += CHUNK) {
-        arena_reset(op.arena);
-        err = store_write(&op, b->store, make_links, b);
-        progress_at(&b->progress, b->members + b->from);
-    }
+    struct store_config config = { .directory = b->database ? NULL : b->directory, .url = b->database };
+    struct store *store;
+    TRY(store_open(b->op, &config, &store));
+    progress_begin(&b->progress, "filling the store", b->clicks->members + b->clicks->links, false);
+    enum err err = bench_clicks_fill(b->op, b->clicks, store, filled, &b->progress);
     progress_end(&b->progress);
-    if (err != OK)
-        fail(b->op, err, "%s", op.error);
-    arena_free(op.arena);
-    store_close(b->store);
+    store_close(store);
     return err;
-}
-
-static char *put(char *at, const char *text, size_t n)
-{
-    memcpy(at, text, n);
-    return at + n;
-}
-
-#define PUT(at, literal) put(at, literal, sizeof literal - 1)
-
-static size_t next_request(void *data, char ret_request[LOAD_REQUEST_BYTES_MAX])
-{
-    struct bench *b = data;
-    char member[MEMBER_BYTES];
-    member_text((int64_t)rng_below(&b->rng, (uint64_t)b->members), member);
-    char *at = PUT(ret_request, "GET /r/");
-    at = put(at, b->codes[rng_below(&b->rng, (uint64_t)b->links)], LINK_CODE_BYTES);
-    at = PUT(at, "?m=");
-    at = put(at, member, MEMBER_BYTES - 1);
-    at = PUT(at, " HTTP/1.1\r\nHost: news.example.org\r\n"
-                 "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
-                 "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\nAccept-Language: en-GB,en;q=0.5\r\n\r\n");
-    return (size_t)(at - ret_request);
 }
 
 /* --- the two servers ------------------------------------------------------------------ */
@@ -227,8 +133,18 @@ static enum err start_posthouse(struct bench *b, struct served *ret)
     if (n <= 0 || pipe2(fds, O_CLOEXEC) != 0)
         return fail(b->op, ERR_IO, "cannot find this program: %s", strerror(errno));
     self[n] = '\0';
-    const char *argv[] = { self,         "serve",  "--config",    "/dev/null", "--data",
-                           b->directory, "--http", "127.0.0.1:0", "--dev",     NULL };
+    const char *argv[] = { self,
+                           "serve",
+                           "--config",
+                           "/dev/null",
+                           b->database ? "--database" : "--data",
+                           b->database ? b->database : b->directory,
+                           "--http",
+                           "127.0.0.1:0",
+                           "--worker",
+                           "127.0.0.1:0",
+                           "--dev",
+                           NULL };
     enum err err = child_start(b->op, argv, fds[1], &ret->pid);
     close(fds[1]);
     if (err == OK)
@@ -308,9 +224,13 @@ static enum err load_one(struct bench *b, const struct served *served, struct lo
 static enum err run_one(struct bench *b, const struct served *posthouse, const struct served *nginx, struct run *run)
 {
     struct load load = {
-        .clients = (int)run->clients, .seconds = b->seconds, .status = 302, .next = next_request, .data = b
+        .clients = (int)run->clients, .seconds = b->seconds, .status = 302, .next = bench_clicks_next, .data = b->clicks
     };
+    int64_t before_us = b->database_pid ? process_cpu_us_with_children((pid_t)b->database_pid) : 0;
     TRY(load_one(b, posthouse, &load, &run->cpu_us));
+    if (b->database_pid)
+        run->database_cpu_us =
+            (double)(process_cpu_us_with_children((pid_t)b->database_pid) - before_us) / (double)load.requests;
     run->rate = load.rate_per_second;
     run->p50_ms = load.p50_ms;
     run->p99_ms = load.p99_ms;
@@ -333,6 +253,8 @@ static void put_run(struct json_writer *w, const struct run *run)
     measure_put(w, "max_ms", run->max_ms, 3);
     json_member_int(w, "rss_bytes", run->rss_bytes);
     measure_put(w, "cpu_us_per_click", run->cpu_us, 2);
+    if (run->database_cpu_us > 0)
+        measure_put(w, "database_cpu_us_per_click", run->database_cpu_us, 2);
     if (run->nginx_rate <= 0)
         return;
     measure_put(w, "nginx_rate_per_second", run->nginx_rate, 0);
@@ -349,12 +271,12 @@ static void print(struct bench *b, const struct run *runs, int count, double syn
     json_write_init(&w, &buf);
     json_object_begin(&w);
     json_member_str(&w, "bench", S("clicks"));
-    json_member_str(&w, "engine", S("sqlite"));
+    json_member_str(&w, "engine", b->database ? S("postgresql") : S("sqlite"));
     put_run(&w, &runs[0]);
     json_member_int(&w, "seconds", b->seconds);
     measure_put(&w, "sync_ms", sync, 3);
-    json_member_int(&w, "members", b->members);
-    json_member_int(&w, "links", b->links);
+    json_member_int(&w, "members", b->clicks->members);
+    json_member_int(&w, "links", b->clicks->links);
     if (count > 1) {
         json_put_name(&w, "wide");
         json_object_begin(&w);
@@ -384,36 +306,33 @@ static enum err run_all(struct bench *b, struct run *runs, int count)
     return err;
 }
 
+static enum err run_own(struct bench *b, int64_t clients)
+{
+    struct run runs[RUNS_MAX] = { { .clients = clients ? clients : 64 }, { .clients = 512 } };
+    if (b->database)
+        TRY(rig_database_is_free(b->op, b->database));
+    TRY(rig_directory(b->op, "posthouse-bench", b->directory, sizeof b->directory));
+    enum err err = run_all(b, runs, clients ? 1 : RUNS_MAX);
+    struct op aside = { .arena = b->op->arena };
+    if (b->database && store_erase(&aside, b->database) != OK)
+        log_error("the schema posthouse stays in the database", LOG_ERROR_OF(&aside));
+    rig_remove(b->directory);
+    return err;
+}
+
 static int bench_clicks_run(struct cli *cli)
 {
-    struct bench *b = calloc(1, sizeof *b);
-    if (!b)
-        abort();
-    int64_t clients = 0;
-    b->cli = cli;
-    b->op = &cli->op;
-    b->members = MEMBERS;
-    b->links = LINKS;
-    b->seconds = 10;
-    if (!cli_int(cli, "clients", 1, 10000, &clients) || !cli_int(cli, "seconds", 1, 3600, &b->seconds) ||
-        !cli_int(cli, "members", 1, INT64_C(100000000), &b->members) ||
-        !cli_int(cli, "links", 1, INT64_C(10000000), &b->links)) {
-        free(b);
+    struct bench b = { .cli = cli, .op = &cli->op, .database = cli_option(cli, "database"), .seconds = 10 };
+    int64_t clients = 0, members = MEMBERS, links = LINKS;
+    if (!cli_int(cli, "clients", 1, 10000, &clients) || !cli_int(cli, "seconds", 1, 3600, &b.seconds) ||
+        !cli_int(cli, "members", 1, INT64_C(100000000), &members) ||
+        !cli_int(cli, "links", 1, INT64_C(10000000), &links) ||
+        !cli_int(cli, "server-pid", 1, INT32_MAX, &b.database_pid))
         return CLI_USAGE;
-    }
-    struct run runs[RUNS_MAX] = { { .clients = clients ? clients : 64 }, { .clients = 512 } };
-    b->codes = malloc((size_t)b->links * sizeof *b->codes);
-    if (!b->codes)
-        abort();
-    rng_init(&b->rng, 1);
     log_setup(LOG_LEVEL_ERROR, LOG_FORM_LOGFMT);
-    enum err err = rig_directory(b->op, "posthouse-bench", b->directory, sizeof b->directory);
-    if (err == OK) {
-        err = run_all(b, runs, clients ? 1 : RUNS_MAX);
-        rig_remove(b->directory);
-    }
-    free(b->codes);
-    free(b);
+    b.clicks = bench_clicks_new(members, links);
+    enum err err = run_own(&b, clients);
+    bench_clicks_free(b.clicks);
     return err == OK ? CLI_DONE : cli_fail_op(cli);
 }
 
@@ -422,6 +341,8 @@ static const struct cli_option bench_clicks_options[] = {
     { "seconds", "N", "for each measurement (default 10)" },
     { "links", "N", "links of the mailing (default 100000)" },
     { "members", "N", "its recipients (default 1000000)" },
+    { "database", "URL", "an empty PostgreSQL database instead of embedded SQLite" },
+    { "server-pid", "PID", "of its postmaster on this machine: shows its processor time, too" },
     { "nginx", "FILE", "the nginx to compare with (default: where Debian has it)" },
     { 0 },
 };

@@ -24,7 +24,8 @@ extern const struct command cmd_top;
 extern const struct command cmd_check;
 extern const struct command cmd_migrate;
 extern const struct command cmd_demo;
-extern const struct command cmd_bench_events, cmd_bench_clicks, cmd_bench_jobs, cmd_bench_nodes, cmd_bench_push;
+extern const struct command cmd_bench_events, cmd_bench_clicks, cmd_bench_jobs, cmd_bench_mixed, cmd_bench_nodes,
+    cmd_bench_push;
 extern const struct command cmd_simulate_mailgun;
 extern const struct command cmd_version;
 
@@ -84,6 +85,7 @@ const struct command *const commands[] = {
     &cmd_bench_events,
     &cmd_bench_clicks,
     &cmd_bench_jobs,
+    &cmd_bench_mixed,
     &cmd_bench_nodes,
     &cmd_bench_push,
     &cmd_simulate_mailgun,

@@ -43,6 +43,16 @@ test('bench events --url loads a daemon that runs with webhooks, and every one o
   assert.match(cli(['check', ...daemon.store]).stdout, / 0 differ/)
 })
 
+test('bench mixed says what clicks, jobs and events do alone and together, and what each keeps', () => {
+  const line = bench('mixed', '--seconds', '1', '--clients', '8')
+  for (const figures of [line.alone, line.together])
+    for (const key of ['clicks_per_second', 'clicks_p99_ms', 'jobs_per_second', 'events_per_second']) assert.ok(figures[key] > 0, `${key} ${figures[key]}`)
+  for (const key of ['clicks', 'jobs', 'events']) {
+    const ratio = line.together[`${key}_per_second`] / line.alone[`${key}_per_second`]
+    assert.ok(Math.abs(line[`${key}_ratio`] - ratio) < 0.01, `${key} ${line[`${key}_ratio`]} ${ratio}`)
+  }
+})
+
 test('a bench of a daemon that nobody answers for ends with 69', () => {
   assert.equal(cli(['bench', 'events', '--url', 'http://127.0.0.1:9']).status, 69)
 })
