@@ -38,7 +38,7 @@ programs = $(patsubst %.c,$(B)/%,$(sort $(wildcard $(1))))
 
 MAIN_OBJS := $(call objs,src/main)
 # Run on PostgreSQL: what needs a store, and what only PostgreSQL has.
-ON_POSTGRES   := $(shell grep -lE '"(store_test|ledger_test|source_world|source_lab|job_lab)\.h"' tests/unit/test_*.c)
+ON_POSTGRES   := $(shell grep -lE '"(store_test|ledger_test|source_world|source_lab|job_lab|door_lab)\.h"' tests/unit/test_*.c)
 POSTGRES_ONLY := tests/unit/test_fence.c tests/unit/test_job_nodes.c tests/unit/test_postgres.c tests/unit/test_job_trips.c tests/unit/test_store_trips.c tests/unit/test_store_turns.c
 UNIT_POSTGRES := $(call programs,$(filter-out tests/unit/test_store_file.c tests/unit/test_sqlite_wal.c,$(ON_POSTGRES)))
 UNIT          := $(filter-out $(call programs,$(POSTGRES_ONLY)),$(call programs,tests/unit/test_*.c))
@@ -47,13 +47,14 @@ KILL      := $(call programs,tests/kill/kill_*.c) $(sort $(wildcard tests/kill/*
 FLOW      := $(sort $(wildcard tests/flow/*.test.mjs))
 # Those that say nothing about a data directory run on both engines; kill and node tests have PostgreSQL of their own.
 # Why the others do not run there:
-#     cli                                      says that check --repair is refused beside a daemon: by a directory's lock
-#     disk_full links_full links_stall serve   are about a data directory: its disk, its lock, its files
+#     disk_full links_full links_stall         are about a data directory: its disk, its lock, its files
 #     links_crowd                              is about connections, whatever the store
 #     docs job_nodes nodes postgres postgres_lib transactions   ask for PostgreSQL themselves, where it matters
 #     package simulate tools                   have no store
-FLOW_POSTGRES := $(patsubst %,tests/flow/%.test.mjs,access bulk batches errors faktory_worker handlers events hooks idempotency jobs ledger links mailgun_js ops \
-	many polling polling_faults polling_life recorded schedules sources top track unsubscribe worker_door workers)
+FLOW_POSTGRES := $(patsubst %,tests/flow/%.test.mjs,access batches bench bulk cli errors faktory_worker handlers events hooks idempotency jobs ledger links mailgun_js ops \
+	many polling polling_faults polling_life recorded schedules serve sources top track unsubscribe worker_door workers)
+# kill, jobs and migrate have a twin or both engines in them.
+KILL_POSTGRES := tests/kill/clicks.test.mjs
 FUZZ      := $(call programs,tests/fuzz/fuzz_*.c)
 SIM_OBJS  := $(filter-out $(SIM:=.o),$(call objs,tests/sim))
 KILL_OBJS := $(filter-out $(KILL:=.o),$(call objs,tests/kill))
@@ -168,7 +169,8 @@ run-tests: export POSTHOUSE := $(CURDIR)/$(B)/posthouse
 run-tests:
 	@tools/with-postgres -o tools/run-tests $(UNIT:%=unit:%) $(SIM:%=sim:%) \
 		$(UNIT_POSTGRES:%=unit-postgres:%) $(SIM:%=sim-postgres:%) $(patsubst $(B)/%,asan:build/asan/%,$(UNIT) $(FUZZ)) \
-		$(FLOW:%=flow:%) $(FLOW_POSTGRES:%=flow-postgres:%) $(KILL:%=kill:%) $(DOCS:%=docs:%)
+		$(FLOW:%=flow:%) $(FLOW_POSTGRES:%=flow-postgres:%) $(KILL:%=kill:%) \
+		$(KILL_POSTGRES:%=kill-postgres:%) $(DOCS:%=docs:%)
 
 check:
 	@tools/deps build test npm check

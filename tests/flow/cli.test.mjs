@@ -170,8 +170,9 @@ test('check compares everything, also beside a running daemon', async () => {
   assert.ok(json.compared > 0)
   assert.deepEqual([json.differ, json.differences], [0, []])
   const repair = cli(['check', ...daemon.store, '--repair'])
-  assert.equal(repair.status, 1)
-  assert.match(repair.stderr, /stop that daemon first/)
+  const takesTurns = daemon.store[0] === '--database' // with the daemon, which may go on
+  assert.equal(repair.status, takesTurns ? 0 : 1)
+  if (!takesTurns) assert.match(repair.stderr, /stop that daemon first/)
   assert.equal(cli(['check', '--data', join(folder(), 'none')]).status, 1)
 })
 
