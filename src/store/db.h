@@ -26,6 +26,9 @@
  * on PostgreSQL only for a statement that says so (SQL_MAY_CONFLICT); better is
  * ON CONFLICT DO NOTHING and a look at stmt_changes.
  *
+ * A query begins with SELECT, anything else is a change. A WITH never stands in
+ * front, where it would leave that open, but behind: INSERT INTO t WITH ...
+ *
  * One text serves both engines when it can; PostgreSQL gets ?1 as $1. There
  * every integer is bigint, BLOB is bytea, TEXT is text COLLATE "C", REAL is
  * double precision; a parameter has the type of the bind_ call that sets it, and

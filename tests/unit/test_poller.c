@@ -35,6 +35,7 @@ static struct net_lab {
     struct arena *reading;
     struct store_faults faults;
     atomic_bool is_full; /* the disk */
+    bool is_open;
 } lab;
 
 #define RECIPIENTS 1500
@@ -112,8 +113,31 @@ static enum store_fault ask_disk(void *data, enum store_point point)
     return atomic_load(&lab.is_full) ? STORE_FAIL_FULL : STORE_NO_FAULT;
 }
 
+static void lab_close_all(void)
+{
+    atomic_store(&lab.is_full, false);
+    if (lab.poller)
+        poller_stop(lab.poller);
+    node_board_free(lab.nodes);
+    http_client_close(lab.client);
+    loop_stop(lab.loop);
+    stand_in_stop(lab.provider);
+    arena_free(lab.reading);
+    fixture_end(&lab.fixture);
+    lab.is_open = false;
+}
+
+/* A test that failed left its threads at work on what the next one, or the end of the program, takes away. */
+static void lab_clear(void)
+{
+    if (lab.is_open)
+        lab_close_all();
+}
+
 static void lab_open_with(const char *api)
 {
+    static bool is_told;
+    lab_clear();
     memset(&lab, 0, sizeof lab);
     fixture_directory(&lab.fixture);
     lab.fixture.op.now_us = clock_wall_us();
@@ -137,18 +161,10 @@ static void lab_open_with(const char *api)
     lab.loop = loop_start("relay");
     lab.client = http_client_open(lab.loop, &(struct http_client_config){ .allow_loopback = true });
     sim_truth(stand_in_model(lab.provider), &lab.truth);
-}
-
-static void lab_close_all(void)
-{
-    if (lab.poller)
-        poller_stop(lab.poller);
-    node_board_free(lab.nodes);
-    http_client_close(lab.client);
-    loop_stop(lab.loop);
-    stand_in_stop(lab.provider);
-    arena_free(lab.reading);
-    fixture_end(&lab.fixture);
+    lab.is_open = true;
+    if (!is_told)
+        atexit(lab_clear); /* before those of libraries, which began earlier */
+    is_told = true;
 }
 
 static enum err look(struct op *op, struct tx *tx, void *arg)

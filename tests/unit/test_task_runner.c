@@ -67,8 +67,28 @@ static enum err add_task(struct op *op, struct tx *tx, void *arg)
     return store_task_add(op, tx, S(TASK_RELEASE), str_of(arg), 0, &no);
 }
 
+static void lab_end(void)
+{
+    poller_stop(lab.poller);
+    node_board_free(lab.nodes);
+    http_client_close(lab.client);
+    loop_stop(lab.loop);
+    lab_close(&lab.web);
+    fixture_end(&lab.fixture);
+    lab.poller = NULL;
+}
+
+/* A test that failed left its threads at work on what the next one, or the end of the program, takes away. */
+static void lab_clear(void)
+{
+    if (lab.poller)
+        lab_end();
+}
+
 static void lab_begin(const char *task, int status)
 {
+    static bool is_told;
+    lab_clear();
     memset(&lab, 0, sizeof lab);
     pthread_mutex_init(&lab.lock, NULL);
     atomic_store(&lab.status, status);
@@ -97,16 +117,9 @@ static void lab_begin(const char *task, int status)
         .store = lab.fixture.store, .loop = lab.loop, .client = lab.client, .nodes = lab.nodes
     };
     lab.poller = poller_start(&poller);
-}
-
-static void lab_end(void)
-{
-    poller_stop(lab.poller);
-    node_board_free(lab.nodes);
-    http_client_close(lab.client);
-    loop_stop(lab.loop);
-    lab_close(&lab.web);
-    fixture_end(&lab.fixture);
+    if (!is_told)
+        atexit(lab_clear); /* before those of libraries, which began earlier */
+    is_told = true;
 }
 
 static enum err look(struct op *op, struct tx *tx, void *arg)
