@@ -1,5 +1,5 @@
 /*
- * poller_parts.h - the inside of the poller, shared by poller.c, poll_sweep.c, poll_source.c and poll_watch.c only.
+ * poller_parts.h - the inside of the poller, shared by poller.c, task_runner.c and poll_*.c only.
  */
 #pragma once
 
@@ -86,10 +86,31 @@ int64_t poller_now_us(struct poller *poller);
 void *poller_post_new(struct poller *poller, size_t bytes, size_t arena_bytes);
 void poller_post_free(struct poller *poller, struct post *post);
 
-struct polled *polled_new(struct poller *poller, uint32_t no, struct str id);
+/* --- poll_lease.c --- */
 
 /* A source begins or goes on: takes the lease when it has none, reads the rows, drives the machine. */
 void polled_load(struct polled *source);
+void polled_renew(struct timer *timer);
+void polled_post_give(struct polled *source);
+
+/* --- poll_trip.c --- */
+
+/* Sends a request for a page; a slot of the host was taken for it. */
+void polled_fetch(struct polled *source, const struct source_request *request);
+
+/* Commits what the machine wants kept without a page. */
+void polled_save(struct polled *source, const struct source_save *save);
+
+/* Hands the machine the answers that had to wait for the page before them. */
+void polled_take_held(struct polled *source);
+void trip_free(struct trip *trip);
+
+/* --- poll_source.c --- */
+
+/* Gives free slots of a host to those in line. */
+void poller_pump(struct poller *poller, struct poll_host *host);
+
+struct polled *polled_new(struct poller *poller, uint32_t no, struct str id);
 
 /* The wall clock stepped by so much: machine and requests under way are told. */
 void polled_stepped(struct polled *source, int64_t by_us);
