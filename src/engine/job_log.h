@@ -16,6 +16,8 @@
 
 #include "engine/jobs_own.h"
 
+enum log_mark { MARK_QUEUES = 1, MARK_ALL = 2 }; /* bits of a row, as stored */
+
 void log_ready(struct jobs *jobs, const struct ready_row *row);    /* at the end of its lane */
 void log_returned(struct jobs *jobs, const struct ready_row *row); /* at the place it had */
 void log_taken(struct jobs *jobs, const struct ready_row *row);
@@ -44,6 +46,11 @@ void log_drop(struct jobs *jobs);
 
 /* RAM was read from the rows: it knows all groups so far. */
 void log_loaded(struct tx *tx, struct jobs *jobs);
+
+/* RAM knows all groups up to this row. */
+void log_know(struct jobs *jobs, uint64_t no);
+
+/* --- job_follow.c --- */
 
 /* Lays over RAM what others did. *ret_whole false: it must be read again. */
 enum err log_follow(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_whole);

@@ -7,7 +7,7 @@
  *     job_push.c    takes jobs in        job_unique.c  locks of unique jobs
  *     job_fetch.c   hands them out       job_wait.c    fetches that wait
  *     job_ahead.c   what a group will ask, asked together
- *     job_log.h     what a group changed, told to other nodes
+ *     job_log.h     what a group changed, told to other nodes; job_follow.c lays it over RAM
  *     job_end.c     ack, extend, stale   job_fail.c    failures, dead, lost
  *     job_done.c    history, the memory of what finished     job_done_keys.c  finds in it
  *     job_act.c     an operator's moves  job_tick.c    what time brings
@@ -393,7 +393,7 @@ enum err wishes_ask(struct op *op, struct tx *tx, struct jobs *jobs);
 void wishes_clear(struct jobs *jobs);
 void wishes_free(struct jobs *jobs);
 
-/* --- job_log.c; what is written there: job_log.h --- */
+/* --- job_log.c and job_follow.c; what is written there: job_log.h --- */
 void log_open(struct jobs *jobs, bool shared);
 void log_close(struct jobs *jobs);
 void log_counts(struct jobs *jobs, struct queue *queue);
