@@ -1,7 +1,7 @@
 /*
  * jobs_own.h - the inside of the job machine, shared by its files; doors see jobs.h.
  *
- *     jobs.c        opens, reads the rows, what the end of a group means, the seams
+ *     jobs.c        opens, reads the rows, what the end of a group means
  *     job_queues.c  queues in RAM, their counters and limits
  *     job_place.c   where a waiting job lies: ready, timer, gate
  *     job_push.c    takes jobs in        job_unique.c  locks of unique jobs

@@ -1,3 +1,6 @@
+/*
+ * provider_mailgun_hook.c - Mailgun's webhooks: JSON as of today, form posts of the years before 2018 (SRC-28).
+ */
 #include "engine/provider_mailgun.h"
 
 #include "base/crypto.h"

@@ -1,3 +1,6 @@
+/*
+ * provider_page.c - a page of Mailgun's Events API or Logs API, item by item (SRC-16, SRC-17).
+ */
 #include "engine/provider_mailgun.h"
 
 #include "base/siphash.h"

@@ -1,5 +1,5 @@
 /*
- * Postmark's webhooks: one object per post, Basic authentication, a type in
+ * provider_postmark.c - Postmark's webhooks: one object per post, Basic authentication, a type in
  * RecordType and, for bounces, a second one in Type.
  */
 #include "engine/provider_item.h"

@@ -1,5 +1,5 @@
 /*
- * SendGrid's event webhook: a list of events, signed over a header and the raw
+ * provider_sendgrid.c - SendGrid's event webhook: a list of events, signed over a header and the raw
  * body. Arguments that the sender attached stand beside the provider's own.
  */
 #include "engine/provider_item.h"

@@ -1,5 +1,5 @@
 /*
- * Amazon SES through SNS: feedback notifications and event publishing, which
+ * provider_ses.c - Amazon SES through SNS: feedback notifications and event publishing, which
  * differ in the name of the type only. The provider event is JSON text inside
  * the envelope's Message; one notification names several recipients and makes
  * one event for each.

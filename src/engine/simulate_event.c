@@ -1,3 +1,6 @@
+/*
+ * simulate_event.c - an item of the model as provider_page.c would read it, for benches and the simulation harness.
+ */
 #include "engine/simulate_render.h"
 #include "engine/simulate_fact.h"
 #include "engine/simulate_own.h"

@@ -1,3 +1,6 @@
+/*
+ * simulate_garbage.c - items nobody can use, broken in the ways in which real ones are.
+ */
 #include "engine/simulate_fact.h"
 #include "engine/simulate_pen.h"
 

@@ -1,3 +1,7 @@
+/*
+ * simulate_list.c - the lists the provider shows: items in order of time, late ones and repeats among them, and
+ * pages of them.
+ */
 #include "engine/simulate_own.h"
 
 #include <assert.h>

@@ -1,3 +1,7 @@
+/*
+ * simulate_model.c - what happens to one recipient, thrown with his dice: every event, with its instant and its
+ * client.
+ */
 #include "engine/simulate_own.h"
 #include "engine/simulate_fact.h"
 

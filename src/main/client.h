@@ -1,10 +1,10 @@
 /*
- * client.h - what a command asks a daemon, and how it shows the answer.
+ * client.h - what a command asks a daemon. One that only prints the answer needs ask.h alone.
  *
  *     struct str json;
- *     int code = client_call(cli, "GET", client_path(cli, "/v1/mailings/%s/stats", id), NULL, &json);
+ *     int code = client_call(cli, "GET", client_path(cli, "/v1/jobs/%s", jid), (struct str){ 0 }, &json);
  *     if (code == CLI_DONE)
- *         show_object(cli, json);
+ *         show_object(cli, json, NULL);
  *     return code;
  *
  * Where: --url, else POSTHOUSE_URL, else http://127.0.0.1:7420. With what:

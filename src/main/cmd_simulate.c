@@ -1,3 +1,6 @@
+/*
+ * cmd_simulate.c - the stand-in provider as a process of its own.
+ */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,3 +1,6 @@
+/*
+ * cmd_version.c - which Posthouse this is.
+ */
 #include <stdio.h>
 
 #include "main/cli.h"

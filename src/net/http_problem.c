@@ -1,3 +1,6 @@
+/*
+ * http_problem.c - statuses of errors, and bodies that say what was wrong (RFC 9457).
+ */
 #include <stdio.h>
 
 #include "base/json_write.h"

@@ -1,3 +1,7 @@
+/*
+ * simulate_ask.c - /sim/: the recipients to import, the truth to compare with, the clock, and what was asked of the
+ * stand-in.
+ */
 #include "serve/simulate_door.h"
 
 #include "base/duration.h"

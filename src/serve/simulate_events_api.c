@@ -1,3 +1,6 @@
+/*
+ * simulate_events_api.c - the stand-in's Events API: a question, and the tokens that lead from page to page.
+ */
 #include "serve/simulate_door.h"
 
 #include "base/hex.h"

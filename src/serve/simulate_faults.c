@@ -1,3 +1,6 @@
+/*
+ * simulate_faults.c - faults on demand: answers held back, refused, cut off or filled with garbage.
+ */
 #include "serve/simulate_door.h"
 
 #include "base/instant.h"

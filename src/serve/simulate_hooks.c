@@ -1,3 +1,6 @@
+/*
+ * simulate_hooks.c - webhooks of the stand-in: what happens is posted, signed, and tried again when nobody took it.
+ */
 #include "serve/simulate_door.h"
 
 #include "base/duration.h"

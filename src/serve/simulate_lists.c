@@ -1,3 +1,6 @@
+/*
+ * simulate_lists.c - suppression lists of the stand-in, in RAM.
+ */
 #include "serve/simulate_door.h"
 
 #include "engine/simulate_fact.h"

@@ -1,3 +1,6 @@
+/*
+ * simulate_lists_api.c - suppression lists of the stand-in over HTTP: looked at, added to, taken from.
+ */
 #include "serve/simulate_door.h"
 
 #include "base/form.h"

@@ -1,3 +1,6 @@
+/*
+ * simulate_logs_api.c - the stand-in's Logs API: conditions, order, and pages of what they leave.
+ */
 #include "serve/simulate_door.h"
 
 #include "base/hex.h"

@@ -1,3 +1,6 @@
+/*
+ * simulate_messages.c - POST /messages of the stand-in: a message sent through it, and what then becomes of it.
+ */
 #include "serve/simulate_door.h"
 
 #include <inttypes.h>

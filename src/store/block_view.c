@@ -1,3 +1,6 @@
+/*
+ * block_view.c - records as a snapshot sees them: rows of blocks, the log laid over them (block_log.h).
+ */
 #include "store/block.h"
 
 #include <stdlib.h>

@@ -1,3 +1,6 @@
+/*
+ * postgres_col.c - columns of a row of PostgreSQL, out of its binary format.
+ */
 #include <assert.h>
 #include <endian.h>
 #include <math.h>

@@ -1,3 +1,6 @@
+/*
+ * postgres_link.c - the connection to PostgreSQL: opening it, losing it, what its errors mean.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>

@@ -1,3 +1,6 @@
+/*
+ * postgres_pipe.c - statements in libpq's pipeline: sent, waited for, answered in order.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,3 +1,6 @@
+/*
+ * postgres_stmt.c - one statement of PostgreSQL: its parameters and arrays, its rows, walks by a cursor.
+ */
 #include <assert.h>
 #include <endian.h>
 #include <stdio.h>

@@ -1,3 +1,6 @@
+/*
+ * postgres_turn.c - transactions of PostgreSQL: the turn, the row a group leaves, proof that a commit happened.
+ */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
