@@ -93,10 +93,11 @@ static enum err pg_version(struct op *op, struct conn *conn, int64_t *ret_steps)
     int64_t made;
     TRY(pg_get_int(op, conn, "SELECT (to_regclass('posthouse.schema_version') IS NOT NULL)::int", &made));
     *ret_steps = 0;
-    return made ? pg_get_int(op, conn, "SELECT steps FROM posthouse.schema_version", ret_steps) : OK;
+    return made ? pg_get_int(op, conn, "SELECT steps FROM posthouse.schema_version WHERE one = 1", ret_steps) : OK;
 }
 
-/* Under the turn, so that nodes that start together do a step once, and no group runs beside it. */
+/* Under the turn, so that nodes that start together do a step once, and no group runs beside it. Row 1 of
+ * schema_version says how many are done, row 2 which of them is the newest that stands alone. */
 static enum err step_in_turn(struct op *op, struct conn *conn, const struct schema_step *step, int no)
 {
     int64_t done;
@@ -106,13 +107,13 @@ static enum err step_in_turn(struct op *op, struct conn *conn, const struct sche
                 "CREATE SCHEMA IF NOT EXISTS posthouse; SET LOCAL search_path = posthouse;"
                 "CREATE TABLE IF NOT EXISTS schema_version (one bigint PRIMARY KEY, steps bigint NOT NULL);"
                 "INSERT INTO schema_version VALUES (1, 0) ON CONFLICT DO NOTHING"));
-    TRY(pg_get_int(op, conn, "SELECT steps FROM schema_version", &done));
+    TRY(pg_get_int(op, conn, "SELECT steps FROM schema_version WHERE one = 1", &done));
     if (done >= no)
         return OK; /* another node was faster */
     if (step->alone)
         TRY(schema_stand_alone(op, conn, step, no));
     TRY(pg_exec(op, conn, step->postgres));
-    snprintf(text, sizeof text, "UPDATE schema_version SET steps = %d", no);
+    snprintf(text, sizeof text, "UPDATE schema_version SET steps = %d WHERE one = 1", no);
     return pg_exec(op, conn, text);
 }
 

@@ -163,15 +163,15 @@ enum err schema_stand_alone(struct op *op, struct conn *conn, const struct schem
     TRY(older_nodes(op, conn, no, &alive));
     if (alive > 0)
         return refuse_beside(op, step, no, alive);
-    snprintf(text, sizeof text,
-             "UPDATE posthouse.node SET lost = 1 WHERE lost = 0 AND steps < %d;"
-             "INSERT INTO posthouse.meta (name, number) VALUES ('alone', %d)"
-             " ON CONFLICT (name) DO UPDATE SET number = excluded.number",
-             no, no);
+    snprintf(
+        text, sizeof text,
+        "UPDATE posthouse.node SET lost = 1 WHERE lost = 0 AND steps < %d;"
+        "INSERT INTO posthouse.schema_version VALUES (2, %d) ON CONFLICT (one) DO UPDATE SET steps = excluded.steps",
+        no, no);
     return conn_exec(op, conn, text);
 }
 
-SQL_ONLY_POSTGRES(alone_get, "SELECT number FROM meta WHERE name = 'alone'");
+SQL_ONLY_POSTGRES(alone_get, "SELECT steps FROM schema_version WHERE one = 2");
 
 enum err schema_may_live(struct op *op, struct tx *tx)
 {
