@@ -10,7 +10,6 @@
 #include "store/store_uniq.h"
 
 #define SLICE             1000
-#define KEYS_IDLE_MAX     1000 /* of one queue, before those that are idle are forgotten */
 #define KEY_RATE_SPARE_US (INT64_C(60) * 1000000)
 
 /* --- jobs of a deleted queue --- */
@@ -137,9 +136,6 @@ static enum err sweep_key_rates(struct op *op, struct tx *tx, struct jobs *jobs,
     }
     jobs->key_rate_cursor = n == SLICE ? rows[n - 1] : (struct key_rate_row){ 0 };
     *ret_more |= n == SLICE && gone > 0;
-    for (size_t i = 0; i < jobs->by_no_room; i++)
-        if (jobs->by_no[i] && jobs->by_no[i]->key_count >= KEYS_IDLE_MAX)
-            queue_keys_sweep(jobs->by_no[i], now_us);
     return OK;
 }
 

@@ -20,6 +20,7 @@
 #define TIMERS_MAX    1000                    /* moved in one transaction (RETRY-1) */
 #define LEASES_STEP   500                     /* ended in one transaction */
 #define SESSIONS_US   INT64_C(250000)         /* between two looks at all sessions */
+#define KEYS_IDLE_MAX 1000                    /* keys of a queue, before those that are idle are forgotten */
 #define RECOUNT_US    (INT64_C(60) * 1000000) /* QUE-2 */
 #define METRICS_US    INT64_C(1000000)
 #define SWEEP_US      (INT64_C(10) * 1000000)
@@ -160,6 +161,14 @@ enum err slots_recount(struct op *op, struct tx *tx, struct jobs *jobs)
     return OK;
 }
 
+/* Of many keys each comes once: what is in RAM of those that are idle goes, at every node. */
+static void keys_forget(struct jobs *jobs, int64_t now_us)
+{
+    for (size_t i = 0; i < jobs->by_no_room; i++)
+        if (jobs->by_no[i] && jobs->by_no[i]->key_count >= KEYS_IDLE_MAX)
+            queue_keys_sweep(jobs->by_no[i], now_us);
+}
+
 /* --- what other nodes say --- */
 
 /* A process that was frozen, or whose store was away, has heard of nothing meanwhile. */
@@ -221,6 +230,7 @@ static enum err tick_slices(struct op *op, struct tx *tx, struct jobs *jobs, con
     if (now_us - jobs->recounted_us >= RECOUNT_US) {
         jobs->recounted_us = now_us;
         TRY(slots_recount(op, tx, jobs));
+        keys_forget(jobs, now_us);
     }
     if (now_us - jobs->shown_us >= METRICS_US) {
         jobs->shown_us = now_us;

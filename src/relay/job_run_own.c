@@ -5,8 +5,9 @@
 #include "base/log.h"
 #include "relay/job_runner_parts.h"
 
-#define STEP_SHORT_US 10000 /* a step that took less may be twice as long, ... */
-#define STEP_LONG_US  20000 /* ... one that took more is halved */
+/* As long as a step runs, all others wait for the writer: it shall not be seen beside the sync of a commit. */
+#define STEP_SHORT_US 2500 /* a step that took less may be twice as long, ... */
+#define STEP_LONG_US  5000 /* ... one that took more is halved */
 #define REST_MS_MAX   1000
 #define TRIES_MAX     10 /* of a step that fails, each time half as long */
 

@@ -3,10 +3,12 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "job_lab.h"
 
 #define PUSHED_AT_ONCE 1000
 #define STARTS_MAX     400
+#define POISON_MAX     100000 /* of one process; its leases end by the hundred */
 
 static struct lab lab;
 
@@ -14,6 +16,20 @@ static int many(int usually)
 {
     const char *text = getenv("JOBS_MANY");
     return text ? atoi(text) : usually;
+}
+
+/* Memory of what is done often, forgotten each time. */
+static struct arena *own_memory(void)
+{
+    struct arena *before = lab.f.op.arena;
+    lab.f.op.arena = arena_new(64 << 20);
+    return before;
+}
+
+static void end_own_memory(struct arena *before)
+{
+    arena_free(lab.f.op.arena);
+    lab.f.op.arena = before;
 }
 
 struct pushing {
@@ -40,7 +56,9 @@ static void push_many(const char *queue, int count, const char *more)
         specs[i] = specs[0];
     for (int left = count; left > 0; left -= PUSHED_AT_ONCE) {
         struct pushing pushing = { specs, pushed, (size_t)(left < PUSHED_AT_ONCE ? left : PUSHED_AT_ONCE) };
+        struct arena *before = own_memory();
         WRITES(&lab.f, push_run, &pushing);
+        end_own_memory(before);
     }
 }
 
@@ -110,6 +128,17 @@ TEST(job_promises, a_key_with_many_jobs_delays_the_others_by_one_round)
     lab_end(&lab);
 }
 
+/* What the store and the machine take for one job of the queue, told beside the test: no test depends on it. */
+static void good_one_takes(const char *queue, const char *behind, int jobs)
+{
+    lab_job(&lab, queue, "job-good", "");
+    int64_t began_us = clock_mono_us();
+    EQ(lab_fetch(&lab, queue, 1), 1);
+    int64_t took_us = clock_mono_us() - began_us;
+    STR_EQ(lab.jobs_out[0].jid, "job-good");
+    print_message("# a good job behind %d that are %s was fetched in %d us\n", jobs, behind, (int)took_us);
+}
+
 /* MTX-1: what is blocked stands in nobody's way. */
 TEST(job_promises, blocked_jobs_in_front_are_not_looked_at)
 {
@@ -119,8 +148,62 @@ TEST(job_promises, blocked_jobs_in_front_are_not_looked_at)
     EQ(lab_fetch(&lab, "q", 10), 1);
     EQ(lab_view(&lab, "q").blocked, jobs - 1);
     EQ(lab_view(&lab, "q").ready, 0);
-    lab_job(&lab, "q", "job-good", "");
-    EQ(lab_fetch(&lab, "q", 10), 1);
-    STR_EQ(lab.jobs_out[0].jid, "job-good");
+    good_one_takes("q", "blocked", jobs - 1);
+    lab_end(&lab);
+}
+
+struct losing {
+    struct session_id id;
+    bool leaves;
+};
+
+static enum err worker_run(struct op *op, struct tx *tx, void *arg)
+{
+    struct losing *worker = arg;
+    struct session_info info = { .name = S("w-1") };
+    return worker->leaves ? session_leave(op, tx, worker->id) : session_join(op, tx, &info, &worker->id);
+}
+
+/* Fetches what there is, and the process is gone with all of it. */
+static void crash_with(const char *queue)
+{
+    struct losing worker = { .leaves = false };
+    struct arena *before = own_memory();
+    WRITES(&lab.f, worker_run, &worker);
+    lab.session = worker.id;
+    while (lab_fetch(&lab, queue, LAB_JOBS_MAX))
+        arena_reset(lab.f.op.arena);
+    lab.session = (struct session_id){ 0 };
+    worker.leaves = true;
+    WRITES(&lab.f, worker_run, &worker);
+    lab_pass_ms(&lab, 61000);
+    for (; lab_view(&lab, queue).leased; arena_reset(lab.f.op.arena))
+        lab_pass_ms(&lab, 500);
+    end_own_memory(before);
+}
+
+/* LEASE-8, RETRY-6: those that kill their workers end as dead, and meanwhile wait where nobody looks. */
+TEST(job_promises, poison_in_front_is_not_looked_at)
+{
+    int jobs = many(5000);
+    jobs = jobs < POISON_MAX ? jobs : POISON_MAX;
+    lab_start(&lab);
+    lab_policy(&lab, "q", "{\"crash_limit\":2}");
+    push_many("q", jobs, "");
+    crash_with("q");
+    EQ(lab_view(&lab, "q").ready, jobs); /* the first crash is nobody's fault */
+    crash_with("q");
+    EQ(lab_view(&lab, "q").dead, jobs);
+    lab_policy(&lab, "p", "{\"crash_limit\":3,\"retry\":{\"max\":9,\"backoff\":\"fixed\",\"base\":\"1h\"}}");
+    push_many("p", jobs, "");
+    crash_with("p");
+    crash_with("p");
+    EQ(lab_view(&lab, "p").retry, jobs);
+    good_one_takes("q", "dead of poison", jobs);
+    EQ(lab_ack(&lab, "job-good"), STALE_NOT);
+    lab_pass_ms(&lab, 1000);
+    lab_job(&lab, "p", "job-other", "");
+    EQ(lab_fetch(&lab, "p", 1), 1);
+    STR_EQ(lab.jobs_out[0].jid, "job-other");
     lab_end(&lab);
 }
