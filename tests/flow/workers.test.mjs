@@ -19,12 +19,15 @@ const workers = [
   { name: 'node', language: 'js', file: 'worker.mjs', run: [process.execPath] },
   { name: 'node over HTTP', language: 'js http', file: 'worker.mjs', run: [process.execPath] },
   { name: 'python', language: 'python', file: 'worker.py', run: ['python3'], needs: ['python3', '-c', 'import faktory'], lacks: 'no python3 with the package faktory' },
+  { name: 'plain python', language: 'python raw', file: 'worker.py', run: ['python3'], needs: ['python3', '--version'], lacks: 'no python3' },
   { name: 'ruby', language: 'ruby', file: 'welcome.rb', run: ['faktory-worker', '-q', 'mail', '-r'], needs: ['faktory-worker', '-V'], lacks: 'no ruby with faktory_worker_ruby', type: 'WelcomeJob' },
+  { name: 'plain ruby', language: 'ruby raw', file: 'worker.rb', run: ['ruby'], needs: ['ruby', '--version'], lacks: 'no ruby' },
   { name: 'go', language: 'go', file: 'worker.go', run: ['go', 'run'], needs: ['go', 'list', 'github.com/contribsys/faktory_worker_go'], lacks: 'no go with faktory_worker_go' },
+  { name: 'plain go', language: 'go raw', file: 'worker.go', run: ['go', 'run'], needs: ['go', 'version'], lacks: 'no go', startMs: 120_000 },
   { name: 'php', language: 'php', file: 'worker.php', run: ['php'], needs: ['php', '--version'], lacks: 'no php' },
 ]
 
-for (const { name, language, file, run, needs, lacks, type = 'welcome' } of workers) {
+for (const { name, language, file, run, needs, lacks, type = 'welcome', startMs = 20_000 } of workers) {
   const skip = needs && !has(...needs) ? lacks : false
   test(`the ${name} worker of the paper does its first job`, { skip }, async () => {
     const daemon = await startDaemon()
@@ -38,7 +41,7 @@ for (const { name, language, file, run, needs, lacks, type = 'welcome' } of work
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (piece) => (said += piece))
     try {
       await daemon.post('/v1/jobs', { jid: 'job-0001', jobtype: type, queue: 'mail', args: [42] })
-      await until(() => said.includes('welcome, user 42'), 20_000, () => said)
+      await until(() => said.includes('welcome, user 42'), startMs, () => said)
       await until(async () => (await daemon.get('/v1/jobs/job-0001')).body.state === 'done', 10_000, () => said)
     } finally {
       child.kill('SIGKILL')
