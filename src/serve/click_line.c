@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "serve/click_line_parts.h"
+#include "store/spool.h"
 #include "store/store_click.h"
 #include "store/tx.h"
 
@@ -369,6 +370,10 @@ enum err click_line_open(struct op *op, const struct click_line_config *config, 
     line->config = *config;
     if (!line->config.max_waiting)
         line->config.max_waiting = CLICK_WAITING_MAX;
+    if (!line->config.stall_ms)
+        line->config.stall_ms = CLICK_STALL_MS;
+    if (!line->config.room)
+        line->config.room = SPOOL_RECORDS;
     snprintf(line->node, sizeof line->node, "%.*s", STR(config->node));
     line->flush.run = line_flush;
     line->journal = config->spool_path && !store_is_shared(config->store);

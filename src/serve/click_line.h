@@ -41,7 +41,7 @@
 #define CLICK_BATCH_MAX   128  /* clicks of one command */
 #define CLICK_STALL_MS    1000 /* a commit not back after this: the spool takes over */
 #define CLICK_WAIT_MS_MAX 5000
-#define CLICK_REPLAY      4096 /* clicks of the spool stored in one command */
+#define CLICK_REPLAY      2048 /* clicks of the spool stored in one command */
 #define CLICK_BEHIND_MS   50   /* fewer are stored after this */
 #define CLICK_WAITING_MAX 20000
 #define CLICK_NODE_BYTES  64
@@ -63,6 +63,8 @@ struct click_line_config {
     struct str node;        /* whose numbers these are */
     const char *spool_path; /* NULL: no spool; a failing store refuses */
     int64_t max_waiting;    /* 0 = CLICK_WAITING_MAX */
+    int64_t stall_ms;       /* 0 = CLICK_STALL_MS */
+    size_t room;            /* clicks in the spool; 0 = all its records */
 };
 
 /* Opens the spool and stores what a crash left in it, before any loop or door runs. Errors are the spool's and the

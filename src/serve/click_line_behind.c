@@ -31,6 +31,11 @@ void line_tick_later(struct click_line *line)
         loop_timer_set(line->config.loop, &line->tick, TICK_MS);
 }
 
+static bool has_room(const struct click_line *line, const struct batch *batch)
+{
+    return click_spool_used(line->spool) + batch->count <= line->config.room;
+}
+
 static void note_records(struct click_line *line)
 {
     metric_set(line->records, click_line_spooled(line));
@@ -114,7 +119,7 @@ static void hold(struct click_line *line, struct batch *batch)
 
 void line_journal(struct click_line *line, struct batch *batch)
 {
-    bool may_go = line->state == LINE_JOURNAL && !line->held.first && click_spool_room(line->spool) >= batch->count;
+    bool may_go = line->state == LINE_JOURNAL && !line->held.first && has_room(line, batch);
     if (!may_go && (line->state == LINE_CATCH_UP || !atomic_load(&line->stalled))) {
         hold(line, batch);
         return;
@@ -129,7 +134,7 @@ void line_journal(struct click_line *line, struct batch *batch)
 
 static void spool_held(struct click_line *line, bool all)
 {
-    while (line->held.first && (all || click_spool_room(line->spool) >= line->held.first->count)) {
+    while (line->held.first && (all || has_room(line, line->held.first))) {
         struct batch *batch = batch_list_take(&line->held);
         if (!batch_taken(line, batch))
             continue;
@@ -336,7 +341,7 @@ static void refuse_late(struct click_line *line)
 
 static bool is_late(const struct click_line *line, int64_t sent_ms)
 {
-    return now_ms(line) - sent_ms >= CLICK_STALL_MS;
+    return now_ms(line) - sent_ms >= line->config.stall_ms;
 }
 
 static void find_stall(struct click_line *line)

@@ -9,7 +9,7 @@
 #include "base/thread.h"
 #include "store/spool.h"
 
-#define KEPT_ROOM 16384 /* clicks whose memory stays */
+#define KEPT_ROOM 8192 /* clicks whose memory stays: half a megabyte; a power of two */
 
 _Static_assert(sizeof(struct click) <= SPOOL_PAYLOAD_BYTES, "a click fits a record");
 
@@ -27,8 +27,8 @@ struct click_spool {
     bool is_made;
     void (*made_told)(void *data);
     void *made_data;
-    struct click *kept; /* durable and not stored, oldest first: [head, count) */
-    size_t head, count, room;
+    struct click *kept;       /* a ring of those durable and not stored, the oldest at head */
+    size_t head, count, room; /* room: 0 or a power of two */
     uint64_t newest;
     atomic_int_fast64_t left;
 };
@@ -37,29 +37,37 @@ struct click_spool {
 
 static void note_left(struct click_spool *spool)
 {
-    atomic_store(&spool->left, (int64_t)(spool->count - spool->head));
+    atomic_store(&spool->left, (int64_t)spool->count);
 }
 
-/* Makes room for n more: what is stored at the front goes when it is the larger part. */
-static void fit(struct click_spool *spool, size_t n)
+static struct click *kept_at(const struct click_spool *spool, size_t i)
 {
-    if (spool->head > spool->count / 2) {
-        spool->count -= spool->head;
-        memmove(spool->kept, spool->kept + spool->head, spool->count * sizeof *spool->kept);
-        spool->head = 0;
-    }
-    if (spool->count + n <= spool->room)
-        return;
-    spool->room = 2 * (spool->count + n);
-    spool->kept = realloc(spool->kept, spool->room * sizeof *spool->kept);
-    if (!spool->kept)
+    return &spool->kept[(spool->head + i) & (spool->room - 1)];
+}
+
+/* The ring in another size; what it holds fits. */
+static void ring_resize(struct click_spool *spool, size_t room)
+{
+    struct click *wider = malloc(room * sizeof *wider);
+    if (!wider)
         abort();
+    for (size_t i = 0; i < spool->count; i++)
+        wider[i] = *kept_at(spool, i);
+    free(spool->kept);
+    spool->kept = wider;
+    spool->head = 0;
+    spool->room = room;
 }
 
 static void keep(struct click_spool *spool, const struct click *clicks, size_t count)
 {
-    fit(spool, count);
-    memcpy(spool->kept + spool->count, clicks, count * sizeof *clicks);
+    size_t room = spool->room ? spool->room : KEPT_ROOM;
+    while (room < spool->count + count)
+        room *= 2;
+    if (room != spool->room)
+        ring_resize(spool, room);
+    for (size_t i = 0; i < count; i++)
+        *kept_at(spool, spool->count + i) = clicks[i];
     spool->count += count;
     if (count)
         spool->newest = clicks[count - 1].number;
@@ -68,25 +76,25 @@ static void keep(struct click_spool *spool, const struct click *clicks, size_t c
 
 size_t click_spool_peek(const struct click_spool *spool, struct click *ret_clicks, size_t room)
 {
-    size_t n = spool->count - spool->head;
-    n = n < room ? n : room;
-    if (n)
-        memcpy(ret_clicks, spool->kept + spool->head, n * sizeof *ret_clicks);
+    size_t n = spool->count < room ? spool->count : room;
+    for (size_t i = 0; i < n; i++)
+        ret_clicks[i] = *kept_at(spool, i);
     return n;
 }
 
 void click_spool_drop(struct click_spool *spool, uint64_t stored)
 {
-    size_t before = spool->head;
-    while (spool->head < spool->count && spool->kept[spool->head].number <= stored)
-        spool->head++;
-    atomic_fetch_add(&spool->dropped, spool->head - before);
-    note_left(spool);
-    if (spool->head < spool->count || spool->room <= KEPT_ROOM)
+    size_t n = 0;
+    while (n < spool->count && kept_at(spool, n)->number <= stored)
+        n++;
+    if (n == 0)
         return;
-    free(spool->kept); /* after a burst the memory goes, too */
-    spool->kept = NULL;
-    spool->head = spool->count = spool->room = 0;
+    spool->head = (spool->head + n) & (spool->room - 1);
+    spool->count -= n;
+    atomic_fetch_add(&spool->dropped, n);
+    note_left(spool);
+    if (spool->count == 0 && spool->room > KEPT_ROOM)
+        ring_resize(spool, KEPT_ROOM); /* after a burst the memory goes, too */
 }
 
 uint64_t click_spool_newest(const struct click_spool *spool)
@@ -99,10 +107,9 @@ int64_t click_spool_left(const struct click_spool *spool)
     return atomic_load(&spool->left);
 }
 
-size_t click_spool_room(const struct click_spool *spool)
+size_t click_spool_used(const struct click_spool *spool)
 {
-    size_t used = spool->count - spool->head + spool->under_way;
-    return used < SPOOL_RECORDS ? SPOOL_RECORDS - used : 0;
+    return spool->count + spool->under_way;
 }
 
 bool click_spool_is_made(const struct click_spool *spool)

@@ -45,8 +45,8 @@ bool click_spool_is_made(const struct click_spool *spool);
 /* Sends a job to the thread; jobs are done in order. When it succeeds its clicks are kept for the store. */
 void click_spool_send(struct click_spool *spool, struct click_spool_job *job);
 
-/* Clicks it can still take, those of jobs under way counted. */
-size_t click_spool_room(const struct click_spool *spool);
+/* Clicks that take room in it: those kept, and those of jobs under way. */
+size_t click_spool_used(const struct click_spool *spool);
 
 /* The oldest clicks kept, at most room; returns how many. */
 size_t click_spool_peek(const struct click_spool *spool, struct click *ret_clicks, size_t room);
