@@ -12,6 +12,8 @@
 #include "store/store_touch.h"
 #include "store/tally.h"
 
+#define RELEASED_AFTER 512 /* clicks */
+
 /* One click being applied to whoever clicked: a message, or a visitor for links without mailing. */
 struct applying {
     struct tx *tx;
@@ -201,8 +203,11 @@ static enum err apply_sorted(struct op *op, struct tx *tx, const struct click *c
     for (size_t i = 0; i < count; i++)
         sorted[i] = &clicks[i];
     qsort(sorted, count, sizeof *sorted, by_message);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         TRY(click_apply(op, tx, sorted[i]));
+        if (i % RELEASED_AFTER == RELEASED_AFTER - 1)
+            store_block_release(tx);
+    }
     return OK;
 }
 

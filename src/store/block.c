@@ -365,6 +365,11 @@ static void blocks_shrink(struct blocks *blocks)
     }
 }
 
+void store_block_release(struct tx *tx)
+{
+    blocks_shrink(tx_state(tx, &block_family));
+}
+
 static enum err blocks_trim(struct op *op, struct tx *tx, void *state)
 {
     struct blocks *blocks = state;

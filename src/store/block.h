@@ -43,6 +43,10 @@ enum err store_block_edit(struct op *op, struct tx *tx, enum block_kind kind, ui
  * PostgreSQL their blocks are read together; else nothing is done. Only in the writer's transaction. */
 enum err store_block_prefetch(struct op *op, struct tx *tx, unsigned kinds, const uint64_t *numbers, size_t count);
 
+/* Says that a long command uses no record any more that it has obtained so far: blocks that it did not change may leave
+ * RAM. Only in the writer's transaction. */
+void store_block_release(struct tx *tx);
+
 /* Says that a record obtained by store_block_get in this command was changed after all. */
 void store_block_dirty(struct tx *tx, enum block_kind kind, uint64_t no);
 
