@@ -195,6 +195,39 @@ static int by_message(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
+/* --- asked together ---------------------------------------------------------------- */
+
+enum { ASK_MESSAGES, ASK_MEMBERS, ASK_LINKS, ASK_CHAINS, ASKS };
+
+/* What clicks ask of the store is asked at once where asking costs a trip; what is missing here is asked for later. */
+static enum err ask_ahead(struct op *op, struct tx *tx, const struct click *clicks, size_t count)
+{
+    const unsigned message_kinds =
+        1u << BLOCK_MESSAGE_FIXED | 1u << BLOCK_MESSAGE_DELIVERY | 1u << BLOCK_MESSAGE_ENGAGEMENT;
+    uint64_t *asked[ASKS];
+    if (!tx_asks_ahead(tx))
+        return OK;
+    for (int i = 0; i < ASKS; i++)
+        TRY(op_alloc(op, count * sizeof(uint64_t), &asked[i]));
+    for (size_t i = 0; i < count; i++) {
+        asked[ASK_MESSAGES][i] = clicks[i].message_no;
+        asked[ASK_MEMBERS][i] = clicks[i].member_no;
+        asked[ASK_LINKS][i] = clicks[i].link_no;
+    }
+    TRY(store_block_prefetch(op, tx, message_kinds, asked[ASK_MESSAGES], count));
+    TRY(store_block_prefetch(op, tx, 1u << BLOCK_MEMBER, asked[ASK_MEMBERS], count));
+    TRY(store_block_prefetch(op, tx, 1u << BLOCK_LINK, asked[ASK_LINKS], count));
+    for (size_t i = 0; i < count; i++) {
+        const struct message_engagement *engagement;
+        asked[ASK_CHAINS][i] = 0;
+        if (!clicks[i].message_no)
+            continue;
+        TRY(store_block_get(op, tx, BLOCK_MESSAGE_ENGAGEMENT, clicks[i].message_no, &engagement));
+        asked[ASK_CHAINS][i] = engagement->touch_last;
+    }
+    return store_touch_prefetch(op, tx, asked[ASK_CHAINS], count);
+}
+
 /* Clicks of neighbouring messages touch the same blocks; those of one message stay in order. */
 static enum err apply_sorted(struct op *op, struct tx *tx, const struct click *clicks, size_t count)
 {
@@ -220,6 +253,7 @@ enum err click_apply_all(struct op *op, struct tx *tx, struct str node, uint64_t
         return fail(op, ERR_UNAVAILABLE, "clicks before these were not stored");
     if (count == 0)
         return OK;
+    TRY(ask_ahead(op, tx, clicks, count));
     TRY(apply_sorted(op, tx, clicks, count));
     return store_click_set_mark(op, tx, node, clicks[count - 1].number);
 }

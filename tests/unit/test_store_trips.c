@@ -2,6 +2,8 @@
 #include "store/core.h"
 
 #include "engine/check.h"
+#include "engine/click.h"
+#include "engine/links.h"
 #include "source_lab.h"
 #include "store/store_message.h"
 #include "store/store_outcome.h"
@@ -179,6 +181,67 @@ TEST(trips, of_bad_news_that_come_again_are_a_handful)
     EQ(failure.at_us, T0 + 58 * SECOND);
     EQ(failure.code, 550);
     STR_EQ(failure.text, "round 2");
+    lab_stop(&lab);
+}
+
+/* Clicks of one node on links of mailing m, stored in order. */
+struct clicking {
+    struct link links[4];
+    struct click clicks[EVENTS];
+    uint64_t stored;
+};
+
+static enum err put_links(struct op *op, struct tx *tx, void *arg)
+{
+    struct clicking *c = arg;
+    struct link_put put = { .url = S("https://example.org/"), .tenant = S("acme"), .mailing = S("m") };
+    bool made;
+    for (int i = 0; i < 4; i++)
+        TRY(link_store(op, tx, arena_fmt(op->arena, "link-%d", i), &put, 0, &c->links[i], &made));
+    return OK;
+}
+
+static enum err click_all(struct op *op, struct tx *tx, void *arg)
+{
+    struct clicking *c = arg;
+    return click_apply_all(op, tx, S("test"), c->stored, c->clicks, EVENTS);
+}
+
+static uint64_t click_once(struct clicking *c, int64_t at_us)
+{
+    for (int i = 0; i < EVENTS; i++) {
+        const struct link *link = &c->links[(i + at_us / SECOND) % 4];
+        c->clicks[i] = (struct click){ .number = c->stored + (uint64_t)i + 1,
+                                       .at_us = at_us,
+                                       .message_no = (uint64_t)(i * 3 % LINES + 1),
+                                       .link_no = link->no,
+                                       .version = link->version,
+                                       .tenant_no = lab.ledger.tenant_no,
+                                       .mailing_no = link->mailing_no,
+                                       .member_no = (uint32_t)(i * 3 % LINES % 700 + 1),
+                                       .client = i + 1 };
+    }
+    uint64_t before = trips();
+    SUCCEEDS(lab.op, store_write(lab.op, lab.ledger.fixture.store, click_all, c));
+    c->stored += EVENTS;
+    return trips() - before;
+}
+
+TEST(trips, of_clicks_do_not_grow_with_their_number)
+{
+    START_LAB();
+    struct clicking c = { .stored = 0 };
+    import_all();
+    SUCCEEDS(lab.op, store_write(lab.op, lab.ledger.fixture.store, put_links, &c));
+    for (int round = 0; round < 3; round++) {
+        restart();
+        uint64_t n = click_once(&c, T0 + (3600 + round) * SECOND);
+        print_message("# %d clicks after a start: %d trips\n", EVENTS, (int)n);
+        YES(n <= 16);
+        n = click_once(&c, T0 + (7200 + round) * SECOND);
+        print_message("# %d more: %d trips\n", EVENTS, (int)n);
+        YES(n <= 16);
+    }
     lab_stop(&lab);
 }
 
