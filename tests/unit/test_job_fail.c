@@ -2,6 +2,7 @@
  * test_job_fail.c - failures, backoff, snooze, dead; workers that are lost.
  */
 #include "engine/job_policy.h"
+#include "engine/job_view.h"
 #include "job_lab.h"
 
 static struct lab lab;
@@ -67,6 +68,52 @@ TEST(job_fail, the_failures_word_goes_before_the_jobs_and_the_jobs_before_the_qu
     EQ(lab_fetch(&lab, "q", 1), 1);
     lab_fail_with(&lab, "job-0004", &(struct job_failure){ .final = true });
     EQ(lab_view(&lab, "q").dead, 3);
+    lab_end(&lab);
+}
+
+static enum err view(struct op *op, struct tx *tx, void *arg)
+{
+    return job_view(op, tx, S("job-0001"), arg);
+}
+
+static struct str shown(void)
+{
+    struct buf buf;
+    struct json_writer w;
+    buf_init_arena(&buf, lab.f.arena, 1 << 20);
+    json_write_init(&w, &buf);
+    SUCCEEDS(&lab.f.op, store_read(&lab.f.op, lab.f.store, view, &w));
+    return buf_str(&buf);
+}
+
+static bool shows(struct str text, const char *format, int n)
+{
+    struct str wanted = arena_fmt(lab.f.arena, format, n);
+    return str_search(text, wanted) < text.n;
+}
+
+#define ATTEMPTS 40
+
+/* HIST-2. */
+TEST(job_fail, the_first_attempt_and_the_newest_29_are_kept)
+{
+    lab_start(&lab);
+    lab_policy(&lab, "q", "{\"retry\":{\"max\":100,\"backoff\":\"fixed\",\"base\":\"1s\"}}");
+    push("job-0001", "");
+    for (int n = 1; n <= ATTEMPTS; n++) {
+        EQ(lab_fetch(&lab, "q", 1), 1);
+        EQ(lab.jobs_out[0].attempt, n);
+        struct job_failure failure = { .errtype = S("E"), .message = arena_fmt(lab.f.arena, "failure %d.", n) };
+        lab_fail_with(&lab, "job-0001", &failure);
+        lab_pass_ms(&lab, 1500);
+    }
+    struct str text = shown();
+    YES(shows(text, "\"attempts_dropped\":%d", ATTEMPTS - 30));
+    for (int n = 1; n <= ATTEMPTS; n++) {
+        bool kept = n == 1 || n > ATTEMPTS - 29;
+        EQ(shows(text, "\"n\":%d,", n), kept);
+        EQ(shows(text, "failure %d.\"}", n), kept);
+    }
     lab_end(&lab);
 }
 
