@@ -3,9 +3,8 @@
  *
  * It takes all that waits, runs it as groups, and only after a group is on
  * disk sends its posts on. Idle, a single command commits at once. Under load
- * groups grow by themselves; when fewer commands came than last time the
- * writer waits up to 100 us for the rest, because otherwise ten clients split
- * into two half groups that alternate, each paying a sync.
+ * groups grow by themselves; before one begins the writer waits a little for
+ * commands that are about to come (gather.h).
  *
  * A thread that lends itself (store_lend) runs the group in place of the writer's:
  * one at a time, whoever holds `turn`. Mail is taken only by who holds it, so
@@ -26,8 +25,8 @@
 #include "base/queue.h"
 #include "base/thread.h"
 #include "store/core.h"
+#include "store/gather.h"
 
-#define GATHER_US           100
 #define IDLE_US             1000000 /* without work for so long: tidy up */
 #define WRITER_OP_BYTES_MAX (64 * 1024 * 1024)
 #define LENT_MAX            64    /* more commands than this are worth a thread of their own */
@@ -47,8 +46,8 @@ struct writer {
     int64_t probed_us;
     struct arena *arena;
     struct op op;
-    atomic_int_fast64_t group; /* commands in the newest group */
-    atomic_bool tidy;          /* the writer's own thread has a checkpoint to make: nobody else begins */
+    struct gather gather;
+    atomic_bool tidy; /* the writer's own thread has a checkpoint to make: nobody else begins */
     struct thread thread;
     bool started;
     atomic_bool stop;
@@ -151,11 +150,18 @@ static void writer_put_back(struct writer *writer, struct post *post)
     line->count++;
 }
 
-/* Waits shortly while fewer commands are here than the newest group had. */
+/* How many commands are worth a wait. */
+static int64_t group_wanted(const struct writer *writer)
+{
+    int64_t want = gather_wanted(&writer->gather);
+    return want < GROUP_MAX ? want : GROUP_MAX;
+}
+
+/* Waits shortly for the rest (gather.h). */
 static void writer_gather(struct writer *writer)
 {
-    int64_t group = atomic_load(&writer->group), want = group < GROUP_MAX ? group : GROUP_MAX;
-    int64_t end_us = clock_mono_us() + GATHER_US;
+    int64_t want = group_wanted(writer), now_us = clock_mono_us();
+    int64_t end_us = now_us + gather_patience_us(&writer->gather, now_us);
     while (writer_held(writer) < want) {
         int64_t left_us = end_us - clock_mono_us();
         if (left_us <= 0)
@@ -178,7 +184,9 @@ static int writer_group(struct writer *writer)
 
     arena_reset(writer->arena);
     op_init(&writer->op, writer->arena, posts[n - 1]->op.now_us);
+    int64_t began_us = clock_mono_us();
     int ran = group_run(writer->store, &writer->op, posts, n);
+    gather_note(&writer->gather, ran, began_us, clock_mono_us());
     for (int i = n - 1; i >= ran; i--)
         writer_put_back(writer, posts[i]);
     if (!store_is_dead(writer->store)) /* a process that "died" answers nobody */
@@ -211,8 +219,6 @@ static bool writer_round(struct writer *writer)
     if (writer_held(writer) < GROUP_MAX) /* the rest waits in the box, where it is counted and bounded */
         writer_hold(writer, mailbox_take_all(&writer->box));
     int ran = writer_group(writer);
-    if (ran > 0)
-        atomic_store(&writer->group, ran);
     group_checkpoint(writer->store, ran == 0);
     atomic_store(&writer->tidy, false);
     writer_probe(writer);
@@ -289,8 +295,8 @@ static int64_t lent_patience(struct writer *writer)
     int64_t now_us = clock_mono_us();
     bool first = !lent.until_us;
     if (first)
-        lent.until_us = now_us + GATHER_US;
-    if (lent.count >= atomic_load(&writer->group))
+        lent.until_us = now_us + gather_patience_us(&writer->gather, now_us);
+    if (lent.count >= group_wanted(writer))
         return first ? 0 : -1;
     return lent.until_us > now_us ? lent.until_us - now_us : -1;
 }
@@ -300,7 +306,7 @@ static void lent_group(struct writer *writer)
 {
     writer_hold(writer, mailbox_take_all(&writer->box));
     writer_hold(writer, lent_take());
-    atomic_store(&writer->group, writer_group(writer));
+    writer_group(writer);
     bool tidy = group_wants_checkpoint(writer->store);
     atomic_store(&writer->tidy, tidy);
     if (tidy || writer_held(writer) > 0)
