@@ -104,6 +104,12 @@ void wishes_free(struct jobs *jobs)
 
 /* --- and what is asked for it --- */
 
+/* Whose jids are taken is asked with the turn: what RAM knows says nothing about it. */
+enum err wishes_send(struct op *op, struct tx *tx, struct jobs *jobs)
+{
+    return store_job_ask(op, tx, jobs->wishes.jids, jobs->wishes.jid_count);
+}
+
 /* Jobs of the size that is usual in the queue, so that together they are not too many bytes. */
 static size_t peek_max(const struct queue *queue)
 {

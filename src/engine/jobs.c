@@ -337,6 +337,7 @@ static void watch_kept(void *data)
 static void watch_drop(void *data)
 {
     struct jobs *jobs = data;
+    wishes_clear(jobs);
     jobs->pending_count = 0;
     done_drop(jobs);
     news_drop(jobs);
@@ -362,6 +363,7 @@ static enum err watch_foreign(struct op *op, struct tx *tx, bool anew, void *dat
     struct jobs *jobs = data;
     bool whole = false;
     enum err err = OK;
+    wishes_clear(jobs); /* the commands are asked again */
     if (!jobs->loaded)
         return OK;
     if (!anew)
@@ -372,10 +374,14 @@ static enum err watch_foreign(struct op *op, struct tx *tx, bool anew, void *dat
     return err;
 }
 
+static enum err watch_ask(struct op *op, struct tx *tx, void *data)
+{
+    return wishes_send(op, tx, data);
+}
+
 static enum err watch_ahead(struct op *op, struct tx *tx, void *data)
 {
-    struct jobs *jobs = data;
-    return jobs->loaded ? wishes_ask(op, tx, jobs) : OK;
+    return wishes_ask(op, tx, data);
 }
 
 /* --- open and close --- */
@@ -399,7 +405,7 @@ enum err jobs_open(struct op *op, const struct jobs_config *config, struct jobs 
     atomic_store(&jobs->next_us, NEVER_US);
     pthread_mutex_init(&jobs->undelivered.lock, NULL);
     rng_init(&jobs->rng, config->seed ? config->seed : random_u64());
-    struct store_watch watch = { jobs, watch_flush, watch_kept, watch_drop, watch_foreign, watch_ahead };
+    struct store_watch watch = { jobs, watch_flush, watch_kept, watch_drop, watch_foreign, watch_ask, watch_ahead };
     store_watch(config->store, &watch);
     enum err err = store_write(op, config->store, first_load, NULL);
     if (err != OK) {

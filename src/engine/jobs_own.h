@@ -388,7 +388,9 @@ int64_t queue_wish(struct jobs *jobs, struct queue *queue, int64_t wanted);
 /* Jids of a push of many that its hop did not say. */
 enum err push_ask(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_spec *specs, size_t n);
 
-/* Asks all that was wished, and forgets the wishes. */
+/* Sends, with what begins the transaction, what can be asked before RAM is made true; then asks the rest of what was
+ * wished, and forgets the wishes. */
+enum err wishes_send(struct op *op, struct tx *tx, struct jobs *jobs);
 enum err wishes_ask(struct op *op, struct tx *tx, struct jobs *jobs);
 void wishes_clear(struct jobs *jobs);
 void wishes_free(struct jobs *jobs);

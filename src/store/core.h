@@ -258,6 +258,9 @@ void post_refuse(struct post *post, enum err err, const char *sentence, int64_t 
 /* Lets families send what they will ask when others have written (their ask hooks); in the begin of a turn. */
 enum err store_ask_families(struct op *op, struct tx *tx);
 
+/* And what the commands of the group will ask in any case. */
+enum err store_ask_watch(struct op *op, struct tx *tx);
+
 /* The writer: its queue always, its thread when start is called. */
 enum err writer_new(struct op *op, struct store *store, struct writer **ret_writer);
 enum err writer_start(struct op *op, struct writer *writer);

@@ -207,18 +207,34 @@ static bool command_run(struct tx *tx, struct post *post)
     return post->err == OK || tx_mark(tx) == before;
 }
 
-/* What all of them will ask is asked together. An answer that is missing is asked for later. */
-static enum end group_ahead(struct op *op, struct tx *tx, struct post **posts, int n)
+/* All of them say what they will ask. */
+static void group_wish(struct tx *tx, struct post **posts, int n)
 {
-    const struct store_watch *watch = &tx->store->watch;
-    if (!watch->ahead || !tx_asks_ahead(tx))
-        return END_KEPT;
+    if (!tx->store->watch.ahead || !tx_asks_ahead(tx))
+        return;
     for (int i = 0; i < n; i++)
         if (posts[i]->hop->ahead) {
             posts[i]->tx = tx;
             posts[i]->hop->ahead(posts[i]);
             posts[i]->tx = NULL;
         }
+}
+
+enum err store_ask_watch(struct op *op, struct tx *tx)
+{
+    const struct store_watch *watch = &tx->store->watch;
+    return watch->ask && tx_asks_ahead(tx) ? watch->ask(op, tx, watch->data) : OK;
+}
+
+/* It is asked together. An answer that is missing is asked for later. What was guessed from RAM that others have made
+ * old meanwhile is guessed again. */
+static enum end group_ahead(struct op *op, struct tx *tx, struct post **posts, int n)
+{
+    const struct store_watch *watch = &tx->store->watch;
+    if (!watch->ahead || !tx_asks_ahead(tx))
+        return END_KEPT;
+    if (tx->foreign)
+        group_wish(tx, posts, n);
     return watch->ahead(op, tx, watch->data) != OK && tx->broken ? END_LOST : END_KEPT;
 }
 
@@ -231,7 +247,9 @@ static enum end group_once(struct store *store, struct op *op, struct post **pos
     int64_t asked_us = clock_mono_us();
     if (life_is_missing(store))
         return END_OVER;
+    group_wish(&tx, posts, *n);
     if (conn_begin(op, &tx) != OK) {
+        watch_end(store, false);
         if (tx.over)
             return END_OVER;
         end = group_lost(&tx, op);
@@ -243,9 +261,9 @@ static enum end group_once(struct store *store, struct op *op, struct post **pos
         metric_observe(store->turn_times, clock_mono_us() - asked_us);
     if (tx.foreign && families_refresh(op, &tx) != OK)
         end = END_LOST;
-    conn_forget_answers(tx.conn);
     if (end == END_KEPT)
         end = group_ahead(op, &tx, posts, *n);
+    conn_forget_answers(tx.conn);
     uint64_t before = tx_mark(&tx);
     int64_t start_us = clock_mono_us();
     int ran = 0;

@@ -176,6 +176,7 @@ static enum err turn_open(struct op *op, struct tx *tx)
     TRY(pg_send_text(op, conn, &turn_take));
     if (conn->in_turns)
         TRY(store_ask_families(op, tx));
+    TRY(store_ask_watch(op, tx));
     TRY(newest_send(op, tx, &newest));
     TRY(newest_read(op, tx, newest, &news));
     tx->over = !news.lives && atomic_load(&store->is_fenced) && !store->begins;

@@ -34,6 +34,8 @@ SQL_ONLY_POSTGRES(jobs_ahead, /* what is large is read when it is asked for */
                   " AND octet_length(body) <= 16384"
                   " UNION ALL SELECT id, 0, 0, jid, '', NULL, NULL, 0 FROM job WHERE jid = ANY (?2" PG_TEXTS ")");
 
+SQL_ONLY_POSTGRES(jids_ask, "SELECT id, jid FROM job WHERE jid = ANY (?1" PG_TEXTS ")");
+
 /* --- collected rows (job_rows.h) --- */
 
 static enum err add_later(struct op *op, struct tx *tx, struct job_rows *rows, const struct job_row *row,
@@ -198,6 +200,48 @@ enum err store_job_delete(struct op *op, struct tx *tx, uint64_t id, struct str 
 
 /* --- asked together --- */
 
+/* What PostgreSQL can be asked for. */
+static bool jid_is_text(struct str jid)
+{
+    return str_is_utf8(jid) && !memchr(jid.p, '\0', jid.n);
+}
+
+enum err store_job_ask(struct op *op, struct tx *tx, const struct str *jids, size_t count)
+{
+    struct stmt *stmt;
+    struct str *texts = malloc((count + 1) * sizeof *texts);
+    size_t n = 0;
+    if (!texts)
+        abort();
+    for (size_t i = 0; i < count; i++)
+        if (jid_is_text(jids[i]))
+            texts[n++] = jids[i];
+    enum err err = n && job_rows_of(tx) ? tx_stmt(op, tx, &jids_ask, &stmt) : OK;
+    if (err == OK && n && job_rows_of(tx)) {
+        bind_strs(stmt, 1, texts, n);
+        err = stmt_ask(op, stmt);
+    }
+    free(texts);
+    return err;
+}
+
+/* What was asked with the turn, if it was: nobody has the others. */
+static enum err jids_answered(struct op *op, struct tx *tx, const struct str *jids, size_t count)
+{
+    struct stmt *stmt;
+    bool more = tx_answer(tx, &jids_ask, &stmt);
+    for (size_t i = 0; more && i < count; i++)
+        if (jid_is_text(jids[i]))
+            ahead_put(tx, ahead_text(tx, AHEAD_JID, 0, jids[i]), (struct ahead_answer){ 0 });
+    while (more) {
+        TRY(stmt_row(op, stmt, &more));
+        if (more)
+            ahead_put(tx, ahead_text(tx, AHEAD_JID, 0, col_str_borrowed(stmt, 1)),
+                      (struct ahead_answer){ .count = 1, .value = { col_int(stmt, 0) } });
+    }
+    return OK;
+}
+
 /* Jids of which nothing is known yet, each as if nobody had it until a row says otherwise. */
 static size_t jids_unknown(struct tx *tx, const struct str *jids, size_t count, struct str *ret)
 {
@@ -205,7 +249,7 @@ static size_t jids_unknown(struct tx *tx, const struct str *jids, size_t count, 
     for (size_t i = 0; i < count; i++) {
         struct ahead_key key = ahead_text(tx, AHEAD_JID, 0, jids[i]);
         struct ahead_answer answer;
-        if (!str_is_utf8(jids[i]) || memchr(jids[i].p, '\0', jids[i].n) || ahead_find(tx, key, &answer))
+        if (!jid_is_text(jids[i]) || ahead_find(tx, key, &answer))
             continue;
         ahead_put(tx, key, (struct ahead_answer){ 0 });
         ret[n++] = jids[i];
@@ -253,6 +297,7 @@ enum err store_job_ahead(struct op *op, struct tx *tx, const struct str *jids, s
     struct stmt *stmt;
     if (!rows)
         return OK;
+    TRY(jids_answered(op, tx, jids, jid_count));
     struct str *unknown_jids = malloc((jid_count + 1) * sizeof *unknown_jids);
     int64_t *unknown_ids = malloc((id_count + 1) * sizeof *unknown_ids);
     if (!unknown_jids || !unknown_ids)

@@ -34,6 +34,10 @@ enum err store_job_there(struct op *op, struct tx *tx, const uint64_t *ids, size
 /* The row of this id, which has this jid. */
 enum err store_job_delete(struct op *op, struct tx *tx, uint64_t id, struct str jid);
 
+/* Sends the question for these jids with what begins the transaction; store_job_ahead of the same jids has its answer.
+ */
+enum err store_job_ask(struct op *op, struct tx *tx, const struct str *jids, size_t count);
+
 /*
  * Says what is going to be asked: whether rows have these jids (store_job_add, store_job_find), and the rows of these
  * ids (store_job_get), in the order in which they are wanted. Where a look-up is a round trip all of it is one, and

@@ -164,8 +164,10 @@ struct store_watch {
     /* Others have written since: what RAM says may be old; `anew`: and cannot be made true from what they left. Ahead
      * of the families: their state is still old. */
     enum err (*foreign)(struct op *op, struct tx *tx, bool anew, void *data);
-    enum err (*ahead)(struct op *op, struct tx *tx, void *data); /* commands have said what they will ask (struct hop);
-                                                                    only where tx_asks_ahead */
+    /* Commands have said what they will ask (struct hop). `ask` sends what needs nothing from RAM in the trip that
+     * begins the transaction (stmt_ask), `ahead` reads those answers and asks the rest; only where tx_asks_ahead. */
+    enum err (*ask)(struct op *op, struct tx *tx, void *data);
+    enum err (*ahead)(struct op *op, struct tx *tx, void *data);
 };
 void store_watch(struct store *store, const struct store_watch *watch);
 void *tx_watch(struct tx *tx);
