@@ -116,6 +116,8 @@ struct pg_conn {
     struct pg_group newest, known; /* as the turn found it; the newest that RAM knows of */
     bool warned;                   /* since the commit began */
     int64_t transactions;          /* on this link */
+    size_t sent_bytes;             /* on this link, as values of parameters */
+    size_t planned_bytes;          /* of them when plans were made anew */
     bool in_turns;                 /* others wrote before the newest turn of this store */
     char limit_ms[24], idle_ms[24];
     struct pg_log log;

@@ -122,6 +122,7 @@ enum err pg_connect(struct op *op, struct pg_conn *conn)
         conn->link_no++;
         conn->pause_us = 0;
         conn->transactions = 0;
+        conn->sent_bytes = conn->planned_bytes = 0;
         return look_for_pooler(op, conn);
     }
     char detail[OP_ERROR_BYTES_MAX];

@@ -61,6 +61,7 @@ static bool send_run(struct pg_conn *conn, struct pg_stmt *stmt, bool named)
         lengths[i] = (int)stmt->param[i].bytes;
         formats[i] = 1;
         conn->unsynced += stmt->param[i].bytes;
+        conn->sent_bytes += stmt->param[i].bytes;
     }
     conn->unsynced += 64;
     if (named)

@@ -69,12 +69,19 @@ static enum err settings_send(struct op *op, struct pg_conn *conn)
     return pg_send(op, conn, pg_stmt_of(stmt));
 }
 
+#define PLANS_BYTES 65536 /* sent before plans are worth a second thought */
+
 /* A plan made while tables were empty may take the wrong index for ever: PostgreSQL keeps it until somebody analyses
- * the table. So plans are made anew, by the size that tables have then, after 16, 32, 64.. transactions of a link. */
+ * the table. So plans are made anew, by the size that tables have then, after 16, 32, 64.. transactions of a link, and
+ * whenever twice as much was sent as when they were made: few transactions may bring many rows. */
 static bool plans_are_due(struct pg_conn *conn)
 {
     int64_t n = ++conn->transactions;
-    return n >= 16 && (n & (n - 1)) == 0;
+    bool due = (n >= 16 && (n & (n - 1)) == 0) ||
+               (conn->sent_bytes >= PLANS_BYTES && conn->sent_bytes >= 2 * conn->planned_bytes);
+    if (due)
+        conn->planned_bytes = conn->sent_bytes;
+    return due;
 }
 
 static enum err transaction_send(struct op *op, struct pg_conn *conn, const struct sql *begin)
