@@ -6,11 +6,10 @@
 
 #include "base/buf.h"
 #include "store/db.h"
-#include "store/dedupe_run.h"
+#include "store/dedupe_set.h"
 #include "store/postgres_table.h"
 #include "store/seq.h"
 
-#define SLOTS_MIN      256
 #define WORK_PER_KEY   4 /* keys merged or erased for each new one: a key moves about three times */
 #define FORGOTTEN_FLAG 0x80000000u
 #define NOTE           INT32_MIN /* in place of a day: what follows are no keys, but see enum note */
@@ -43,20 +42,6 @@ enum note {
     NOTE_MERGE = 3    /* struct merge_note: how far a merge is */
 };
 
-struct entry {
-    struct run_key key;
-    int32_t day;
-    bool used;
-    bool known; /* of an answer */
-};
-
-/* An open hash table of keys. */
-struct key_set {
-    struct entry *slots;
-    size_t slot_count; /* a power of two */
-    size_t count;
-};
-
 /* What this transaction did to the young set, in order. */
 struct change {
     struct run_key key;
@@ -81,78 +66,6 @@ struct dedupe {
 };
 
 size_t dedupe_young_max = 65536;
-
-/* --- sets of keys --- */
-
-static size_t slot_of(const struct key_set *set, int32_t day, struct run_key key)
-{
-    return (run_key_hash(key) ^ (uint64_t)(uint32_t)day * 0x9E3779B97F4A7C15u) >> 20 & (set->slot_count - 1);
-}
-
-/* The slot that holds the key, or the free one where it belongs. */
-static size_t set_find(const struct key_set *set, int32_t day, struct run_key key)
-{
-    size_t i = slot_of(set, day, key);
-    for (; set->slots[i].used; i = (i + 1) & (set->slot_count - 1)) {
-        const struct entry *entry = &set->slots[i];
-        if (entry->key.w[0] == key.w[0] && entry->key.w[1] == key.w[1] && entry->day == day)
-            break;
-    }
-    return i;
-}
-
-static void set_resize(struct key_set *set, size_t slot_count)
-{
-    struct entry *old = set->slots;
-    size_t old_count = set->slot_count;
-    set->slots = calloc(slot_count, sizeof *set->slots);
-    if (!set->slots)
-        abort();
-    set->slot_count = slot_count;
-    for (size_t i = 0; i < old_count; i++)
-        if (old[i].used)
-            set->slots[set_find(set, old[i].day, old[i].key)] = old[i];
-    free(old);
-}
-
-/* Fills the slot that set_find gave; the table may move afterwards. */
-static void set_fill(struct key_set *set, size_t slot, int32_t day, struct run_key key, bool known)
-{
-    struct entry *entry = &set->slots[slot];
-    set->count += !entry->used;
-    *entry = (struct entry){ .key = key, .day = day, .used = true, .known = known };
-    if (4 * set->count >= 3 * set->slot_count)
-        set_resize(set, 2 * set->slot_count);
-}
-
-static void set_add(struct key_set *set, int32_t day, struct run_key key)
-{
-    set_fill(set, set_find(set, day, key), day, key, true);
-}
-
-/* Frees the slot, and moves those behind it up that would not be found any more. */
-static void set_remove(struct key_set *set, int32_t day, struct run_key key)
-{
-    size_t mask = set->slot_count - 1, hole = set_find(set, day, key);
-    if (!set->slots[hole].used)
-        return;
-    for (size_t i = (hole + 1) & mask; set->slots[i].used; i = (i + 1) & mask) {
-        size_t home = slot_of(set, set->slots[i].day, set->slots[i].key);
-        if (((i - home) & mask) < ((i - hole) & mask))
-            continue; /* its way from home does not pass the hole */
-        set->slots[hole] = set->slots[i];
-        hole = i;
-    }
-    set->slots[hole].used = false;
-    set->count--;
-}
-
-static void set_clear(struct key_set *set)
-{
-    if (set->count > 0)
-        memset(set->slots, 0, set->slot_count * sizeof *set->slots);
-    set->count = 0;
-}
 
 /* --- changes and their log --- */
 
@@ -236,7 +149,7 @@ struct news {
 static enum err replay_note(struct op *op, struct dedupe *dedupe, uint32_t what, struct str *left, struct news *news)
 {
     if (what == NOTE_RIPENED) {
-        set_clear(&dedupe->young);
+        key_set_clear(&dedupe->young);
         dedupe->log.first = news->row;
     } else if (what == NOTE_RUNS) {
         news->runs = true;
@@ -257,9 +170,9 @@ static void replay_keys(struct dedupe *dedupe, int32_t day, uint32_t head, const
         struct run_key key;
         memcpy(&key, keys + i * sizeof key, sizeof key);
         if (head & FORGOTTEN_FLAG)
-            set_remove(&dedupe->young, day, key);
+            key_set_remove(&dedupe->young, day, key);
         else
-            set_add(&dedupe->young, day, key);
+            key_set_add(&dedupe->young, day, key);
     }
 }
 
@@ -319,14 +232,14 @@ static enum err log_replay(struct op *op, struct tx *tx, struct dedupe *dedupe, 
 
 static int by_day(const void *a, const void *b)
 {
-    const struct entry *x = a, *y = b;
+    const struct key_entry *x = a, *y = b;
     return (x->day > y->day) - (x->day < y->day);
 }
 
 /* The young keys, those of a day together. */
-static enum err young_by_day(struct op *op, const struct dedupe *dedupe, struct entry **ret_entries)
+static enum err young_by_day(struct op *op, const struct dedupe *dedupe, struct key_entry **ret_entries)
 {
-    struct entry *entries;
+    struct key_entry *entries;
     size_t n = 0;
     bool sorted = true;
     TRY(op_alloc(op, dedupe->young.count * sizeof *entries, &entries));
@@ -346,7 +259,7 @@ static enum err young_by_day(struct op *op, const struct dedupe *dedupe, struct 
 /* Writes the young keys as runs, one per day, in place of their log. */
 static enum err ripen(struct op *op, struct tx *tx, struct dedupe *dedupe)
 {
-    struct entry *entries;
+    struct key_entry *entries;
     struct run_key *keys;
     struct stmt *stmt;
     size_t count = dedupe->young.count;
@@ -375,8 +288,8 @@ static void dedupe_close(void *state)
 {
     struct dedupe *dedupe = state;
     runs_free(dedupe->runs);
-    free(dedupe->young.slots);
-    free(dedupe->asked.slots);
+    key_set_done(&dedupe->young);
+    key_set_done(&dedupe->asked);
     free(dedupe->changes);
     buf_done(&dedupe->row);
     free(dedupe);
@@ -388,8 +301,8 @@ static enum err dedupe_open(struct op *op, struct tx *tx, void **ret_state)
     if (!dedupe)
         abort();
     dedupe->runs = runs_new();
-    set_resize(&dedupe->young, SLOTS_MIN);
-    set_resize(&dedupe->asked, SLOTS_MIN);
+    key_set_init(&dedupe->young);
+    key_set_init(&dedupe->asked);
     buf_init(&dedupe->row, SIZE_MAX / 2);
     struct news news = { .runs = true };
     enum err err = log_replay(op, tx, dedupe, &news);
@@ -425,8 +338,8 @@ static void dedupe_kept(void *state)
 {
     struct dedupe *dedupe = state;
     if (dedupe->ripened)
-        set_clear(&dedupe->young);
-    set_clear(&dedupe->asked);
+        key_set_clear(&dedupe->young);
+    key_set_clear(&dedupe->asked);
     dedupe->ripened = false;
     dedupe->change_count = 0;
     dedupe->log_kept = dedupe->log;
@@ -439,11 +352,11 @@ static void dedupe_drop(void *state)
     while (dedupe->change_count > 0) {
         const struct change *change = &dedupe->changes[--dedupe->change_count];
         if (change->forgotten)
-            set_add(&dedupe->young, change->day, change->key);
+            key_set_add(&dedupe->young, change->day, change->key);
         else
-            set_remove(&dedupe->young, change->day, change->key);
+            key_set_remove(&dedupe->young, change->day, change->key);
     }
-    set_clear(&dedupe->asked);
+    key_set_clear(&dedupe->asked);
     dedupe->ripened = false;
     dedupe->log = dedupe->log_kept;
     runs_drop(dedupe->runs);
@@ -488,9 +401,9 @@ static struct run_key key_of(const struct dedupe_key *key)
     return (struct run_key){ { key->key[0], key->key[1] } };
 }
 
-static const struct entry *set_look(const struct key_set *set, const struct dedupe_key *key)
+static const struct key_entry *set_look(const struct key_set *set, const struct dedupe_key *key)
 {
-    return &set->slots[set_find(set, key->day, key_of(key))];
+    return &set->slots[key_set_find(set, key->day, key_of(key))];
 }
 
 enum err store_dedupe_prefetch(struct op *op, struct tx *tx, struct dedupe_key *keys, size_t count)
@@ -508,8 +421,8 @@ enum err store_dedupe_prefetch(struct op *op, struct tx *tx, struct dedupe_key *
             asks[n++] = (struct run_ask){ .day = keys[i].day, .key = key_of(&keys[i]) };
     TRY(runs_ask(op, tx, dedupe->runs, asks, n));
     for (size_t i = 0; i < n; i++)
-        set_fill(&dedupe->asked, set_find(&dedupe->asked, asks[i].day, asks[i].key), asks[i].day, asks[i].key,
-                 asks[i].known);
+        key_set_fill(&dedupe->asked, key_set_find(&dedupe->asked, asks[i].day, asks[i].key), asks[i].day, asks[i].key,
+                     asks[i].known);
     for (size_t i = 0; i < count; i++)
         keys[i].known = set_look(&dedupe->young, &keys[i])->used || set_look(&dedupe->asked, &keys[i])->known;
     return OK;
@@ -519,18 +432,18 @@ enum err store_dedupe_take(struct op *op, struct tx *tx, int32_t day, const uint
 {
     struct dedupe *dedupe = tx_state(tx, &dedupe_family);
     struct run_key k = { { key[0], key[1] } };
-    size_t slot = set_find(&dedupe->young, day, k);
+    size_t slot = key_set_find(&dedupe->young, day, k);
     bool known = dedupe->young.slots[slot].used;
     assert(tx_may_write(tx));
     if (!known) {
-        const struct entry *answer = &dedupe->asked.slots[set_find(&dedupe->asked, day, k)];
+        const struct key_entry *answer = &dedupe->asked.slots[key_set_find(&dedupe->asked, day, k)];
         if (answer->used)
             known = answer->known;
         else
             TRY(runs_has(op, tx, dedupe->runs, day, k, &known));
     }
     if (!known) {
-        set_fill(&dedupe->young, slot, day, k, true);
+        key_set_fill(&dedupe->young, slot, day, k, true);
         note(dedupe, day, k, false);
         tx_wrote(tx);
     }
@@ -543,10 +456,10 @@ enum err store_dedupe_forget(struct op *op, struct tx *tx, int32_t day, const ui
     struct dedupe *dedupe = tx_state(tx, &dedupe_family);
     struct run_key k = { { key[0], key[1] } };
     assert(tx_may_write(tx));
-    set_clear(&dedupe->asked);
-    if (!dedupe->young.slots[set_find(&dedupe->young, day, k)].used)
+    key_set_clear(&dedupe->asked);
+    if (!dedupe->young.slots[key_set_find(&dedupe->young, day, k)].used)
         return runs_forget(op, tx, dedupe->runs, day, k);
-    set_remove(&dedupe->young, day, k);
+    key_set_remove(&dedupe->young, day, k);
     note(dedupe, day, k, true);
     tx_wrote(tx);
     return OK;
