@@ -195,9 +195,7 @@ enum err schema_migrate(struct op *op, struct conn *conn, int upto)
 {
     int64_t done;
     TRY(conn_version(op, conn, &done));
-    int known = 0;
-    while (schema_steps[known])
-        known++;
+    int known = store_steps_known();
     if (done > known)
         return fail(op, ERR_CONFLICT, "the database was written by a newer posthouse (schema %d, this one knows %d)",
                     (int)done, known);

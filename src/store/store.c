@@ -149,10 +149,8 @@ static enum err with_conn(struct op *op, struct store *store, enum err (*fn)(str
 static enum err check_version(struct op *op, struct store *store)
 {
     int64_t done;
-    int known = 0;
+    int known = store_steps_known();
     TRY(conn_version(op, store->conn, &done));
-    while (schema_steps[known])
-        known++;
     if (done != known)
         return fail(op, ERR_CONFLICT,
                     "the database has schema %d, this posthouse reads %d: start it once to carry it over", (int)done,
