@@ -38,6 +38,7 @@ struct hop {
     enum thread_role thread;
     void (*ahead)(struct post *post); /* writer hops: says what the hop will ask the store, before any command of its
                                          group runs; changes nothing, may be NULL */
+    bool bulk; /* writer hops: holds much work that nobody waits for: it leaves others their time (store/writer.c) */
 };
 
 struct post {

@@ -73,7 +73,7 @@ static enum err trip_committed(struct post *post)
 }
 
 static const struct hop commit_route[] = {
-    { trip_commit, THREAD_WRITER },
+    { .run = trip_commit, .thread = THREAD_WRITER, .bulk = true },
     { trip_committed, THREAD_CALLER },
     { 0 },
 };

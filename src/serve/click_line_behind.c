@@ -221,7 +221,7 @@ static struct replay *replay_of(struct click_line *line)
 
 static void replay_send(struct click_line *line)
 {
-    static const struct hop route[] = { { replay_commit, THREAD_WRITER, NULL },
+    static const struct hop route[] = { { .run = replay_commit, .thread = THREAD_WRITER, .bulk = true },
                                         { replay_back, THREAD_CALLER, NULL },
                                         { 0 } };
     struct replay *replay = replay_of(line);

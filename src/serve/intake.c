@@ -87,7 +87,9 @@ static enum err chunk_back(struct post *post)
 /* The op of a chunk works in the chunk's own memory; the clock is asked anew, since a request may take minutes. */
 static void chunk_send(struct intake *intake)
 {
-    static const struct hop route[] = { { chunk_store, THREAD_WRITER }, { chunk_back, THREAD_CALLER }, { 0 } };
+    static const struct hop route[] = { { .run = chunk_store, .thread = THREAD_WRITER, .bulk = true },
+                                        { chunk_back, THREAD_CALLER },
+                                        { 0 } };
     if (!intake->begun && !intake->is_object)
         answer_begin(intake);
     intake->begun = intake->under_way = true;

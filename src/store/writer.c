@@ -11,7 +11,10 @@
  * commands of one sender stay in order.
  *
  * Urgent commands go before others, and fill at most half of a group while
- * others wait, so that neither starves.
+ * others wait, so that neither starves. Bulk - pages of events, imports, clicks
+ * that are answered already - goes in groups of its own. While others come, too,
+ * it goes one command at a time, and as long as one took the writer then rests
+ * for those others; it ends early when none comes.
  *
  * Checkpoints are made here, after the answers of a group have left: small and
  * often, and once more when nobody waits. While the store cannot write, a small
@@ -28,6 +31,9 @@
 #include "store/gather.h"
 
 #define IDLE_US             1000000 /* without work for so long: tidy up */
+#define REST_US             300     /* without anybody else for so long: bulk goes on */
+#define REST_US_MAX         20000
+#define RECENT_US           100000 /* others that came within this make bulk go one by one */
 #define WRITER_OP_BYTES_MAX (64 * 1024 * 1024)
 #define LENT_MAX            64    /* more commands than this are worth a thread of their own */
 #define LENT_BYTES          65536 /* and so are heavier ones */
@@ -42,7 +48,10 @@ struct writer {
     struct store *store;
     struct mailbox box;
     pthread_mutex_t turn; /* of everything below, and of the store's state */
-    struct line urgent, others;
+    struct line urgent, others, bulk;
+    int64_t rest_until_us;       /* bulk waits until then */
+    int64_t others_us;           /* when a group of others ran last */
+    atomic_uint_fast64_t groups; /* of others, so far */
     int64_t probed_us;
     struct arena *arena;
     struct op op;
@@ -71,6 +80,7 @@ enum err writer_new(struct op *op, struct store *store, struct writer **ret_writ
     writer->store = store;
     writer->urgent.last = &writer->urgent.first;
     writer->others.last = &writer->others.first;
+    writer->bulk.last = &writer->bulk.first;
     writer->arena = arena_new(WRITER_OP_BYTES_MAX);
     mailbox_init(&writer->box, WRITER_QUEUE_MAX, NULL, NULL);
     pthread_mutex_init(&writer->turn, NULL);
@@ -108,12 +118,13 @@ int64_t writer_waiting(const struct writer *writer)
 
 static int64_t writer_held(const struct writer *writer)
 {
-    return writer->urgent.count + writer->others.count;
+    return writer->urgent.count + writer->others.count + writer->bulk.count;
 }
 
 static struct line *line_of(struct writer *writer, const struct mail *mail)
 {
-    return ((const struct post *)(const void *)mail)->urgent ? &writer->urgent : &writer->others;
+    const struct post *post = (const struct post *)(const void *)mail;
+    return post->urgent ? &writer->urgent : post->hop->bulk ? &writer->bulk : &writer->others;
 }
 
 static void writer_hold(struct writer *writer, struct mail *mail)
@@ -170,7 +181,24 @@ static void writer_gather(struct writer *writer)
     }
 }
 
-/* Runs the oldest of those held as one group and sends them on. Returns how many. */
+/* Runs posts as one group and sends them on. Returns how many; the rest is held again. */
+static int writer_run_group(struct writer *writer, struct post **posts, int n)
+{
+    if (n == 0)
+        return 0;
+    arena_reset(writer->arena);
+    op_init(&writer->op, writer->arena, posts[n - 1]->op.now_us);
+    int ran = group_run(writer->store, &writer->op, posts, n);
+    for (int i = n - 1; i >= ran; i--)
+        writer_put_back(writer, posts[i]);
+    if (!store_is_dead(writer->store)) /* a process that "died" answers nobody */
+        for (int i = 0; i < ran; i++)
+            if (!posts[i]->held)
+                post_send(posts[i]);
+    return ran;
+}
+
+/* The oldest of those held that are no bulk. */
 static int writer_group(struct writer *writer)
 {
     struct post *posts[GROUP_MAX];
@@ -181,18 +209,33 @@ static int writer_group(struct writer *writer)
         posts[n++] = line_pop(&writer->others);
     if (n == 0)
         return 0;
+    writer->others_us = clock_mono_us();
+    atomic_fetch_add(&writer->groups, 1);
+    int ran = writer_run_group(writer, posts, n);
+    gather_note(&writer->gather, ran, writer->others_us, clock_mono_us());
+    return ran;
+}
 
-    arena_reset(writer->arena);
-    op_init(&writer->op, writer->arena, posts[n - 1]->op.now_us);
+static bool writer_has_others(const struct writer *writer)
+{
+    return writer->urgent.first || writer->others.first;
+}
+
+/* The oldest bulk, and how long others may have the writer after it. */
+static int writer_bulk(struct writer *writer)
+{
+    struct post *posts[GROUP_MAX];
     int64_t began_us = clock_mono_us();
-    int ran = group_run(writer->store, &writer->op, posts, n);
-    gather_note(&writer->gather, ran, began_us, clock_mono_us());
-    for (int i = n - 1; i >= ran; i--)
-        writer_put_back(writer, posts[i]);
-    if (!store_is_dead(writer->store)) /* a process that "died" answers nobody */
-        for (int i = 0; i < ran; i++)
-            if (!posts[i]->held)
-                post_send(posts[i]);
+    bool alone = !writer_has_others(writer) && began_us - writer->others_us > RECENT_US;
+    int n = 0, most = alone ? GROUP_MAX : 1;
+    while (writer->bulk.first && n < most)
+        posts[n++] = line_pop(&writer->bulk);
+    int ran = writer_run_group(writer, posts, n);
+    int64_t now_us = clock_mono_us(), took_us = now_us - began_us;
+    if (alone) /* one by one says nothing of how others come */
+        gather_note(&writer->gather, ran, began_us, now_us);
+    else
+        writer->rest_until_us = now_us + (took_us < REST_US_MAX ? took_us : REST_US_MAX);
     return ran;
 }
 
@@ -208,8 +251,13 @@ static void writer_probe(struct writer *writer)
     group_probe(&op, writer->store);
 }
 
-/* One group, and what is to be done between groups. True when more is held. */
-static bool writer_round(struct writer *writer)
+static bool writer_rests(const struct writer *writer)
+{
+    return clock_mono_us() < writer->rest_until_us;
+}
+
+/* One group, and what is to be done between groups. Returns how long nothing is to be done, us. */
+static int64_t writer_round(struct writer *writer)
 {
     if (writer_held(writer) == 0) {
         writer_hold(writer, mailbox_take_all(&writer->box));
@@ -218,22 +266,28 @@ static bool writer_round(struct writer *writer)
     }
     if (writer_held(writer) < GROUP_MAX) /* the rest waits in the box, where it is counted and bounded */
         writer_hold(writer, mailbox_take_all(&writer->box));
-    int ran = writer_group(writer);
-    group_checkpoint(writer->store, ran == 0);
+    bool bulk = writer->bulk.first && !writer_rests(writer);
+    int ran = bulk ? writer_bulk(writer) : writer_group(writer);
+    group_checkpoint(writer->store, ran == 0 && !writer->bulk.first);
     atomic_store(&writer->tidy, false);
     writer_probe(writer);
-    return writer_held(writer) > 0;
+    if (writer_has_others(writer) || (writer->bulk.first && !writer_rests(writer)))
+        return 0;
+    return writer->bulk.first ? REST_US : IDLE_US;
 }
 
 static void writer_run(void *context)
 {
     struct writer *writer = context;
-    bool more = false;
-    while (more || !atomic_load(&writer->stop)) {
-        if (!more)
-            mailbox_await(&writer->box, IDLE_US);
+    int64_t wait_us = IDLE_US;
+    while (wait_us != IDLE_US || !atomic_load(&writer->stop)) {
+        uint64_t groups = atomic_load(&writer->groups);
+        if (wait_us > 0)
+            mailbox_await(&writer->box, wait_us);
         pthread_mutex_lock(&writer->turn);
-        more = writer_round(writer);
+        if (wait_us == REST_US && groups == atomic_load(&writer->groups) && mailbox_depth(&writer->box) == 0)
+            writer->rest_until_us = 0; /* nobody makes use of it */
+        wait_us = writer_round(writer);
         pthread_mutex_unlock(&writer->turn);
     }
 }
@@ -242,7 +296,7 @@ int writer_turn(struct writer *writer)
 {
     pthread_mutex_lock(&writer->turn);
     writer_hold(writer, mailbox_take_all(&writer->box));
-    int ran = writer_group(writer);
+    int ran = writer_has_others(writer) ? writer_group(writer) : writer_bulk(writer);
     if (ran > 0)
         group_checkpoint(writer->store, false);
     pthread_mutex_unlock(&writer->turn);

@@ -231,6 +231,52 @@ TEST(writer, takes_urgent_commands_first_but_leaves_half_of_a_group_to_others)
     fixture_end(&f);
 }
 
+/* --- bulk --- */
+
+static void send_ordered(int i, const struct hop *route)
+{
+    ordered[i] = (struct ordered){ .number = i };
+    ordered[i].post.hop = route;
+    ordered[i].post.home = stay;
+    op_init(&ordered[i].post.op, f.arena, f.op.now_us);
+    post_send(&ordered[i].post);
+}
+
+static const struct hop bulk_route[] = { { .run = ordered_write, .thread = THREAD_WRITER, .bulk = true },
+                                         { trip_home, THREAD_CALLER },
+                                         { 0 } };
+
+TEST(writer, lets_others_go_before_bulk_which_then_goes_one_by_one)
+{
+    static const struct hop route[] = { { ordered_write, THREAD_WRITER }, { trip_home, THREAD_CALLER }, { 0 } };
+    fixture_start_file(&f); /* no thread takes them */
+    run_count = 0;
+    for (int i = 0; i < 8; i++)
+        send_ordered(i, i < 4 ? bulk_route : route);
+    EQ(store_turn(f.store), 4); /* the others, in a group of their own */
+    for (int i = 0; i < 4; i++)
+        EQ(order_run[i], 4 + i);
+    EQ(store_turn(f.store), 1);
+    EQ(order_run[4], 0);
+    while (store_turn(f.store) > 0)
+        ;
+    EQ(run_count, 8);
+    EQ(order_run[7], 3);
+    fixture_end(&f);
+}
+
+TEST(writer, takes_bulk_together_when_nobody_else_came_lately)
+{
+    fixture_start_file(&f);
+    run_count = 0;
+    for (int i = 0; i < 4; i++)
+        send_ordered(i, bulk_route);
+    EQ(store_turn(f.store), 4);
+    for (int i = 0; i < 4; i++)
+        EQ(order_run[i], i);
+    fixture_end(&f);
+}
+
 /* --- a thread that lends itself --- */
 
 /* Lending has no effect on PostgreSQL: there a write waits for a server, and for the turn. */
