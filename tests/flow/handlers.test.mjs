@@ -113,6 +113,9 @@ test('after 202 the application ends the job with its lease', async () => {
   await daemon.patch('/v1/queues/q', handler(app))
   await push(daemon, 'job-0001')
   await until(async () => app.calls.length, (n) => n === 1)
+  const nobodyHasIt = async () => (await daemon.get('/v1/workers')).body.items.every(({ leased }) => leased === 0)
+  await until(nobodyHasIt, (over) => over)
+  assert.equal((await job(daemon, 'job-0001')).state, 'leased')
   await daemon.kill()
   await daemon.start() // what was handed over is not begun again
   const ack = await daemon.post('/v1/jobs/ack', { leases: [app.calls[0].headers['posthouse-lease']] })
