@@ -30,7 +30,7 @@ static const char *const *environment(struct run *run, const struct exec_command
         return command->env;
     env[n++] = "PATH=/usr/local/bin:/usr/bin:/bin";
     env[n++] = "LANG=C.UTF-8";
-    for (size_t i = 0; command->env[i] && i < ENV_MAX; i++)
+    for (size_t i = 0; i < ENV_MAX && command->env[i]; i++)
         env[n++] = command->env[i];
     env[n++] = arena_fmt(arena, "POSTHOUSE_JID=%.*s", STR(run->jid)).p;
     env[n++] = arena_fmt(arena, "POSTHOUSE_QUEUE=%.*s", STR(run->crew->queue.name)).p;
