@@ -116,6 +116,18 @@ int64_t writer_waiting(const struct writer *writer)
     return mailbox_depth(&writer->box);
 }
 
+static bool writer_rests(const struct writer *writer)
+{
+    return clock_mono_us() < writer->rest_until_us;
+}
+
+/* How many of those held may go now. */
+static int64_t writer_due(const struct writer *writer)
+{
+    int64_t others = writer->urgent.count + writer->others.count;
+    return writer->bulk.first && !writer_rests(writer) ? others + writer->bulk.count : others;
+}
+
 static int64_t writer_held(const struct writer *writer)
 {
     return writer->urgent.count + writer->others.count + writer->bulk.count;
@@ -173,7 +185,7 @@ static void writer_gather(struct writer *writer)
 {
     int64_t want = group_wanted(writer), now_us = clock_mono_us();
     int64_t end_us = now_us + gather_patience_us(&writer->gather, now_us);
-    while (writer_held(writer) < want) {
+    while (writer_due(writer) < want) {
         int64_t left_us = end_us - clock_mono_us();
         if (left_us <= 0)
             break;
@@ -251,17 +263,12 @@ static void writer_probe(struct writer *writer)
     group_probe(&op, writer->store);
 }
 
-static bool writer_rests(const struct writer *writer)
-{
-    return clock_mono_us() < writer->rest_until_us;
-}
-
 /* One group, and what is to be done between groups. Returns how long nothing is to be done, us. */
 static int64_t writer_round(struct writer *writer)
 {
-    if (writer_held(writer) == 0) {
+    if (writer_due(writer) == 0) {
         writer_hold(writer, mailbox_take_all(&writer->box));
-        if (writer_held(writer) > 0)
+        if (writer_due(writer) > 0)
             writer_gather(writer);
     }
     if (writer_held(writer) < GROUP_MAX) /* the rest waits in the box, where it is counted and bounded */

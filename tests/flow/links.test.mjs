@@ -131,6 +131,18 @@ test('a new destination is used from its answer on, and begins the figures of th
   await checked(daemon)
 })
 
+// LNK-5
+test('a link cannot be taken away', async () => {
+  const daemon = await startDaemon()
+  await mailing(daemon)
+  await daemon.put('/v1/links/a', link('https://shop.example.org/'))
+  const { status, headers } = await daemon.delete('/v1/links/a')
+  assert.equal(status, 405)
+  assert.equal(headers.get('allow'), 'PUT, GET, HEAD')
+  assert.equal((await raw(daemon, '/r/a?m=ann')).status, 302)
+  await checked(daemon)
+})
+
 test('a scanner that fetches all links of a message is a machine, the person after it is not', async () => {
   const daemon = await startDaemon()
   await mailing(daemon)

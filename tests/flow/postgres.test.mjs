@@ -1,6 +1,7 @@
 // What a node asks of its PostgreSQL: how many connections, where it reads, how long it waits, what stands between.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { follow } from './lib/clicks.mjs'
 import { startDaemon, until } from './lib/daemon.mjs'
 import { skipPool, startPool } from './lib/pgbouncer.mjs'
 import { postgres, skip, skipOwn, startPair, startPostgres } from './lib/postgres.mjs'
@@ -75,6 +76,22 @@ test('what only reads may read from a replica', { skip: skipOwn }, async () => {
   await until(async () => (await seen(daemon, 'm-2')) === 200, 30_000)
   assert.equal(await daemon.stop(), 0)
   await pair.end()
+})
+
+// LNK-44
+test('a link that must be looked up while the database is away is an honest page without a link', { skip: skipOwn }, async () => {
+  const server = await startPostgres()
+  const daemon = await startDaemon({ database: await server.database() })
+  await good(daemon.put('/v1/tenants/t', {}))
+  await good(daemon.put('/v1/links/a', { url: 'https://example.org/', tenant: 't' }), 201)
+  assert.equal((await follow(daemon, '/r/a?m=ann')).status, 302)
+  assert.equal(await daemon.stop(), 0)
+  await daemon.start() // with nothing in its cache
+  await server.end()
+  const { status, headers, body } = await follow(daemon, '/r/a?m=ann')
+  assert.deepEqual([status, headers['retry-after'], headers['cache-control'], headers.location], [503, '5', 'no-store', undefined])
+  assert.doesNotMatch(body, /href/)
+  await daemon.kill()
 })
 
 // A pair whose standby is gone, so that every commit of the primary waits for it; confirm() lets them go.
