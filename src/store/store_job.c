@@ -206,9 +206,18 @@ static bool jid_is_text(struct str jid)
     return str_is_utf8(jid) && !memchr(jid.p, '\0', jid.n);
 }
 
-enum err store_job_ask(struct op *op, struct tx *tx, const struct str *jids, size_t count)
+static enum err jids_send(struct op *op, struct tx *tx, const struct str *texts, size_t count)
 {
     struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &jids_ask, &stmt));
+    bind_strs(stmt, 1, texts, count);
+    return stmt_ask(op, stmt);
+}
+
+enum err store_job_ask(struct op *op, struct tx *tx, const struct str *jids, size_t count)
+{
+    if (!job_rows_of(tx))
+        return OK;
     struct str *texts = malloc((count + 1) * sizeof *texts);
     size_t n = 0;
     if (!texts)
@@ -216,11 +225,7 @@ enum err store_job_ask(struct op *op, struct tx *tx, const struct str *jids, siz
     for (size_t i = 0; i < count; i++)
         if (jid_is_text(jids[i]))
             texts[n++] = jids[i];
-    enum err err = n && job_rows_of(tx) ? tx_stmt(op, tx, &jids_ask, &stmt) : OK;
-    if (err == OK && n && job_rows_of(tx)) {
-        bind_strs(stmt, 1, texts, n);
-        err = stmt_ask(op, stmt);
-    }
+    enum err err = n > 0 ? jids_send(op, tx, texts, n) : OK;
     free(texts);
     return err;
 }
