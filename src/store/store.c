@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "store/core.h"
@@ -16,6 +17,8 @@
 
 #define STATEMENT_TIMEOUT_MS 10000
 #define IDLE_TIMEOUT_MS      5000
+#define REPLICA_WAIT_US      INT64_C(30000000) /* to have followed, at start */
+#define REPLICA_LOOK_US      20000
 
 const struct schema_step meta_step = {
     "meta",
@@ -235,6 +238,28 @@ static enum err store_start(struct op *op, struct store *store)
     return writer_start(op, store->writer);
 }
 
+/* A replica follows the primary, in which a step of the schema was perhaps made just now: whoever reads there would
+ * find a table missing. */
+static enum err await_replica(struct op *op, struct store *store)
+{
+    struct conn *replica;
+    int64_t steps = 0, end_us = clock_mono_us() + REPLICA_WAIT_US;
+    if (!store->config.replica || store->config.read_only)
+        return OK;
+    TRY(conn_open(op, store, store->path, CONN_READER, &replica));
+    enum err err = conn_version(op, replica, &steps);
+    while (err == OK && steps < store_steps_known() && clock_mono_us() < end_us) {
+        usleep(REPLICA_LOOK_US);
+        err = conn_version(op, replica, &steps);
+    }
+    conn_close(replica);
+    TRY(err);
+    if (steps < store_steps_known())
+        return fail(op, ERR_IO, "the replica has schema %d, the primary %d, and it does not follow", (int)steps,
+                    store_steps_known());
+    return OK;
+}
+
 static enum err store_open_parts(struct op *op, struct store *store)
 {
     bool read_only = store->config.read_only;
@@ -243,6 +268,7 @@ static enum err store_open_parts(struct op *op, struct store *store)
     TRY(conn_open(op, store, store->path, read_only ? CONN_READER : CONN_WRITER, &store->conn));
     TRY(writer_new(op, store, &store->writer));
     TRY(store_ready_schema(op, store));
+    TRY(await_replica(op, store));
     return store_start(op, store);
 }
 

@@ -16,7 +16,7 @@ const struct schema_step done_keys_step = {
     " keys BLOB NOT NULL);",
     "CREATE TABLE job_done_keys (first BIGINT PRIMARY KEY, last BIGINT NOT NULL, after BIGINT NOT NULL,"
     " keys BYTEA NOT NULL);",
-    "jobs that end with them are not found by their jid",
+    "they end jobs that are then not found by their jid",
 };
 
 SQL(done_insert, "INSERT INTO job_done (no, at_us, count, before, records) VALUES (?1, ?2, ?3, ?4, ?5)", NULL);
