@@ -50,6 +50,7 @@ struct post {
     bool held; /* set by a writer hop that found nothing yet: the post is not sent on, whoever keeps it does that later,
                   after clearing this (post_release) */
     bool urgent;  /* a person waits: the writer takes it before others (store/writer.c) */
+    bool crowded; /* set by the writer for bulk: others wanted it meanwhile, so less should be sent at once */
     enum err err; /* result of the newest hop; a store failure is ERR_UNAVAILABLE */
     struct op op;
 };

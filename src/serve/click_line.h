@@ -41,7 +41,8 @@
 #define CLICK_BATCH_MAX   128  /* clicks of one command */
 #define CLICK_STALL_MS    1000 /* a commit not back after this: the spool takes over */
 #define CLICK_WAIT_MS_MAX 5000
-#define CLICK_REPLAY      2048 /* clicks of the spool stored in one command */
+#define CLICK_REPLAY      2048 /* clicks of the spool stored in one command, */
+#define CLICK_REPLAY_MIN  256  /* while others want the writer, too */
 #define CLICK_BEHIND_MS   50   /* fewer are stored after this */
 #define CLICK_WAITING_MAX 20000
 #define CLICK_NODE_BYTES  64

@@ -197,6 +197,10 @@ static enum err replay_back(struct post *post)
     struct replay *replay = (struct replay *)post;
     struct click_line *line = replay->line;
     replay->under_way = false;
+    if (post->crowded)
+        replay->most = CLICK_REPLAY_MIN;
+    else if (replay->most < CLICK_REPLAY)
+        replay->most *= 2;
     if (post->err == OK)
         replay_stored(line);
     else if (line->state == LINE_CATCH_UP)
@@ -215,6 +219,7 @@ static struct replay *replay_of(struct click_line *line)
         if (!line->replay)
             abort();
         line->replay->post.op.arena = arena_new(CLICK_MEMORY_MAX);
+        line->replay->most = CLICK_REPLAY;
     }
     return line->replay;
 }
@@ -233,7 +238,7 @@ static void replay_send(struct click_line *line)
     replay->after = line->stored;
     replay->sent_ms = now_ms(line);
     replay->under_way = true;
-    replay->count = click_spool_peek(line->spool, replay->clicks, CLICK_REPLAY);
+    replay->count = click_spool_peek(line->spool, replay->clicks, replay->most);
     line->hurry = false;
     loop_timer_clear(line->config.loop, &line->delay);
     loop_adopt(line->config.loop, &replay->post);
@@ -264,7 +269,7 @@ static void leave_spool(struct click_line *line)
 static void store_journal(struct click_line *line, size_t left)
 {
     spool_held(line, false);
-    if (left >= CLICK_REPLAY || (left > 0 && (line->hurry || line->readers || line->drain)))
+    if (left >= replay_of(line)->most || (left > 0 && (line->hurry || line->readers || line->drain)))
         replay_send(line);
     else if (left > 0 && !timer_is_set(&line->delay))
         loop_timer_set(line->config.loop, &line->delay, CLICK_BEHIND_MS);

@@ -31,7 +31,7 @@
 #include "store/gather.h"
 
 #define IDLE_US             1000000 /* without work for so long: tidy up */
-#define REST_US             300     /* without anybody else for so long: bulk goes on */
+#define REST_US             1000    /* without anybody else for so long: bulk goes on */
 #define REST_US_MAX         20000
 #define RECENT_US           100000 /* others that came within this make bulk go one by one */
 #define WRITER_OP_BYTES_MAX (64 * 1024 * 1024)
@@ -242,6 +242,8 @@ static int writer_bulk(struct writer *writer)
     int n = 0, most = alone ? GROUP_MAX : 1;
     while (writer->bulk.first && n < most)
         posts[n++] = line_pop(&writer->bulk);
+    for (int i = 0; i < n; i++)
+        posts[i]->crowded = !alone || n > 1;
     int ran = writer_run_group(writer, posts, n);
     int64_t now_us = clock_mono_us(), took_us = now_us - began_us;
     if (alone) /* one by one says nothing of how others come */

@@ -274,6 +274,10 @@ TEST(writer, takes_bulk_together_when_nobody_else_came_lately)
     EQ(store_turn(f.store), 4);
     for (int i = 0; i < 4; i++)
         EQ(order_run[i], i);
+    YES(ordered[0].post.crowded); /* by the three behind it */
+    send_ordered(4, bulk_route);
+    EQ(store_turn(f.store), 1);
+    NO(ordered[4].post.crowded);
     fixture_end(&f);
 }
 
