@@ -220,6 +220,7 @@ static struct replay *replay_of(struct click_line *line)
             abort();
         line->replay->post.op.arena = arena_new(CLICK_MEMORY_MAX);
         line->replay->most = CLICK_REPLAY;
+        line->replay->under_way = false;
     }
     return line->replay;
 }
