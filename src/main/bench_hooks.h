@@ -4,7 +4,7 @@
  * A mailing, its recipients and a source of their own are made through the API;
  * then clients post signed reports of that mailing, each over a connection of
  * its own and one after the other, as a provider does. An answer counts when
- * its report is durable, since that is what 200 says (SRC-24). What was made
+ * its report is durable, since that is what 200 says (SRC-27). What was made
  * stays in the daemon, under the tenant "bench".
  */
 #pragma once
