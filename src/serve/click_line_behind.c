@@ -215,12 +215,11 @@ static enum err replay_back(struct post *post)
 static struct replay *replay_of(struct click_line *line)
 {
     if (!line->replay) {
-        line->replay = malloc(sizeof *line->replay);
+        line->replay = calloc(1, sizeof *line->replay);
         if (!line->replay)
             abort();
         line->replay->post.op.arena = arena_new(CLICK_MEMORY_MAX);
         line->replay->most = CLICK_REPLAY;
-        line->replay->under_way = false;
     }
     return line->replay;
 }

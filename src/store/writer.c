@@ -280,7 +280,7 @@ static int64_t writer_round(struct writer *writer)
     group_checkpoint(writer->store, ran == 0 && !writer->bulk.first);
     atomic_store(&writer->tidy, false);
     writer_probe(writer);
-    if (writer_has_others(writer) || (writer->bulk.first && !writer_rests(writer)))
+    if (writer_due(writer) > 0)
         return 0;
     return writer->bulk.first ? REST_US : IDLE_US;
 }
