@@ -41,7 +41,6 @@
 #define BENCH_READERS_MAX 64
 #define HOOKS_CLIENTS     10
 #define HOOKS_SECONDS     10
-#define COMPRESS_MILLI    INT64_C(86400000000) /* a day in a millisecond: everything is there to be read at once */
 
 struct bench {
     struct cli *cli;
@@ -202,14 +201,9 @@ static enum err read_while_applied(struct bench *b, struct rig *rig, int64_t mai
 static enum err bench_served(struct bench *b, int64_t messages, struct served *ret)
 {
     struct rig rig;
-    struct rig_config config = { .directory = b->directory,
-                                 .database = b->database,
-                                 .filled = b->database != NULL,
-                                 .model = { .seed = 7,
-                                            .mailing = S(RIG_MAILING),
-                                            .recipients = 1,
-                                            .start_us = b->op->now_us,
-                                            .compress_milli = COMPRESS_MILLI } };
+    struct rig_config config = rig_at_once(b->database, 1);
+    config.directory = b->directory;
+    config.filled = b->database != NULL;
     TRY(rig_start(b->op, &config, &rig));
     b->is_served = true;
     b->page.source = S(SERVED_SOURCE);
@@ -252,16 +246,7 @@ static enum err run_end_to_end(struct rig *rig, struct end_to_end *ret)
 static enum err bench_end_to_end(struct bench *b, int64_t recipients, struct end_to_end *ret)
 {
     struct rig rig;
-    struct rig_config config = { .database = b->database,
-                                 .model = { .seed = 7,
-                                            .mailing = S(RIG_MAILING),
-                                            .recipients = (uint32_t)recipients,
-                                            .start_us = clock_wall_us() / 1000 * 1000 - INT64_C(5000000),
-                                            .compress_milli = COMPRESS_MILLI },
-                                 .every = "1s",
-                                 .margin = "0s",
-                                 .recheck_1 = "1h",
-                                 .recheck_2 = "2h" };
+    struct rig_config config = rig_at_once(b->database, recipients);
     TRY(rig_start(b->op, &config, &rig));
     enum err err = run_end_to_end(&rig, ret);
     rig_stop(&rig);
@@ -271,32 +256,19 @@ static enum err bench_end_to_end(struct bench *b, int64_t recipients, struct end
 /* ---------------------------------------------------------------------------------------------------------- the line
  */
 
-/* What every bench says first. */
-struct head {
-    const char *engine;
-    double rate, p50_ms, p99_ms, seconds, sync_ms;
-    int64_t rss_bytes, clients;
-};
-
-static void begin_line(struct cli *cli, const struct head *head, struct buf *buf, struct json_writer *w)
+static void begin_line(struct cli *cli, const struct measure_head *head, struct buf *buf, struct json_writer *w)
 {
     buf_init_arena(buf, cli->op.arena, 4096);
     json_write_init(w, buf);
     json_object_begin(w);
-    json_member_str(w, "bench", S("events"));
-    json_member_str(w, "engine", str_of(head->engine));
-    measure_put(w, "rate_per_second", head->rate, 0);
-    measure_put(w, "p50_ms", head->p50_ms, 3);
-    measure_put(w, "p99_ms", head->p99_ms, 3);
-    json_member_int(w, "rss_bytes", head->rss_bytes);
-    measure_put(w, "seconds", head->seconds, 1);
-    json_member_int(w, "clients", head->clients);
-    measure_put(w, "sync_ms", head->sync_ms, 3);
+    measure_put_head(w, head);
 }
 
 static enum err run_all(struct bench *b, int64_t messages, int64_t recipients)
 {
-    struct head head = { .engine = b->database ? "postgresql" : "sqlite", .clients = b->readers };
+    struct measure_head head = { .bench = "events",
+                                 .engine = b->database ? "postgresql" : "sqlite",
+                                 .clients = b->readers };
     struct served served = { 0 };
     struct end_to_end end = { 0 };
     int64_t began_us = clock_mono_us();
@@ -337,14 +309,15 @@ static int run_hooks(struct cli *cli, struct bench_hooks *hooks)
     struct json_writer w;
     int code = bench_hooks_run(cli, hooks);
     if (code == CLI_DONE) {
-        struct head head = { .engine = hooks->engine,
-                             .rate = hooks->took_us ? (double)hooks->posted * 1e6 / (double)hooks->took_us : 0,
-                             .p50_ms = measure_percentile_ms(hooks->post_us, (size_t)hooks->posted, 0.5),
-                             .p99_ms = measure_percentile_ms(hooks->post_us, (size_t)hooks->posted, 0.99),
-                             .rss_bytes = hooks->rss_bytes,
-                             .seconds = (double)hooks->took_us / 1e6,
-                             .clients = hooks->clients,
-                             .sync_ms = measure_sync_ms(".") };
+        struct measure_head head = { .bench = "events",
+                                     .engine = hooks->engine,
+                                     .rate = hooks->took_us ? (double)hooks->posted * 1e6 / (double)hooks->took_us : 0,
+                                     .p50_ms = measure_percentile_ms(hooks->post_us, (size_t)hooks->posted, 0.5),
+                                     .p99_ms = measure_percentile_ms(hooks->post_us, (size_t)hooks->posted, 0.99),
+                                     .rss_bytes = hooks->rss_bytes,
+                                     .seconds = (double)hooks->took_us / 1e6,
+                                     .clients = hooks->clients,
+                                     .sync_ms = measure_sync_ms(".") };
         begin_line(cli, &head, &buf, &w);
         json_member_int(&w, "webhooks", hooks->posted);
         json_object_end(&w);

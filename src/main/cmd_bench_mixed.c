@@ -30,8 +30,7 @@
 #define JOB_CLIENTS      10 /* producers, and as many workers */
 #define MEMBERS          100000
 #define LINKS            1000
-#define RECIPIENTS_EACH  160000               /* of the mailing that is read, for each second measured */
-#define COMPRESS_MILLI   INT64_C(86400000000) /* a day in a millisecond: everything is there to be read at once */
+#define RECIPIENTS_EACH  160000 /* of the mailing that is read, for each second measured */
 #define SOURCE_PATH      "/v1/sources/" RIG_SOURCE
 #define FIRST_EVENTS_US  INT64_C(30000000)
 #define LOAD_ARENA_BYTES (16u << 20)
@@ -245,18 +244,19 @@ static void print(struct bench *b, const struct figures *each, const struct figu
 {
     struct buf buf;
     struct json_writer w;
+    struct measure_head head = { .bench = "mixed",
+                                 .engine = b->database ? "postgresql" : "sqlite",
+                                 .rate = together->clicks,
+                                 .p50_ms = together->p50_ms,
+                                 .p99_ms = together->p99_ms,
+                                 .rss_bytes = rig_peak_bytes(),
+                                 .seconds = (double)b->seconds,
+                                 .clients = b->clients,
+                                 .sync_ms = b->sync_ms };
     buf_init_arena(&buf, b->op->arena, 4096);
     json_write_init(&w, &buf);
     json_object_begin(&w);
-    json_member_str(&w, "bench", S("mixed"));
-    json_member_str(&w, "engine", b->database ? S("postgresql") : S("sqlite"));
-    measure_put(&w, "rate_per_second", together->clicks, 0);
-    measure_put(&w, "p50_ms", together->p50_ms, 3);
-    measure_put(&w, "p99_ms", together->p99_ms, 3);
-    json_member_int(&w, "rss_bytes", rig_peak_bytes());
-    json_member_int(&w, "seconds", b->seconds);
-    json_member_int(&w, "clients", b->clients);
-    measure_put(&w, "sync_ms", b->sync_ms, 3);
+    measure_put_head(&w, &head);
     put_figures(&w, "alone", each);
     put_figures(&w, "together", together);
     put_ratio(&w, "clicks_ratio", together->clicks, each->clicks);
@@ -270,16 +270,7 @@ static void print(struct bench *b, const struct figures *each, const struct figu
 static enum err run(struct bench *b)
 {
     struct figures each = { 0 }, together = { 0 };
-    struct rig_config config = { .database = b->database,
-                                 .model = { .seed = 7,
-                                            .mailing = S(RIG_MAILING),
-                                            .recipients = (uint32_t)b->recipients,
-                                            .start_us = clock_wall_us() / 1000 * 1000 - INT64_C(5000000),
-                                            .compress_milli = COMPRESS_MILLI },
-                                 .every = "1s",
-                                 .margin = "0s",
-                                 .recheck_1 = "1h",
-                                 .recheck_2 = "2h" };
+    struct rig_config config = rig_at_once(b->database, b->recipients);
     TRY(rig_start(b->op, &config, &b->rig));
     b->sync_ms = measure_sync_ms(b->rig.directory);
     enum err err = measure(b, &each, &together);

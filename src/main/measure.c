@@ -51,3 +51,16 @@ void measure_put(struct json_writer *w, const char *name, double value, int plac
     json_put_name(w, name);
     json_put_decimal(w, (int64_t)(value * unit + 0.5), places);
 }
+
+void measure_put_head(struct json_writer *w, const struct measure_head *head)
+{
+    json_member_str(w, "bench", str_of(head->bench));
+    json_member_str(w, "engine", str_of(head->engine));
+    measure_put(w, "rate_per_second", head->rate, 0);
+    measure_put(w, "p50_ms", head->p50_ms, 3);
+    measure_put(w, "p99_ms", head->p99_ms, 3);
+    json_member_int(w, "rss_bytes", head->rss_bytes);
+    measure_put(w, "seconds", head->seconds, 1);
+    json_member_int(w, "clients", head->clients);
+    measure_put(w, "sync_ms", head->sync_ms, 3);
+}

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/instant.h"
 #include "base/log.h"
 #include "base/json_write.h"
@@ -15,6 +16,8 @@
 #define IMPORT_PART      5000 /* recipients a request */
 #define PART_BYTES_MAX   (8u << 20)
 #define PART_ARENA_BYTES (16u << 20)
+#define AT_ONCE_COMPRESS INT64_C(86400000000) /* a day in a millisecond */
+#define AT_ONCE_SINCE_US INT64_C(5000000)
 
 enum err rig_call(struct rig *rig, const char *method, const char *path, struct str body, struct str *ret_json)
 {
@@ -141,6 +144,20 @@ static enum err start_all(struct rig *rig)
     TRY(start_provider(rig));
     TRY(start_daemon(rig));
     return make_mailing(rig);
+}
+
+struct rig_config rig_at_once(const char *database, int64_t recipients)
+{
+    return (struct rig_config){ .database = database,
+                                .model = { .seed = 7,
+                                           .mailing = S(RIG_MAILING),
+                                           .recipients = (uint32_t)recipients,
+                                           .start_us = clock_wall_us() / 1000 * 1000 - AT_ONCE_SINCE_US,
+                                           .compress_milli = AT_ONCE_COMPRESS },
+                                .every = "1s",
+                                .margin = "0s",
+                                .recheck_1 = "1h",
+                                .recheck_2 = "2h" };
 }
 
 enum err rig_start(struct op *op, const struct rig_config *config, struct rig *ret_rig)

@@ -40,6 +40,10 @@ struct rig {
     char provider_url[64], api_url[96]; /* the clients borrow them */
 };
 
+/* For benches: a mailing to so many whose events are all there to be read at once, by a source without margin. The
+ * database as in the config. */
+struct rig_config rig_at_once(const char *database, int64_t recipients);
+
 /* Starts provider and daemon, makes tenant and mailing. Nothing is left running after an error. */
 enum err rig_start(struct op *op, const struct rig_config *config, struct rig *ret_rig);
 
