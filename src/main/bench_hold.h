@@ -3,7 +3,8 @@
  *
  * The same work is done for a while without a snapshot, then ten times as long
  * while one is open, in ten parts so that a rate that falls is seen to fall, and
- * again for a while without. PostgreSQL only.
+ * again for a while without. PostgreSQL only. What a load does to tables that
+ * grow anyway is seen by a second run on which no snapshot is open.
  */
 #pragma once
 
@@ -21,6 +22,7 @@ struct bench_part {
 struct bench_hold {
     const char *database;
     int64_t for_us; /* the snapshot is held at least for so long */
+    bool without;   /* nobody holds one: the same parts to compare with */
     enum err (*work)(void *arg, int64_t for_us, struct bench_part *ret);
     void *arg;
 };

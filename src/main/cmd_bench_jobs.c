@@ -225,7 +225,8 @@ static enum err hold_work(void *arg, int64_t for_us, struct bench_part *ret)
 /* How fast it is beside an old snapshot; nothing else is measured then. */
 static enum err bench_jobs_held(struct bench *b, int64_t hold_ms)
 {
-    struct bench_hold hold = { cli_option(b->cli, "database"), hold_ms * 1000, hold_work, b };
+    bool without = cli_has(b->cli, "without-snapshot");
+    struct bench_hold hold = { cli_option(b->cli, "database"), hold_ms * 1000, without, hold_work, b };
     struct result first;
     TRY(at_once(b, b->seconds * 1000, &first));
     begin_line(b, "jobs", rate(first.load.acked, first.load.took_us), first.load.work_p50_ms, first.load.work_p99_ms);
@@ -364,6 +365,7 @@ static const struct cli_option bench_push_options[] = { OPTIONS, { 0 } };
 static const struct cli_option bench_jobs_options[] = {
     OPTIONS,
     { "hold-snapshot", "DURATION", "how fast it is while an old snapshot is held open so long, in ten parts" },
+    { "without-snapshot", NULL, "the same parts while nobody holds one: what to compare with" },
     { 0 },
 };
 

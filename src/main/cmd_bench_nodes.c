@@ -382,7 +382,10 @@ static enum err run(struct bench *b, int64_t hold_ms)
     if (b->nodes > 1)
         TRY(compare(b, &w));
     if (hold_ms > 0)
-        TRY(bench_hold(b->op, &(struct bench_hold){ b->database, hold_ms * 1000, hold_work, b }, &w));
+        TRY(bench_hold(b->op,
+                       &(struct bench_hold){ b->database, hold_ms * 1000, cli_has(b->cli, "without-snapshot"),
+                                             hold_work, b },
+                       &w));
     json_object_end(&w);
     show_json(buf_str(&buf));
     return OK;
@@ -412,6 +415,7 @@ static const struct cli_option bench_nodes_options[] = {
     { "nodes", "N", "processes that write to it (default 2)" },
     { "server-pid", "PID", "of its postmaster on this machine: shows its processor time, too" },
     { "hold-snapshot", "DURATION", "and then how fast one node is while an old snapshot is held open so long" },
+    { "without-snapshot", NULL, "the same parts while nobody holds one: what to compare with" },
     { 0 },
 };
 

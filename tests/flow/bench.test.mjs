@@ -2,6 +2,7 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { cli, startDaemon } from './lib/daemon.mjs'
+import { postgres, skip } from './lib/postgres.mjs'
 
 const HEAD = ['bench', 'engine', 'rate_per_second', 'p50_ms', 'p99_ms', 'rss_bytes', 'seconds', 'clients', 'sync_ms']
 
@@ -50,6 +51,18 @@ test('bench mixed says what clicks, jobs and events do alone and together, and w
   for (const key of ['clicks', 'jobs', 'events']) {
     const ratio = line.together[`${key}_per_second`] / line.alone[`${key}_per_second`]
     assert.ok(Math.abs(line[`${key}_ratio`] - ratio) < 0.01, `${key} ${line[`${key}_ratio`]} ${ratio}`)
+  }
+})
+
+test('bench nodes says what an old snapshot costs, and what the same time does without one', { skip }, async () => {
+  const database = await (await postgres()).database()
+  for (const [option, seconds] of [[[], 'held_seconds'], [['--without-snapshot'], 'not_held_seconds']]) {
+    const { status, stdout, stderr } = cli(['bench', 'nodes', '--nodes', '1', '--hold-snapshot', '1s', ...option, '--database', database])
+    assert.equal(status, 0, stderr)
+    const line = JSON.parse(stdout)
+    assert.equal(line[seconds], 1)
+    assert.equal(line.held_parts_per_second.filter((rate) => rate > 0).length, 10)
+    assert.ok(line.after_per_second > 0 && line.bytes_held.message > 0)
   }
 })
 
