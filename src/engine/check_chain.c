@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sort.h"
 #include "engine/status.h"
 #include "store/store_touch.h"
 
@@ -22,7 +23,7 @@ struct round {
 static int by_seq(const void *a, const void *b)
 {
     const struct step *x = a, *y = b;
-    return (x->seq > y->seq) - (x->seq < y->seq);
+    return sort_cmp_u64(x->seq, y->seq);
 }
 
 static enum err round_begin(struct op *op, const uint64_t *last, size_t count, struct round *ret)

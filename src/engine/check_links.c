@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sort.h"
 #include "engine/check_chain.h"
 #include "engine/check_part.h"
 #include "store/block.h"
@@ -170,18 +171,12 @@ static enum err note_clicker(struct op *op, uint64_t no, const void *record, voi
     return OK;
 }
 
-static int by_number(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* The messages that were noted. */
 static enum err count_noted(struct op *op, struct tx *tx, struct links *links)
 {
     if (links->noted_count == 0)
         return OK;
-    qsort(links->noted, links->noted_count, sizeof *links->noted, by_number);
+    sort_u64(links->noted, links->noted_count);
     TRY(store_block_pick(op, tx, BLOCK_MESSAGE_ENGAGEMENT, links->noted, links->noted_count, note_clicker,
                          &links->clickers));
     links->noted_count = 0;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sort.h"
 #include "engine/link_figures.h"
 #include "engine/seen.h"
 #include "engine/subject.h"
@@ -192,7 +193,7 @@ static int by_message(const void *a, const void *b)
     const struct click *x = *(const struct click *const *)a, *y = *(const struct click *const *)b;
     if (x->message_no != y->message_no)
         return x->message_no < y->message_no ? -1 : 1;
-    return (x->number > y->number) - (x->number < y->number);
+    return sort_cmp_u64(x->number, y->number);
 }
 
 /* --- asked together ---------------------------------------------------------------- */

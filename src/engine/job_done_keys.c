@@ -8,6 +8,7 @@
  * its jid's hash, and which of the row's chunks it lies in, sorted. A look-up searches every row, a few bytes a job,
  * and reads a chunk only where it finds the hash. Nothing is written for a job when it ends.
  */
+#include "base/sort.h"
 #include "engine/jobs_own.h"
 
 #include <stdlib.h>
@@ -60,7 +61,7 @@ static int by_key(const void *a, const void *b)
     uint64_t left, right;
     memcpy(&left, a, sizeof left);
     memcpy(&right, b, sizeof right);
-    return (left > right) - (left < right);
+    return sort_cmp_u64(left, right);
 }
 
 static enum err cover(struct op *op, struct tx *tx, struct jobs *jobs, uint64_t behind, bool *ret_more)

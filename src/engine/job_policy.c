@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/duration.h"
+#include "base/sort.h"
 #include "engine/job_handler.h"
 
 #define SECOND_US INT64_C(1000000)
@@ -164,7 +165,7 @@ static enum err read_retain(struct op *op, struct json_problems *problems, struc
 static int by_key(const void *a, const void *b)
 {
     const struct key_policy *x = a, *y = b;
-    return (x->key > y->key) - (x->key < y->key);
+    return sort_cmp_u64(x->key, y->key);
 }
 
 static enum err read_keys(struct op *op, struct json_problems *problems, struct str text,

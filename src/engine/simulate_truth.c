@@ -4,6 +4,7 @@
 
 #include "base/instant.h"
 #include "base/json_write.h"
+#include "base/sort.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -122,19 +123,10 @@ static void seen_add(struct seen *seen, struct str address, int reason)
     seen->hashes[seen->count++] = (hash & ~UINT64_C(3)) | (uint64_t)reason;
 }
 
-static int hash_cmp(const void *a, const void *b)
-{
-    const uint64_t *left = a, *right = b;
-    return (*left > *right) - (*left < *right);
-}
-
 static void count_suppressed(struct sim_truth *truth, struct seen *seen)
 {
-    if (seen->count)
-        qsort(seen->hashes, seen->count, sizeof *seen->hashes, hash_cmp);
+    seen->count = sort_unique_u64(seen->hashes, seen->count);
     for (size_t i = 0; i < seen->count; i++) {
-        if (i && seen->hashes[i] == seen->hashes[i - 1])
-            continue;
         int reason = (int)(seen->hashes[i] & 3);
         truth->suppressed_bounce += reason == SUPPRESS_BOUNCE;
         truth->suppressed_complaint += reason == SUPPRESS_COMPLAINT;

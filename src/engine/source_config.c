@@ -2,10 +2,10 @@
 
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/duration.h"
+#include "base/sort.h"
 #include "engine/provider.h"
 #include "store/store_tenant.h"
 
@@ -88,12 +88,6 @@ static enum err read_duration(struct op *op, struct str text, int64_t least_ms, 
     return OK;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* The planned looks: the live one and the rechecks, in order of delay. */
 static void make_plan(struct timing *timing, const int64_t *recheck_us, size_t count)
 {
@@ -102,7 +96,7 @@ static void make_plan(struct timing *timing, const int64_t *recheck_us, size_t c
     plan->delay_us[0] = timing->margin_us;
     for (size_t i = 0; i < count; i++)
         plan->delay_us[1 + i] = recheck_us[i];
-    qsort(plan->delay_us, (size_t)plan->count, sizeof *plan->delay_us, by_size);
+    sort_i64(plan->delay_us, (size_t)plan->count);
 }
 
 static enum err read_timing(struct op *op, struct str text, struct json_problems *problems, struct timing *ret)

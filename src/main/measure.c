@@ -2,24 +2,18 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/sort.h"
 
 #define SYNC_ROUNDS 101
-
-static int by_value(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
 
 double measure_percentile_ms(int64_t *us, size_t count, double share)
 {
     if (count == 0)
         return 0;
-    qsort(us, count, sizeof *us, by_value);
+    sort_i64(us, count);
     return (double)us[(size_t)(share * (double)(count - 1))] / 1000;
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/sort.h"
 
 #define LINE_BYTES_MAX (4u << 20)
 #define EVENTS         256
@@ -283,19 +284,13 @@ static enum err run(struct load *load)
     return OK;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 static void percentiles(struct latencies *latencies, double *ret_p50_ms, double *ret_p99_ms)
 {
     size_t n = latencies->count;
     *ret_p50_ms = *ret_p99_ms = 0;
     if (n == 0)
         return;
-    qsort(latencies->us, n, sizeof *latencies->us, by_value);
+    sort_i64(latencies->us, n);
     size_t half = n / 2, nearly_all = n * 99 / 100;
     *ret_p50_ms = (double)latencies->us[half] / 1000;
     *ret_p99_ms = (double)latencies->us[nearly_all] / 1000;

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "base/sort.h"
 #include "engine/source_signal.h"
 #include "engine/tenants.h"
 #include "serve/api_ledger.h"
@@ -236,8 +237,8 @@ static enum err add_tracked(struct op *op, struct tx *tx, const struct link *lin
 
 static int by_number(const void *a, const void *b)
 {
-    uint32_t x = ((const struct link_item *)a)->no, y = ((const struct link_item *)b)->no;
-    return (x > y) - (x < y);
+    const struct link_item *x = a, *y = b;
+    return sort_cmp_u64(x->no, y->no);
 }
 
 static void render_link(struct json_writer *w, const struct link_item *item)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sort.h"
 #include "store/block_parts.h"
 
 /* Many blocks of every kind at once: a parameter for each. */
@@ -39,23 +40,6 @@ void block_want(struct blocks *blocks, uint64_t key)
         wants->keys[wants->count++] = key;
 }
 
-static int by_number(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* Sorts the keys, each once. */
-static void wants_sort(struct wants *wants)
-{
-    size_t n = 0;
-    qsort(wants->keys, wants->count, sizeof *wants->keys, by_number);
-    for (size_t i = 0; i < wants->count; i++)
-        if (i == 0 || wants->keys[i] != wants->keys[i - 1])
-            wants->keys[n++] = wants->keys[i];
-    wants->count = n;
-}
-
 static void wants_bind(struct stmt *stmt, struct wants *wants)
 {
     size_t i = 0;
@@ -75,7 +59,7 @@ enum err block_wants_load(struct op *op, struct tx *tx, struct blocks *blocks)
     bool found = true;
     if (wants->count == 0)
         return OK;
-    wants_sort(wants);
+    wants->count = sort_unique_u64(wants->keys, wants->count);
     TRY(tx_stmt(op, tx, &blocks_wanted, &stmt));
     wants_bind(stmt, wants);
     while (found) {

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sort.h"
 #include "store/block_parts.h"
 #include "store/seq.h"
 
@@ -25,14 +26,7 @@
 
 static int by_key(const void *a, const void *b)
 {
-    uint64_t x = (*(struct block *const *)a)->key, y = (*(struct block *const *)b)->key;
-    return (x > y) - (x < y);
-}
-
-static int by_number(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
+    return sort_cmp_u64((*(struct block *const *)a)->key, (*(struct block *const *)b)->key);
 }
 
 /* --- rows of blocks --------------------------------------------------------------- */
@@ -224,8 +218,7 @@ static void sweep_list(struct blocks *blocks)
     for (size_t i = 0; i < CHAINS && blocks->debt_count > 0; i++)
         for (const struct debt *debt = blocks->debts[i]; debt; debt = debt->chain)
             sweep->keys[sweep->count++] = debt->key;
-    if (sweep->count > 1)
-        qsort(sweep->keys, sweep->count, sizeof *sweep->keys, by_number);
+    sort_u64(sweep->keys, sweep->count);
 }
 
 static enum err sweep_begin(struct op *op, struct tx *tx, struct blocks *blocks)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sort.h"
+
 #define NAME_TEXT_MAX 40 /* bytes of a text in the name of a row */
 
 enum err bulk_open(struct op *op, struct store *store, bool writing, struct bulk **ret_bulk)
@@ -116,10 +118,8 @@ enum err bulk_int(struct op *op, struct bulk *bulk, const char *text, int64_t *r
 
 static int value_cmp(enum bulk_type type, struct bulk_value a, struct bulk_value b)
 {
-    if (type == BULK_INT) {
-        int64_t x = bulk_int_of(a), y = bulk_int_of(b);
-        return (x > y) - (x < y);
-    }
+    if (type == BULK_INT)
+        return sort_cmp_i64(bulk_int_of(a), bulk_int_of(b));
     return str_cmp((struct str){ a.p, (size_t)a.n }, (struct str){ b.p, (size_t)b.n });
 }
 

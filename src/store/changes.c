@@ -1,4 +1,5 @@
 #include "store/changes.h"
+#include "base/sort.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -105,12 +106,6 @@ enum change_state changes_find(const struct changes *changes, int64_t number, si
     return change->row ? CHANGE_ADDED : CHANGE_GONE;
 }
 
-static int by_number(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* In order, so that neighbours lie on the same pages. */
 static enum err delete_gone(struct op *op, struct tx *tx, struct changes *changes, const struct sql *remove)
 {
@@ -124,7 +119,7 @@ static enum err delete_gone(struct op *op, struct tx *tx, struct changes *change
         if (changes->slots[i].used && changes->slots[i].gone)
             gone[n++] = changes->slots[i].number;
     assert(n == changes->gone_count);
-    qsort(gone, n, sizeof *gone, by_number);
+    sort_i64(gone, n);
     bind_ints(stmt, 1, gone, n);
     free(gone);
     return stmt_later(op, stmt);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/sort.h"
 #include "store/db.h"
 #include "store/dedupe_set.h"
 #include "store/postgres_table.h"
@@ -233,7 +234,7 @@ static enum err log_replay(struct op *op, struct tx *tx, struct dedupe *dedupe, 
 static int by_day(const void *a, const void *b)
 {
     const struct key_entry *x = a, *y = b;
-    return (x->day > y->day) - (x->day < y->day);
+    return sort_cmp_i64(x->day, y->day);
 }
 
 /* The young keys, those of a day together. */

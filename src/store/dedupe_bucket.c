@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sort.h"
 #include "store/dedupe_parts.h"
 
 #define GUESSES_PER_KEY 2 /* on average; a key is in one run, and filters err seldom */
@@ -82,7 +83,7 @@ struct guess {
 static int by_row(const void *a, const void *b)
 {
     const struct guess *x = a, *y = b;
-    return (x->row > y->row) - (x->row < y->row);
+    return sort_cmp_i64(x->row, y->row);
 }
 
 /* The rows that may have the key, by the filters of its day. */

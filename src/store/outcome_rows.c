@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/sort.h"
 #include "store/changes.h"
 #include "store/families.h"
 
@@ -216,18 +217,12 @@ bool outcome_word_put(struct tx *tx, uint64_t message_no, const struct word_row 
 
 /* --- reading ahead --- */
 
-static int by_number(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* Begins the statement that asks for what is not known yet, each once and in order; NULL: nothing is. */
 static enum err ask(struct op *op, struct tx *tx, const struct sql *sql, const struct known *known,
                     const uint64_t *message_nos, size_t count, struct stmt **ret_stmt)
 {
     int64_t *wanted;
-    size_t n = 0, kept = 0, row;
+    size_t n = 0, row;
     const struct rows *rows;
     *ret_stmt = NULL;
     TRY(op_alloc(op, (count + 1) * sizeof *wanted, &wanted));
@@ -236,12 +231,9 @@ static enum err ask(struct op *op, struct tx *tx, const struct sql *sql, const s
             wanted[n++] = (int64_t)message_nos[i];
     if (n == 0 || known->read.added.count + n > READ_MAX)
         return OK;
-    qsort(wanted, n, sizeof *wanted, by_number);
-    for (size_t i = 0; i < n; i++)
-        if (i == 0 || wanted[i] != wanted[i - 1])
-            wanted[kept++] = wanted[i];
+    n = sort_unique_i64(wanted, n);
     TRY(tx_stmt(op, tx, sql, ret_stmt));
-    bind_ints(*ret_stmt, 1, wanted, kept);
+    bind_ints(*ret_stmt, 1, wanted, n);
     return OK;
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/sort.h"
 #include "store/db.h"
 #include "store/families.h"
 
@@ -88,7 +89,7 @@ static struct inbox_row row_of(struct op *op, struct stmt *stmt)
 static int by_number(const void *a, const void *b)
 {
     const struct inbox_row *x = a, *y = b;
-    return (x->no > y->no) - (x->no < y->no);
+    return sort_cmp_i64(x->no, y->no);
 }
 
 enum err store_inbox_take(struct op *op, struct tx *tx, size_t max, struct inbox_row **ret_rows, size_t *ret_count)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sort.h"
 #include "store/db.h"
 #include "store/delta.h"
 #include "store/postgres_table.h"
@@ -153,8 +154,7 @@ static const void *deltas_peek(const struct deltas *deltas, uint64_t key)
 
 static int by_key(const void *a, const void *b)
 {
-    uint64_t x = key_at(a), y = key_at(b);
-    return (x > y) - (x < y);
+    return sort_cmp_u64(key_at(a), key_at(b));
 }
 
 /* The entries moved to the front, in key order. The table is no table any more until deltas_clear. */

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/queue.h"
+#include "base/sort.h"
 #include "engine/job_end.h"
 #include "engine/job_fetch.h"
 #include "engine/job_push.h"
@@ -140,12 +141,6 @@ static enum err tick(struct post *post)
     return jobs_tick(&post->op, post->tx, NULL, &next_us);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 static void send_tick(void)
 {
     static const struct hop tick_route[] = { { tick, THREAD_WRITER }, { at_home, THREAD_CALLER }, { 0 } };
@@ -198,7 +193,7 @@ static void measure(struct store *store, const char *what, int producers, int wo
     double commits = (double)(after.commits - before.commits), commands = (double)(after.commands - before.commands);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    qsort(times, time_count, sizeof *times, by_value);
+    sort_i64(times, time_count);
     printf("{\"bench\":\"jobs\",\"what\":\"%s\",\"producers\":%d,\"workers\":%d,\"pushed\":%.0f,\"acked\":%.0f,"
            "\"per_commit\":%.1f,\"commit_ms\":%.3f,\"fetch_p99_ms\":%.2f,\"rss_mb\":%ld}\n",
            what, producers, workers, (double)(done[PUSH] + done[BULK_PUSH]) / seconds, (double)done[ACK] / seconds,

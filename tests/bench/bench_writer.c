@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/post.h"
 #include "base/queue.h"
+#include "base/sort.h"
 #include "store/store_task.h"
 #include "store/tx.h"
 
@@ -60,12 +61,6 @@ static void send(struct client *client)
     post_send(&client->post);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 static void measure(struct store *store, int count)
 {
     struct store_figures before = store_figures(store);
@@ -95,7 +90,7 @@ static void measure(struct store *store, int count)
     }
     struct store_figures after = store_figures(store);
     double commits = (double)(after.commits - before.commits), commands = (double)(after.commands - before.commands);
-    qsort(times, time_count, sizeof *times, by_value);
+    sort_i64(times, time_count);
     printf("{\"bench\":\"writer\",\"clients\":%d,\"per_second\":%.0f,\"per_commit\":%.1f,\"commit_ms\":%.3f,"
            "\"p99_ms\":%.2f}\n",
            count, commands * 1e6 / (double)(now_us - start_us), commands / commits,
