@@ -1,5 +1,6 @@
 /*
- * source_parts.h - the inside of the machine of source.h, shared by source.c, source_page.c and source_fail.c only.
+ * source_parts.h - the inside of the machine of source.h, shared by source.c, source_next.c, source_page.c and
+ * source_fail.c only.
  */
 #pragma once
 
