@@ -14,7 +14,8 @@
  *     job_handler.c who works on them beside workers
  *     job_sweep.c   rows nobody needs any more
  *     job_news.c    what the log of events hears of them
- *     session.c     workers              job_budget.c  budgets
+ *     session.c     workers              session_table.c  in RAM
+ *     job_budget.c  budgets
  *     job_batch.c   batches, see job_batch_own.h
  *     job_progress.c  what jobs say of themselves
  *     schedule.c    jobs by the clock, see schedule_own.h
@@ -494,14 +495,26 @@ enum err done_find(struct op *op, struct tx *tx, uint64_t jid_hash, struct str j
 /* Writes keys of young records when they have become many. */
 enum err done_keys_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more);
 
-/* --- session.c --- */
+/* --- session_table.c --- */
 enum err sessions_load(struct op *op, struct tx *tx, struct jobs *jobs);
 void sessions_unload(struct jobs *jobs);
 void sessions_free(struct jobs *jobs);
-struct session *session_of(struct jobs *jobs, struct session_id id);
-void session_sign(struct jobs *jobs, struct tx *tx, struct session *session);
 void sessions_kept(struct jobs *jobs);
 void sessions_drop(struct jobs *jobs);
+
+/* NULL when nobody has this name, or this number in this life. */
+struct session *session_find(struct jobs *jobs, struct str name);
+struct session *session_of(struct jobs *jobs, struct session_id id);
+
+/* In RAM as the row says, without sockets; out of it, and of every list. */
+struct session *session_new(struct jobs *jobs, const struct session_row *row);
+void session_free(struct jobs *jobs, struct session *session);
+
+void session_count_socket(struct jobs *jobs, struct session *session, int change);
+void session_forget_revoked(struct session *session);
+
+/* --- session.c --- */
+void session_sign(struct jobs *jobs, struct tx *tx, struct session *session);
 void session_revoked(struct jobs *jobs, struct session *session, const struct lease *lease);
 enum err sessions_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us);
 

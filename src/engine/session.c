@@ -1,3 +1,6 @@
+/*
+ * session.c - how workers join, beat, leave and are lost. The table of them is session_table.c.
+ */
 #include "engine/session.h"
 
 #include <stdlib.h>
@@ -13,202 +16,6 @@ const char *session_state_name(enum session_state state)
 {
     static const char *const names[] = { "running", "quiet", "terminate" };
     return names[state];
-}
-
-/* --- in RAM --- */
-
-static size_t slot_of(const struct jobs *jobs, struct str name)
-{
-    return jobs_hash(jobs, name) & (jobs->session_slots - 1);
-}
-
-static struct session *session_find(struct jobs *jobs, struct str name)
-{
-    struct session *session = jobs->session_slots ? jobs->sessions[slot_of(jobs, name)] : NULL;
-    while (session && !str_eq(session->name, name))
-        session = session->hash_next;
-    return session;
-}
-
-static void slots_grow(struct jobs *jobs)
-{
-    free(jobs->sessions);
-    jobs->session_slots = jobs->session_slots ? jobs->session_slots * 2 : 64;
-    jobs->sessions = calloc(jobs->session_slots, sizeof(struct session *));
-    if (!jobs->sessions)
-        abort();
-    for (struct session *session = jobs->all_sessions; session; session = session->all_next) {
-        struct session **slot = &jobs->sessions[slot_of(jobs, session->name)];
-        session->hash_next = *slot;
-        *slot = session;
-    }
-}
-
-static struct session *session_new(struct jobs *jobs, const struct session_row *row)
-{
-    struct session *session = malloc(sizeof *session + row->name.n + row->hostname.n + row->labels.n);
-    if (!session)
-        abort();
-    char *tail = (char *)(session + 1);
-    *session = (struct session){
-        .no = row->no,
-        .epoch = row->epoch,
-        .state = (enum session_state)row->state,
-        .http = row->http,
-        .pid = row->pid,
-        .since_us = row->since_us,
-        .left_us = NEVER_US,
-        .name = tail_str(&tail, row->name),
-        .hostname = tail_str(&tail, row->hostname),
-        .labels = tail_str(&tail, row->labels),
-    };
-    session->all_next = jobs->all_sessions;
-    jobs->all_sessions = session;
-    if (jobs->session_count++ >= jobs->session_slots) {
-        slots_grow(jobs);
-    } else {
-        struct session **slot = &jobs->sessions[slot_of(jobs, session->name)];
-        session->hash_next = *slot;
-        *slot = session;
-    }
-    return session;
-}
-
-static void revoked_free(struct session *session)
-{
-    for (size_t i = 0; i < session->revoked_count; i++)
-        free((void *)(uintptr_t)session->revoked[i].p);
-    free(session->revoked);
-}
-
-static void session_free(struct jobs *jobs, struct session *session)
-{
-    struct session **link = &jobs->sessions[slot_of(jobs, session->name)];
-    while (*link != session)
-        link = &(*link)->hash_next;
-    *link = session->hash_next;
-    for (link = &jobs->all_sessions; *link != session;)
-        link = &(*link)->all_next;
-    *link = session->all_next;
-    for (link = &jobs->touched_sessions; *link && *link != session;)
-        link = &(*link)->touched_next;
-    if (*link)
-        *link = session->touched_next;
-    jobs->session_count--;
-    revoked_free(session);
-    free(session);
-}
-
-struct session *session_of(struct jobs *jobs, struct session_id id)
-{
-    if (!id.no)
-        return NULL;
-    for (struct session *session = id.no < jobs->session_no_room ? jobs->session_by_no[id.no] : NULL; session;)
-        return session->epoch == id.epoch ? session : NULL;
-    return NULL;
-}
-
-static void number_session(struct jobs *jobs, struct session *session)
-{
-    if (session->no >= jobs->session_no_room) {
-        size_t room = jobs->session_no_room ? jobs->session_no_room : 64;
-        while (room <= session->no)
-            room *= 2;
-        jobs->session_by_no = realloc(jobs->session_by_no, room * sizeof(struct session *));
-        if (!jobs->session_by_no)
-            abort();
-        memset(jobs->session_by_no + jobs->session_no_room, 0,
-               (room - jobs->session_no_room) * sizeof(struct session *));
-        jobs->session_no_room = room;
-    }
-    jobs->session_by_no[session->no] = session;
-}
-
-/* Rows tell who was there; sockets and signs of life are what this process saw and outlive a reading. */
-static enum err load_session(void *arg, const struct session_row *row)
-{
-    struct jobs *jobs = arg;
-    struct session *session = session_find(jobs, row->name);
-    if (session && session->no == row->no && session->epoch == row->epoch) {
-        session->state = (enum session_state)row->state;
-    } else {
-        if (session)
-            session_free(jobs, session);
-        session = session_new(jobs, row);
-        session->seen_us = jobs->loading_us;
-        session->left_us = session->http ? NEVER_US : jobs->loading_us; /* LEASE-9: it has 60 s to come back */
-    }
-    session->listed = true;
-    session->leases = NULL;
-    session->lease_count = 0;
-    number_session(jobs, session);
-    return OK;
-}
-
-enum err sessions_load(struct op *op, struct tx *tx, struct jobs *jobs)
-{
-    jobs->loading_us = jobs_engine_us(jobs, tx);
-    TRY(store_session_each(op, tx, load_session, jobs));
-    for (struct session *session = jobs->all_sessions, *next; session; session = next) {
-        next = session->all_next;
-        if (!session->listed)
-            session_free(jobs, session);
-    }
-    return OK;
-}
-
-void sessions_unload(struct jobs *jobs)
-{
-    for (struct session *session = jobs->all_sessions; session; session = session->all_next) {
-        session->listed = false;
-        session->leases = NULL;
-        session->lease_count = 0;
-    }
-    free(jobs->session_by_no);
-    jobs->session_by_no = NULL;
-    jobs->session_no_room = 0;
-}
-
-void sessions_free(struct jobs *jobs)
-{
-    while (jobs->all_sessions)
-        session_free(jobs, jobs->all_sessions);
-    free(jobs->sessions);
-}
-
-/* --- sockets, which a group may count and take back --- */
-
-static void count_socket(struct jobs *jobs, struct session *session, int change)
-{
-    session->sockets += change;
-    session->sockets_group += change;
-    if (session->touched)
-        return;
-    session->touched = true;
-    session->touched_next = jobs->touched_sessions;
-    jobs->touched_sessions = session;
-}
-
-static void sockets_end(struct jobs *jobs, bool kept)
-{
-    struct session *session;
-    while ((session = jobs->touched_sessions)) {
-        jobs->touched_sessions = session->touched_next;
-        session->touched = false;
-        if (!kept)
-            session->sockets -= session->sockets_group;
-        session->sockets_group = 0;
-    }
-}
-
-void sessions_kept(struct jobs *jobs)
-{
-    sockets_end(jobs, true);
-}
-
-void sessions_drop(struct jobs *jobs)
-{
-    sockets_end(jobs, false);
 }
 
 /* --- joining and leaving --- */
@@ -249,9 +56,7 @@ static enum err session_register(struct op *op, struct tx *tx, struct jobs *jobs
         .labels = info->labels.n <= SESSION_INFO_BYTES_MAX ? info->labels : (struct str){ 0 },
     };
     struct session *session = session_new(jobs, &row);
-    session->listed = true;
     session->seen_us = row.since_us;
-    number_session(jobs, session);
     *ret = session;
     return session_write(op, tx, jobs, session);
 }
@@ -279,7 +84,7 @@ enum err session_join(struct op *op, struct tx *tx, const struct session_info *i
     session->told_us = 0; /* another node may have seen it leave */
     session_sign(jobs, tx, session);
     session->left_us = NEVER_US;
-    count_socket(jobs, session, 1);
+    session_count_socket(jobs, session, 1);
     *ret_id = (struct session_id){ session->no, session->epoch };
     jobs_due(jobs, session->seen_us + SESSION_SILENCE_US);
     return OK;
@@ -292,7 +97,7 @@ enum err session_leave(struct op *op, struct tx *tx, struct session_id id)
     struct session *session = session_of(jobs, id);
     if (!session || session->sockets == 0)
         return OK;
-    count_socket(jobs, session, -1);
+    session_count_socket(jobs, session, -1);
     if (session->sockets > 0)
         return OK;
     session->left_us = jobs_engine_us(jobs, tx);
@@ -327,9 +132,7 @@ static enum err tell_revoked(struct op *op, struct session *session, struct str 
     TRY(op_alloc(op, session->revoked_count * sizeof **ret, ret));
     for (size_t i = 0; i < session->revoked_count; i++)
         (*ret)[(*ret_count)++] = arena_str(op->arena, session->revoked[i]);
-    revoked_free(session);
-    session->revoked = NULL;
-    session->revoked_count = 0;
+    session_forget_revoked(session);
     return OK;
 }
 
@@ -488,9 +291,7 @@ void session_follow(struct jobs *jobs, struct tx *tx, const struct session_row *
     if (session)
         session_end(jobs, session);
     session = session_new(jobs, row);
-    session->listed = true;
     session->seen_us = session->told_us = jobs_engine_us(jobs, tx);
-    number_session(jobs, session);
 }
 
 void session_follow_end(struct jobs *jobs, uint32_t no)
