@@ -1,62 +1,24 @@
-#include "main/daemon.h"
-
+/*
+ * daemon.c - how everything starts and stops. A configuration that is read again is daemon_reload.c.
+ */
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/log.h"
-#include "base/zone.h"
 #include "engine/job_handler.h"
-#include "engine/schedule.h"
-#include "engine/source_signal.h"
 #include "engine/status.h"
-#include "main/declared.h"
-#include "main/exec_list.h"
-#include "main/inbox_taker.h"
 #include "main/body.h"
-#include "main/keeper.h"
-#include "main/lists.h"
-#include "main/pulse.h"
+#include "main/daemon_parts.h"
+#include "main/declared.h"
 #include "main/settings.h"
 #include "main/settle.h"
 #include "main/unsubscribe_keys.h"
-#include "main/ticker.h"
-#include "main/token_watch.h"
-#include "main/workshop.h"
-#include "net/http_server.h"
-#include "relay/cert_fetch.h"
-#include "relay/job_runner.h"
-#include "relay/poller.h"
 #include "serve/access.h"
-#include "serve/api.h"
 #include "serve/metrics.h"
 #include "serve/redirect.h"
 #include "store/store_tenant.h"
 
 #define DAEMON_MEMORY_MAX (64u << 20) /* texts that live as long as the daemon */
 #define PAGE_BYTES_MAX    (64u << 10)
-
-struct daemon {
-    struct op op; /* its arena: what lives as long as the daemon */
-    const struct conf *conf;
-    struct str database;
-    struct lists *lists;
-    struct store *store;
-    struct loop *http_loop, *relay_loop;
-    struct http_client *client;
-    struct cert_fetch *certs;
-    struct poller *poller;
-    struct job_runner *runner;
-    struct exec_list *execs, *given_up;
-    struct pulse *pulse;
-    struct keeper *keeper;
-    struct ticker *ticker;
-    struct inbox_taker *inbox_taker;
-    struct token_watch *token_watch;
-    struct workshop *workshop;
-    struct http_server *http;
-    struct api api;
-};
 
 /* --- what the configuration names ------------------------------------------ */
 
@@ -74,7 +36,12 @@ static enum err each_status(struct op *op, const struct conf *conf,
     return OK;
 }
 
-static enum err configure_status(struct op *op, const struct conf *conf)
+enum err daemon_status_check(struct op *op, const struct conf *conf)
+{
+    return each_status(op, conf, status_check);
+}
+
+enum err daemon_status_apply(struct op *op, const struct conf *conf)
 {
     status_configure_none();
     return each_status(op, conf, status_configure);
@@ -86,7 +53,7 @@ enum err daemon_check(struct op *op, const struct conf *conf)
     TRY(settings_check(op, conf));
     TRY(workshop_check(op, conf));
     TRY(declared_check(op, conf));
-    TRY(each_status(op, conf, status_check));
+    TRY(daemon_status_check(op, conf));
     struct exec_list *execs;
     TRY(exec_list_read(op, conf, &execs));
     exec_list_free(execs);
@@ -123,38 +90,38 @@ static enum err load_tokens(struct op *op, struct tx *tx, void *arg)
     return tokens_load(op, tx, daemon->api.config.tokens);
 }
 
-struct applied {
+struct declaring {
     struct daemon *daemon;
     const struct conf *conf;
 };
 
 static enum err apply_declared(struct op *op, struct tx *tx, void *arg)
 {
-    struct applied *applied = arg;
-    return declared_apply(op, tx, applied->conf);
+    struct declaring *declaring = arg;
+    return declared_apply(op, tx, declaring->conf);
 }
 
 /* Tokens may be bound to tenants that the file has just made. */
 static enum err learn_tenants(struct op *op, struct tx *tx, void *arg)
 {
-    struct applied *applied = arg;
+    struct declaring *declaring = arg;
     const struct str *names;
-    size_t count = conf_names(applied->conf, "tenant", &names);
+    size_t count = conf_names(declaring->conf, "tenant", &names);
     for (size_t i = 0; i < count; i++) {
         struct tenant tenant;
         TRY(store_tenant_get(op, tx, names[i], &tenant));
-        tokens_learn_tenant(applied->daemon->api.config.tokens, names[i], tenant.no);
+        tokens_learn_tenant(declaring->daemon->api.config.tokens, names[i], tenant.no);
     }
     return OK;
 }
 
-static enum err declare(struct op *op, struct daemon *daemon, const struct conf *conf)
+enum err daemon_declare(struct op *op, struct daemon *daemon, const struct conf *conf)
 {
-    struct applied applied = { daemon, conf };
+    struct declaring declaring = { daemon, conf };
     if (!declared_any(conf))
         return OK;
-    TRY(settle(op, apply_declared, &applied));
-    return store_read(op, daemon->store, learn_tenants, &applied);
+    TRY(settle(op, apply_declared, &declaring));
+    return store_read(op, daemon->store, learn_tenants, &declaring);
 }
 
 static void start_relay(struct daemon *daemon, bool dev)
@@ -272,7 +239,7 @@ static enum err start_ticker(struct op *op, struct daemon *daemon)
     return ticker_start(op, &config, &daemon->ticker);
 }
 
-static void name_commands(struct daemon *daemon, const struct exec_list *list)
+void daemon_name_commands(struct daemon *daemon, const struct exec_list *list)
 {
     jobs_commands(ticker_jobs(daemon->ticker), &list->names);
 }
@@ -280,14 +247,14 @@ static void name_commands(struct daemon *daemon, const struct exec_list *list)
 static enum err declare_commands(struct op *op, struct daemon *daemon)
 {
     TRY(exec_list_read(op, daemon->conf, &daemon->execs));
-    name_commands(daemon, daemon->execs);
+    daemon_name_commands(daemon, daemon->execs);
     return OK;
 }
 
 static enum err start_all(struct op *op, struct daemon *daemon, const struct daemon_config *config)
 {
     bool dev = conf_bool(daemon->conf, "server", "dev");
-    TRY(configure_status(op, daemon->conf));
+    TRY(daemon_status_apply(op, daemon->conf));
     TRY(lists_read(op, daemon->conf, dev, &daemon->lists));
     TRY(open_store(op, daemon));
     TRY(start_pulse(op, daemon));
@@ -308,7 +275,7 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
     TRY(start_ticker(op, daemon));
     TRY(declare_commands(op, daemon));
     daemon->api.config.jobs = ticker_jobs(daemon->ticker);
-    TRY(declare(op, daemon, daemon->conf));
+    TRY(daemon_declare(op, daemon, daemon->conf));
     start_relay(daemon, dev);
     TRY(keeper_start(op, daemon->store, pulse_board(daemon->pulse), &daemon->keeper));
     TRY(token_watch_start(op, daemon->store, daemon->api.config.tokens, &daemon->token_watch));
@@ -330,122 +297,6 @@ enum err daemon_start(struct op *op, const struct daemon_config *config, struct 
         return err;
     }
     *ret_daemon = daemon;
-    return OK;
-}
-
-/* --- reload --------------------------------------------------------------- */
-
-static bool same_value(const struct conf_value *a, const struct conf_value *b)
-{
-    if (!a || !b)
-        return a == b;
-    return str_eq(a->text, b->text) && a->number == b->number;
-}
-
-/* Says which changed values wait for the next start. */
-static void tell_unchanged(const struct conf *before, const struct conf *now)
-{
-    static const char *const fixed[] = { "server", "database", "node", "worker", "links", NULL };
-    for (const struct conf_section *section = conf_schema(now); section->name; section++)
-        for (const char *const *name = fixed; *name; name++) {
-            if (strcmp(section->name, *name) != 0)
-                continue;
-            for (const struct conf_key *key = section->keys; key->name; key++)
-                if (!same_value(conf_get(before, *name, (struct str){ 0 }, key->name),
-                                conf_get(now, *name, (struct str){ 0 }, key->name)))
-                    log_warn("a changed value takes effect at the next start", LOG_TEXT("section", *name),
-                             LOG_TEXT("key", key->name));
-        }
-}
-
-/* In the writer, the only thread that asks the table. */
-static enum err apply_status(struct op *op, struct tx *tx, void *arg)
-{
-    (void)tx;
-    return configure_status(op, ((struct applied *)arg)->conf);
-}
-
-/* Zones were read again. */
-static enum err find_times_again(struct op *op, struct tx *tx, void *arg)
-{
-    (void)arg;
-    return schedules_rezone(op, tx);
-}
-
-/* Everything of the file that rows take over. */
-static enum err apply_rows(struct op *op, struct daemon *daemon, const struct conf *conf)
-{
-    struct applied applied = { daemon, conf };
-    enum err err = declare(op, daemon, conf);
-    zone_reload();
-    if (err == OK)
-        err = settle(op, find_times_again, NULL);
-    return err == OK ? settle(op, apply_status, &applied) : err;
-}
-
-/* The writer may look at a list while others are named: one that is given up waits until the writer has done something
- * else since. */
-static void give_up(struct daemon *daemon, struct exec_list *list)
-{
-    list->next = daemon->given_up;
-    daemon->given_up = list;
-}
-
-static void free_given_up(struct daemon *daemon)
-{
-    for (struct exec_list *list = daemon->given_up, *next; list; list = next) {
-        next = list->next;
-        exec_list_free(list);
-    }
-    daemon->given_up = NULL;
-}
-
-/* Names first, since queues of the file may have commands that are new. */
-static enum err apply_all(struct op *op, struct daemon *daemon, const struct conf *conf)
-{
-    struct exec_list *list;
-    TRY(exec_list_read(op, conf, &list));
-    name_commands(daemon, list);
-    enum err err = apply_rows(op, daemon, conf);
-    if (err != OK) {
-        name_commands(daemon, daemon->execs);
-        give_up(daemon, list);
-        return err;
-    }
-    job_runner_commands(daemon->runner, &list->commands);
-    give_up(daemon, daemon->execs);
-    daemon->execs = list;
-    free_given_up(daemon); /* apply_rows had the writer do something */
-    return OK;
-}
-
-static void show_lists(struct daemon *daemon, struct lists *lists)
-{
-    atomic_store(&daemon->api.config.agents, lists->agents);
-    atomic_store(&daemon->api.config.networks, lists->networks);
-    atomic_store(&daemon->api.config.reachable, lists->reachable);
-    atomic_store(&daemon->api.config.proxies, lists->proxies);
-    http_client_allow(daemon->client, lists->reachable);
-    poller_lists(daemon->poller, lists->agents, lists->networks);
-    lists_replace(&daemon->lists, lists, clock_mono_us());
-}
-
-enum err daemon_reload(struct op *op, struct daemon *daemon, const struct conf *conf)
-{
-    struct lists *lists;
-    TRY(settings_check(op, conf));
-    TRY(declared_check(op, conf));
-    TRY(each_status(op, conf, status_check));
-    TRY(lists_read(op, conf, daemon->api.config.dev, &lists));
-    enum err err = apply_all(op, daemon, conf);
-    if (err != OK) {
-        lists_free(lists);
-        return err;
-    }
-    show_lists(daemon, lists);
-    source_signal();
-    tell_unchanged(daemon->conf, conf);
-    daemon->conf = conf;
     return OK;
 }
 
@@ -502,7 +353,7 @@ void daemon_stop(struct daemon *daemon)
     if (daemon->api.config.tokens)
         tokens_free(daemon->api.config.tokens);
     lists_free(daemon->lists);
-    free_given_up(daemon);
+    daemon_free_given_up(daemon);
     exec_list_free(daemon->execs);
     arena_free(daemon->op.arena);
     free(daemon);
