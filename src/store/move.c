@@ -1,22 +1,20 @@
-#include "store/move.h"
-
+/*
+ * move.c - how a move begins, goes on and ends: marks on both sides, and what they hold. Its rows are move_rows.c.
+ */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hex.h"
 #include "base/random.h"
-#include "store/bulk.h"
+#include "store/move_parts.h"
 #include "store/store_delta.h"
-#include "store/store_queue.h"
 #include "store/store_inbox.h"
-#include "store/store_move.h"
 #include "store/store_node.h"
+#include "store/store_queue.h"
 
-#define FOLD_ROWS     5000
-#define PROGRESS_ROWS 2000
-#define SILENT_US     INT64_C(30000000) /* a node that beat later than that may be using the store */
+#define FOLD_ROWS 5000
+#define SILENT_US INT64_C(30000000) /* a node that beat later than that may be using the store */
 
 /* Tables that do not travel row by row, and why. A test compares the rest with the schemas of both engines. */
 static const struct {
@@ -41,17 +39,6 @@ static const struct {
     { "delta_fold", "how far adding up has come" },
 };
 
-struct moving {
-    struct bulk *from, *to;
-    const struct bulk_table *tables; /* of the source */
-    size_t table_count;
-    const struct bulk_table *copies; /* of the target */
-    size_t copy_count;
-    struct move_mark mark; /* of the target's row */
-    int64_t done;          /* rows, of this phase */
-    struct arena *memory;  /* of one table */
-};
-
 bool move_stays(const char *table)
 {
     for (size_t i = 0; i < sizeof stay / sizeof *stay; i++)
@@ -60,10 +47,9 @@ bool move_stays(const char *table)
     return false;
 }
 
-/* Calls fn for each table that travels, with its like on the other side. */
-static enum err each_table(struct op *op, struct move *move,
-                           enum err (*fn)(struct op *op, struct move *move, const struct bulk_table *from,
-                                          const struct bulk_table *to))
+enum err move_each_table(struct op *op, struct move *move,
+                         enum err (*fn)(struct op *op, struct move *move, const struct bulk_table *from,
+                                        const struct bulk_table *to))
 {
     struct moving *m = move->moving;
     struct arena *outer = op->arena;
@@ -78,14 +64,6 @@ static enum err each_table(struct op *op, struct move *move,
         TRY(err);
     }
     return OK;
-}
-
-static void tell_progress(struct move *move, int64_t rows)
-{
-    int64_t before = move->moving->done;
-    move->moving->done += rows;
-    if (move->progress && before / PROGRESS_ROWS != move->moving->done / PROGRESS_ROWS)
-        move->progress(move->data, move->moving->done, move->rows);
 }
 
 /* --- beginning ------------------------------------------------------------- */
@@ -175,7 +153,7 @@ static enum err sides_agree(struct op *op, const struct bulk_table *tables, size
     return OK;
 }
 
-static enum err tables_read(struct op *op, struct moving *m)
+enum err move_tables_read(struct op *op, struct moving *m)
 {
     TRY(bulk_tables(op, m->from, &m->tables, &m->table_count));
     TRY(bulk_tables(op, m->to, &m->copies, &m->copy_count));
@@ -249,7 +227,7 @@ static enum err begin_anew(struct op *op, struct move *move)
 {
     struct moving *m = move->moving;
     TRY(bulk_begin(op, m->to, true));
-    TRY(each_table(op, move, empty_copy));
+    TRY(move_each_table(op, move, empty_copy));
     TRY(bulk_exec(op, m->to, "DELETE FROM move"));
     TRY(bulk_exec(
         op, m->to,
@@ -293,9 +271,9 @@ static enum err begin(struct op *op, struct move *move)
     TRY(source_rest(op, move));
     TRY(bulk_open(op, move->source, false, &m->from));
     TRY(bulk_open(op, move->target, true, &m->to));
-    TRY(tables_read(op, m));
+    TRY(move_tables_read(op, m));
     TRY(target_ready(op, move));
-    return each_table(op, move, count_rows);
+    return move_each_table(op, move, count_rows);
 }
 
 enum err move_begin(struct op *op, struct move *move)
@@ -305,184 +283,6 @@ enum err move_begin(struct op *op, struct move *move)
         abort();
     move->moving->memory = arena_new(64u << 20);
     return begin(op, move);
-}
-
-/* --- copying ----------------------------------------------------------------- */
-
-static int64_t row_bytes(const struct bulk_table *table, const struct bulk_row *row)
-{
-    int64_t bytes = 0;
-    for (int i = 0; i < table->columns; i++)
-        bytes += row->value[i].n > 0 ? row->value[i].n : 1;
-    return bytes;
-}
-
-/* Rows until a commit is worth it; *ret_found is false behind the last. */
-static enum err copy_some(struct op *op, struct move *move, const struct bulk_table *from, const struct bulk_table *to,
-                          bool *ret_found)
-{
-    struct moving *m = move->moving;
-    struct bulk_row row;
-    int64_t rows = 0, bytes = 0;
-    TRY(bulk_begin(op, m->to, false));
-    while (*ret_found && rows < MOVE_ROWS && bytes < MOVE_BYTES) {
-        TRY(bulk_next(op, m->from, &row, ret_found));
-        if (!*ret_found)
-            break;
-        TRY(bulk_put(op, m->to, to, &row));
-        rows++;
-        bytes += row_bytes(from, &row);
-    }
-    TRY(bulk_commit(op, m->to));
-    move->copied += rows;
-    tell_progress(move, rows);
-    return OK;
-}
-
-/* Behind the newest row that is there: rows arrive in the order of their keys, so that is how far it has come. */
-static enum err copy_table(struct op *op, struct move *move, const struct bulk_table *from, const struct bulk_table *to)
-{
-    struct moving *m = move->moving;
-    struct bulk_row newest;
-    bool resumed, found = true;
-    TRY(bulk_newest(op, m->to, to, &newest, &resumed));
-    TRY(bulk_read(op, m->from, from, resumed ? &newest : NULL));
-    while (found)
-        TRY(copy_some(op, move, from, to, &found));
-    return OK;
-}
-
-/* Rows of the inbox come and go by other hands, in any order: they are taken over whole, at the end. */
-static enum err copy_inbox(struct op *op, struct move *move)
-{
-    struct moving *m = move->moving;
-    const struct bulk_table *from = bulk_find(m->tables, m->table_count, "inbox");
-    const struct bulk_table *to = bulk_find(m->copies, m->copy_count, "inbox");
-    int64_t before;
-    TRY(bulk_count(op, m->to, to, &before));
-    TRY(bulk_begin(op, m->to, true));
-    TRY(bulk_empty(op, m->to, to));
-    TRY(bulk_commit(op, m->to));
-    m->done -= before;
-    return copy_table(op, move, from, to);
-}
-
-/* The numbers for new rows, as 512 bytes in hex. */
-static enum err copy_numbers(struct op *op, struct move *move)
-{
-    struct moving *m = move->moving;
-    struct str hex;
-    TRY(bulk_text(op, m->from,
-                  move->source->engine->shared ? "SELECT encode(seqs, 'hex') FROM group_log ORDER BY no DESC LIMIT 1"
-                                               : "SELECT lower(hex(newest)) FROM seq",
-                  &hex));
-    if (!str_given(hex))
-        return fail(op, ERR_IO, "the source has no numbers for new rows");
-    const char *text = move->target->engine->shared
-                           ? "INSERT INTO group_log (no, node, epoch, seqs)"
-                             " SELECT coalesce(max(no), 0) + 1, 0, 0, decode('%.*s', 'hex') FROM group_log"
-                           : "UPDATE seq SET newest = x'%.*s'";
-    TRY(bulk_begin(op, m->to, true));
-    TRY(bulk_exec(op, m->to, arena_fmt(op->arena, text, STR(hex)).p));
-    return bulk_commit(op, m->to);
-}
-
-/* What PostgreSQL keeps beside the rows. */
-static const char *const postgres_beside[] = {
-    "DELETE FROM parked_count",
-    "INSERT INTO parked_count (source_no, count) SELECT source_no, count(*) FROM parked GROUP BY source_no",
-    ("SELECT setval(pg_get_serial_sequence('posthouse.inbox', 'no'), 1 + greatest((SELECT coalesce(max(no), 0) FROM"
-     " inbox), (SELECT coalesce(max(no), 0) FROM inbox_refused)))"),
-};
-
-static enum err make_beside(struct op *op, struct move *move)
-{
-    struct bulk *to = move->moving->to;
-    if (!move->target->engine->shared)
-        return OK;
-    TRY(bulk_begin(op, to, true));
-    for (size_t i = 0; i < sizeof postgres_beside / sizeof *postgres_beside; i++)
-        TRY(bulk_exec(op, to, postgres_beside[i]));
-    TRY(bulk_commit(op, to));
-    return bulk_exec(op, to, "ANALYZE");
-}
-
-enum err move_copy(struct op *op, struct move *move)
-{
-    TRY(each_table(op, move, copy_table));
-    TRY(copy_inbox(op, move));
-    TRY(copy_numbers(op, move));
-    return make_beside(op, move);
-}
-
-/* --- comparing --------------------------------------------------------------- */
-
-static void tell_difference(struct op *op, struct move *move, const struct bulk_table *table,
-                            const struct bulk_row *row, const char *column, const char *what)
-{
-    if (move->differ++ >= MOVE_DIFFERENCES_MAX || !move->difference)
-        return;
-    struct str line = arena_fmt(op->arena, "%.*s: %s%s", STR(bulk_name(op, table, row)), column, what);
-    move->difference(move->data, str_given(line) ? line.p : table->name);
-}
-
-static void compare_row(struct op *op, struct move *move, const struct bulk_table *table, const struct bulk_row *row,
-                        const struct bulk_row *copy)
-{
-    move->compared++;
-    for (int i = 0; i < table->columns; i++) {
-        struct bulk_value a = row->value[i], b = copy->value[i];
-        if (a.n == b.n && (a.n <= 0 || memcmp(a.p, b.p, (size_t)a.n) == 0))
-            continue;
-        tell_difference(op, move, table, row, table->column[i].name, " differs");
-        return;
-    }
-}
-
-/* Both sides come in the order of the key: who is behind the other misses a row. */
-static enum err compare_table(struct op *op, struct move *move, const struct bulk_table *from,
-                              const struct bulk_table *to)
-{
-    struct moving *m = move->moving;
-    struct bulk_row row, copy;
-    bool a, b;
-    TRY(bulk_read(op, m->from, from, NULL));
-    TRY(bulk_read(op, m->to, to, NULL));
-    TRY(bulk_next(op, m->from, &row, &a));
-    TRY(bulk_next(op, m->to, &copy, &b));
-    while (a || b) {
-        int order = !a ? 1 : !b ? -1 : bulk_key_cmp(from, &row, &copy);
-        if (order < 0)
-            tell_difference(op, move, from, &row, "", "is missing in the copy");
-        else if (order > 0)
-            tell_difference(op, move, from, &copy, "", "stands in the copy only");
-        else
-            compare_row(op, move, from, &row, &copy);
-        if (order <= 0)
-            TRY(bulk_next(op, m->from, &row, &a));
-        if (order >= 0)
-            TRY(bulk_next(op, m->to, &copy, &b));
-        tell_progress(move, order <= 0);
-    }
-    return OK;
-}
-
-enum err move_compare(struct op *op, struct move *move)
-{
-    struct moving *m = move->moving;
-    m->done = move->compared = move->differ = 0;
-    /* With eyes of their own: the source as it is now, the target as it was kept. */
-    bulk_close(m->from);
-    bulk_close(m->to);
-    m->from = m->to = NULL;
-    TRY(bulk_open(op, move->source, false, &m->from));
-    TRY(bulk_open(op, move->target, false, &m->to));
-    TRY(tables_read(op, m));
-    TRY(each_table(op, move, compare_table));
-    bulk_close(m->from);
-    bulk_close(m->to);
-    m->from = m->to = NULL; /* what follows may take long: no snapshot is held meanwhile */
-    return OK;
 }
 
 /* --- ending -------------------------------------------------------------------- */
@@ -510,9 +310,9 @@ enum err move_finish(struct op *op, struct move *move)
     TRY(store_write(op, move->source, source_close, &marking));
     TRY(bulk_open(op, move->source, false, &m->from));
     TRY(bulk_open(op, move->target, true, &m->to));
-    TRY(tables_read(op, m));
-    TRY(copy_inbox(op, move)); /* what applications said since it was compared */
-    TRY(make_beside(op, move));
+    TRY(move_tables_read(op, m));
+    TRY(move_copy_inbox(op, move)); /* what applications said since it was compared */
+    TRY(move_make_beside(op, move));
     TRY(bulk_begin(op, m->to, true));
     TRY(bulk_exec(op, m->to, "DELETE FROM move"));
     return bulk_commit(op, m->to);
