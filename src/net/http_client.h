@@ -66,9 +66,10 @@ struct fetch {
     struct str response_head; /* header lines of the last answer */
     int64_t took_us;
 
-    /* The rest belongs to http_client.c. */
+    /* The rest belongs to http_client.c and http_fetch.c. */
     struct http_client *client;
-    struct fetch *next, *before; /* under way */
+    const struct http_client_config *config; /* the client's */
+    struct fetch *next, *before;             /* under way */
     void *curl;
     void *curl_headers;
     struct buf body_buffer;
