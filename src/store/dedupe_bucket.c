@@ -7,8 +7,7 @@
 #include "base/sort.h"
 #include "store/dedupe_parts.h"
 
-#define GUESSES_PER_KEY 2 /* on average; a key is in one run, and filters err seldom */
-#define GUESSES_SPARE   64
+#define GUESSES_MIN 256
 
 SQL(bucket_get, "SELECT keys FROM dedupe_bucket WHERE no = ?1", NULL);
 SQL(bucket_add, "INSERT INTO dedupe_bucket (no, keys) VALUES (?1, ?2)", NULL);
@@ -44,11 +43,9 @@ static enum err bucket_read(struct op *op, struct tx *tx, const struct run *run,
 static enum err run_has(struct op *op, struct tx *tx, struct runs *runs, struct run *run, struct run_key key,
                         bool *ret_has)
 {
-    if (!run->bloom)
-        TRY(bloom_load(op, tx, runs, run));
-    run->used = runs->tick;
     *ret_has = false;
-    if (!bloom_may_have(run->bloom, run->lines, key))
+    TRY(bloom_want(op, tx, runs, run));
+    if (run->bloom && !bloom_may_have(run->bloom, run->lines, key))
         return OK;
     struct stmt *stmt;
     struct str keys;
@@ -80,24 +77,42 @@ struct guess {
     struct run_ask *ask;
 };
 
+/* As many as needed, in the op's arena. */
+struct guesses {
+    struct guess *all;
+    size_t count, room;
+};
+
+static enum err guess_add(struct op *op, struct guesses *guesses, int64_t row, struct run_ask *ask)
+{
+    if (guesses->count == guesses->room) {
+        struct guess *wider;
+        size_t room = guesses->room ? 2 * guesses->room : GUESSES_MIN;
+        TRY(op_alloc(op, room * sizeof *wider, &wider));
+        if (guesses->count > 0)
+            memcpy(wider, guesses->all, guesses->count * sizeof *wider);
+        guesses->all = wider;
+        guesses->room = room;
+    }
+    guesses->all[guesses->count++] = (struct guess){ row, ask };
+    return OK;
+}
+
 static int by_row(const void *a, const void *b)
 {
     const struct guess *x = a, *y = b;
     return sort_cmp_i64(x->row, y->row);
 }
 
-/* The rows that may have the key, by the filters of its day. */
-static enum err key_guess(struct op *op, struct tx *tx, struct runs *runs, struct run_ask *ask, struct guess *guesses,
-                          size_t max, size_t *n)
+/* The rows that may have the key: by the filters of its day, one in each run without a filter in RAM. */
+static enum err key_guess(struct op *op, struct tx *tx, struct runs *runs, struct run_ask *ask, struct guesses *guesses)
 {
-    for (struct run *run = *chain_of(runs, ask->day); run && *n < max; run = run->in_day) {
+    for (struct run *run = *chain_of(runs, ask->day); run; run = run->in_day) {
         if (run->day != ask->day || run->pending != RUN_LIVE || run->is_new)
             continue;
-        if (!run->bloom)
-            TRY(bloom_load(op, tx, runs, run));
-        run->used = runs->tick;
-        if (bloom_may_have(run->bloom, run->lines, ask->key))
-            guesses[(*n)++] = (struct guess){ row_of(run, place_of(run_key_hash(ask->key), run->buckets)), ask };
+        TRY(bloom_want(op, tx, runs, run));
+        if (!run->bloom || bloom_may_have(run->bloom, run->lines, ask->key))
+            TRY(guess_add(op, guesses, row_of(run, place_of(run_key_hash(ask->key), run->buckets)), ask));
     }
     return OK;
 }
@@ -119,30 +134,26 @@ static void row_look(int64_t row, struct str keys, const struct guess *guesses, 
 
 enum err runs_ask(struct op *op, struct tx *tx, struct runs *runs, struct run_ask *asks, size_t n)
 {
-    struct guess *guesses;
+    struct guesses guesses = { 0 };
     int64_t *rows;
-    size_t count = 0, max = n * GUESSES_PER_KEY + GUESSES_SPARE;
-    TRY(op_alloc(op, max * sizeof *guesses, &guesses));
-    TRY(op_alloc(op, max * sizeof *rows, &rows));
-    runs->tick++;
+    runs->tick += n;
     for (size_t i = 0; i < n; i++)
-        TRY(key_guess(op, tx, runs, &asks[i], guesses, max, &count));
-    if (count == max)
-        return fail(op, ERR_BUG, "the filters of dedupe keys are of no use");
-    if (count == 0)
+        TRY(key_guess(op, tx, runs, &asks[i], &guesses));
+    if (guesses.count == 0)
         return OK;
-    qsort(guesses, count, sizeof *guesses, by_row);
-    for (size_t i = 0; i < count; i++)
-        rows[i] = guesses[i].row;
+    TRY(op_alloc(op, guesses.count * sizeof *rows, &rows));
+    qsort(guesses.all, guesses.count, sizeof *guesses.all, by_row);
+    for (size_t i = 0; i < guesses.count; i++)
+        rows[i] = guesses.all[i].row;
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, &bucket_wanted, &stmt));
-    bind_ints(stmt, 1, rows, count);
+    bind_ints(stmt, 1, rows, guesses.count);
     for (;;) {
         bool more;
         TRY(stmt_row(op, stmt, &more));
         if (!more)
             return OK;
-        row_look(col_int(stmt, 0), col_blob_borrowed(stmt, 1), guesses, count);
+        row_look(col_int(stmt, 0), col_blob_borrowed(stmt, 1), guesses.all, guesses.count);
     }
 }
 

@@ -37,6 +37,7 @@ struct run {
     uint32_t in_bloom; /* of a run being built: buckets whose keys are in the filter */
     bool listed;       /* by the list just read */
     uint64_t used;     /* tick of the newest look */
+    uint64_t retry_at; /* tick from which on its filter is tried again, which found no room */
 };
 
 struct merge {
@@ -52,7 +53,7 @@ struct runs {
     bool changed; /* some run has something pending */
     bool list_changed, merge_moved;
     size_t bloom_bytes;
-    uint64_t tick;
+    uint64_t tick;           /* keys looked for */
     struct run_key *scratch; /* keys of a slice, then the same by bucket */
     size_t scratch_room;
 };
@@ -89,8 +90,9 @@ enum err run_insert(struct op *op, struct tx *tx, const struct run *run);
 /* With the commit, in RAM alone. */
 void run_becomes(struct runs *runs, struct run *run, enum run_state state);
 
-/* Reads a stored filter into RAM; others may leave for it. */
-enum err bloom_load(struct op *op, struct tx *tx, struct runs *runs, struct run *run);
+/* Notes a look at the run, and reads its stored filter into RAM if it is not there and fits beside those in use:
+ * run->bloom may be NULL afterwards. */
+enum err bloom_want(struct op *op, struct tx *tx, struct runs *runs, struct run *run);
 
 /* An empty filter in RAM; others may leave for it. */
 void bloom_begin(struct runs *runs, struct run *run);

@@ -10,6 +10,11 @@ SQL_SCAN(run_list, "SELECT no, day, state, keys, buckets FROM dedupe_run ORDER B
 SQL(run_add, "INSERT INTO dedupe_run (no, day, state, keys, buckets, bloom) VALUES (?1, ?2, ?3, ?4, ?5, ?6)", NULL);
 SQL(run_bloom, "SELECT bloom FROM dedupe_run WHERE no = ?1", NULL);
 
+#define COLD_KEYS  1000000 /* keys looked for since anybody asked a filter: it leaves for another */
+#define RETRY_KEYS 4096    /* and until one that found no room is tried again */
+
+size_t dedupe_filter_bytes_max = 128 * 1024 * 1024;
+
 /* --- Bloom filters --- */
 
 static void bloom_free(struct runs *runs, struct run *run)
@@ -20,23 +25,43 @@ static void bloom_free(struct runs *runs, struct run *run)
     run->bloom = NULL;
 }
 
-/* Gives up the filters least used until `bytes` more fit. That of a run being built is nowhere else and stays. */
-static void bloom_make_room(struct runs *runs, size_t bytes)
+static bool may_leave(const struct run *run)
 {
-    while (runs->bloom_bytes + bytes > BLOOM_BYTES_MAX) {
-        struct run *oldest = NULL;
+    return run->bloom && run->state != RUN_BUILDING && !run->is_new; /* that of a run being built is nowhere else */
+}
+
+static bool is_cold(const struct runs *runs, const struct run *run)
+{
+    return run->used + COLD_KEYS < runs->tick;
+}
+
+/* Does the filter of `a` leave before that of `b`? Cold ones first, then the largest: without it as many keys must be
+ * looked for in rows as without a small one, and it makes the most room. */
+static bool leaves_first(const struct runs *runs, const struct run *a, const struct run *b)
+{
+    if (is_cold(runs, a) != is_cold(runs, b))
+        return is_cold(runs, a);
+    return a->lines != b->lines ? a->lines > b->lines : a->used < b->used;
+}
+
+/* Gives up filters, cold ones only or any, until one of so many lines fits. */
+static bool bloom_make_room(struct runs *runs, size_t lines, bool cold_only)
+{
+    while (runs->bloom_bytes + lines * BLOOM_LINE_BYTES > dedupe_filter_bytes_max) {
+        struct run *first = NULL;
         for (struct run *run = runs->all; run; run = run->next)
-            if (run->bloom && run->state != RUN_BUILDING && !run->is_new && (!oldest || run->used < oldest->used))
-                oldest = run;
-        if (!oldest)
-            return;
-        bloom_free(runs, oldest);
+            if (may_leave(run) && (!cold_only || is_cold(runs, run)) && (!first || leaves_first(runs, run, first)))
+                first = run;
+        if (!first)
+            return false;
+        bloom_free(runs, first);
     }
+    return true;
 }
 
 void bloom_begin(struct runs *runs, struct run *run)
 {
-    bloom_make_room(runs, run->lines * BLOOM_LINE_BYTES);
+    bloom_make_room(runs, run->lines, false);
     run->bloom = aligned_alloc(BLOOM_LINE_BYTES, run->lines * BLOOM_LINE_BYTES);
     if (!run->bloom)
         abort();
@@ -44,7 +69,7 @@ void bloom_begin(struct runs *runs, struct run *run)
     runs->bloom_bytes += run->lines * BLOOM_LINE_BYTES;
 }
 
-enum err bloom_load(struct op *op, struct tx *tx, struct runs *runs, struct run *run)
+static enum err bloom_load(struct op *op, struct tx *tx, struct runs *runs, struct run *run)
 {
     struct stmt *stmt;
     bool found;
@@ -57,6 +82,17 @@ enum err bloom_load(struct op *op, struct tx *tx, struct runs *runs, struct run 
     bloom_begin(runs, run);
     memcpy(run->bloom, bytes.p, bytes.n);
     stmt_reset(stmt);
+    return OK;
+}
+
+enum err bloom_want(struct op *op, struct tx *tx, struct runs *runs, struct run *run)
+{
+    run->used = runs->tick;
+    if (run->bloom || runs->tick < run->retry_at)
+        return OK;
+    if (bloom_make_room(runs, run->lines, true))
+        return bloom_load(op, tx, runs, run);
+    run->retry_at = runs->tick + RETRY_KEYS;
     return OK;
 }
 

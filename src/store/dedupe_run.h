@@ -4,7 +4,9 @@
  * Private to dedupe.c. A run holds some tens of thousands up to millions of
  * keys of one day. Keys are spread over its buckets by their hash, a bucket is
  * one row of about a page, so finding a key in a run is one read by row id, and
- * a Bloom filter per run answers most "never seen" without any.
+ * a Bloom filter per run answers most "never seen" without any. Filters of days
+ * in use that find no room in RAM are done without: each key costs such a run
+ * its read. Were they taken in by turns, each look would cost megabytes.
  *
  *     young --full--> run run run run --four of a size--> a run four times as large
  *
@@ -19,13 +21,15 @@
 
 #include "store/db.h"
 
-#define RUN_FAN         4                  /* runs of about one size that are merged */
-#define RUN_KEYS_MAX    4000000            /* larger ones are left alone */
-#define BUCKET_KEYS     215                /* on average; a page has room for 252 */
-#define BLOOM_BYTES_MAX (48 * 1024 * 1024) /* of filters in RAM; the least used leave and are read again */
+#define RUN_FAN      4       /* runs of about one size that are merged */
+#define RUN_KEYS_MAX 4000000 /* larger ones are left alone */
+#define BUCKET_KEYS  215     /* on average; a page has room for 252 */
 
 /* Keys in RAM and log before they become runs: 65,536. Tests make it small, to see many merges. */
 extern size_t dedupe_young_max;
+
+/* Of filters in RAM: 128 MiB, enough for 95 million keys of the days in use. Tests make it small. */
+extern size_t dedupe_filter_bytes_max;
 
 struct runs;
 

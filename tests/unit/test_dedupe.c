@@ -167,6 +167,51 @@ TEST(dedupe, knows_keys_that_have_left_the_young_set)
     fixture_end(&f);
 }
 
+SQL_SCAN(test_spoil, "UPDATE dedupe_run SET bloom = NULL", NULL);
+
+static enum err spoil_filters(struct op *op, struct tx *tx, void *arg)
+{
+    struct stmt *stmt;
+    (void)arg;
+    TRY(tx_stmt(op, tx, &test_spoil, &stmt));
+    return stmt_done(op, stmt);
+}
+
+/* That they are not read again and again is seen by there being none to read. */
+TEST(dedupe, looks_into_rows_where_filters_find_no_room)
+{
+    size_t room = dedupe_filter_bytes_max;
+    start_small();
+    dedupe_filter_bytes_max = 0;
+    EQ(takes_many(9, 0, 9000), 9000);
+    WRITES(&f, spoil_filters, NULL);
+    EQ(takes_many(9, 0, 9000), 0);
+    EQ(takes_many(9, 9000, 9200), 200);
+    fixture_reopen(&f);
+    EQ(takes_many(9, 0, 9200), 0);
+    dedupe_filter_bytes_max = room;
+    fixture_end(&f);
+}
+
+/* Ten runs of two days and room for the filters of three. */
+TEST(dedupe, knows_all_keys_when_some_filters_find_room)
+{
+    size_t room = dedupe_filter_bytes_max;
+    start_small();
+    dedupe_filter_bytes_max = 9000;
+    for (uint64_t n = 0; n < 12000; n += 500) {
+        EQ(takes_many(9, n, n + 500), 500);
+        EQ(takes_many(8, n, n + 500), 500);
+    }
+    EQ(takes_many(9, 0, 12000), 0);
+    EQ(takes_many(8, 0, 12000), 0);
+    fixture_reopen(&f);
+    EQ(takes_many(8, 0, 12000), 0);
+    EQ(takes_many(9, 0, 12000), 0);
+    dedupe_filter_bytes_max = room;
+    fixture_end(&f);
+}
+
 TEST(dedupe, merges_runs_and_erases_what_they_replace)
 {
     start_small();
