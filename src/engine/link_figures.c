@@ -72,11 +72,21 @@ static enum err link_move(struct op *op, struct tx *tx, const struct touch *touc
     return OK;
 }
 
+/* Where no touch of a link changed its figures stand, and its record need not be looked at. */
+static bool link_changed(const struct touch *touches, size_t count, const uint32_t *bits_before, uint32_t link_no)
+{
+    for (size_t i = 0; i < count; i++)
+        if (touches[i].link_no == link_no && touches[i].bits != bits_before[i])
+            return true;
+    return false;
+}
+
 enum err link_figures_move(struct op *op, struct tx *tx, const struct touch *touches, size_t count,
                            const uint32_t *bits_before)
 {
     for (size_t i = 0; i < count; i++)
-        if (is_tracked(&touches[i]) && !named_before(touches, i))
+        if (is_tracked(&touches[i]) && !named_before(touches, i) &&
+            link_changed(touches, count, bits_before, touches[i].link_no))
             TRY(link_move(op, tx, touches, count, bits_before, touches[i].link_no));
     return OK;
 }

@@ -156,6 +156,20 @@ TEST(click, counts_members_once_and_clicks_each_time)
     end(&s);
 }
 
+/* LNK-13: the figures of a link move by clicks of it, not by those of other links. */
+TEST(click, click_of_another_link_leaves_the_figures_of_the_first)
+{
+    struct scene s;
+    start(&s);
+    struct link a = put(&s, "a", "https://x/a"), b = put(&s, "b", "https://x/b");
+    one(&s, a, 1, NOW, 5);
+    one(&s, b, 1, NOW + 60 * SECOND, 5);
+    one(&s, a, 1, NOW + 120 * SECOND, 5);
+    figures_are(&s, a, 2, 1, 1, 0);
+    figures_are(&s, b, 1, 1, 1, 0);
+    end(&s);
+}
+
 /* LNK-31, LED-23 */
 TEST(click, third_link_of_a_burst_makes_the_first_ones_machine_too)
 {
