@@ -73,6 +73,7 @@
     X(tenant_family)                                                                                                   \
     X(cohort_family)                                                                                                   \
     X(member_family)                                                                                                   \
+    X(seen_family)                                                                                                     \
     X(message_family)                                                                                                  \
     X(log_family)                                                                                                      \
     X(link_family)                                                                                                     \
