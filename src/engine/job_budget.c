@@ -94,9 +94,8 @@ static bool has_room(struct jobs *jobs, struct budget *budget, int64_t cost, int
 /* A queue that shares the budget, has work, and someone who waits for it. */
 static bool is_hungry(const struct queue *queue, const struct budget *budget)
 {
-    const struct queue_policy *policy = &queue->policy;
     return queue->budget == budget && queue->no && queue->counts.ready > 0 && queue->waits && !queue->paused &&
-           (policy->concurrency == POLICY_NONE || queue->counts.leased < policy->concurrency);
+           queue_has_slot(queue);
 }
 
 static struct queue *next_hungry(struct jobs *jobs, const struct budget *budget)

@@ -118,10 +118,12 @@ struct lease *lease_new(struct jobs *jobs, const struct lease_row *row, const st
         .until_us = row->until_us,
         .hard_us = row->hard_us,
         .aside = row->ord != 0,
+        .here = !jobs->node || row->node == jobs->node,
         .jid = tail_str(&tail, job->jid),
         .type = tail_str(&tail, job->type),
         .worker = tail_str(&tail, row->worker),
     };
+    lease->queue->leased_here += lease->here;
     if (jobs->lease_count++ >= jobs->lease_slots)
         slots_grow(jobs);
     struct lease **slot = &jobs->leases[lease->jid_hash & (jobs->lease_slots - 1)];
@@ -150,6 +152,7 @@ static void lease_forget(struct jobs *jobs, struct lease *lease)
         link = &(*link)->hash_next;
     *link = lease->hash_next;
     jobs->lease_count--;
+    lease->queue->leased_here -= lease->here;
     if (lease->session) {
         *lease->link = lease->next;
         if (lease->next)

@@ -28,6 +28,7 @@ static enum err lease_begin(struct op *op, struct tx *tx, struct jobs *jobs, str
         .hard_us = timeout_us ? now_us + timeout_us : 0,
         .ord = job->aside.state ? job->ord : 0,
         .attempt = (int)job->aside.failures + 1,
+        .node = jobs->node,
         .worker = fetch->worker,
     };
     if (row.hard_us && row.hard_us < row.until_us)

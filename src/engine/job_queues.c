@@ -454,11 +454,6 @@ struct lanes *queue_lanes(struct jobs *jobs, struct queue *queue)
 
 /* --- slots and rates --- */
 
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a == POLICY_NONE || (b != POLICY_NONE && b < a) ? b : a;
-}
-
 static bool worker_is_full(const struct queue *queue, const struct session *session)
 {
     int64_t limit = queue->policy.worker_concurrency, n = 0;
@@ -469,13 +464,19 @@ static bool worker_is_full(const struct queue *queue, const struct session *sess
     return n >= limit;
 }
 
+bool queue_has_slot(const struct queue *queue)
+{
+    const struct queue_policy *policy = &queue->policy;
+    return (policy->concurrency == POLICY_NONE || queue->counts.leased < policy->concurrency) &&
+           (policy->node_concurrency == POLICY_NONE || queue->leased_here < policy->node_concurrency);
+}
+
 bool queue_may_start(struct jobs *jobs, struct queue *queue, const struct session *session, int64_t now_us)
 {
     const struct queue_policy *policy = &queue->policy;
     if (queue->paused || jobs->stopping || jobs->lease_count >= LEASES_MAX)
         return false;
-    int64_t limit = smaller(policy->concurrency, policy->node_concurrency); /* one node holds a SQLite store */
-    if ((limit != POLICY_NONE && queue->counts.leased >= limit) || worker_is_full(queue, session))
+    if (!queue_has_slot(queue) || worker_is_full(queue, session))
         return false;
     int64_t wait_ns = rate_wait_ns(&policy->rate, queue->counts.tat_ns, now_us * 1000);
     if (wait_ns > 0) {

@@ -400,8 +400,11 @@ enum err jobs_open(struct op *op, const struct jobs_config *config, struct jobs 
         abort();
     jobs->config = *config;
     jobs->key = siphash_key_from(store_hash_key(config->store));
+    jobs->config.node = (struct str){ 0 }; /* it was borrowed */
     jobs->arena = arena_new(64 << 20);
     log_open(jobs, store_is_shared(config->store));
+    if (jobs->log.on && str_given(config->node))
+        jobs->node = jobs_hash(jobs, config->node);
     atomic_store(&jobs->next_us, NEVER_US);
     pthread_mutex_init(&jobs->undelivered.lock, NULL);
     rng_init(&jobs->rng, config->seed ? config->seed : random_u64());

@@ -19,6 +19,7 @@ struct duty; /* store_duty.h */
 
 struct jobs_config {
     struct store *store;
+    struct str node; /* its name among those that share the store: what its own limits count by (NODE-4) */
     /* Told on the writer's thread when jobs_tick should run earlier than it said: the ticker's ear. May be NULL. */
     void (*wake)(void *data);
     void *data;

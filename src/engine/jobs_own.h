@@ -107,6 +107,7 @@ struct queue {
     struct queue_policy policy;
     struct arena *memory; /* of name, text and policy */
     struct queue_counts counts;
+    int64_t leased_here; /* of counts.leased, those that this node handed out */
     bool dirty, tat_moved;
     struct lanes *lanes;
     struct budget *budget;
@@ -138,6 +139,7 @@ struct lease {
     uint64_t key, mutex, ord; /* ord 0 = id */
     int64_t started_us, until_us, hard_us;
     bool aside; /* it has a row aside */
+    bool here;  /* handed out by this node */
     struct str jid, type, worker;
 };
 
@@ -196,6 +198,7 @@ struct job_log {
 struct jobs {
     struct jobs_config config;
     struct siphash_key key;
+    uint64_t node; /* hash of this node's name; 0 = nobody else is there, every lease is its own */
     struct rng rng;
     bool loaded, touched, stopping;
     bool ticking;    /* the ticker is told when the tick ends */
@@ -318,6 +321,9 @@ struct key_use *queue_key_use(struct queue *queue, uint64_t key, bool make);
 /* Forgets keys that have nothing under way and wait for nothing. */
 void queue_keys_sweep(struct queue *queue, int64_t now_us);
 bool queue_counts_keys(const struct queue *queue);
+
+/* Is a slot free, of the queue's own and of those it has at this node. */
+bool queue_has_slot(const struct queue *queue);
 
 /* May the queue start a job for this session now, its keys aside. Notes when to look again. */
 bool queue_may_start(struct jobs *jobs, struct queue *queue, const struct session *session, int64_t now_us);

@@ -125,7 +125,8 @@ enum err ticker_start(struct op *op, const struct ticker_config *given, struct t
     ticker->config = *given;
     op_init(&ticker->op, arena_new(TICKER_BYTES_MAX), clock_wall_us());
     mailbox_init(&ticker->sleep, 1, NULL, NULL);
-    struct jobs_config config = { .store = given->store, .wake = wake, .data = ticker };
+    struct node_life life = node_board_get(given->nodes);
+    struct jobs_config config = { .store = given->store, .node = str_of(life.id), .wake = wake, .data = ticker };
     enum err err = jobs_open(&ticker->op, &config, &ticker->jobs);
     if (err != OK)
         fail(op, err, "%s", ticker->op.error);

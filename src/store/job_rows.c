@@ -32,10 +32,11 @@ SQL_ONLY_POSTGRES(job_rows_insert,
                   "INSERT INTO job (id, jid, queue, type, flags, opts, body) SELECT * FROM unnest(?1" PG_INTS
                   ", ?2" PG_TEXTS ", ?3" PG_INTS ", ?4" PG_TEXTS ", ?5" PG_INTS ", ?6" PG_BLOBS ", ?7" PG_BLOBS ")");
 SQL_ONLY_POSTGRES(job_rows_remove, "DELETE FROM job WHERE id = ANY (?1" PG_INTS ")");
-SQL_ONLY_POSTGRES(lease_rows_insert,
-                  "INSERT INTO lease (id, number, session, epoch, started_us, until_us, hard_us, ord, attempt, worker)"
-                  " SELECT * FROM unnest(?1" PG_INTS ", ?2" PG_INTS ", ?3" PG_INTS ", ?4" PG_INTS ", ?5" PG_INTS
-                  ", ?6" PG_INTS ", ?7" PG_INTS ", ?8" PG_INTS ", ?9" PG_INTS ", ?10" PG_TEXTS ")");
+SQL_ONLY_POSTGRES(
+    lease_rows_insert,
+    "INSERT INTO lease (id, number, session, epoch, started_us, until_us, hard_us, ord, attempt, node, worker)"
+    " SELECT * FROM unnest(?1" PG_INTS ", ?2" PG_INTS ", ?3" PG_INTS ", ?4" PG_INTS ", ?5" PG_INTS ", ?6" PG_INTS
+    ", ?7" PG_INTS ", ?8" PG_INTS ", ?9" PG_INTS ", ?10" PG_INTS ", ?11" PG_TEXTS ")");
 SQL_ONLY_POSTGRES(lease_rows_remove, "DELETE FROM lease WHERE id = ANY (?1" PG_INTS ")");
 SQL_ONLY_POSTGRES(ready_rows_insert, "INSERT INTO ready (ord, queue, level, key, job) SELECT * FROM unnest(?1" PG_INTS
                                      ", ?2" PG_INTS ", ?3" PG_INTS ", ?4" PG_INTS ", ?5" PG_INTS ")");
@@ -224,6 +225,7 @@ void job_rows_lease_add(struct tx *tx, struct job_rows *rows, const struct lease
     rows_int(added, row->hard_us);
     rows_int(added, (int64_t)row->ord);
     rows_int(added, row->attempt);
+    rows_int(added, (int64_t)row->node);
     rows_str(added, row->worker);
     tx_wrote(tx);
     full_check(tx, &rows->leases);
@@ -315,7 +317,7 @@ static enum err rows_open(struct op *op, struct tx *tx, void **ret_state)
     if (!rows)
         abort();
     changes_init(&rows->jobs, "ititibb");
-    changes_init(&rows->leases, "iiiiiiiiit");
+    changes_init(&rows->leases, "iiiiiiiiiit");
     changes_init(&rows->ready, "iiiii");
     rows_init(&rows->ready_gone, "iiii");
     rows->slots = calloc(SLOTS, sizeof(struct kept *));

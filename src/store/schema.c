@@ -61,7 +61,8 @@
     X(link_change_step)                                                                                                \
     X(job_log_step)                                                                                                    \
     X(source_delta_step)                                                                                               \
-    X(done_keys_step)
+    X(done_keys_step)                                                                                                  \
+    X(lease_node_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush, and
  * compare them with those of before when other nodes have written. */

@@ -19,22 +19,22 @@ const struct schema_step lease_step = {
     " labels TEXT);",
 };
 
-SQL(lease_insert,
-    "INSERT INTO lease (id, number, session, epoch, started_us, until_us, hard_us, ord, attempt, worker)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    NULL);
+const struct schema_step lease_node_step = {
+    "nodes of leases",
+    "ALTER TABLE lease ADD COLUMN node INTEGER NOT NULL DEFAULT 0;",
+    "ALTER TABLE lease ADD COLUMN node BIGINT NOT NULL DEFAULT 0;",
+};
+
+#define LEASE_COLUMNS "id, number, session, epoch, started_us, until_us, hard_us, ord, attempt, node, worker"
+
+SQL(lease_insert, "INSERT INTO lease (" LEASE_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)", NULL);
 SQL(lease_remove, "DELETE FROM lease WHERE id = ?1", NULL);
 SQL(lease_prolong, "UPDATE lease SET until_us = ?2 WHERE id = ?1", NULL);
-SQL(lease_get,
-    "SELECT id, number, session, epoch, started_us, until_us, hard_us, ord, attempt, worker FROM lease WHERE id = ?1",
-    NULL);
-SQL(lease_behind,
-    "SELECT id, number, session, epoch, started_us, until_us, hard_us, ord, attempt, worker FROM lease"
-    " WHERE id > ?1 ORDER BY id LIMIT ?2",
-    NULL);
+SQL(lease_get, "SELECT " LEASE_COLUMNS " FROM lease WHERE id = ?1", NULL);
+SQL(lease_behind, "SELECT " LEASE_COLUMNS " FROM lease WHERE id > ?1 ORDER BY id LIMIT ?2", NULL);
 SQL_SCAN(lease_all, /* at a start: as many as there are jobs under way */
-         "SELECT l.id, l.number, l.session, l.epoch, l.started_us, l.until_us, l.hard_us, l.ord, l.attempt, l.worker,"
-         " j.queue, j.flags, j.jid, j.type, j.opts FROM lease l JOIN job j ON j.id = l.id",
+         "SELECT l.id, l.number, l.session, l.epoch, l.started_us, l.until_us, l.hard_us, l.ord, l.attempt, l.node,"
+         " l.worker, j.queue, j.flags, j.jid, j.type, j.opts FROM lease l JOIN job j ON j.id = l.id",
          NULL);
 SQL(session_insert,
     "INSERT INTO session (no, epoch, state, http, pid, since_us, name, hostname, labels)"
@@ -63,7 +63,8 @@ enum err store_lease_add(struct op *op, struct tx *tx, const struct lease_row *r
     bind_int(stmt, 7, row->hard_us);
     bind_int(stmt, 8, (int64_t)row->ord);
     bind_int(stmt, 9, row->attempt);
-    bind_str(stmt, 10, row->worker);
+    bind_int(stmt, 10, (int64_t)row->node);
+    bind_str(stmt, 11, row->worker);
     return stmt_later(op, stmt);
 }
 
@@ -102,6 +103,7 @@ static struct lease_row lease_of(struct stmt *stmt, struct str worker)
         .hard_us = col_int(stmt, 6),
         .ord = (uint64_t)col_int(stmt, 7),
         .attempt = (int)col_int(stmt, 8),
+        .node = (uint64_t)col_int(stmt, 9),
         .worker = worker,
     };
 }
@@ -116,7 +118,7 @@ enum err store_lease_get(struct op *op, struct tx *tx, uint64_t id, struct lease
     TRY(stmt_row(op, stmt, &found));
     *ret = (struct lease_row){ 0 };
     if (found)
-        *ret = lease_of(stmt, col_str(op, stmt, 9));
+        *ret = lease_of(stmt, col_str(op, stmt, 10));
     stmt_reset(stmt);
     return OK;
 }
@@ -132,14 +134,14 @@ enum err store_lease_each(struct op *op, struct tx *tx,
         TRY(stmt_row(op, stmt, &more));
         if (!more)
             break;
-        struct lease_row lease = lease_of(stmt, col_str_borrowed(stmt, 9));
+        struct lease_row lease = lease_of(stmt, col_str_borrowed(stmt, 10));
         struct job_row job = {
             .id = lease.id,
-            .queue_no = (uint32_t)col_int(stmt, 10),
-            .flags = (uint32_t)col_int(stmt, 11),
-            .jid = col_str_borrowed(stmt, 12),
-            .type = col_str_borrowed(stmt, 13),
-            .opts = col_blob_borrowed(stmt, 14),
+            .queue_no = (uint32_t)col_int(stmt, 11),
+            .flags = (uint32_t)col_int(stmt, 12),
+            .jid = col_str_borrowed(stmt, 13),
+            .type = col_str_borrowed(stmt, 14),
+            .opts = col_blob_borrowed(stmt, 15),
         };
         TRY(fn(arg, &lease, &job));
     }
@@ -160,7 +162,7 @@ enum err store_lease_walk(struct op *op, struct tx *tx, uint64_t after, int max,
     for (bool more = true; more;) {
         TRY(stmt_row(op, stmt, &more));
         if (more)
-            rows[n++] = lease_of(stmt, col_str(op, stmt, 9));
+            rows[n++] = lease_of(stmt, col_str(op, stmt, 10));
     }
     *ret = rows;
     *ret_count = n;

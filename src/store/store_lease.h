@@ -14,6 +14,7 @@ struct lease_row {
     int64_t started_us, until_us, hard_us; /* hard: end of the attempt whatever is extended; 0 = none */
     uint64_t ord;                          /* the job's place in its lane; 0 = its id */
     int attempt;
+    uint64_t node; /* that handed it out: a hash of its name; 0 = not said */
     struct str worker;
 };
 

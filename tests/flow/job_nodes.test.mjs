@@ -10,6 +10,7 @@ import { postgres, skip } from './lib/postgres.mjs'
 
 const JOBS = Number(process.env.JOBS_LIMIT || 400)
 const SLOTS = 5
+const OWN_SLOTS = 2 // of each node
 const WORK_MS = Number(process.env.WORK_MS || 20)
 const WORKERS = 4 // of each node
 const RATE = 20 // a second
@@ -73,6 +74,21 @@ test(`of ${SLOTS} slots over three nodes never more are taken than that, as the 
   assert.equal(ran.size, JOBS)
   const ideal_ms = (JOBS * WORK_MS) / SLOTS
   t.diagnostic(`${JOBS} jobs of ${WORK_MS} ms in ${SLOTS} slots took ${took_ms} ms, ${(took_ms / ideal_ms).toFixed(2)} times the ideal; at the nodes ${parts}`)
+  for (const node of nodes) assert.equal(await node.stop(), 0)
+})
+
+test('of three nodes each has its own slots, as the workers see it', { skip }, async (t) => {
+  const nodes = await startNodes(3)
+  assert.equal((await nodes[0].patch('/v1/queues/own', { node_concurrency: OWN_SLOTS })).status, 200)
+  await pushAll(nodes[0], 'own', JOBS)
+  const [now, most] = [[0, 0, 0], [0, 0, 0]]
+  await workAll(nodes, 'own', JOBS, WORKERS, async (_, node) => {
+    most[node] = Math.max(most[node], ++now[node])
+    await pause(WORK_MS)
+    now[node]--
+  })
+  assert.deepEqual(most, [OWN_SLOTS, OWN_SLOTS, OWN_SLOTS])
+  t.diagnostic(`${JOBS} jobs; at once at the nodes ${most}`)
   for (const node of nodes) assert.equal(await node.stop(), 0)
 })
 

@@ -29,9 +29,11 @@ struct lab {
     int64_t tick_next_us;
 };
 
+/* Where several share a database each is a node of its own, by whatever name. */
 static inline void lab_open_jobs(struct lab *lab)
 {
-    struct jobs_config config = { .store = lab->f.store, .seed = 7 };
+    struct str node = arena_fmt(lab->f.arena, "lab %p", (void *)lab);
+    struct jobs_config config = { .store = lab->f.store, .node = node, .seed = 7 };
     SUCCEEDS(&lab->f.op, jobs_open(&lab->f.op, &config, &lab->jobs));
 }
 

@@ -126,6 +126,70 @@ TEST(job_nodes, a_limit_holds_over_all_nodes)
     end_two();
 }
 
+/* Hands out to its end what a node may have, and gives none back. */
+static int fetch_all(int i)
+{
+    int n = 0;
+    for (int one; (one = lab_fetch(&nodes[i], "q", 10)) > 0;)
+        n += one;
+    return n;
+}
+
+static void push_to_q(int i, int count)
+{
+    for (int k = 0; k < count; k++)
+        EQ(lab_job(&nodes[i], "q", arena_fmt(nodes[0].f.arena, "job-%04d", k).p, ""), JOB_PUSHED);
+}
+
+/* NODE-4. */
+TEST(job_nodes, each_node_has_slots_of_its_own_whoever_ends_their_jobs)
+{
+    START_TWO();
+    join(2);
+    lab_policy(&nodes[0], "q", "{\"node_concurrency\":2}");
+    push_to_q(1, 20);
+    EQ(fetch_all(0), 2);
+    EQ(fetch_all(1), 2);
+    EQ(fetch_all(2), 2);
+    EQ(lab_ack(&nodes[2], "job-0000"), STALE_NOT); /* that the first node handed out */
+    EQ(fetch_all(2), 0);
+    EQ(fetch_all(1), 0);
+    EQ(fetch_all(0), 1);
+    EQ(lab_view(&nodes[1], "q").leased, 6);
+    leave(2);
+    end_two();
+}
+
+/* NODE-4. */
+TEST(job_nodes, the_smaller_of_both_limits_holds_at_each_node)
+{
+    START_TWO();
+    lab_policy(&nodes[0], "q", "{\"concurrency\":5,\"node_concurrency\":3}");
+    push_to_q(0, 20);
+    EQ(fetch_all(0), 3);
+    EQ(fetch_all(1), 2);
+    EQ(lab_ack(&nodes[1], "job-0000"), STALE_NOT);
+    EQ(fetch_all(1), 1); /* a slot of the queue and one of its own */
+    EQ(fetch_all(0), 0);
+    end_two();
+}
+
+/* NODE-4. */
+TEST(job_nodes, a_node_that_starts_again_knows_what_it_had_handed_out)
+{
+    START_TWO();
+    lab_policy(&nodes[0], "q", "{\"node_concurrency\":2}");
+    push_to_q(0, 20);
+    EQ(fetch_all(1), 2);
+    EQ(fetch_all(0), 2);
+    leave(1);
+    join(1);
+    EQ(fetch_all(1), 0);
+    EQ(lab_ack(&nodes[0], "job-0001"), STALE_NOT); /* one of its own */
+    EQ(fetch_all(1), 1);
+    end_two();
+}
+
 /* NODE-4, RATE-1. */
 TEST(job_nodes, a_rate_holds_over_all_nodes)
 {
