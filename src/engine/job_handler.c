@@ -254,15 +254,18 @@ enum err handler_check(struct op *op, const struct jobs *jobs, const struct queu
 
 void jobs_on_handlers(struct jobs *jobs, void (*fn)(void *data), void *data)
 {
+    pthread_mutex_lock(&jobs->ears_lock);
+    jobs->on_handlers = fn;
     jobs->on_handlers_data = data;
-    atomic_store(&jobs->on_handlers, fn);
+    pthread_mutex_unlock(&jobs->ears_lock);
 }
 
 void handlers_changed(struct jobs *jobs)
 {
-    void (*fn)(void *data) = atomic_load(&jobs->on_handlers);
-    if (fn)
-        fn(jobs->on_handlers_data);
+    pthread_mutex_lock(&jobs->ears_lock);
+    if (jobs->on_handlers)
+        jobs->on_handlers(jobs->on_handlers_data);
+    pthread_mutex_unlock(&jobs->ears_lock);
 }
 
 enum err job_handler_tell(struct op *op, struct tx *tx, const struct handler_word *word)

@@ -70,7 +70,8 @@ struct job_commands {
 };
 void jobs_commands(struct jobs *jobs, const struct job_commands *commands);
 
-/* Told in the writer when some handler changed, or rows were read again: ask for the list. One ear; must only post. */
+/* Told in the writer when some handler changed, or rows were read again: ask for the list. One ear; must only post.
+ * From any thread: when this returns, nobody is in the former one any more, so fn NULL is how to leave. */
 void jobs_on_handlers(struct jobs *jobs, void (*fn)(void *data), void *data);
 
 /* How the handler of a queue is (HAND-3). */

@@ -407,6 +407,7 @@ enum err jobs_open(struct op *op, const struct jobs_config *config, struct jobs 
         jobs->node = jobs_hash(jobs, config->node);
     atomic_store(&jobs->next_us, NEVER_US);
     pthread_mutex_init(&jobs->undelivered.lock, NULL);
+    pthread_mutex_init(&jobs->ears_lock, NULL);
     rng_init(&jobs->rng, config->seed ? config->seed : random_u64());
     struct store_watch watch = { jobs, watch_flush, watch_kept, watch_drop, watch_foreign, watch_ask, watch_ahead };
     store_watch(config->store, &watch);
@@ -440,6 +441,7 @@ void jobs_close(struct jobs *jobs)
     free(jobs->undelivered.told);
     free(jobs->undelivered.bits);
     pthread_mutex_destroy(&jobs->undelivered.lock);
+    pthread_mutex_destroy(&jobs->ears_lock);
     arena_free(jobs->arena);
     free(jobs);
 }

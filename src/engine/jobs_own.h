@@ -263,9 +263,10 @@ struct jobs {
     struct progress *progress[PROGRESS_SLOTS], *grouped_progress;
     int64_t progress_count;
 
+    pthread_mutex_t ears_lock; /* held while they are told, so that whoever has left is told nothing any more */
     void (*on_suspect)(void *data, struct session_id id);
     void *on_suspect_data;
-    void (*_Atomic on_handlers)(void *data);
+    void (*on_handlers)(void *data);
     void *on_handlers_data;
     const struct job_commands *_Atomic commands; /* that the configuration declares */
     atomic_int_fast64_t next_us;                 /* engine time of the next useful tick */

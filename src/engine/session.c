@@ -236,13 +236,23 @@ int64_t session_count(struct tx *tx)
 
 void session_on_suspect(struct jobs *jobs, void (*fn)(void *data, struct session_id id), void *data)
 {
+    pthread_mutex_lock(&jobs->ears_lock);
     jobs->on_suspect = fn;
     jobs->on_suspect_data = data;
+    pthread_mutex_unlock(&jobs->ears_lock);
 }
 
 /* --- who is lost (LEASE-6) --- */
 
 #define LOST_STEP 500 /* leases failed in one transaction */
+
+static void tell_suspect(struct jobs *jobs, const struct session *session)
+{
+    pthread_mutex_lock(&jobs->ears_lock);
+    if (session->sockets && jobs->on_suspect)
+        jobs->on_suspect(jobs->on_suspect_data, (struct session_id){ session->no, session->epoch });
+    pthread_mutex_unlock(&jobs->ears_lock);
+}
 
 /* When the session's fate is looked at next; *ret_lost when it is sealed now. */
 static int64_t session_fate(struct jobs *jobs, struct session *session, int64_t now_us, bool *ret_lost)
@@ -257,8 +267,7 @@ static int64_t session_fate(struct jobs *jobs, struct session *session, int64_t 
         return suspect_us;
     if (!session->suspect) {
         session->suspect = true;
-        if (session->sockets && jobs->on_suspect)
-            jobs->on_suspect(jobs->on_suspect_data, (struct session_id){ session->no, session->epoch });
+        tell_suspect(jobs, session);
     }
     *ret_lost = lost_us <= now_us;
     return lost_us;

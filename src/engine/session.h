@@ -79,6 +79,6 @@ enum err session_get(struct op *op, struct tx *tx, struct str name, struct sessi
 int64_t session_count(struct tx *tx);
 
 /* Called in the writer when a session becomes suspect, with open sockets: the door closes its connections. One ear,
- * the worker door's; must only post to its own loop. */
+ * the worker door's; must only post to its own loop. From any thread, as jobs_on_handlers. */
 struct jobs;
 void session_on_suspect(struct jobs *jobs, void (*fn)(void *data, struct session_id id), void *data);

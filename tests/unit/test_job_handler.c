@@ -1,3 +1,7 @@
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "base/thread.h"
 #include "engine/job_handler.h"
 #include "engine/job_policy.h"
 #include "job_lab.h"
@@ -104,5 +108,47 @@ TEST(job_handler, a_lease_handed_over_that_ends_is_no_crash)
     lab_pass_ms(&lab, 125000);
     EQ(lab_view(&lab, "q").dead, 0);
     EQ(lab_view(&lab, "q").retry, 1);
+    lab_end(&lab);
+}
+
+/* --- who hears of changes --- */
+
+#define LOOKS 20000 /* of one who is told, for the other to have left meanwhile */
+
+struct listener {
+    struct jobs *jobs;
+    atomic_bool is_inside, has_left;
+    bool was_alone; /* told, though it had left */
+};
+
+static void hear(void *data)
+{
+    struct listener *listener = data;
+    atomic_store(&listener->is_inside, true);
+    for (int i = 0; i < LOOKS && !listener->was_alone; i++, sched_yield())
+        listener->was_alone = atomic_load(&listener->has_left);
+}
+
+static void leave(void *context)
+{
+    struct listener *listener = context;
+    while (!atomic_load(&listener->is_inside))
+        sched_yield();
+    jobs_on_handlers(listener->jobs, NULL, NULL);
+    atomic_store(&listener->has_left, true);
+}
+
+/* A daemon that stops takes its runner away while the writer works on. */
+TEST(job_handler, who_leaves_is_told_nothing_any_more)
+{
+    lab_start(&lab);
+    struct listener listener = { .jobs = lab.jobs };
+    struct thread thread;
+    SUCCEEDS(&lab.f.op, thread_start(&lab.f.op, &thread, "listener", leave, &listener));
+    jobs_on_handlers(lab.jobs, hear, &listener);
+    lab_policy(&lab, "q", "{\"handler\":{\"kind\":\"pull\"}}");
+    thread_join(&thread);
+    YES(listener.has_left);
+    NO(listener.was_alone);
     lab_end(&lab);
 }
