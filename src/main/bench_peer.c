@@ -19,7 +19,7 @@
 
 static const struct bench_peer peers[] = {
     { .name = "beanstalkd", .package = "beanstalkd", .protocol = &load_beanstalk },
-    { .name = "redis", .package = "redis-server", .protocol = &load_redis },
+    { .name = "redis", .package = "redis-tools", .protocol = &load_redis },
 };
 
 static void run_beanstalkd(const char *directory, const char *port)
@@ -27,10 +27,13 @@ static void run_beanstalkd(const char *directory, const char *port)
     execlp("beanstalkd", "beanstalkd", "-l", "127.0.0.1", "-p", port, "-b", directory, "-f", "0", (char *)NULL);
 }
 
+/* The package redis-tools, which starts no service, has the server by the name of its check. */
 static void run_redis(const char *directory, const char *port)
 {
-    execlp("redis-server", "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", directory, "--save", "",
-           "--appendonly", "yes", "--appendfsync", "always", (char *)NULL);
+    static const char *const files[] = { "redis-server", "redis-check-rdb" };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        execlp(files[i], "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", directory, "--save", "",
+               "--appendonly", "yes", "--appendfsync", "always", (char *)NULL);
 }
 
 static void run(const struct bench_peer *peer, const char *directory)

@@ -101,3 +101,45 @@ test('check-rules refuses a citation without entry, an entry without test, and a
     assert.ok(output.includes(complaint), output)
   }
 })
+
+// A program that answers as the benches do, with figures that are known.
+const benches = `#!/bin/sh
+case "$*" in
+*"--peer redis"*) echo "posthouse bench $2: redis is not installed (Debian: redis-tools)" >&2; exit 1 ;;
+*"bench jobs --peer beanstalkd"*) echo '{"bench":"jobs","engine":"beanstalkd","sync_ms":0.1,"rate_per_second":400,"p99_ms":5}' ;;
+*"bench jobs"*--worker*) echo '{"bench":"jobs","engine":"sqlite","sync_ms":0.1,"rate_per_second":2000,"p99_ms":2}' ;;
+*"bench jobs"*)
+    count=$(cat count 2>/dev/null || echo 0); echo $((count + 1)) >count
+    echo '{"bench":"jobs","engine":"sqlite","sync_ms":0.1,"rate_per_second":'$((900 + count * 100))',"p99_ms":4}' ;;
+*"bench push"*) echo '{"bench":"push","engine":"x","sync_ms":0.1}' ;;
+*"bench clicks"*)
+    echo 'SKIP nginx: it is not installed' >&2
+    echo '{"bench":"clicks","engine":"sqlite","sync_ms":0.1,"clients":64,"rate_per_second":300.4,"p99_ms":6.5,"wide":{"clients":512,"rate_per_second":600,"p99_ms":9,"nginx_rate_per_second":800}}' ;;
+*"bench mixed"*) echo '{"bench":"mixed","engine":"sqlite","sync_ms":0.1,"alone":{"clicks_per_second":10,"jobs_per_second":8,"events_per_second":6},"together":{"clicks_per_second":5,"clicks_p99_ms":7,"jobs_per_second":2,"events_per_second":3}}' ;;
+esac
+`
+
+test('the table of benches has medians, the ratio to each other program, and says who is missing', () => {
+  const folder = checkout({ posthouse: benches })
+  const env = { ...process.env, BENCH: 'jobs clicks mixed', ROUNDS: '3', DOORS: 'other=127.0.0.1:1' }
+  const { status, stdout, stderr } = spawnSync('tools/bench', ['./posthouse'], { cwd: folder, encoding: 'utf8', env })
+  assert.equal(status, 0, stderr)
+  const rows = stdout.replace(/ +/g, ' ').split('\n')
+  for (const row of [
+    'push, fetch and ack at once, 10 + 10 clients 1000 4 beanstalkd 400 (2.5), other 2000 (0.5)',
+    'clicks, 64 connections 300 6.5',
+    'clicks, 512 connections 600 9 nginx 800 (0.75)',
+    'clicks while all three run 5 7 alone 10 (0.5)',
+    'SKIP redis: redis is not installed (Debian: redis-tools)',
+    'SKIP nginx: it is not installed',
+  ])
+    assert.ok(rows.includes(row), `${row}\n${stdout}`)
+  assert.equal(rows.filter((row) => row.startsWith('SKIP redis')).length, 1)
+})
+
+test('a bench that fails ends the table with its reason', () => {
+  const folder = checkout({ posthouse: '#!/bin/sh\necho "posthouse bench: the disk is full" >&2\nexit 1\n' })
+  const { status, stderr } = spawnSync('tools/bench', ['./posthouse'], { cwd: folder, encoding: 'utf8', env: { ...process.env, BENCH: 'events' } })
+  assert.equal(status, 1)
+  assert.match(stderr, /the disk is full/)
+})
