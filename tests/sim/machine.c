@@ -68,6 +68,14 @@ void machine_start(struct machine *machine, struct rng *rng, int64_t now_us)
     machine->is_calm = false;
 }
 
+void machine_trouble(struct machine *machine, double at_commit_max, double at_statement_max)
+{
+    if (!rng_chance(machine->rng, 0.8))
+        return;
+    machine->at_commit = rng_unit(machine->rng) * at_commit_max;
+    machine->at_statement = rng_unit(machine->rng) * at_statement_max;
+}
+
 void machine_stop(struct machine *machine)
 {
     static const char *const files[] = { "posthouse.db", "posthouse.db-wal", "posthouse.db-shm", "posthouse.lock" };

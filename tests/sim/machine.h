@@ -67,6 +67,9 @@ bool machine_try(struct machine *machine, struct command *command);
 void machine_send(struct machine *machine, struct command *command);
 void machine_turn(struct machine *machine);
 
+/* From here on things fail: in four seeds of five, with chances up to these at each commit and each statement. */
+void machine_trouble(struct machine *machine, double at_commit_max, double at_statement_max);
+
 /* From here on nothing fails; a store that is dead is opened again. */
 void machine_calm(struct machine *machine);
 

@@ -346,10 +346,7 @@ static void one_seed(uint64_t seed)
     machine_start(machine, &plan.rng, INT64_C(1795000000000000));
     machine->reopened = open_jobs;
     open_jobs(NULL);
-    if (rng_chance(&plan.rng, 0.8)) {
-        machine->at_commit = rng_unit(&plan.rng) * 0.15;
-        machine->at_statement = rng_unit(&plan.rng) * 0.02;
-    }
+    machine_trouble(machine, 0.15, 0.02);
     do_new();
     for (int i = 0; i < STEPS; i++) {
         one_step();
@@ -362,10 +359,8 @@ static void one_seed(uint64_t seed)
     work_off();
     machine_check(&plan.machine);
     each_was_called();
-    store_close(machine->store);
-    machine->store = NULL;
-    jobs_close(plan.jobs);
     machine_stop(machine);
+    jobs_close(plan.jobs);
 }
 
 int main(void)

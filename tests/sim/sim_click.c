@@ -697,10 +697,7 @@ static void one_seed(uint64_t seed)
     SIM_OK(&machine->op, store_read(&machine->op, machine->store, find_clickers, NULL));
     plan.journal = rng_chance(&plan.rng, 0.5);
     node_begin();
-    if (rng_chance(&plan.rng, 0.8)) {
-        machine->at_commit = rng_unit(&plan.rng) * 0.15;
-        machine->at_statement = rng_unit(&plan.rng) * 0.004;
-    }
+    machine_trouble(machine, 0.15, 0.004);
     live();
     promises_hold();
     spool_close(plan.spool);

@@ -371,10 +371,7 @@ static void one_seed(uint64_t seed)
     open_jobs(NULL);
     struct action policy = { .act = ACT_POLICY };
     run(&policy);
-    if (rng_chance(&plan.rng, 0.8)) {
-        machine->at_commit = rng_unit(&plan.rng) * 0.15;
-        machine->at_statement = rng_unit(&plan.rng) * 0.02;
-    }
+    machine_trouble(machine, 0.15, 0.02);
     for (int i = 0; i < STEPS; i++) {
         one_step();
         if (i % 10 == 9)
@@ -384,10 +381,8 @@ static void one_seed(uint64_t seed)
     machine_kill(machine);
     all_holds();
     SIM_OK(&machine->op, store_read(&machine->op, machine->store, states_hold, NULL));
-    store_close(machine->store);
-    machine->store = NULL;
-    jobs_close(plan.jobs);
     machine_stop(machine);
+    jobs_close(plan.jobs);
 }
 
 int main(void)

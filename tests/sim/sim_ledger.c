@@ -496,10 +496,7 @@ static void one_seed(uint64_t seed)
     struct machine *machine = &plan.machine;
     machine_start(machine, &plan.rng, plan.world.end_us - HOUR / 2);
     SIM_OK(&machine->op, store_write(&machine->op, machine->store, world_prepare, &plan.world));
-    if (rng_chance(&plan.rng, 0.8)) {
-        machine->at_commit = rng_unit(&plan.rng) * 0.15;
-        machine->at_statement = rng_unit(&plan.rng) * 0.004;
-    }
+    machine_trouble(machine, 0.15, 0.004);
     plan_all();
     run_changes();
     run_patches();

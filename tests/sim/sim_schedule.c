@@ -238,10 +238,7 @@ static void one_seed(uint64_t seed)
         do_put(i);
         plan.anchor_us[i] = machine->now_us;
     }
-    if (rng_chance(&plan.rng, 0.8)) {
-        machine->at_commit = rng_unit(&plan.rng) * 0.15;
-        machine->at_statement = rng_unit(&plan.rng) * 0.02;
-    }
+    machine_trouble(machine, 0.15, 0.02);
     for (int i = 0; i < STEPS; i++)
         one_step();
     machine_calm(machine);
@@ -252,10 +249,8 @@ static void one_seed(uint64_t seed)
     for (int i = 0; i < SCHEDULES; i++)
         owes_nothing(i);
     machine_check(machine);
-    store_close(machine->store);
-    machine->store = NULL;
-    jobs_close(plan.jobs);
     machine_stop(machine);
+    jobs_close(plan.jobs);
 }
 
 int main(void)

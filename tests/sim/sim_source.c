@@ -718,10 +718,7 @@ static void one_seed(uint64_t seed)
     machine_start(machine, &stage.rng, START_US);
     machine->reopened = die;
     SIM_OK(&machine->op, store_write(&machine->op, machine->store, prepare, NULL));
-    if (rng_chance(&stage.rng, 0.8)) {
-        machine->at_commit = rng_unit(&stage.rng) * 0.05;
-        machine->at_statement = rng_unit(&stage.rng) * 0.001;
-    }
+    machine_trouble(machine, 0.05, 0.001);
     run_until(stage.last_visible_us + LAST_LOOK_US / 2,
               START_US + (rng_chance(&stage.rng, 0.5) ? 0 : rng_between(&stage.rng, 0, HOUR)));
     stage.trouble = stage.steps = stage.backfills = 0;
