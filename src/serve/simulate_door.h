@@ -194,14 +194,14 @@ void fault_send_page(struct stand_in *stand_in, struct http_request *request, co
 bool fault_write_items(struct stand_in *stand_in, uint32_t types, int64_t at_us, struct buf *buf, size_t *ret_items);
 
 /* The list {list} of {domain} with everything visible by now in it; NULL after a 404. */
-struct list *list_of(struct stand_in *stand_in, struct http_request *request);
+struct list *listed_of(struct stand_in *stand_in, struct http_request *request);
 
 /* First entry at or behind the address (in small letters). */
-size_t list_find(const struct list *list, const char *address);
-void list_add(struct list *list, struct str address, struct str code, struct str error, struct str tag,
-              int64_t created_us);
-void list_remove(struct list *list, size_t at);
-void list_clear(struct list *list);
+size_t listed_find(const struct list *list, const char *address);
+void listed_add(struct list *list, struct str address, struct str code, struct str error, struct str tag,
+                int64_t created_us);
+void listed_remove(struct list *list, size_t at);
+void listed_clear(struct list *list);
 
 struct hooks *hooks_new(struct stand_in *stand_in);
 /* The loop's thread. */

@@ -27,7 +27,7 @@ static int listed_cmp(const void *a, const void *b)
 }
 
 /* By address, each once: the newest entry of an address stays. */
-static void list_settle(struct list *list)
+static void listed_settle(struct list *list)
 {
     if (list->sorted || list->count == 0)
         return;
@@ -51,7 +51,7 @@ static void list_settle(struct list *list)
     list->sorted = true;
 }
 
-size_t list_find(const struct list *list, const char *address)
+size_t listed_find(const struct list *list, const char *address)
 {
     size_t low = 0, high = list->count;
     while (low < high) {
@@ -64,8 +64,8 @@ size_t list_find(const struct list *list, const char *address)
     return low;
 }
 
-void list_add(struct list *list, struct str address, struct str code, struct str error, struct str tag,
-              int64_t created_us)
+void listed_add(struct list *list, struct str address, struct str code, struct str error, struct str tag,
+                int64_t created_us)
 {
     if (address.n > LIST_ADDRESS_MAX || memchr(address.p, '\0', address.n))
         return;
@@ -92,14 +92,14 @@ void list_add(struct list *list, struct str address, struct str code, struct str
     list->sorted = false;
 }
 
-void list_remove(struct list *list, size_t at)
+void listed_remove(struct list *list, size_t at)
 {
     free(list->items[at].address);
     list->count--;
     memmove(&list->items[at], &list->items[at + 1], (list->count - at) * sizeof list->items[0]);
 }
 
-void list_clear(struct list *list)
+void listed_clear(struct list *list)
 {
     for (size_t i = 0; i < list->count; i++)
         free(list->items[i].address);
@@ -120,9 +120,9 @@ static void take_failure(struct stand_in *stand_in, struct str address, const st
     struct str code = str_of(failure->code);
     if (code.n && code.p[0] == '"')
         code = (struct str){ code.p + 1, code.n - 2 };
-    list_add(&stand_in->lists[kinds[failure->suppress]], address, code,
-             str_of(failure->message && *failure->message ? failure->message : failure->description), S("*"),
-             event->at_us);
+    listed_add(&stand_in->lists[kinds[failure->suppress]], address, code,
+               str_of(failure->message && *failure->message ? failure->message : failure->description), S("*"),
+               event->at_us);
 }
 
 static void take_event(void *data, const struct sim_event *event)
@@ -135,11 +135,11 @@ static void take_event(void *data, const struct sim_event *event)
     if (event->type == SIM_FAILED)
         take_failure(stand_in, who.address, event);
     else
-        list_add(&stand_in->lists[event->type == SIM_COMPLAINED ? LIST_COMPLAINTS : LIST_UNSUBSCRIBES], who.address,
-                 S(""), S(""), S("*"), event->at_us);
+        listed_add(&stand_in->lists[event->type == SIM_COMPLAINED ? LIST_COMPLAINTS : LIST_UNSUBSCRIBES], who.address,
+                   S(""), S(""), S("*"), event->at_us);
 }
 
-struct list *list_of(struct stand_in *stand_in, struct http_request *request)
+struct list *listed_of(struct stand_in *stand_in, struct http_request *request)
 {
     int64_t now_us = stand_in_now_us(stand_in);
     sim_became_visible(stand_in->sim, 1u << SIM_FAILED | 1u << SIM_COMPLAINED | 1u << SIM_UNSUBSCRIBED,
@@ -149,7 +149,7 @@ struct list *list_of(struct stand_in *stand_in, struct http_request *request)
         return NULL;
     for (int kind = 0; kind < LIST_KINDS; kind++)
         if (str_eq(request->params[1], str_of(list_names[kind]))) {
-            list_settle(&stand_in->lists[kind]);
+            listed_settle(&stand_in->lists[kind]);
             return &stand_in->lists[kind];
         }
     door_message(request, 404, "not found");

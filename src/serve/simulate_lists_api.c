@@ -21,7 +21,7 @@ static bool find_one(struct http_request *request, const struct list *list, size
     for (size_t i = 0; i < n; i++)
         address[i] = wanted.p[i] >= 'A' && wanted.p[i] <= 'Z' ? (char)(wanted.p[i] - 'A' + 'a') : wanted.p[i];
     address[n] = '\0';
-    *ret_at = list_find(list, address);
+    *ret_at = listed_find(list, address);
     if (*ret_at < list->count && strcmp(list->items[*ret_at].address, address) == 0)
         return true;
     door_message(request, 404, "Address not found in %.*s table", STR(request->params[1]));
@@ -63,7 +63,7 @@ static void put_link(struct http_request *request, struct json_writer *w, const 
 
 void lists_get(struct stand_in *stand_in, struct http_request *request)
 {
-    struct list *list = list_of(stand_in, request);
+    struct list *list = listed_of(stand_in, request);
     if (!list)
         return;
     struct str page = http_query(request, S("page")), pivot = http_query(request, S("address"));
@@ -76,7 +76,7 @@ void lists_get(struct stand_in *stand_in, struct http_request *request)
     char *address = arena_alloc(request->op.arena, pivot.n + 1);
     if (pivot.n)
         memcpy(address, pivot.p, pivot.n);
-    size_t from = list_find(list, address), to;
+    size_t from = listed_find(list, address), to;
     if (str_eq(page, S("next")) && from < list->count && strcmp(list->items[from].address, address) == 0)
         from++;
     if (str_eq(page, S("last")))
@@ -110,7 +110,7 @@ void lists_get(struct stand_in *stand_in, struct http_request *request)
 
 void lists_get_one(struct stand_in *stand_in, struct http_request *request)
 {
-    struct list *list = list_of(stand_in, request);
+    struct list *list = listed_of(stand_in, request);
     size_t at;
     if (!list || !find_one(request, list, &at))
         return;
@@ -142,9 +142,9 @@ static void take_field(void *arg, struct str name, struct str value)
 static void add_entry(struct stand_in *stand_in, struct list *list, const struct entry *entry)
 {
     if (entry->address.n)
-        list_add(list, entry->address, str_given(entry->code) ? entry->code : S("550"),
-                 str_given(entry->error) ? entry->error : S(""), str_given(entry->tag) ? entry->tag : S("*"),
-                 stand_in_now_us(stand_in));
+        listed_add(list, entry->address, str_given(entry->code) ? entry->code : S("550"),
+                   str_given(entry->error) ? entry->error : S(""), str_given(entry->tag) ? entry->tag : S("*"),
+                   stand_in_now_us(stand_in));
 }
 
 static void read_json_entry(struct json *j, struct entry *entry)
@@ -178,7 +178,7 @@ static size_t read_json(struct stand_in *stand_in, struct http_request *request,
 
 void lists_post(struct stand_in *stand_in, struct http_request *request)
 {
-    struct list *list = list_of(stand_in, request);
+    struct list *list = listed_of(stand_in, request);
     struct str type = http_header(request, S("Content-Type"));
     struct entry entry = { 0 };
     if (!list)
@@ -210,11 +210,11 @@ void lists_post(struct stand_in *stand_in, struct http_request *request)
 
 void lists_delete_one(struct stand_in *stand_in, struct http_request *request)
 {
-    struct list *list = list_of(stand_in, request);
+    struct list *list = listed_of(stand_in, request);
     size_t at;
     if (!list || !find_one(request, list, &at))
         return;
-    list_remove(list, at);
+    listed_remove(list, at);
     struct buf buf = door_buf(request, 1024);
     struct json_writer w;
     json_write_init(&w, &buf);
@@ -229,9 +229,9 @@ void lists_delete_one(struct stand_in *stand_in, struct http_request *request)
 
 void lists_delete(struct stand_in *stand_in, struct http_request *request)
 {
-    struct list *list = list_of(stand_in, request);
+    struct list *list = listed_of(stand_in, request);
     if (!list)
         return;
-    list_clear(list);
+    listed_clear(list);
     door_message(request, 200, "Addresses of the %.*s table have been removed", STR(request->params[1]));
 }

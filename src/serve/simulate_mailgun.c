@@ -95,7 +95,7 @@ void stand_in_stop(struct stand_in *stand_in)
     }
     hooks_free(stand_in->hooks);
     for (int kind = 0; kind < LIST_KINDS; kind++)
-        list_clear(&stand_in->lists[kind]);
+        listed_clear(&stand_in->lists[kind]);
     sim_close(stand_in->sim);
     free(stand_in->asked);
     free(stand_in);
