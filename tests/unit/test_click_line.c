@@ -152,12 +152,24 @@ static void end_journal(struct scene *s)
     rmdir(s->directory);
 }
 
-/* The loop has nothing to do with the store here, so what is answered was synced in the spool. */
-static void await_answer(struct scene *s, const struct wait *wait)
+struct look {
+    const struct wait *wait;
+    int answers;
+};
+
+static void look(void *data)
 {
-    while (wait->stored + wait->refused == 0) {
+    struct look *look = data;
+    look->answers = look->wait->stored + look->wait->refused;
+}
+
+/* The loop has nothing to do with the store here, so what is answered was synced in the spool. */
+static void await_answers(struct scene *s, const struct wait *wait, int count)
+{
+    struct look at = { .wait = wait };
+    while (at.answers < count) {
         sched_yield();
-        loop_call(s->loop, nothing, NULL);
+        loop_call(s->loop, look, &at);
     }
 }
 
@@ -188,7 +200,7 @@ TEST(click_line, answers_from_the_journal_and_lets_readers_wait_for_the_store)
     loop_call(s.loop, read_behind, &s);
     EQ(s.readers_passed, 1); /* nothing was answered yet */
     loop_call(s.loop, add_three, &s);
-    await_answer(&s, &s.waits[2]);
+    await_answers(&s, &s.waits[2], 1);
     EQ(s.waits[0].stored + s.waits[1].stored + s.waits[2].stored, 3);
     EQ(click_line_spooled(s.line), 0); /* a journal ahead of the store is no trouble */
     READS(&s.ledger.fixture, read_clicks, &s);
@@ -251,7 +263,7 @@ TEST(click_line, keeps_clicks_in_the_journal_while_the_store_refuses_and_readers
     start_journal(&s);
     fixture_plan(&s.ledger.fixture, STORE_AT_COMMIT, STORE_FAIL_IO, 1);
     loop_call(s.loop, add_three, &s);
-    await_answer(&s, &s.waits[2]);
+    await_answers(&s, &s.waits[2], 1);
     loop_call(s.loop, read_behind, &s);
     EQ(s.readers_passed, 0);
     settle(&s);
@@ -260,10 +272,8 @@ TEST(click_line, keeps_clicks_in_the_journal_while_the_store_refuses_and_readers
     READS(&s.ledger.fixture, read_clicks, &s);
     EQ(s.clicks, 0);
     loop_call(s.loop, add_three, &s);
-    while (s.waits[2].stored < 2) {
-        sched_yield();
-        loop_call(s.loop, nothing, NULL);
-    }
+    await_answers(&s, &s.waits[2], 2);
+    EQ(s.waits[2].stored, 2);
     restart_line(&s);
     EQ(click_line_spooled(s.line), 0);
     READS(&s.ledger.fixture, read_clicks, &s);
@@ -293,7 +303,7 @@ TEST(click_line, lets_clicks_wait_for_room_when_the_journal_is_full)
     start_journal(&s);
     s.upto = ROOM;
     loop_call(s.loop, crowd_joins, &s);
-    await_answer(&s, &s.crowd[ROOM - 1]);
+    await_answers(&s, &s.crowd[ROOM - 1], 1);
     s.upto = CROWD;
     loop_call(s.loop, crowd_joins, &s);
     loop_call(s.loop, nothing, NULL);
