@@ -20,6 +20,15 @@ void conn_broke(struct conn *conn, const struct op *op)
     snprintf(tx->reason, sizeof tx->reason, "%s", op->error);
 }
 
+enum err tx_supposed_wrongly(struct op *op, struct tx *tx)
+{
+    if (!tx->broken)
+        tx->mistaken = tx->again = true;
+    fail(op, ERR_UNAVAILABLE, "what was not asked is not as the group supposed");
+    conn_broke(tx->conn, op);
+    return ERR_UNAVAILABLE;
+}
+
 /* What the simulation wants to happen at this point, as the engine would report it. */
 static enum err conn_fault(struct op *op, struct conn *conn, enum store_point point, const char *what,
                            bool *ret_then_die)
@@ -142,6 +151,11 @@ enum err conn_begin(struct op *op, struct tx *tx)
         conn->tx = NULL;
     }
     return err;
+}
+
+enum err conn_confirm(struct op *op, struct tx *tx)
+{
+    return tx->supposes ? tx->conn->engine->confirm(op, tx) : OK;
 }
 
 enum err conn_commit(struct op *op, struct tx *tx)

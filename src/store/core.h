@@ -78,6 +78,7 @@ struct engine {
     enum err (*step)(struct op *op, struct conn *conn, const struct schema_step *step, int no);
     enum err (*know)(struct op *op, struct tx *tx); /* see conn_know */
     enum err (*begin)(struct op *op, struct tx *tx);
+    enum err (*confirm)(struct op *op, struct tx *tx); /* see conn_confirm; NULL: nothing is supposed */
     enum err (*commit)(struct op *op, struct tx *tx);
     void (*rollback)(struct tx *tx);
     void (*pause)(struct conn *conn); /* before a broken group is tried again */
@@ -126,6 +127,9 @@ struct tx {
     bool anew;                       /* and what RAM knows cannot be made true from what they left */
     bool again;                      /* broken, but surely not stored: a moment later it may do better */
     bool spoilt;                     /* broken by one command's own fault */
+    bool careful;                    /* asks before it begins; else it may suppose */
+    bool supposes;                   /* begun without asking whether others have written */
+    bool mistaken;                   /* broken, because what it supposed was wrong */
     bool in_turn;                    /* of a transaction beside the writer: others wait for it */
     bool over;                       /* begins in vain: others called this store's node lost */
     struct str seqs_newest, seqs;    /* see tx_seqs */
@@ -195,6 +199,10 @@ enum err conn_int(struct op *op, struct conn *conn, const char *text, int64_t *r
 enum err conn_begin(struct op *op, struct tx *tx);
 enum err conn_commit(struct op *op, struct tx *tx);
 void conn_rollback(struct tx *tx);
+
+/* Waits until it is known that what the transaction supposed is so: before something is answered that nothing was
+ * written for. */
+enum err conn_confirm(struct op *op, struct tx *tx);
 
 /* Gives up what was asked and not looked at: answers are of the begin, and the transaction goes on. */
 void conn_forget_answers(struct conn *conn);

@@ -54,7 +54,8 @@ enum sql_mark {
     SQL_WALKS = 2,     /* returns more rows than memory should hold at once */
     SQL_CONFLICTS = 4, /* may break a constraint, and the caller lives on with ERR_CONFLICT */
     SQL_POSTGRES = 8,  /* there is no text for SQLite */
-    SQL_SQLITE = 16    /* there is no text for PostgreSQL */
+    SQL_SQLITE = 16,   /* there is no text for PostgreSQL */
+    SQL_SUPPOSES = 32  /* fails unless what the group did not ask for is as supposed: it runs again, and asks */
 };
 
 #define SQL_MARKED(name_, sqlite_, postgres_, marks_)                                                                  \
@@ -153,6 +154,13 @@ void tx_full(struct tx *tx);
 /* True on PostgreSQL: other nodes write too, and a round trip costs more than a row. For texts that differ in their
  * parameters (arrays), prefetches, and state in RAM that must not outlive the turn. */
 bool tx_is_shared(const struct tx *tx);
+
+/* The group supposes that RAM is right, and finds out with the first answer it waits for (PostgreSQL, as long as nobody
+ * else writes). What a statement marked SQL_SUPPOSES would find out need not be asked then. */
+bool tx_supposes(const struct tx *tx);
+
+/* It was not so: nothing of the transaction is kept, and the group runs again. ERR_UNAVAILABLE. */
+enum err tx_supposed_wrongly(struct op *op, struct tx *tx);
 
 /* True when the engine has a clock that all nodes go by; else the op's is the only one. */
 bool tx_has_clock(const struct tx *tx);

@@ -25,6 +25,7 @@ enum end {
     END_LATE,  /* one command failed after a write */
     END_LOST,  /* the engine failed */
     END_AGAIN, /* so it did, but nothing is stored and it may do better now */
+    END_WRONG, /* nothing is stored: others had written, and it had not asked */
     END_OVER,  /* the node's life is: nothing is stored, it must begin anew */
 };
 
@@ -141,6 +142,8 @@ static void group_rollback(struct tx *tx)
 
 static enum end group_lost(struct tx *tx, struct op *op)
 {
+    if (tx->mistaken && !tx->careful)
+        return END_WRONG;
     if (!tx->reason[0])
         snprintf(tx->reason, sizeof tx->reason, "%s", op->error);
     atomic_store(&tx->store->ready, false);
@@ -162,6 +165,10 @@ static enum end group_commit(struct tx *tx, struct op *op, uint64_t before, int 
     struct store *store = tx->store;
     bool changed = tx_mark(tx) != before;
     if (changed && families_flush(op, tx) != OK) {
+        group_rollback(tx);
+        return group_lost(tx, op);
+    }
+    if (!changed && conn_confirm(op, tx) != OK) {
         group_rollback(tx);
         return group_lost(tx, op);
     }
@@ -239,10 +246,11 @@ static enum end group_ahead(struct op *op, struct tx *tx, struct post **posts, i
 }
 
 /* Runs posts[0..*n-1] once, in one transaction. *n falls when the time of a group is over. */
-static enum end group_once(struct store *store, struct op *op, struct post **posts, int *n, int *ret_late,
+static enum end group_once(struct store *store, struct op *op, struct post **posts, int *n, bool careful, int *ret_late,
                            char ret_reason[OP_ERROR_BYTES_MAX])
 {
-    struct tx tx = { .store = store, .conn = store->conn, .writing = true, .mono_us = store_mono_us(store) };
+    struct tx tx = { .store = store, .conn = store->conn, .writing = true, .careful = careful };
+    tx.mono_us = store_mono_us(store);
     enum end end = END_KEPT;
     int64_t asked_us = clock_mono_us();
     if (life_is_missing(store))
@@ -257,7 +265,7 @@ static enum end group_once(struct store *store, struct op *op, struct post **pos
         return end;
     }
 
-    if (store->turn_times)
+    if (store->turn_times && !tx.supposes)
         metric_observe(store->turn_times, clock_mono_us() - asked_us);
     if (tx.foreign && families_refresh(op, &tx) != OK)
         end = END_LOST;
@@ -317,7 +325,7 @@ static enum end life_begin(struct store *store, struct op *op, char ret_reason[O
     int n = 1, late;
     op_init(&post.op, op->arena, op->now_us);
     store->begins = true;
-    enum end end = group_once(store, op, posts, &n, &late, ret_reason);
+    enum end end = group_once(store, op, posts, &n, true, &late, ret_reason);
     store->begins = false;
     if (post.err != OK && (end == END_KEPT || end == END_LATE)) {
         snprintf(ret_reason, OP_ERROR_BYTES_MAX, "%s", post.op.error);
@@ -362,14 +370,21 @@ static void move_back(struct post **posts, const struct hop **hops, int n, int l
 }
 
 /* Runs them until the engine keeps or refuses them. While a database is being replaced by another that takes a while;
- * but when it was gone before, nobody is kept waiting. Neither END_AGAIN nor END_OVER. */
+ * but when it was gone before, nobody is kept waiting. Neither END_AGAIN nor END_WRONG nor END_OVER. */
 static enum end group_persist(struct store *store, struct op *op, struct post **posts, const struct hop *const *hops,
                               int *n, int *ret_late, char ret_reason[OP_ERROR_BYTES_MAX])
 {
     int64_t end_us = clock_mono_us() + (store_is_ready(store) ? AGAIN_US : 0);
     int all = *n;
+    bool careful = false;
     for (;;) {
-        enum end end = group_once(store, op, posts, n, ret_late, ret_reason);
+        enum end end = group_once(store, op, posts, n, careful, ret_late, ret_reason);
+        if (end == END_WRONG) {
+            careful = true;
+            *n = all;
+            rewind_all(posts, hops, all);
+            continue;
+        }
         if (end == END_OVER) {
             end = life_begin(store, op, ret_reason);
             if (end == END_KEPT)

@@ -4,11 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/ahead.h"
+
 #define KEPT_MAX       8192
 #define KEPT_ROW_MAX   65536          /* bytes of a row worth keeping */
 #define KEPT_BYTES_MAX (16u << 20)    /* of all */
 #define GROUP_BYTES    (16u << 20)    /* of rows that wait: then the group ends */
 #define SLOTS          (2 * KEPT_MAX) /* of the hash of kept rows */
+#define TAKEN_GROUPS   64             /* that ask for jids after one that was taken */
 
 extern const struct family job_rows_family;
 
@@ -25,12 +28,18 @@ struct job_rows {
     struct rows ready_gone; /* queue, level, key, ord */
     struct kept **slots, *oldest, *newest;
     size_t kept, kept_bytes;
-    bool keeps_new; /* rows of the group under way are kept */
+    bool keeps_new;       /* rows of the group under way are kept */
+    struct rows supposed; /* jids that nobody was supposed to have */
+    int asking;           /* groups to come that ask for theirs */
 };
 
-SQL_ONLY_POSTGRES(job_rows_insert,
-                  "INSERT INTO job (id, jid, queue, type, flags, opts, body) SELECT * FROM unnest(?1" PG_INTS
-                  ", ?2" PG_TEXTS ", ?3" PG_INTS ", ?4" PG_TEXTS ", ?5" PG_INTS ", ?6" PG_BLOBS ", ?7" PG_BLOBS ")");
+SQL_MARKED(job_rows_insert, NULL,
+           "INSERT INTO job (id, jid, queue, type, flags, opts, body) SELECT * FROM unnest(?1" PG_INTS ", ?2" PG_TEXTS
+           ", ?3" PG_INTS ", ?4" PG_TEXTS ", ?5" PG_INTS ", ?6" PG_BLOBS ", ?7" PG_BLOBS ")",
+           SQL_POSTGRES | SQL_SUPPOSES);
+SQL_MARKED(jids_supposed, NULL, /* divides by nothing when there is one */
+           "SELECT 1 / (NOT EXISTS (SELECT FROM job WHERE jid = ANY (?1" PG_TEXTS ")))::int",
+           SQL_POSTGRES | SQL_SUPPOSES);
 SQL_ONLY_POSTGRES(job_rows_remove, "DELETE FROM job WHERE id = ANY (?1" PG_INTS ")");
 SQL_ONLY_POSTGRES(
     lease_rows_insert,
@@ -133,6 +142,53 @@ void job_rows_forget(struct job_rows *rows, uint64_t id)
     struct kept *kept = kept_find(rows, id);
     if (kept)
         kept_drop(rows, kept);
+}
+
+/* --- jids that were not asked for --- */
+
+bool job_rows_supposes(const struct job_rows *rows, const struct tx *tx)
+{
+    return tx_supposes(tx) && rows->asking == 0;
+}
+
+void job_rows_suppose(struct tx *tx, struct job_rows *rows, struct str jid)
+{
+    struct ahead_key key = ahead_text(tx, AHEAD_JID, 0, jid);
+    struct ahead_answer answer;
+    if (ahead_find(tx, key, &answer))
+        return;
+    ahead_put(tx, key, (struct ahead_answer){ 0 });
+    rows_begin(&rows->supposed);
+    rows_str(&rows->supposed, jid);
+}
+
+void job_rows_taken(struct job_rows *rows)
+{
+    rows->asking = TAKEN_GROUPS;
+}
+
+/* Of those whose row is inserted the index says it. */
+static enum err supposed_check(struct op *op, struct tx *tx, struct job_rows *rows)
+{
+    struct stmt *stmt;
+    struct str *jids = calloc(rows->supposed.count + 1, sizeof *jids);
+    size_t n = 0;
+    if (!jids)
+        abort();
+    for (size_t i = 0; i < rows->supposed.count; i++) {
+        struct str jid = rows_str_at(&rows->supposed, i, 0);
+        struct ahead_answer answer;
+        if (!ahead_find(tx, ahead_text(tx, AHEAD_JID, 0, jid), &answer) || answer.count == 0)
+            jids[n++] = jid;
+    }
+    enum err err = n > 0 ? tx_stmt(op, tx, &jids_supposed, &stmt) : OK;
+    if (err == OK && n > 0) {
+        bind_strs(stmt, 1, jids, n);
+        err = stmt_later(op, stmt);
+    }
+    free(jids);
+    rows_clear(&rows->supposed);
+    return err;
 }
 
 /* --- what a group changes --- */
@@ -296,6 +352,7 @@ static enum err rows_flush(struct op *op, struct tx *tx, void *state)
 {
     struct job_rows *rows = state;
     TRY(changes_write(op, tx, &rows->jobs, &job_rows_remove, &job_rows_insert));
+    TRY(supposed_check(op, tx, rows));
     TRY(ready_remove_gone(op, tx, rows));
     TRY(changes_write(op, tx, &rows->ready, NULL, &ready_rows_insert));
     return changes_write(op, tx, &rows->leases, &lease_rows_remove, &lease_rows_insert);
@@ -320,6 +377,7 @@ static enum err rows_open(struct op *op, struct tx *tx, void **ret_state)
     changes_init(&rows->leases, "iiiiiiiiiit");
     changes_init(&rows->ready, "iiiii");
     rows_init(&rows->ready_gone, "iiii");
+    rows_init(&rows->supposed, "t");
     rows->slots = calloc(SLOTS, sizeof(struct kept *));
     if (!rows->slots)
         abort();
@@ -335,6 +393,7 @@ static void rows_close(void *state)
     changes_done(&rows->leases);
     changes_done(&rows->ready);
     rows_done(&rows->ready_gone);
+    rows_done(&rows->supposed);
     free(rows->slots);
     free(rows);
 }
@@ -343,6 +402,8 @@ static void rows_kept(void *state)
 {
     struct job_rows *rows = state;
     rows->keeps_new = false;
+    rows->asking -= rows->asking > 0;
+    rows_clear(&rows->supposed);
 }
 
 /* Numbers of a lost group are given again: nothing that was kept by it may stay. */
@@ -353,6 +414,7 @@ static void rows_drop(void *state)
     changes_clear(&rows->leases);
     changes_clear(&rows->ready);
     rows_clear(&rows->ready_gone);
+    rows_clear(&rows->supposed);
     if (rows->keeps_new)
         kept_clear(rows);
     rows->keeps_new = false;

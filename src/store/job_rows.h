@@ -36,6 +36,15 @@ void job_rows_keep(struct job_rows *rows, const struct job_row *row, bool old);
 bool job_rows_kept(const struct job_rows *rows, uint64_t id);
 void job_rows_forget(struct job_rows *rows, uint64_t id);
 
+/*
+ * Whose jids are taken a push need not ask where its group supposes that RAM is right: the index refuses a row whose
+ * jid is there. So nobody is supposed to have the jid, it is remembered here, and the end of the group finds out
+ * whether it is so. As long as clients push what is there already, jids are asked as usual.
+ */
+bool job_rows_supposes(const struct job_rows *rows, const struct tx *tx);
+void job_rows_suppose(struct tx *tx, struct job_rows *rows, struct str jid);
+void job_rows_taken(struct job_rows *rows); /* a jid that was pushed is there */
+
 /* --- ready --- */
 void job_rows_ready_add(struct tx *tx, struct job_rows *rows, const struct ready_row *row);
 void job_rows_ready_delete(struct tx *tx, struct job_rows *rows, const struct ready_row *row);

@@ -62,7 +62,7 @@ static enum err text_run(struct op *op, struct pg_conn *conn, const char *text, 
     ExecStatusType status = PQresultStatus(result);
     enum err err = OK;
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY)
-        err = pg_fail(op, conn, result, "database", false);
+        err = pg_fail(op, conn, result, NULL, false);
     if (err == OK && ret_result)
         *ret_result = result;
     else
@@ -205,6 +205,7 @@ const struct engine postgres_engine = {
     .step = pg_step,
     .know = pg_know,
     .begin = pg_begin,
+    .confirm = pg_confirm,
     .commit = pg_commit,
     .rollback = pg_rollback,
     .pause = pg_pause,

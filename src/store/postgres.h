@@ -119,6 +119,8 @@ struct pg_conn {
     size_t sent_bytes;             /* on this link, as values of parameters */
     size_t planned_bytes;          /* of them when plans were made anew */
     bool in_turns;                 /* others wrote before the newest turn of this store */
+    int calm;                      /* turns of this link since others wrote */
+    bool in_vain;                  /* a group that supposed was ended: it may have waited too long for its turn */
     char limit_ms[24], idle_ms[24];
     struct pg_log log;
 };
@@ -151,7 +153,7 @@ void pg_pause(struct conn *conn);
 enum err pg_lost(struct op *op, struct pg_conn *conn, const char *what, const char *detail);
 
 /* What an error of the server means to the command, with a sentence; marks the transaction. */
-enum err pg_fail(struct op *op, struct pg_conn *conn, const PGresult *result, const char *what, bool may_conflict);
+enum err pg_fail(struct op *op, struct pg_conn *conn, const PGresult *result, const struct sql *sql, bool may_conflict);
 
 /* Sends all that libpq still holds; waits for the next result, at most the statement's time. */
 enum err pg_flush(struct op *op, struct pg_conn *conn);
@@ -207,6 +209,7 @@ struct str pg_col_blob(struct stmt *stmt, int i);
 
 enum err pg_know(struct op *op, struct tx *tx);
 enum err pg_begin(struct op *op, struct tx *tx);
+enum err pg_confirm(struct op *op, struct tx *tx);
 enum err pg_commit(struct op *op, struct tx *tx);
 void pg_rollback(struct tx *tx);
 

@@ -122,6 +122,7 @@ enum err pg_connect(struct op *op, struct pg_conn *conn)
         conn->link_no++;
         conn->pause_us = 0;
         conn->transactions = 0;
+        conn->calm = 0;
         conn->sent_bytes = conn->planned_bytes = 0;
         return look_for_pooler(op, conn);
     }
@@ -247,15 +248,21 @@ static void note_pooler(struct pg_conn *conn, const char *state)
         conn->unnamed = true;
 }
 
-enum err pg_fail(struct op *op, struct pg_conn *conn, const PGresult *result, const char *what, bool may_conflict)
+enum err pg_fail(struct op *op, struct pg_conn *conn, const PGresult *result, const struct sql *sql, bool may_conflict)
 {
+    const char *what = sql ? sql->name : "database";
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     if (!state || PQstatus(conn->link) == CONNECTION_BAD)
         return pg_lost(op, conn, what, PQresultErrorMessage(result));
     const char *said = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     enum verdict verdict = verdict_of(state);
     note_pooler(conn, state);
-    if (verdict == VERDICT_CONFLICT || verdict == VERDICT_COMMAND) {
+    bool is_own = verdict == VERDICT_CONFLICT || verdict == VERDICT_COMMAND;
+    if (is_own && sql && sql->marks & SQL_SUPPOSES && conn->base.tx && !conn->base.tx->careful) {
+        conn->calm = 0;
+        return tx_supposed_wrongly(op, conn->base.tx);
+    }
+    if (is_own) {
         enum err err = verdict == VERDICT_CONFLICT ? ERR_CONFLICT : ERR_BUG;
         fail(op, err, "%s: %s", what, said);
         if (conn->base.tx && !conn->base.tx->broken && !(may_conflict && err == ERR_CONFLICT))
@@ -265,6 +272,7 @@ enum err pg_fail(struct op *op, struct pg_conn *conn, const PGresult *result, co
         return err;
     }
     may_run_again(conn, verdict != VERDICT_SERVER);
+    conn->in_vain |= conn->base.tx && conn->base.tx->supposes;
     op->retry_after_s = RETRY_AFTER_S;
     fail(op, ERR_UNAVAILABLE, "%s: the database cannot (%s)", what, said);
     conn_broke(&conn->base, op);

@@ -183,7 +183,7 @@ static enum err answer_read(struct op *op, struct pg_conn *conn, const struct pg
         if (sent->prepare)
             sent->stmt->prepared = false;
         if (*first == OK && status != PGRES_PIPELINE_ABORTED)
-            *first = pg_fail(op, conn, result, sent->stmt->base.sql->name,
+            *first = pg_fail(op, conn, result, sent->stmt->base.sql,
                              sent->stmt == wanted && sent->stmt->base.sql->marks & SQL_CONFLICTS);
         PQclear(result);
         if (!conn->link)

@@ -289,7 +289,9 @@ static void walk_close(struct pg_stmt *stmt)
 enum err pg_step_row(struct op *op, struct stmt *base, bool *ret_has_row)
 {
     struct pg_stmt *stmt = pg_stmt_of(base);
-    if (!stmt->result)
+    if (!stmt->result && base->asked)
+        TRY(pg_drain(op, pg_of(base->conn), stmt)); /* sent with a begin that nobody waited for */
+    else if (!stmt->result)
         TRY(stmt->declare ? walk_open(op, stmt) : run_now(op, stmt));
     else if (stmt->open && stmt->row + 1 == stmt->slice)
         TRY(walk_fetch(op, stmt));

@@ -135,8 +135,11 @@ enum err store_job_find(struct op *op, struct tx *tx, struct str jid, uint64_t *
     struct stmt *stmt;
     struct ahead_answer answer;
     bool found;
-    if (job_rows_of(tx) && ahead_find(tx, ahead_text(tx, AHEAD_JID, 0, jid), &answer)) {
+    const struct job_rows *rows = job_rows_of(tx);
+    if (rows && ahead_find(tx, ahead_text(tx, AHEAD_JID, 0, jid), &answer)) {
         *ret_id = answer.count ? (uint64_t)answer.value[0] : 0;
+        if (*ret_id == 0 && job_rows_supposes(rows, tx))
+            tx_wrote(tx); /* what is answered by it waits for the end of the group, which finds out */
         return OK;
     }
     TRY(tx_stmt(op, tx, &job_by_jid, &stmt));
@@ -189,6 +192,10 @@ enum err store_job_delete(struct op *op, struct tx *tx, uint64_t id, struct str 
     struct stmt *stmt;
     struct job_rows *rows = job_rows_of(tx);
     if (rows) {
+        struct ahead_answer answer;
+        bool is_known = ahead_find(tx, ahead_text(tx, AHEAD_JID, 0, jid), &answer);
+        if (is_known && answer.count && (uint64_t)answer.value[0] != id && job_rows_supposes(rows, tx))
+            return tx_supposed_wrongly(op, tx); /* one of the same jid was added, though this one was there */
         job_rows_delete(tx, rows, id);
         ahead_put(tx, ahead_text(tx, AHEAD_JID, 0, jid), (struct ahead_answer){ 0 });
         return OK;
@@ -216,7 +223,8 @@ static enum err jids_send(struct op *op, struct tx *tx, const struct str *texts,
 
 enum err store_job_ask(struct op *op, struct tx *tx, const struct str *jids, size_t count)
 {
-    if (!job_rows_of(tx))
+    const struct job_rows *rows = job_rows_of(tx);
+    if (!rows || job_rows_supposes(rows, tx))
         return OK;
     struct str *texts = malloc((count + 1) * sizeof *texts);
     size_t n = 0;
@@ -230,8 +238,15 @@ enum err store_job_ask(struct op *op, struct tx *tx, const struct str *jids, siz
     return err;
 }
 
+/* A row with a jid that somebody asked for. */
+static void jid_found(struct tx *tx, struct job_rows *rows, struct str jid, int64_t id)
+{
+    ahead_put(tx, ahead_text(tx, AHEAD_JID, 0, jid), (struct ahead_answer){ .count = 1, .value = { id } });
+    job_rows_taken(rows);
+}
+
 /* What was asked with the turn, if it was: nobody has the others. */
-static enum err jids_answered(struct op *op, struct tx *tx, const struct str *jids, size_t count)
+static enum err jids_answered(struct op *op, struct tx *tx, struct job_rows *rows, const struct str *jids, size_t count)
 {
     struct stmt *stmt;
     bool more = tx_answer(tx, &jids_ask, &stmt);
@@ -241,10 +256,16 @@ static enum err jids_answered(struct op *op, struct tx *tx, const struct str *ji
     while (more) {
         TRY(stmt_row(op, stmt, &more));
         if (more)
-            ahead_put(tx, ahead_text(tx, AHEAD_JID, 0, col_str_borrowed(stmt, 1)),
-                      (struct ahead_answer){ .count = 1, .value = { col_int(stmt, 0) } });
+            jid_found(tx, rows, col_str_borrowed(stmt, 1), col_int(stmt, 0));
     }
     return OK;
+}
+
+static void jids_suppose(struct tx *tx, struct job_rows *rows, const struct str *jids, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (jid_is_text(jids[i]))
+            job_rows_suppose(tx, rows, jids[i]);
 }
 
 /* Jids of which nothing is known yet, each as if nobody had it until a row says otherwise. */
@@ -289,8 +310,7 @@ static enum err read_ahead(struct op *op, struct tx *tx, struct job_rows *rows, 
         if (col_int(stmt, 7))
             job_rows_keep(rows, &row, true);
         else
-            ahead_put(tx, ahead_text(tx, AHEAD_JID, 0, row.jid),
-                      (struct ahead_answer){ .count = 1, .value = { (int64_t)row.id } });
+            jid_found(tx, rows, row.jid, (int64_t)row.id);
     }
     return OK;
 }
@@ -302,7 +322,9 @@ enum err store_job_ahead(struct op *op, struct tx *tx, const struct str *jids, s
     struct stmt *stmt;
     if (!rows)
         return OK;
-    TRY(jids_answered(op, tx, jids, jid_count));
+    if (job_rows_supposes(rows, tx))
+        jids_suppose(tx, rows, jids, jid_count);
+    TRY(jids_answered(op, tx, rows, jids, jid_count));
     struct str *unknown_jids = malloc((jid_count + 1) * sizeof *unknown_jids);
     int64_t *unknown_ids = malloc((id_count + 1) * sizeof *unknown_ids);
     if (!unknown_jids || !unknown_ids)

@@ -202,6 +202,27 @@ TEST(fence, keeps_nothing_of_a_group_that_froze_and_runs_it_again)
     end_two();
 }
 
+#define CALM 12 /* groups, after which a node supposes that nobody else writes */
+
+/* The group has neither asked nor taken its turn when the node is called lost. */
+TEST(fence, keeps_nothing_of_a_group_that_did_not_ask_and_runs_it_again)
+{
+    START_TWO();
+    int tried = 1;
+    SUCCEEDS(&f.op, write_by(&b, add_run, &tried));
+    for (int i = 0; i < CALM; i++)
+        SUCCEEDS(&f.op, write_by(&a, add_run, &tried));
+    struct node_self former = a.self;
+    int64_t before = groups_of(former);
+    tried = 0;
+    SUCCEEDS(&f.op, write_by(&a, freeze_run, &tried));
+    EQ(tried, 2);
+    EQ(groups_of(former), before);
+    YES(a.self.epoch > former.epoch);
+    EQ(added(), 2 + CALM);
+    end_two();
+}
+
 TEST(fence, refuses_commands_while_no_life_can_be_begun)
 {
     START_TWO();

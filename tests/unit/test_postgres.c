@@ -559,13 +559,9 @@ TEST(postgres, waits_for_its_turn_until_a_frozen_node_loses_it)
     end();
 }
 
-TEST(postgres, takes_the_turn_from_a_node_that_froze_where_the_server_has_no_timer)
+/* A link that has the turn and no timer. */
+static PGconn *freeze_with_turn(void)
 {
-    START();
-    store_close(f.store);
-    struct store_config config = fixture_config(&f);
-    config.statement_timeout_ms = 300; /* also how long it waits for its turn before it looks who has it */
-    SUCCEEDS(&f.op, store_open(&f.op, &config, &f.store));
     PGconn *frozen = PQconnectdb(f.database.url);
     EQ(PQenterPipelineMode(frozen), 1);
     EQ(PQsendQueryParams(frozen, "BEGIN", 0, NULL, NULL, NULL, NULL, 1), 1);
@@ -578,9 +574,37 @@ TEST(postgres, takes_the_turn_from_a_node_that_froze_where_the_server_has_no_tim
     PQclear(PQgetResult(frozen));
     PQclear(PQgetResult(frozen));
     PQclear(PQgetResult(frozen)); /* it has the turn */
+    return frozen;
+}
+
+TEST(postgres, takes_the_turn_from_a_node_that_froze_where_the_server_has_no_timer)
+{
+    START();
+    store_close(f.store);
+    struct store_config config = fixture_config(&f);
+    config.statement_timeout_ms = 300; /* also how long it waits for its turn before it looks who has it */
+    SUCCEEDS(&f.op, store_open(&f.op, &config, &f.store));
+    PGconn *frozen = freeze_with_turn();
     int64_t no = 1;
     WRITES(&f, add, &no);
     EQ(things(), 1);
+    PQfinish(frozen);
+    end();
+}
+
+TEST(postgres, takes_the_turn_from_a_frozen_node_also_where_nobody_wrote_for_long)
+{
+    START();
+    store_close(f.store);
+    struct store_config config = fixture_config(&f);
+    config.statement_timeout_ms = 300;
+    SUCCEEDS(&f.op, store_open(&f.op, &config, &f.store));
+    int64_t no = 0;
+    while (no++ < 12)
+        WRITES(&f, add, &no);
+    PGconn *frozen = freeze_with_turn();
+    WRITES(&f, add, &no);
+    EQ(things(), no);
     PQfinish(frozen);
     end();
 }
