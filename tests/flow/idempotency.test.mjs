@@ -31,6 +31,26 @@ test('an import sent again with its Idempotency-Key gets the stored answer, also
   await daemon.stop()
 })
 
+// TX-3
+test('what an outbox sends again, because a kill took the answers, is there once', async () => {
+  const daemon = await startDaemon()
+  await daemon.put('/v1/tenants/t-1', {})
+  await daemon.put('/v1/mailings/m-1', { tenant: 't-1' })
+  const jobs = Array.from({ length: 300 }, (_, i) => ({ jid: `order-${1000 + i}`, queue: 'mail', jobtype: 't', args: [i] }))
+  const letters = Array.from({ length: 300 }, (_, i) => ({ recipient: `r${i}@x.org`, id: `letter-${i}` }))
+  const send = () => [...jobs.map((job) => daemon.post('/v1/jobs', job)), daemon.bulk('/v1/mailings/m-1/messages', letters, key('outbox-1'))]
+  const first = send().map((answer) => answer.catch(() => undefined))
+  await Promise.race(first)
+  await daemon.kill()
+  await Promise.all(first)
+
+  await daemon.start()
+  for (const { status } of await Promise.all(send())) assert.ok(status === 200 || status === 201, `answered ${status}`)
+  assert.equal((await daemon.get('/v1/queues/mail')).body.ready, jobs.length)
+  assert.equal((await daemon.get('/v1/mailings/m-1/stats')).body.messages, letters.length)
+  await daemon.stop()
+})
+
 test('an Idempotency-Key is of one caller and one path', async () => {
   const daemon = await startDaemon()
   await daemon.put('/v1/tenants/t-1', {})

@@ -1,4 +1,4 @@
-/* How often a PostgreSQL is asked and waited for by jobs: once for many, whatever their number. */
+/* How often a PostgreSQL is asked and waited for by jobs: once for many, whatever their number; and what they write. */
 #include "store/core.h"
 
 #include "engine/job_ahead.h"
@@ -117,5 +117,127 @@ TEST(job_trips, of_a_fetch_do_not_grow_with_its_jobs)
     uint64_t few = fetch(10), all = fetch(100);
     print_message("# 10 jobs: %d trips, 100 jobs: %d\n", (int)few, (int)all);
     YES(all <= few + 4);
+    lab_end(&lab);
+}
+
+/* --- what limits cost --- */
+
+struct cost {
+    uint64_t trips, changes;
+};
+
+/* Of a fetch of ten jobs, all of one key. */
+static struct cost fetch_of(const char *queue)
+{
+    const struct conn *conn = lab.f.store->conn;
+    for (int i = 0; i < 30; i++)
+        EQ(lab_push(&lab, arena_fmt(lab.f.arena, "\"queue\":\"%s\",\"key\":\"k\"", queue).p).result, JOB_PUSHED);
+    struct cost before = { conn->trips, conn_changes(conn) };
+    EQ(lab_fetch(&lab, queue, 10), 10);
+    return (struct cost){ conn->trips - before.trips, conn_changes(conn) - before.changes };
+}
+
+static enum err budget_run(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    return budget_put(op, tx, S("shared"), S("{\"concurrency\":20}"));
+}
+
+/* QUE-3. */
+TEST(job_trips, of_a_fetch_are_the_same_with_limits_and_so_are_the_rows_it_changes)
+{
+    if (!test_server())
+        SKIP("there is no server to ask");
+    lab_start(&lab);
+    WRITES(&lab.f, budget_run, NULL);
+    lab_policy(&lab, "limited",
+               "{\"concurrency\":15,\"node_concurrency\":12,\"worker_concurrency\":11,\"key_concurrency\":13,"
+               "\"rate\":{\"limit\":1000,\"per\":\"1s\",\"burst\":100},\"budget\":\"shared\"}");
+    struct cost free = fetch_of("free"), limited = fetch_of("limited");
+    EQ(limited.trips, free.trips);
+    EQ(limited.changes, free.changes);
+    EQ(lab_fetch(&lab, "limited", 10), 2); /* and they hold: of this node's twelve slots */
+    lab_end(&lab);
+}
+
+/* --- what jobs write --- */
+
+SQL_MARKED(test_tell, NULL, "SELECT pg_stat_force_next_flush()", SQL_POSTGRES | SQL_SCANS);
+
+/* The server tells what its session did only now and then, unless it is asked to. */
+static enum err tell_run(struct op *op, struct tx *tx, void *arg)
+{
+    struct stmt *stmt;
+    bool found;
+    (void)arg;
+    TRY(tx_stmt(op, tx, &test_tell, &stmt));
+    TRY(stmt_row(op, stmt, &found));
+    stmt_reset(stmt);
+    return OK;
+}
+
+static enum err updates_run(struct op *op, struct tx *tx, void *arg)
+{
+    return conn_int(
+        op, tx->conn,
+        "SELECT coalesce(sum(n_tup_upd), 0)::bigint FROM pg_stat_user_tables WHERE schemaname = 'posthouse'", arg);
+}
+
+static int64_t updates(void)
+{
+    int64_t n = -1;
+    WRITES(&lab.f, tell_run, NULL);
+    SUCCEEDS(&lab.f.op, store_read(&lab.f.op, lab.f.store, updates_run, &n));
+    return n;
+}
+
+/* PG-1. */
+TEST(job_trips, a_job_is_added_and_deleted_and_no_row_of_any_table_is_updated_on_its_way)
+{
+    if (!test_server())
+        SKIP("there is no server to ask");
+    lab_start(&lab);
+    lab_policy(&lab, "q", "{\"concurrency\":100,\"rate\":{\"limit\":1000,\"per\":\"1s\",\"burst\":100}}");
+    push(1, 0);
+    int64_t before = updates();
+    for (int i = 1; i <= 20; i++)
+        push(1, i);
+    for (int i = 0; i < 20; i++) {
+        EQ(lab_fetch(&lab, "q", 1), 1);
+        EQ(lab_ack(&lab, arena_str(lab.f.arena, lab.jobs_out[0].jid).p), STALE_NOT);
+    }
+    EQ(updates(), before);
+    lab_end(&lab);
+}
+
+extern const struct sql *const __start_store_sql[];
+extern const struct sql *const __stop_store_sql[];
+
+static enum err forbidden_run(struct op *op, struct tx *tx, void *arg)
+{
+    return conn_int(
+        op, tx->conn,
+        "SELECT (SELECT count(*) FROM pg_indexes WHERE schemaname = 'posthouse' AND indexdef ~* 'using gin')"
+        " + (SELECT count(*) FROM pg_indexes WHERE schemaname = 'posthouse' AND indexdef ~ ' WHERE '"
+        "    AND tablename IN ('job', 'ready', 'lease', 'timer', 'blocked', 'job_aside', 'uniq', 'gate'))"
+        " + (SELECT count(*) FROM pg_partitioned_table)"
+        " + (SELECT count(*) FROM pg_proc WHERE pronamespace = 'posthouse'::regnamespace"
+        "    AND prosrc ~* 'notify|advisory')",
+        arg);
+}
+
+/* PG-1. */
+TEST(job_trips, nothing_notifies_and_no_index_knows_a_state_or_what_is_in_a_body)
+{
+    int64_t forbidden = -1;
+    if (!test_server())
+        SKIP("there is no server to ask");
+    lab_start(&lab);
+    SUCCEEDS(&lab.f.op, store_read(&lab.f.op, lab.f.store, forbidden_run, &forbidden));
+    EQ(forbidden, 0);
+    for (const struct sql *const *entry = __start_store_sql; entry < __stop_store_sql; entry++) {
+        const char *text = (*entry)->postgres ? (*entry)->postgres : (*entry)->sqlite;
+        NO(text && (strcasestr(text, "notify") || strcasestr(text, "pg_advisory")));
+    }
     lab_end(&lab);
 }
