@@ -125,8 +125,8 @@ static void seen_add(struct seen *seen, struct str address, int reason)
 
 static void count_suppressed(struct sim_truth *truth, struct seen *seen)
 {
-    seen->count = sort_unique_u64(seen->hashes, seen->count);
-    for (size_t i = 0; i < seen->count; i++) {
+    size_t count = seen->hashes ? sort_unique_u64(seen->hashes, seen->count) : 0;
+    for (size_t i = 0; i < count; i++) {
         int reason = (int)(seen->hashes[i] & 3);
         truth->suppressed_bounce += reason == SUPPRESS_BOUNCE;
         truth->suppressed_complaint += reason == SUPPRESS_COMPLAINT;
