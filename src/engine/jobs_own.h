@@ -11,7 +11,10 @@
  *     job_end.c     ack, extend, stale   job_fail.c    failures, dead, lost
  *     job_done.c    history, the memory of what finished     job_done_keys.c  finds in it
  *     job_act.c     an operator's moves  job_tick.c    what time brings
- *     job_handler.c who works on them beside workers
+ *     job_mutate.c  whole sets of jobs   job_bulk.c    one action on many     job_flush.c  all of them
+ *     job_read.c    JSON into a job, job_opts.c what of it is kept, job_write.c back, job_canonical.c compared
+ *     job_view.c    what people see of jobs, job_queue.c of queues, job_metrics.c, schedule_view.c
+ *     job_handler.c who works on them beside workers          job_own.c    our own work
  *     job_sweep.c   rows nobody needs any more
  *     job_news.c    what the log of events hears of them
  *     session.c     workers              session_table.c  in RAM
