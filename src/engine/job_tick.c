@@ -207,6 +207,25 @@ static enum err sweep_tick(struct op *op, struct tx *tx, struct jobs *jobs, cons
     return OK;
 }
 
+/* --- workers that are lost (LEASE-6) --- */
+
+/* All are looked at now and then. What a lost one holds ends at once, a slice a tick: between them others have the
+ * writer. */
+static enum err look_at_sessions(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us)
+{
+    bool more = false;
+    if (now_us - jobs->sessions_us < SESSIONS_US) {
+        if (jobs->session_count)
+            jobs_due(jobs, jobs->sessions_us + SESSIONS_US);
+        return OK;
+    }
+    TRY(sessions_tick(op, tx, jobs, now_us, &more));
+    jobs->sessions_us = more ? now_us - SESSIONS_US : now_us;
+    if (more)
+        jobs_due(jobs, now_us);
+    return OK;
+}
+
 /* --- the whole --- */
 
 static enum err tick_slices(struct op *op, struct tx *tx, struct jobs *jobs, const struct duty *lead, int64_t now_us)
@@ -221,12 +240,7 @@ static enum err tick_slices(struct op *op, struct tx *tx, struct jobs *jobs, con
     TRY(schedules_tick(op, tx, jobs));
     waits_over(tx, jobs, now_us);
     limits_tick(jobs, now_us);
-    if (now_us - jobs->sessions_us >= SESSIONS_US) {
-        jobs->sessions_us = now_us;
-        TRY(sessions_tick(op, tx, jobs, now_us));
-    } else if (jobs->session_count) {
-        jobs_due(jobs, jobs->sessions_us + SESSIONS_US);
-    }
+    TRY(look_at_sessions(op, tx, jobs, now_us));
     if (now_us - jobs->recounted_us >= RECOUNT_US) {
         jobs->recounted_us = now_us;
         TRY(slots_recount(op, tx, jobs));

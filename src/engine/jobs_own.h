@@ -526,7 +526,9 @@ void session_forget_revoked(struct session *session);
 /* --- session.c --- */
 void session_sign(struct jobs *jobs, struct tx *tx, struct session *session);
 void session_revoked(struct jobs *jobs, struct session *session, const struct lease *lease);
-enum err sessions_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us);
+
+/* Ends what lost workers hold, a slice of it; *ret_more: there is more of that. */
+enum err sessions_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us, bool *ret_more);
 
 /* --- job_handler.c --- */
 void handlers_changed(struct jobs *jobs);

@@ -340,7 +340,7 @@ static enum err session_lost(struct op *op, struct tx *tx, struct jobs *jobs, st
     return OK;
 }
 
-enum err sessions_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us)
+enum err sessions_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us, bool *ret_more)
 {
     int budget = LOST_STEP;
     for (struct session *session = jobs->all_sessions, *next; session && budget > 0; session = next) {
@@ -352,7 +352,6 @@ enum err sessions_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t 
         else
             jobs_due(jobs, due_us);
     }
-    if (budget == 0)
-        jobs_due(jobs, now_us);
+    *ret_more = budget == 0;
     return OK;
 }

@@ -216,6 +216,36 @@ TEST(job_fail, a_worker_whose_sockets_are_gone_is_lost_after_a_minute_and_its_jo
 }
 
 /* LEASE-6. */
+TEST(job_fail, ten_thousand_leases_of_a_lost_worker_end_within_a_second_and_not_in_one_step)
+{
+    struct worker worker;
+    lab_start(&lab);
+    join(&worker, "w-1");
+    lab.session = worker.id;
+    for (int i = 0; i < 10; i++) {
+        arena_reset(lab.f.arena);
+        for (int n = 0; n < LAB_JOBS_MAX; n++)
+            lab_push(&lab, "\"queue\":\"q\"");
+        EQ(lab_fetch(&lab, "q", LAB_JOBS_MAX), LAB_JOBS_MAX);
+    }
+    leave(&worker);
+    lab_pass_ms(&lab, 59900);
+    EQ(lab_view(&lab, "q").leased, 10 * LAB_JOBS_MAX);
+    int64_t left = 10 * LAB_JOBS_MAX;
+    lab_wait_ms(&lab, 200);
+    for (int64_t step_ms = 1; step_ms < 1000 && left > 0; step_ms++) {
+        lab_tick(&lab);
+        int64_t before = left;
+        left = lab_view(&lab, "q").leased;
+        YES(before - left <= 500);
+        lab_wait_ms(&lab, 1);
+    }
+    EQ(left, 0);
+    EQ(lab_view(&lab, "q").ready, 10 * LAB_JOBS_MAX);
+    lab_end(&lab);
+}
+
+/* LEASE-6. */
 TEST(job_fail, a_worker_that_comes_back_within_the_minute_keeps_its_leases)
 {
     struct worker worker;
