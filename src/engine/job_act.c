@@ -15,7 +15,7 @@ static enum err revive(struct op *op, struct tx *tx, struct jobs *jobs, struct s
     struct job_known job = { .state = JOB_DONE };
     bool found, added;
     uint64_t hash = jobs_hash(jobs, jid);
-    TRY(done_find(op, tx, hash, jid, &record, &found));
+    TRY(done_find(op, tx, jobs, hash, jid, &record, &found));
     if (!found)
         return fail(op, ERR_NOT_FOUND, "no job %.*s", STR(jid));
     if (record.outcome != JOB_CANCELLED || record.body.n == 0)

@@ -154,9 +154,16 @@ static enum err find_in_keys(void *arg, const struct done_keys *row, bool *stop)
     return OK;
 }
 
-static enum err find(struct op *own, struct tx *tx, struct finding *f)
+static enum err find(struct op *own, struct tx *tx, const struct jobs *jobs, struct finding *f)
 {
     struct done_keys newest;
+    struct done_chunk unwritten = { 0 };
+    bool stop = false;
+    if (jobs)
+        unwritten.records = (struct str){ jobs->done, jobs->done_bytes };
+    TRY(find_in_chunk(f, &unwritten, &stop));
+    if (f->found)
+        return OK;
     TRY(store_done_keys_newest(own, tx, &newest));
     TRY(store_done_each(own, tx, newest.last, find_in_chunk, f));
     if (f->found || !newest.last)
@@ -164,7 +171,6 @@ static enum err find(struct op *own, struct tx *tx, struct finding *f)
     TRY(store_done_keys_each(own, tx, find_in_keys, f));
     for (size_t i = 0; i < f->hit_count && !f->found; i++) {
         struct done_chunk chunk;
-        bool stop;
         arena_reset(own->arena);
         TRY(store_done_before(own, tx, f->hits[i] + 1, &chunk));
         TRY(find_in_chunk(f, &chunk, &stop));
@@ -172,13 +178,13 @@ static enum err find(struct op *own, struct tx *tx, struct finding *f)
     return OK;
 }
 
-enum err done_find(struct op *op, struct tx *tx, uint64_t jid_hash, struct str jid, struct done_record *ret,
-                   bool *ret_found)
+enum err done_find(struct op *op, struct tx *tx, const struct jobs *jobs, uint64_t jid_hash, struct str jid,
+                   struct done_record *ret, bool *ret_found)
 {
     struct finding f = { .op = op, .jid_hash = jid_hash, .jid = jid, .ret = ret };
     struct op own;
     op_init(&own, arena_new(KEYS_BYTES_MAX), op->now_us);
-    enum err err = find(&own, tx, &f);
+    enum err err = find(&own, tx, jobs, &f);
     if (err != OK)
         err = fail(op, err, "%s", own.error);
     arena_free(own.arena);

@@ -258,7 +258,7 @@ enum err job_view(struct op *op, struct tx *tx, struct str jid, struct json_writ
         json_object_end(w);
         return OK;
     }
-    TRY(done_find(op, tx, siphash64(look.key, jid.p, jid.n), jid, &record, &found));
+    TRY(done_find(op, tx, NULL, siphash64(look.key, jid.p, jid.n), jid, &record, &found));
     if (!found)
         return fail(op, ERR_NOT_FOUND, "no job %.*s", STR(jid));
     return put_done(&look, &record, true);

@@ -498,9 +498,10 @@ enum err done_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_m
 
 /* --- job_done_keys.c --- */
 
-/* The newest record of this jid that is still kept, with its texts in op's arena; *ret_found false: none. */
-enum err done_find(struct op *op, struct tx *tx, uint64_t jid_hash, struct str jid, struct done_record *ret,
-                   bool *ret_found);
+/* The newest record of this jid that is still kept, with its texts in op's arena; *ret_found false: none. What ended in
+ * the group under way has no row yet and is found through `jobs`; NULL in a snapshot. */
+enum err done_find(struct op *op, struct tx *tx, const struct jobs *jobs, uint64_t jid_hash, struct str jid,
+                   struct done_record *ret, bool *ret_found);
 
 /* Writes keys of young records when they have become many. */
 enum err done_keys_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more);

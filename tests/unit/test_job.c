@@ -125,6 +125,30 @@ TEST(job, a_cancelled_job_comes_back_with_retry)
     lab_end(&lab);
 }
 
+static enum err cancel_and_retry(struct op *op, struct tx *tx, void *arg)
+{
+    struct lab_act *act = arg;
+    TRY(job_act(op, tx, act->jid, ACTION_CANCEL, &act->state));
+    EQ(act->state, JOB_DONE);
+    return job_act(op, tx, act->jid, ACTION_RETRY, &act->state);
+}
+
+/* JOB-6: its record is not written yet. */
+TEST(job, cancelled_and_retried_in_one_group_it_is_there)
+{
+    struct lab_act act = { .jid = S("job-0001") };
+    lab_start(&lab);
+    push("q", "job-0000");
+    push("q", "job-0001");
+    for (int i = 0; i < 2; i++) {
+        WRITES(&lab.f, cancel_and_retry, &act);
+        EQ(act.state, JOB_READY);
+    }
+    EQ(lab_view(&lab, "q").ready, 2);
+    STR_EQ(lab_order(&lab, "q", 2), "job-0000 job-0001");
+    lab_end(&lab);
+}
+
 TEST(job, a_scheduled_job_becomes_ready_at_its_time)
 {
     lab_start(&lab);

@@ -39,7 +39,7 @@ struct wanted {
 static enum err find(struct op *op, struct tx *tx, void *arg)
 {
     struct wanted *w = arg;
-    return done_find(op, tx, jobs_hash(lab.jobs, w->jid), w->jid, &w->record, &w->found);
+    return done_find(op, tx, NULL, jobs_hash(lab.jobs, w->jid), w->jid, &w->record, &w->found);
 }
 
 static struct wanted look(struct str jid)
