@@ -2,7 +2,8 @@
  * cmd_bench_jobs.c - how many jobs a second pass through the worker door.
  *
  *     jobs   10 producers and 10 workers at once, one job a request, every answer on disk;
- *            then fetch and ack alone, with as many workers and with ten times as many
+ *            then fetch and ack alone, with as many workers and with ten times as many;
+ *            with --bulk only fetches, alone and beside an action on very many jobs
  *     push   10 producers, one job a request; then 100 jobs a request
  *
  * The server is a process of its own with an empty store, one that runs already
@@ -22,6 +23,7 @@
 #include "base/clock.h"
 #include "base/process.h"
 #include "base/random.h"
+#include "main/bench_bulk.h"
 #include "main/bench_hold.h"
 #include "main/bench_peer.h"
 #include "main/cli.h"
@@ -37,6 +39,7 @@
 #define MANY        10     /* times as many workers */
 #define FILL_JOBS   200000 /* waiting when fetch and ack are measured alone */
 #define FILL_TIMES  2      /* as long as they are taken out, a peer may be filled */
+#define QUEUE       "bench"
 #define READY_BYTES 1024
 #define DOOR_PORT   7419
 
@@ -59,7 +62,9 @@ struct bench {
     bool erases;  /* what the server made in the database */
     struct bench_peer peer;
     struct addr door;
+    const char *api; /* URL of our own server */
     int64_t seconds, clients;
+    int64_t bulk_jobs;    /* 0 = without */
     int64_t hold_ms;      /* an old snapshot, 0 = none */
     int64_t database_pid; /* PostgreSQL's, when it was said */
     double sync_ms;
@@ -82,7 +87,17 @@ static void run_server(const char *directory, const char *database, int out)
     _exit(127);
 }
 
-/* The ready line names the door. */
+/* The word behind " http=" or its like; empty when it is not there. */
+static struct str ready_word(struct str line, struct str name)
+{
+    size_t at = str_search(line, name);
+    if (at == line.n)
+        return S("");
+    struct str rest = { line.p + at + name.n, line.n - at - name.n };
+    return str_cut(&rest, ' ');
+}
+
+/* The ready line names the doors. */
 static enum err await_server(struct bench *b, int in)
 {
     char line[READY_BYTES];
@@ -90,11 +105,10 @@ static enum err await_server(struct bench *b, int in)
     ssize_t got;
     while (n < sizeof line - 1 && (got = read(in, line + n, sizeof line - 1 - n)) > 0) {
         n += (size_t)got;
-        struct str text = { line, n };
-        size_t at = str_search(text, S(" worker="));
-        if (str_find(text, '\n') == n || at == n)
+        struct str text = { line, n }, door = ready_word(text, S(" worker="));
+        if (str_find(text, '\n') == n || door.n == 0)
             continue;
-        struct str rest = { line + at + 8, n - at - 8 }, door = str_cut(&rest, ' ');
+        b->api = arena_fmt(b->op->arena, "http://%.*s", STR(ready_word(text, S(" http=")))).p;
         return addr_parse(b->op, door, &b->door);
     }
     return fail(b->op, ERR_IO, "the server did not start");
@@ -148,7 +162,8 @@ static enum err run(struct bench *b, struct load_config config, struct result *r
 {
     config.door = b->door;
     config.protocol = b->peer.protocol;
-    config.queue = S("bench");
+    if (!str_given(config.queue))
+        config.queue = S(QUEUE);
     config.seed = b->seed++;
     if (!config.batch)
         config.batch = 1;
@@ -235,10 +250,47 @@ static enum err bench_jobs_held(struct bench *b, int64_t hold_ms)
     return OK;
 }
 
+static enum err bulk_fill(void *arg, struct str queue, int64_t jobs)
+{
+    struct bench *b = arg;
+    struct result result;
+    return run(b, (struct load_config){ .producers = (int)b->clients, .batch = BATCH, .jobs = jobs, .queue = queue },
+               &result);
+}
+
+/* Fetches and acks; what was taken out is filled up again. */
+static enum err bulk_work(void *arg, struct load_result *ret)
+{
+    struct bench *b = arg;
+    struct result result;
+    TRY(run(b, (struct load_config){ .workers = (int)b->clients, .for_ms = b->seconds * 1000 }, &result));
+    *ret = result.load;
+    return bulk_fill(b, S(QUEUE), result.load.acked);
+}
+
+/* What those who fetch notice of an action on very many jobs; nothing else is measured then. */
+static enum err bench_jobs_bulk(struct bench *b)
+{
+    struct bench_bulk bulk = { b->api, b->bulk_jobs, bulk_fill, bulk_work, b };
+    struct bench_bulk_result result;
+    TRY(bulk_fill(b, S(QUEUE), FILL_JOBS));
+    TRY(bench_bulk(b->op, &bulk, &result));
+    begin_line(b, "jobs", result.alone.rate, result.alone.fetch_p50_ms, result.alone.fetch_p99_ms);
+    measure_put(&b->w, "beside_bulk_per_second", result.beside.rate, 0);
+    measure_put(&b->w, "beside_bulk_p50_ms", result.beside.fetch_p50_ms, 3);
+    measure_put(&b->w, "beside_bulk_p99_ms", result.beside.fetch_p99_ms, 3);
+    measure_put(&b->w, "bulk_per_second", result.bulk_rate, 0);
+    json_member_int(&b->w, "bulk_jobs", b->bulk_jobs);
+    end_line(b);
+    return OK;
+}
+
 static enum err bench_jobs(struct bench *b)
 {
     struct result both, alone, many;
     int clients = (int)b->clients;
+    if (b->bulk_jobs)
+        return bench_jobs_bulk(b);
     if (b->hold_ms)
         return bench_jobs_held(b, b->hold_ms);
     TRY(at_once(b, b->seconds * 1000, &both));
@@ -322,8 +374,11 @@ static int bench_run(struct cli *cli, enum err (*measure)(struct bench *b))
     if (!cli_int(cli, "seconds", 1, 3600, &b.seconds) ||
         !cli_int(cli, "clients", 1, LOAD_CLIENTS_MAX / (MANY + 1), &b.clients) ||
         !cli_int(cli, "server-pid", 1, INT32_MAX, &b.database_pid) ||
-        (measure == bench_jobs && !cli_duration(cli, "hold-snapshot", &b.hold_ms)))
+        (measure == bench_jobs && !cli_duration(cli, "hold-snapshot", &b.hold_ms)) ||
+        (measure == bench_jobs && !cli_int(cli, "bulk", 1, BULK_JOBS_MAX, &b.bulk_jobs)))
         return CLI_USAGE;
+    if (b.bulk_jobs && (cli_has(cli, "url") || cli_has(cli, "worker") || cli_has(cli, "peer")))
+        return cli_fail(cli, CLI_USAGE, "--bulk starts a server of its own");
     if (b.hold_ms && !cli_has(cli, "database"))
         return cli_fail(cli, CLI_USAGE, "--hold-snapshot is of a PostgreSQL, which --database names");
     enum err err = prepare(&b);
@@ -364,6 +419,7 @@ static int bench_push_run(struct cli *cli)
 static const struct cli_option bench_push_options[] = { OPTIONS, { 0 } };
 static const struct cli_option bench_jobs_options[] = {
     OPTIONS,
+    { "bulk", "N", "how long fetches take, alone and beside a bulk action on N dead jobs" },
     { "hold-snapshot", "DURATION", "how fast it is while an old snapshot is held open so long, in ten parts" },
     { "without-snapshot", NULL, "the same parts while nobody holds one: what to compare with" },
     { 0 },
@@ -379,7 +435,8 @@ const struct command cmd_bench_jobs = {
         "Prints one line of JSON: rate_per_second is jobs pushed by producers and worked by workers at once, one job\n"
         "a request, every answer on disk; p50_ms and p99_ms are from a fetch to the answer of its ack.\n"
         "fetch_ack_per_second is workers alone, fetch_ack_many_per_second ten times as many. Members with cpu_us\n"
-        "are processor time of the server for a job.\n",
+        "are processor time of the server for a job. With --bulk p50_ms and p99_ms are of fetches alone, those with\n"
+        "beside_bulk of fetches while an action moves bulk_per_second jobs.\n",
     .options = bench_jobs_options,
     .run = bench_jobs_run,
 };

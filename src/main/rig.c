@@ -19,7 +19,8 @@
 #define AT_ONCE_COMPRESS INT64_C(86400000000) /* a day in a millisecond */
 #define AT_ONCE_SINCE_US INT64_C(5000000)
 
-enum err rig_call(struct rig *rig, const char *method, const char *path, struct str body, struct str *ret_json)
+enum err rig_ask(struct op *op, struct http_easy *api, const char *method, const char *path, struct str body,
+                 struct str *ret_json)
 {
     struct http_easy_request request = { .method = method,
                                          .path = path,
@@ -27,12 +28,17 @@ enum err rig_call(struct rig *rig, const char *method, const char *path, struct 
                                          .read_bytes = -1,
                                          .content_type = str_given(body) ? "application/json" : NULL };
     struct http_easy_answer answer;
-    TRY(http_easy_send(rig->op, rig->api, &request, &answer));
+    TRY(http_easy_send(op, api, &request, &answer));
     if (answer.status / 100 != 2)
-        return fail(rig->op, ERR_IO, "%s %s answered %d: %.*s", method, path, answer.status, STR(answer.body));
+        return fail(op, ERR_IO, "%s %s answered %d: %.*s", method, path, answer.status, STR(answer.body));
     if (ret_json)
         *ret_json = answer.body;
     return OK;
+}
+
+enum err rig_call(struct rig *rig, const char *method, const char *path, struct str body, struct str *ret_json)
+{
+    return rig_ask(rig->op, rig->api, method, path, body, ret_json);
 }
 
 enum err rig_provider_call(struct rig *rig, const char *method, const char *path, struct str body)

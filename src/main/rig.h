@@ -57,6 +57,10 @@ enum err rig_read(struct rig *rig);
 enum err rig_call(struct rig *rig, const char *method, const char *path, struct str body, struct str *ret_json);
 enum err rig_provider_call(struct rig *rig, const char *method, const char *path, struct str body);
 
+/* The same of a daemon that is not the rig's. */
+enum err rig_ask(struct op *op, struct http_easy *api, const char *method, const char *path, struct str body,
+                 struct str *ret_json);
+
 /* The whole number at "name" of a flat JSON object; 0 when it is not there. */
 int64_t rig_number(struct op *op, struct str json, const char *name);
 

@@ -48,7 +48,7 @@ struct load {
     int epoll;
     int64_t began_us, ends_us, moved_us;
     int64_t sent, pushed, fetched, acked;
-    struct latencies push, work;
+    struct latencies push, fetch, work;
 };
 
 /* --- what is said --------------------------------------------------------- */
@@ -142,6 +142,7 @@ static enum err hear_job(struct load *load, struct client *client, const struct 
         return OK;
     }
     load->fetched++;
+    keep_latency(&load->fetch, load->moved_us - client->asked_us);
     load->protocol->ack(&client->out, load->config->queue, answer->id);
     client->state = LOAD_ACK;
     return OK;
@@ -307,6 +308,7 @@ static void load_end(struct load *load)
     close(load->epoll);
     free(load->clients);
     free(load->push.us);
+    free(load->fetch.us);
     free(load->work.us);
 }
 
@@ -316,9 +318,10 @@ enum err worker_load(struct op *op, const struct load_config *config, struct loa
     load.protocol = config->protocol ? config->protocol : &load_faktory;
     load.clients = calloc((size_t)load.count, sizeof *load.clients);
     load.push.us = malloc(LATENCIES_MAX * sizeof *load.push.us);
+    load.fetch.us = malloc(LATENCIES_MAX * sizeof *load.fetch.us);
     load.work.us = malloc(LATENCIES_MAX * sizeof *load.work.us);
     load.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!load.clients || !load.push.us || !load.work.us || load.epoll < 0)
+    if (!load.clients || !load.push.us || !load.fetch.us || !load.work.us || load.epoll < 0)
         abort();
     enum err err = run(&load);
     if (err == OK) {
@@ -326,6 +329,7 @@ enum err worker_load(struct op *op, const struct load_config *config, struct loa
                                      .acked = load.acked,
                                      .took_us = clock_mono_us() - load.began_us };
         percentiles(&load.push, &ret->push_p50_ms, &ret->push_p99_ms);
+        percentiles(&load.fetch, &ret->fetch_p50_ms, &ret->fetch_p99_ms);
         percentiles(&load.work, &ret->work_p50_ms, &ret->work_p99_ms);
     }
     load_end(&load);

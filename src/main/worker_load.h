@@ -28,8 +28,9 @@ struct load_config {
 struct load_result {
     int64_t pushed, acked;
     int64_t took_us;
-    double push_p50_ms, push_p99_ms; /* from a push to its answer */
-    double work_p50_ms, work_p99_ms; /* from a fetch to the answer of the ack */
+    double push_p50_ms, push_p99_ms;   /* from a push to its answer */
+    double fetch_p50_ms, fetch_p99_ms; /* from a fetch to its job */
+    double work_p50_ms, work_p99_ms;   /* from a fetch to the answer of the ack */
 };
 
 /* Runs until done. ERR_IO when the server cannot be reached, ends a connection, answers an error or, for 60 s, nothing.

@@ -26,6 +26,12 @@ test('bench jobs and bench push say how many jobs a second pass, and how long on
   assert.deepEqual([push.engine, push.seconds, push.clients], ['sqlite', 1, 2])
 })
 
+test('bench jobs --bulk says how long fetches take, alone and beside an action on very many jobs', () => {
+  const line = bench('jobs', '--bulk', '60000', '--seconds', '1', '--clients', '2')
+  for (const key of ['beside_bulk_per_second', 'beside_bulk_p99_ms', 'bulk_per_second']) assert.ok(line[key] > 0, `${key} ${line[key]}`)
+  assert.equal(line.bulk_jobs, 60000)
+})
+
 test('bench events applies no longer than it is told, while as many read as it is told', () => {
   const line = bench('events', '--messages', '100000', '--recipients', '1000', '--seconds', '1', '--clients', '2')
   assert.deepEqual([line.engine, line.clients, line.messages], ['sqlite', 2, 100000])

@@ -1,0 +1,113 @@
+#include "main/bench_bulk.h"
+
+#include <unistd.h>
+
+#include "base/json.h"
+#include "engine/job_own.h"
+#include "main/rig.h"
+
+#define TURNS   4 /* of each kind */
+#define LOOK_US 50000
+#define QUEUE   "bulk"
+
+struct bulk_rig {
+    struct op *op;
+    const struct bench_bulk *bench;
+    struct http_easy *api;
+    struct str jid; /* of the action at work */
+};
+
+static enum err call(struct bulk_rig *rig, const char *method, const char *path, const char *body, struct str *ret_json)
+{
+    return rig_ask(rig->op, rig->api, method, path, body ? str_of(body) : (struct str){ 0 }, ret_json);
+}
+
+static struct str member_of(struct op *op, struct str json, const char *wanted)
+{
+    struct json j;
+    struct str name, value = { 0 };
+    json_init(&j, op->arena, json, JSON_STRICT);
+    if (json_enter_object(&j))
+        while (json_next_member(&j, &name))
+            if (str_eq(name, str_of(wanted)))
+                (void)json_raw(&j, &value);
+    return value;
+}
+
+static enum err act(struct bulk_rig *rig, const char *body)
+{
+    struct str answer;
+    TRY(call(rig, "POST", "/v1/jobs/bulk", body, &answer));
+    struct str jid = member_of(rig->op, answer, "jid"); /* with its quotes */
+    rig->jid = jid.n > 2 ? (struct str){ jid.p + 1, jid.n - 2 } : S("");
+    return OK;
+}
+
+/* How many jobs the action has looked at; *ret_over: all. */
+static enum err look(struct bulk_rig *rig, int64_t *ret_done, bool *ret_over)
+{
+    struct str answer;
+    TRY(call(rig, "GET", arena_fmt(rig->op->arena, "/v1/jobs/%.*s", STR(rig->jid)).p, NULL, &answer));
+    struct str progress = member_of(rig->op, answer, "progress");
+    *ret_over = str_eq(member_of(rig->op, answer, "state"), S("\"done\""));
+    *ret_done = str_given(progress) ? rig_number(rig->op, progress, "done") : 0;
+    return OK;
+}
+
+static enum err set_paused(struct bulk_rig *rig, bool paused)
+{
+    return call(rig, "PATCH", "/v1/queues/" OWN_QUEUE, paused ? "{\"paused\":true}" : "{\"paused\":false}", NULL);
+}
+
+/* The jobs, dead; and the action that takes them back, not yet begun. */
+static enum err prepare(struct bulk_rig *rig)
+{
+    int64_t done;
+    TRY(rig->bench->fill(rig->bench->arg, S(QUEUE), rig->bench->jobs));
+    TRY(act(rig, "{\"action\":\"kill\",\"filter\":{\"queue\":\"" QUEUE "\"}}"));
+    for (bool over = false; !over; usleep(LOOK_US))
+        TRY(look(rig, &done, &over));
+    TRY(set_paused(rig, true));
+    return act(rig, "{\"action\":\"retry\",\"filter\":{\"state\":\"dead\",\"queue\":\"" QUEUE "\"}}");
+}
+
+static enum err turn(struct bulk_rig *rig, struct bulk_turns *sum, int64_t *ret_took_us)
+{
+    struct load_result result;
+    TRY(rig->bench->work(rig->bench->arg, &result));
+    sum->rate += (double)result.acked * 1e6 / (double)result.took_us / TURNS;
+    sum->fetch_p50_ms += result.fetch_p50_ms / TURNS;
+    sum->fetch_p99_ms += result.fetch_p99_ms / TURNS;
+    *ret_took_us += result.took_us;
+    return OK;
+}
+
+static enum err turns(struct bulk_rig *rig, struct bench_bulk_result *ret)
+{
+    int64_t alone_us = 0, beside_us = 0, done = 0;
+    bool over = false;
+    *ret = (struct bench_bulk_result){ 0 };
+    for (int i = 0; i < TURNS; i++) {
+        TRY(turn(rig, &ret->alone, &alone_us));
+        TRY(set_paused(rig, false));
+        TRY(turn(rig, &ret->beside, &beside_us));
+        TRY(set_paused(rig, true));
+        TRY(look(rig, &done, &over));
+        if (over)
+            return fail(rig->op, ERR_CONFLICT, "the bulk action was over before the measurement: take more jobs");
+    }
+    ret->bulk_rate = (double)done * 1e6 / (double)beside_us;
+    return OK;
+}
+
+enum err bench_bulk(struct op *op, const struct bench_bulk *bench, struct bench_bulk_result *ret)
+{
+    struct bulk_rig rig = { .op = op, .bench = bench };
+    struct http_easy_config config = { .url = bench->url, .connect_ms = 5000, .idle_ms = 60000 };
+    TRY(http_easy_open(op, &config, &rig.api));
+    enum err err = prepare(&rig);
+    if (err == OK)
+        err = turns(&rig, ret);
+    http_easy_close(rig.api);
+    return err;
+}
