@@ -5,11 +5,15 @@
 #include "base/log.h"
 #include "relay/job_runner_parts.h"
 
-/* As long as a step runs, all others wait for the writer: it shall not be seen beside the sync of a commit. */
-#define STEP_SHORT_US 2500 /* a step that took less may be twice as long, ... */
-#define STEP_LONG_US  5000 /* ... one that took more is halved */
-#define REST_MS_MAX   1000
-#define TRIES_MAX     10 /* of a step that fails, each time half as long */
+/* As long as a step runs and is stored, all others wait for the writer. While many are there it is their p99 that must
+ * not show it, and there the number of steps counts more than their length (docs/adr/0018). */
+#define STEP_US          4000
+#define STEP_BESIDE_US   800
+#define SHARE_BESIDE_PPM 8000
+#define CROWDED_MS       100 /* others have changed something ... */
+#define CROWDED_COMMANDS 10  /* ... so often within that time */
+#define REST_MS_MAX      1000
+#define TRIES_MAX        10 /* of a step that fails, each time half as long */
 
 /* One step on its way; the run waits for it. */
 struct stepping {
@@ -41,15 +45,34 @@ static void step_later(struct run *run, int64_t ms)
     loop_timer_set(run->crew->runner->config.loop, &run->again, ms);
 }
 
-/* The next step is as long as this one was quick; then the writer belongs to the others for their share. */
+/* Do others keep the writer busy. Called behind each step that was stored. */
+static bool is_crowded(struct job_runner *runner)
+{
+    uint64_t others = store_figures(runner->config.store).commands - ++runner->own_commands;
+    int64_t now_ms = loop_now_ms(runner->config.loop);
+    if (now_ms - runner->others_ms >= CROWDED_MS) {
+        runner->is_crowded = others - runner->others >= CROWDED_COMMANDS;
+        runner->others = others;
+        runner->others_ms = now_ms;
+    }
+    return runner->is_crowded;
+}
+
+static int rows_for(int rows, int64_t took_us, int64_t wanted_us)
+{
+    int64_t fit = rows * wanted_us / (took_us + 1), most = 2 * (int64_t)rows;
+    fit = fit < most ? fit : most;
+    return (int)(fit < OWN_ROWS_MIN ? OWN_ROWS_MIN : fit > OWN_ROWS_MAX ? OWN_ROWS_MAX : fit);
+}
+
+/* The next step is as long as this one was quick; until then the writer belongs to the others for their share. */
 static void go_on(struct run *run, const struct stepping *s)
 {
-    if (s->took_us < STEP_SHORT_US)
-        run->rows = run->rows * 2 < OWN_ROWS_MAX ? run->rows * 2 : OWN_ROWS_MAX;
-    if (s->took_us > STEP_LONG_US)
-        run->rows = run->rows / 2 > OWN_ROWS_MIN ? run->rows / 2 : OWN_ROWS_MIN;
+    bool crowded = is_crowded(run->crew->runner);
+    int64_t share_ppm = crowded && s->turn.share_ppm > SHARE_BESIDE_PPM ? SHARE_BESIDE_PPM : s->turn.share_ppm;
+    int64_t rest_ms = s->took_us * (1000000 - share_ppm) / share_ppm / 1000;
+    run->rows = rows_for(run->rows, s->took_us, crowded ? STEP_BESIDE_US : STEP_US);
     run->tries = 0;
-    int64_t rest_ms = s->took_us * (1000000 - s->turn.share_ppm) / s->turn.share_ppm / 1000;
     step_later(run, rest_ms < 1 ? 1 : rest_ms < REST_MS_MAX ? rest_ms : REST_MS_MAX);
 }
 
@@ -93,9 +116,11 @@ static void run_step(struct run *run)
     static const struct hop route[] = { { step_run, THREAD_WRITER }, { stepped, THREAD_CALLER }, { 0 } };
     struct stepping *s = runner_post_new(run->crew->runner, sizeof *s, RUN_BYTES_MAX);
     s->run = run;
-    s->turn = (struct own_turn){
-        .lease = run->lease, .jobtype = run->jobtype, .body = run->body, .rows = run->rows, .share_ppm = 1000000
-    };
+    s->turn = (struct own_turn){ .lease = run->lease,
+                                 .jobtype = run->jobtype,
+                                 .body = run->body,
+                                 .rows = run->rows,
+                                 .share_ppm = 1000000 };
     s->post.hop = route;
     post_send(&s->post);
 }
