@@ -46,14 +46,33 @@ static enum err load_budget(void *arg, const struct budget_row *row)
     return budget_policy(loading->op, budget, row->policy);
 }
 
-/* `background` is there from the start (BUD-2); its row is written when somebody changes it. */
+/* There from the start (BUD-2, KEEP-1); the row is written when somebody changes one. */
+static const struct {
+    const char *id, *policy;
+} own_budgets[] = {
+    { "background", "{\"concurrency\":8,\"cpu_share\":0.5}" },
+    { "keep", "{\"concurrency\":2,\"cpu_share\":0.5}" },
+};
+#define OWN_BUDGETS (sizeof own_budgets / sizeof *own_budgets)
+
+static bool is_own(struct str id)
+{
+    for (size_t i = 0; i < OWN_BUDGETS; i++)
+        if (str_eq(id, str_of(own_budgets[i].id)))
+            return true;
+    return false;
+}
+
 enum err budgets_load(struct op *op, struct tx *tx, struct jobs *jobs)
 {
     struct loading loading = { op, jobs };
     TRY(store_budget_each(op, tx, load_budget, &loading));
-    if (budget_find(jobs, S("background")))
-        return OK;
-    return budget_policy(op, budget_new(jobs, S("background")), S("{\"concurrency\":8,\"cpu_share\":0.5}"));
+    for (size_t i = 0; i < OWN_BUDGETS; i++) {
+        struct str id = str_of(own_budgets[i].id);
+        if (!budget_find(jobs, id))
+            TRY(budget_policy(op, budget_new(jobs, id), str_of(own_budgets[i].policy)));
+    }
+    return OK;
 }
 
 static void budget_free(struct budget *budget)
@@ -158,6 +177,9 @@ enum err budget_put(struct op *op, struct tx *tx, struct str id, struct str poli
     struct budget_policy checked;
     TRY(jobs_begin(op, tx, &jobs));
     TRY(budget_policy_read(op, policy, &checked, NULL));
+    if (checked.concurrency == 0 && is_own(id))
+        return fail_at(op, ERR_INVALID, "/concurrency",
+                       "a budget of Posthouse's own keeps a unit: pause its queue instead");
     struct budget *budget = budget_find(jobs, id);
     if (!budget && budget_count(jobs) >= BUDGETS_MAX)
         return fail(op, ERR_BUSY, "there are %d budgets, no more are made", BUDGETS_MAX);
@@ -218,8 +240,8 @@ enum err budget_delete(struct op *op, struct tx *tx, struct str id)
     struct budget *budget = budget_find(jobs, id);
     if (!budget)
         return fail(op, ERR_NOT_FOUND, "no budget %.*s", STR(id));
-    if (str_eq(id, S("background")))
-        return fail(op, ERR_CONFLICT, "the budget background is Posthouse's own");
+    if (is_own(id))
+        return fail(op, ERR_CONFLICT, "the budget %.*s is Posthouse's own", STR(id));
     for (size_t i = 0; i < jobs->by_no_room; i++)
         if (jobs->by_no[i] && jobs->by_no[i]->budget == budget)
             return fail(op, ERR_CONFLICT, "budget %.*s is in use by queue %.*s", STR(id), STR(jobs->by_no[i]->name));

@@ -9,6 +9,7 @@
 #include "base/instant.h"
 #include "base/json_write.h"
 #include "engine/events.h"
+#include "engine/job_own.h"
 
 #define NEWS_MAX       256 /* gathered before they are recorded */
 #define NEWS_BYTES_MAX (32u << 20)
@@ -122,6 +123,8 @@ static enum err job_event(struct op *op, struct tx *tx, struct jobs *jobs, const
 enum err news_died(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_known *job, enum job_death death)
 {
     TRY(job_event(op, tx, jobs, job, death, "job.dead"));
+    if (str_eq(job->queue->name, S(KEEP_QUEUE)))
+        TRY(job_event(op, tx, jobs, job, death, "keep.blocked")); /* KEEP-7 */
     return death == DEATH_POISON ? job_event(op, tx, jobs, job, death, "job.poisoned") : OK;
 }
 

@@ -1,31 +1,51 @@
 #include "engine/job_own.h"
 
 #include "base/id.h"
+#include "base/instant.h"
 #include "base/json.h"
 #include "engine/job_bulk.h"
 #include "engine/job_push.h"
 #include "engine/jobs_own.h"
+#include "engine/keep_log.h"
 
-#define OWN_POLICY   "{\"budget\":\"background\",\"crash_limit\":0}"
-#define OWN_LEASE_US (INT64_C(1800) * 1000000)
+#define OWN_POLICY  "{\"budget\":\"background\",\"crash_limit\":0}"
+#define KEEP_POLICY "{\"concurrency\":2,\"budget\":\"keep\",\"lease\":\"60s\",\"crash_limit\":0,\"retry\":{\"max\":10}}"
 
 static const struct {
     const char *jobtype;
     enum err (*step)(struct op *op, struct tx *tx, struct own_work *work);
 } kinds[] = {
     { BULK_TYPE, job_bulk_step },
+    { KEEP_LOG_TYPE, keep_log_step },
 };
 
-static struct str args_of(struct op *op, struct str body)
+struct str own_policy(struct str queue)
+{
+    return str_eq(queue, S(KEEP_QUEUE)) ? S(KEEP_POLICY) : S(OWN_POLICY);
+}
+
+static struct str member_of(struct op *op, struct str object, struct str wanted)
 {
     struct json j;
-    struct str name, value, args = S("[]");
-    json_init(&j, op->arena, arena_fmt(op->arena, "{%.*s}", STR(body)), JSON_STRICT);
+    struct str name, value, found = { 0 };
+    json_init(&j, op->arena, object, JSON_STRICT);
     if (json_enter_object(&j))
         while (json_next_member(&j, &name))
-            if (json_raw(&j, &value) && str_eq(name, S("args")))
-                args = value;
-    return args;
+            if (json_raw(&j, &value) && str_eq(name, wanted))
+                found = value;
+    return found;
+}
+
+static struct own_work work_of(struct op *op, const struct own_turn *turn)
+{
+    struct str job = arena_fmt(op->arena, "{%.*s}", STR(turn->body));
+    struct str args = member_of(op, job, S("args")), custom = member_of(op, job, S("custom"));
+    struct str nominal = str_given(custom) ? member_of(op, custom, S("nominal_at")) : (struct str){ 0 };
+    struct own_work work = { .args = str_given(args) ? args : S("[]"), .rows = turn->rows };
+    struct str instant = nominal.n > 2 ? (struct str){ nominal.p + 1, nominal.n - 2 } : S(""); /* without its quotes */
+    if (!instant_parse(instant, &work.nominal_us))
+        work.nominal_us = op->now_us;
+    return work;
 }
 
 /* The work's effect, its bookmark and its lease, which must not run out while there is more to do. */
@@ -42,21 +62,25 @@ static enum err step(struct op *op, struct tx *tx, struct jobs *jobs, struct own
     if (kind == sizeof kinds / sizeof *kinds)
         return fail(op, ERR_NOT_FOUND, "there is no work of the type %.*s", STR(turn->jobtype));
     TRY(store_work_get(op, tx, lease->id, &work->at, &found));
-    bool is_late = lease->until_us < jobs_engine_us(jobs, tx) + OWN_LEASE_US / 2;
+    int64_t lease_us = lease->queue->policy.lease_us;
+    bool is_late = lease->until_us < jobs_engine_us(jobs, tx) + lease_us / 2;
     TRY(kinds[kind].step(op, tx, work));
+    work->at.eta_s = turn->eta_s;
+    turn->done = work->at.done;
+    turn->total = work->at.total;
     turn->is_over = work->is_over;
     if (work->is_over) {
         ref.result = work->result;
         return job_ack(op, tx, &ref, &stale);
     }
     TRY(store_work_put(op, tx, turn->lease.id, &work->at));
-    return is_late ? job_extend(op, tx, &ref, OWN_LEASE_US, &stale, &until_us) : OK;
+    return is_late ? job_extend(op, tx, &ref, lease_us, &stale, &until_us) : OK;
 }
 
 enum err own_step(struct op *op, struct tx *tx, struct own_turn *turn)
 {
     struct jobs *jobs;
-    struct own_work work = { .args = args_of(op, turn->body), .rows = turn->rows };
+    struct own_work work = work_of(op, turn);
     TRY(jobs_begin(op, tx, &jobs));
     struct lease *lease = lease_find(jobs, turn->lease.jid_hash);
     turn->is_over = !lease || lease->id != turn->lease.id || lease->number != turn->lease.number;
@@ -74,11 +98,6 @@ enum err own_push(struct op *op, struct tx *tx, const char *jobtype, struct str 
     struct jobs *jobs;
     struct job_pushed pushed;
     TRY(jobs_begin(op, tx, &jobs));
-    struct queue *queue = queue_find(jobs, S(OWN_QUEUE));
-    if (!queue || !queue->no || queue->gone) {
-        struct queue_patch patch = { .policy = S(OWN_POLICY), .paused = -1, .draining = -1 };
-        TRY(queue_patch(op, tx, S(OWN_QUEUE), &patch));
-    }
     struct job_spec spec = {
         .queue = S(OWN_QUEUE),
         .jobtype = str_of(jobtype),

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "engine/job_own.h"
 #include "engine/jobs_own.h"
 
 bool queue_name_valid(struct str name)
@@ -19,7 +20,7 @@ bool queue_name_valid(struct str name)
 
 bool queue_is_own(struct str name)
 {
-    return str_starts(name, S("posthouse."));
+    return str_starts(name, S("posthouse.")) || str_eq(name, S(KEEP_QUEUE));
 }
 
 /* --- views --- */
@@ -172,9 +173,11 @@ enum err queue_patch(struct op *op, struct tx *tx, struct str name, const struct
     queue = queue_find(jobs, name);
     if (queue && is_listed(queue))
         had = queue->text;
+    else if (queue_is_own(name))
+        had = own_policy(name);
     TRY(handler_patch(op, patch->policy, patch->is_admin, &text));
     TRY(policy_merge(op, had, text, &text));
-    TRY(queue_policy_check(op, jobs, text));
+    TRY(queue_policy_check(op, jobs, name, text));
     if (queue && is_listed(queue) && str_eq(text, had) && patch->paused < 0 && patch->draining < 0)
         return OK; /* a file that is applied again says nothing new */
     TRY(queue_make(op, tx, jobs, name, &queue));

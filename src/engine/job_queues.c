@@ -2,6 +2,7 @@
  * job_queues.c - queues in RAM: their counters, limits and windows.
  */
 #include "engine/job_log.h"
+#include "engine/job_own.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,11 +101,13 @@ static uint64_t key_hash(void *data, struct str key)
     return job_key_hash(jobs->key, key, 'k');
 }
 
-enum err queue_policy_check(struct op *op, struct jobs *jobs, struct str text)
+enum err queue_policy_check(struct op *op, struct jobs *jobs, struct str name, struct str text)
 {
     struct queue_policy policy;
     TRY(queue_policy_read(op, text, key_hash, jobs, &policy, NULL));
     TRY(handler_check(op, jobs, &policy));
+    if (policy.concurrency == 0 && queue_is_own(name)) /* KEEP-1 */
+        return fail_at(op, ERR_INVALID, "/concurrency", "a queue of Posthouse's own keeps a slot: pause it instead");
     const struct budget *budget = str_given(policy.budget) ? budget_find(jobs, policy.budget) : NULL;
     if (str_given(policy.budget) && !budget)
         return fail_at(op, ERR_INVALID, "/budget", "no budget %.*s", STR(policy.budget));
@@ -233,6 +236,8 @@ enum err queue_make(struct op *op, struct tx *tx, struct jobs *jobs, struct str 
         number_queue(jobs, queue, (uint32_t)store_seq_next(tx, SEQ_QUEUE));
     queue->gone = false;
     queue->version++;
+    if (queue->own)
+        TRY(queue_set_policy(op, jobs, queue, own_policy(name)));
     queue_changed(jobs, tx, queue);
     *ret = queue;
     return queue_write(op, tx, queue);

@@ -149,6 +149,10 @@ static enum err put_work(struct looking *look, const struct seen *seen)
     json_object_begin(w);
     json_member_int(w, "done", row.done);
     json_member_int(w, "total", row.total);
+    if (row.eta_s >= 0)
+        json_member_int(w, "eta_seconds", row.eta_s);
+    else
+        json_member_null(w, "eta_seconds");
     json_object_end(w);
     return OK;
 }

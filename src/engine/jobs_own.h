@@ -315,8 +315,8 @@ enum err queue_write(struct op *op, struct tx *tx, struct queue *queue);
 enum err queues_load(struct op *op, struct tx *tx, struct jobs *jobs);
 void queues_unload(struct jobs *jobs);
 enum err queues_flush(struct op *op, struct tx *tx, struct jobs *jobs);
-/* Is the text a policy, with a budget that is there. */
-enum err queue_policy_check(struct op *op, struct jobs *jobs, struct str text);
+/* Is the text a policy for the queue of this name, with a budget that is there. */
+enum err queue_policy_check(struct op *op, struct jobs *jobs, struct str name, struct str text);
 enum err queue_set_policy(struct op *op, struct jobs *jobs, struct queue *queue, struct str text);
 void meter_add(struct meter *meter, int64_t now_us, int64_t n);
 int64_t meter_sum(const struct meter *meter, int64_t now_us);

@@ -3,10 +3,8 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "engine/check.h"
-#include "engine/events.h"
 #include "engine/park.h"
 #include "store/dedupe.h"
-#include "store/store_audit.h"
 #include "store/store_client_key.h"
 #include "store/store_delta.h"
 #include "store/store_inbox.h"
@@ -16,20 +14,17 @@
 enum err keep_step(struct op *op, struct tx *tx, struct keep_result *ret)
 {
     int32_t today = (int32_t)(op->now_us / DAY_US);
-    bool more_keys, more_audit, more_deltas, more_inbox, more_events;
+    bool more_keys, more_deltas, more_inbox;
     int gone;
     /* Parked reports before the keys of their days, so that they take their own keys with them. */
     TRY(park_expire(op, tx, KEEP_ROWS, &gone));
     TRY(store_dedupe_expire(op, tx, today - KEEP_DEDUPE_DAYS, KEEP_DEDUPE_ROWS, &more_keys));
     TRY(store_client_key_expire(op, tx, today - CLIENT_KEY_DAYS));
-    TRY(store_audit_expire(op, tx, op_now_ms(op) - KEEP_AUDIT_DAYS * (DAY_US / 1000), KEEP_ROWS, &more_audit));
     TRY(store_delta_fold(op, tx, STORE_FOLD_ROWS, &more_deltas));
     TRY(store_inbox_expire(op, tx, op->now_us - KEEP_INBOX_DAYS * DAY_US, KEEP_ROWS, &more_inbox));
     TRY(store_inbox_shrink(op, tx));
-    TRY(store_event_expire(op, tx, op->now_us - EVENTS_KEEP_DAYS * DAY_US, KEEP_ROWS, &more_events));
     *ret = (struct keep_result){ .parked_gone = gone,
-                                 .more = gone == KEEP_ROWS || more_keys || more_audit || more_deltas || more_inbox ||
-                                         more_events };
+                                 .more = gone == KEEP_ROWS || more_keys || more_deltas || more_inbox };
     return OK;
 }
 

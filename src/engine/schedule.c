@@ -1,3 +1,4 @@
+#include "engine/schedule_builtin.h"
 #include "engine/schedule_own.h"
 
 #include <stdio.h>
@@ -15,11 +16,12 @@ static const char *const catch_ups[] = { "last", "none", "all", NULL };
 const struct json_field schedule_put_fields[SCHEDULE_PUT_FIELDS] = {
     { "cron", JSON_FIELD_STR, AT(cron), CRON_BYTES_MAX, JSON_REQUIRED, 1, 0 },
     { "timezone", JSON_FIELD_STR, AT(timezone), ZONE_NAME_BYTES_MAX, JSON_NULLABLE, 1, 0 },
-    { "job", JSON_FIELD_OBJECT, AT(job), SCHEDULE_JOB_MAX, JSON_REQUIRED, 0, 0 },
+    { "job", JSON_FIELD_OBJECT, AT(job), SCHEDULE_JOB_MAX, JSON_NULLABLE, 0, 0 },
     { "overlap", JSON_FIELD_STR, AT(overlap), 16, JSON_NULLABLE, 1, 0 },
     { "catch_up", JSON_FIELD_STR, AT(catch_up), 16, JSON_NULLABLE, 1, 0 },
     { "jitter", JSON_FIELD_STR, AT(jitter), 32, JSON_NULLABLE, 1, 0 },
     { "after", JSON_FIELD_STR, AT(after), 128, JSON_NULLABLE, 1, 0 },
+    { "paused", JSON_FIELD_BOOL, AT(paused), 0, JSON_NULLABLE, 0, 0 },
 };
 
 /* --- reading a PUT --- */
@@ -68,6 +70,11 @@ static void check_job(struct op *op, const struct job_reader *reader, const stru
     struct job_spec spec;
     char sentence[OP_ERROR_BYTES_MAX], pointer[OP_POINTER_BYTES_MAX];
     own.callback = true; /* each run gets a jid of its own */
+    own.builtin = put->builtin;
+    if (!str_given(put->job)) {
+        json_problem(op, problems, "/job", "is required");
+        return;
+    }
     if (job_read(op, &own, put->job, &spec) == OK) {
         if (ret_queue)
             *ret_queue = spec.queue;
@@ -113,7 +120,7 @@ enum err schedule_read(struct op *op, const struct schedule_row *row, struct cro
 void schedule_aim(struct schedule_row *row, const struct cron *cron, const struct zone *zone, int64_t after_us)
 {
     row->next_us = row->due_us = INT64_MAX;
-    if (cron_next(cron, zone, row->anchor_us, after_us, &row->next_us))
+    if (!row->paused && cron_next(cron, zone, row->anchor_us, after_us, &row->next_us))
         row->due_us = row->next_us + cron_jitter_ms(row->id, row->next_us / 1000, row->jitter_ms) * 1000;
 }
 
@@ -186,13 +193,15 @@ enum err schedule_store(struct op *op, struct tx *tx, struct str id, const struc
     row.job = put->job;
     row.overlap = word_of(overlaps, put->overlap);
     row.catch_up = word_of(catch_ups, put->catch_up);
+    row.paused = put->paused;
     row.jitter_ms = 0;
     if (str_given(put->jitter))
         duration_parse(put->jitter, &row.jitter_ms);
     TRY(schedule_read(op, &row, &cron, &zone));
     if (!found)
         TRY(new_number(op, tx, &row));
-    bool same = found && str_eq(old.cron, row.cron) && str_eq(old.zone, row.zone) && old.jitter_ms == row.jitter_ms;
+    bool same = found && str_eq(old.cron, row.cron) && str_eq(old.zone, row.zone) && old.jitter_ms == row.jitter_ms &&
+                old.paused == row.paused;
     if (!same && op->now_us > row.last_us)
         row.last_us = op->now_us; /* nothing in the past fires because of it */
     if (!same)
@@ -210,6 +219,8 @@ enum err schedule_delete(struct op *op, struct tx *tx, struct str id)
     uint32_t behind;
     bool found;
     TRY(schedule_must(op, tx, id, &row));
+    if (schedule_builtin(id))
+        return fail(op, ERR_CONFLICT, "schedule %.*s is built in: it can be paused", STR(id));
     TRY(store_schedule_behind(op, tx, row.no, &behind));
     if (behind) {
         TRY(store_schedule_get(op, tx, behind, &other, &found));

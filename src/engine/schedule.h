@@ -9,6 +9,8 @@
  * time (SCHED-3). What fell due while nobody was there, or is more than five
  * minutes late, is missed; catch_up says what becomes of it (SCHED-5).
  *
+ * One that is paused has no next time, and what would have fallen due meanwhile is not missed.
+ *
  * Nominal times are of the zone's clocks (cron.h). Instants here are wall time:
  * a clock that steps back finds the row, one that steps forward finds missed times.
  */
@@ -31,9 +33,11 @@ enum schedule_catch_up { CATCH_LAST, CATCH_NONE, CATCH_ALL };
 /* A PUT, as it was said. */
 struct schedule_put {
     struct str cron, timezone, job, overlap, catch_up, jitter, after;
+    bool paused;
+    bool builtin; /* its job is ours: schedule_builtin.h */
 };
 
-#define SCHEDULE_PUT_FIELDS 7
+#define SCHEDULE_PUT_FIELDS 8
 extern const struct json_field schedule_put_fields[SCHEDULE_PUT_FIELDS];
 
 /* Everything that can be wrong without looking into the store; ERR_INVALID with pointers. ret_queue (may be NULL):
@@ -47,7 +51,7 @@ enum err schedule_store(struct op *op, struct tx *tx, struct str id, const struc
 
 enum err schedule_is_there(struct op *op, struct tx *tx, struct str id, bool *ret_there);
 
-/* ERR_CONFLICT while another one waits for it; ERR_NOT_FOUND. Its jobs run on. */
+/* ERR_CONFLICT while another one waits for it, and for one of ours; ERR_NOT_FOUND. Its jobs run on. */
 enum err schedule_delete(struct op *op, struct tx *tx, struct str id);
 
 /* A run by hand, for the nominal time at_us (0 = now); obeys overlap and after. ERR_NOT_FOUND. */

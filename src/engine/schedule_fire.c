@@ -7,6 +7,7 @@
 #include "base/instant.h"
 #include "base/log.h"
 #include "engine/job_push.h"
+#include "engine/schedule_builtin.h"
 
 #define DUE_SCHEDULES 100 /* in one transaction */
 #define DUE_MAX       512 /* nominal times of one schedule looked at; older ones are missed without a row */
@@ -61,7 +62,7 @@ static enum err write_job(struct op *op, struct str given, int64_t nominal_us, s
 static enum err push_run(struct op *op, struct tx *tx, struct jobs *jobs, const struct schedule_row *s,
                          struct fired_row *row)
 {
-    struct job_reader reader = { JOB_HTTP, jobs->key, JOB_BYTES_MAX, false, true };
+    struct job_reader reader = { JOB_HTTP, jobs->key, JOB_BYTES_MAX, schedule_builtin(s->id) != NULL, true };
     struct job_spec spec;
     struct job_pushed pushed;
     struct str json;
@@ -103,7 +104,8 @@ static enum err fire(struct op *op, struct tx *tx, struct jobs *jobs, struct sch
                              .nominal_us = nominal_us,
                              .manual = by_hand ? run : 0,
                              .state = FIRED_LIVE,
-                             .at_us = op->now_us };
+                             .at_us = op->now_us,
+                             .row_count = -1 };
     int waiting, live;
     bool may, added;
     TRY(store_fired_open(op, tx, s->no, &waiting, &live));
@@ -183,7 +185,8 @@ static enum err note_missed(struct op *op, struct tx *tx, struct jobs *jobs, con
                              .schedule = s->no,
                              .nominal_us = nominal_us,
                              .state = FIRED_MISSED,
-                             .at_us = op->now_us };
+                             .at_us = op->now_us,
+                             .row_count = -1 };
     bool added;
     return store_fired_add(op, tx, &row, &added);
 }
@@ -283,6 +286,20 @@ enum err schedules_tick(struct op *op, struct tx *tx, struct jobs *jobs)
 
 /* --- ends --- */
 
+/* Work of our own says in its result how much it did. */
+static int64_t rows_of(struct op *op, const struct job_known *job)
+{
+    struct json j;
+    struct str name;
+    int64_t rows = -1;
+    json_init(&j, op->arena, job->queue->own && str_given(job->result) ? job->result : S("{}"), JSON_STRICT);
+    if (json_enter_object(&j))
+        while (json_next_member(&j, &name))
+            if (str_eq(name, S("rows")))
+                (void)json_int(&j, 0, INT64_MAX, &rows);
+    return rows;
+}
+
 enum err run_moves(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_known *job, enum job_state state)
 {
     struct fired_row row;
@@ -294,6 +311,7 @@ enum err run_moves(struct op *op, struct tx *tx, struct jobs *jobs, const struct
         return OK; /* its schedule was deleted */
     row.state = state == JOB_DONE ? FIRED_DONE : state == JOB_DEAD ? FIRED_DEAD : FIRED_LIVE;
     row.ended_us = row.state == FIRED_LIVE ? 0 : op->now_us;
+    row.row_count = row.state == FIRED_DONE ? rows_of(op, job) : -1;
     jobs_touch(jobs, tx);
     jobs->runs_look = true;
     jobs_due(jobs, jobs_engine_us(jobs, tx));

@@ -5,6 +5,7 @@
 
 #include "base/duration.h"
 #include "base/instant.h"
+#include "engine/schedule_builtin.h"
 
 #define NEXT_SHOWN 5
 #define RUNS_SHOWN 20
@@ -58,7 +59,10 @@ static void put_run(struct op *op, struct json_writer *w, const struct fired_row
     json_member_int(w, "children", pushed);
     json_member_int(w, "done", row->state == FIRED_DONE);
     json_member_int(w, "dead", row->state == FIRED_DEAD);
-    json_member_null(w, "rows");
+    if (row->row_count >= 0)
+        json_member_int(w, "rows", row->row_count);
+    else
+        json_member_null(w, "rows");
     json_object_end(w);
 }
 
@@ -104,7 +108,8 @@ static enum err put_schedule(struct op *op, struct tx *tx, struct json_writer *w
     json_put_name(w, "jitter_seconds");
     json_put_raw(w, duration_text_s(s->jitter_ms, jitter));
     json_member_str(w, "after", found ? other.id : (struct str){ 0 });
-    json_member_bool(w, "builtin", false);
+    json_member_bool(w, "builtin", schedule_builtin(s->id) != NULL);
+    json_member_bool(w, "paused", s->paused);
     json_member_int(w, "skipped", s->skipped);
     TRY(put_next(op, w, s));
     TRY(put_runs(op, tx, w, s));

@@ -15,11 +15,17 @@ static const struct cli_option no_options[] = { { 0 } };
 /* --- put -------------------------------------------------------------------- */
 
 static const struct body_field put_fields[] = {
-    { "cron", "cron", NULL, BODY_TEXT },       { "timezone", "timezone", NULL, BODY_TEXT },
-    { "overlap", "overlap", NULL, BODY_TEXT }, { "catch-up", "catch_up", NULL, BODY_TEXT },
-    { "jitter", "jitter", NULL, BODY_TEXT },   { "after", "after", NULL, BODY_TEXT },
-    { "queue", "queue", "job", BODY_TEXT },    { "type", "jobtype", "job", BODY_TEXT },
-    { "args", "args", "job", BODY_JSON },      { 0 },
+    { "cron", "cron", NULL, BODY_TEXT },
+    { "timezone", "timezone", NULL, BODY_TEXT },
+    { "overlap", "overlap", NULL, BODY_TEXT },
+    { "catch-up", "catch_up", NULL, BODY_TEXT },
+    { "jitter", "jitter", NULL, BODY_TEXT },
+    { "after", "after", NULL, BODY_TEXT },
+    { "paused", "paused", NULL, BODY_BOOL },
+    { "queue", "queue", "job", BODY_TEXT },
+    { "type", "jobtype", "job", BODY_TEXT },
+    { "args", "args", "job", BODY_JSON },
+    { 0 },
 };
 
 static int put_run(struct cli *cli)
@@ -39,6 +45,7 @@ static const struct cli_option put_options[] = {
     { "catch-up", "WORD", "times that were missed: last, none or all" },
     { "jitter", "DURATION", "later by up to so much, the same each time" },
     { "after", "ID", "waits for the run of another schedule" },
+    { "paused", "BOOL", "nothing falls due until it is put again" },
     BODY_OPTION,
     { 0 },
 };
@@ -60,8 +67,11 @@ const struct command cmd_schedule_put = {
 static int list_run(struct cli *cli)
 {
     static const struct show_column columns[] = {
-        { "SCHEDULE", "id" },     { "CRON", "cron" },         { "ZONE", "timezone" },   { "NEXT", "next" },
-        { "OVERLAP", "overlap" }, { "CATCH_UP", "catch_up" }, { "SKIPPED", "skipped" }, { 0 },
+        { "SCHEDULE", "id" },     { "CRON", "cron" },
+        { "ZONE", "timezone" },   { "NEXT", "next" },
+        { "OVERLAP", "overlap" }, { "CATCH_UP", "catch_up" },
+        { "SKIPPED", "skipped" }, { "PAUSED", "paused" },
+        { "BUILTIN", "builtin" }, { 0 },
     };
     return ask_items(cli, "/v1/schedules?limit=1000", columns, "no schedules");
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/job_handler.h"
+#include "engine/schedule_builtin.h"
 #include "engine/status.h"
 #include "main/body.h"
 #include "main/daemon_parts.h"
@@ -239,6 +240,12 @@ static enum err start_ticker(struct op *op, struct daemon *daemon)
     return ticker_start(op, &config, &daemon->ticker);
 }
 
+static enum err make_builtin(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    return schedules_builtin_make(op, tx);
+}
+
 void daemon_name_commands(struct daemon *daemon, const struct exec_list *list)
 {
     jobs_commands(ticker_jobs(daemon->ticker), &list->names);
@@ -275,6 +282,7 @@ static enum err start_all(struct op *op, struct daemon *daemon, const struct dae
     TRY(start_ticker(op, daemon));
     TRY(declare_commands(op, daemon));
     daemon->api.config.jobs = ticker_jobs(daemon->ticker);
+    TRY(settle(op, make_builtin, NULL));
     TRY(daemon_declare(op, daemon, daemon->conf));
     start_relay(daemon, dev);
     TRY(keeper_start(op, daemon->store, pulse_board(daemon->pulse), &daemon->keeper));

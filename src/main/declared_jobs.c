@@ -4,7 +4,7 @@
 #include "engine/job_budget.h"
 #include "engine/job_policy.h"
 #include "engine/job_queue.h"
-#include "engine/schedule.h"
+#include "engine/schedule_builtin.h"
 
 #define BODY_BYTES_MAX (256u << 10)
 
@@ -55,10 +55,15 @@ const struct conf_key queue_keys[] = {
 };
 
 const struct conf_key schedule_keys[] = {
-    { .name = "cron", .type = CONF_TEXT, .max = 256 },    { .name = "timezone", .type = CONF_TEXT, .max = 64 },
-    { .name = "job", .type = CONF_TEXT, .max = 60000 },   { .name = "overlap", .type = CONF_TEXT, .max = 16 },
-    { .name = "catch_up", .type = CONF_TEXT, .max = 16 }, { .name = "jitter", .type = CONF_TEXT, .max = 32 },
-    { .name = "after", .type = CONF_TEXT, .max = 128 },   { 0 },
+    { .name = "cron", .type = CONF_TEXT, .max = 256 },
+    { .name = "timezone", .type = CONF_TEXT, .max = 64 },
+    { .name = "job", .type = CONF_TEXT, .max = 60000 },
+    { .name = "overlap", .type = CONF_TEXT, .max = 16 },
+    { .name = "catch_up", .type = CONF_TEXT, .max = 16 },
+    { .name = "jitter", .type = CONF_TEXT, .max = 32 },
+    { .name = "after", .type = CONF_TEXT, .max = 128 },
+    { .name = "paused", .type = CONF_BOOL },
+    { 0 },
 };
 
 /* --- sections as bodies of the API ------------------------------------------ */
@@ -146,6 +151,9 @@ static enum err schedule_of(struct op *op, const struct conf *conf, struct str n
         .jitter = text_of(conf, name, "jitter"),
         .after = text_of(conf, name, "after"),
     };
+    const struct conf_value *paused = conf_get(conf, "schedule", name, "paused");
+    ret->paused = paused && paused->number != 0;
+    TRY(schedule_builtin_fill(op, name, ret, NULL));
     if (!str_given(ret->cron) || !str_given(ret->job))
         return fail_at(op, ERR_INVALID, "", "a schedule needs cron and job");
     return schedule_check(op, &reader, ret, NULL, NULL);

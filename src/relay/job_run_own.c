@@ -15,6 +15,9 @@
 #define REST_MS_MAX      1000
 #define TRIES_MAX        10 /* of a step that fails, each time half as long */
 
+#define PACE_MS       30000 /* between two marks of how far it was */
+#define PACE_FIRST_MS 2000  /* less says nothing */
+
 /* One step on its way; the run waits for it. */
 struct stepping {
     struct post post; /* first */
@@ -65,6 +68,21 @@ static int rows_for(int rows, int64_t took_us, int64_t wanted_us)
     return (int)(fit < OWN_ROWS_MIN ? OWN_ROWS_MIN : fit > OWN_ROWS_MAX ? OWN_ROWS_MAX : fit);
 }
 
+/* How long the rest takes at the pace of the last minute: marks are 30 s apart, and the older one counts. */
+static void note_pace(struct run *run, const struct own_turn *turn)
+{
+    struct run_mark now = { loop_now_ms(run->crew->runner->config.loop), turn->done };
+    if (!run->pace[1].at_ms)
+        run->pace[0] = run->pace[1] = now;
+    if (now.at_ms - run->pace[1].at_ms >= PACE_MS) {
+        run->pace[0] = run->pace[1];
+        run->pace[1] = now;
+    }
+    int64_t done = now.done - run->pace[0].done, took_ms = now.at_ms - run->pace[0].at_ms;
+    int64_t left = turn->total > turn->done ? turn->total - turn->done : 0;
+    run->eta_s = took_ms >= PACE_FIRST_MS && done > 0 ? left * took_ms / done / 1000 : -1;
+}
+
 /* The next step is as long as this one was quick; until then the writer belongs to the others for their share. */
 static void go_on(struct run *run, const struct stepping *s)
 {
@@ -73,6 +91,7 @@ static void go_on(struct run *run, const struct stepping *s)
     int64_t rest_ms = s->took_us * (1000000 - share_ppm) / share_ppm / 1000;
     run->rows = rows_for(run->rows, s->took_us, crowded ? STEP_BESIDE_US : STEP_US);
     run->tries = 0;
+    note_pace(run, &s->turn);
     step_later(run, rest_ms < 1 ? 1 : rest_ms < REST_MS_MAX ? rest_ms : REST_MS_MAX);
 }
 
@@ -120,6 +139,7 @@ static void run_step(struct run *run)
                                  .jobtype = run->jobtype,
                                  .body = run->body,
                                  .rows = run->rows,
+                                 .eta_s = run->eta_s,
                                  .share_ppm = 1000000 };
     s->post.hop = route;
     post_send(&s->post);
@@ -128,6 +148,7 @@ static void run_step(struct run *run)
 void run_own(struct run *run)
 {
     run->rows = OWN_ROWS;
+    run->eta_s = -1;
     run_step(run);
 }
 

@@ -43,6 +43,11 @@ struct crew {
 
 enum run_end { END_ACK, END_FAIL, END_RETURN, END_HAND_OVER };
 
+/* How far own work was at an instant. */
+struct run_mark {
+    int64_t at_ms, done;
+};
+
 struct run {
     struct post post; /* first */
     struct crew *crew;
@@ -66,6 +71,8 @@ struct run {
     bool is_running;
     struct timer again; /* the store could not take the end, or own work rests */
     int rows, tries;    /* of own work: of its next step */
+    struct run_mark pace[2];
+    int64_t eta_s;
 };
 
 struct job_runner {

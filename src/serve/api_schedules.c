@@ -2,7 +2,7 @@
  * api_schedules.c - jobs by the clock: put, looked at, run by hand, deleted.
  */
 #include "base/instant.h"
-#include "engine/schedule.h"
+#include "engine/schedule_builtin.h"
 #include "serve/api.h"
 #include "serve/api_jobs.h"
 #include "serve/call.h"
@@ -78,7 +78,8 @@ static enum err check_put(struct schedule_call *c)
     struct op *op = &c->call.post.op;
     struct job_reader reader = { JOB_HTTP, siphash_key_from(store_hash_key(c->call.api->config.store)),
                                  JOB_BYTES_DEFAULT, false, true };
-    struct str queue;
+    struct str queue = { 0 };
+    TRY(schedule_builtin_fill(op, call_param(&c->call, 0), &c->put, &c->call.problems));
     TRY(schedule_check(op, &reader, &c->put, &c->call.problems, &queue));
     return call_may_queue(op, &c->call, queue);
 }

@@ -62,7 +62,9 @@
     X(job_log_step)                                                                                                    \
     X(source_delta_step)                                                                                               \
     X(done_keys_step)                                                                                                  \
-    X(lease_node_step)
+    X(lease_node_step)                                                                                                 \
+    X(schedule_pause_step)                                                                                             \
+    X(work_eta_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush, and
  * compare them with those of before when other nodes have written. */

@@ -64,7 +64,7 @@ enum err store_audit_list(struct op *op, struct tx *tx, uint64_t before_no, int 
     return OK;
 }
 
-enum err store_audit_expire(struct op *op, struct tx *tx, int64_t before_ms, int max_rows, bool *ret_more)
+enum err store_audit_expire(struct op *op, struct tx *tx, int64_t before_ms, int max_rows, int *ret_gone)
 {
     struct stmt *stmt;
     int64_t last = 0;
@@ -81,6 +81,6 @@ enum err store_audit_expire(struct op *op, struct tx *tx, int64_t before_ms, int
     TRY(tx_stmt(op, tx, &audit_delete, &stmt));
     bind_int(stmt, 1, last);
     TRY(stmt_done(op, stmt));
-    *ret_more = !young && stmt_changes(stmt) == max_rows;
+    *ret_gone = (int)stmt_changes(stmt);
     return OK;
 }

@@ -228,7 +228,7 @@ enum err store_event_find(struct op *op, struct tx *tx, struct str id, struct st
     return OK;
 }
 
-enum err store_event_expire(struct op *op, struct tx *tx, int64_t before_us, int max_rows, bool *ret_more)
+enum err store_event_expire(struct op *op, struct tx *tx, int64_t before_us, int max_rows, int *ret_gone)
 {
     struct stmt *stmt;
     int64_t last = 0;
@@ -242,12 +242,12 @@ enum err store_event_expire(struct op *op, struct tx *tx, int64_t before_us, int
             last = col_int(stmt, 0);
     }
     stmt_reset(stmt);
-    *ret_more = false;
+    *ret_gone = 0;
     if (last == 0)
         return OK;
     TRY(tx_stmt(op, tx, &event_delete, &stmt));
     bind_int(stmt, 1, last);
     TRY(stmt_done(op, stmt));
-    *ret_more = !young && stmt_changes(stmt) == max_rows;
+    *ret_gone = (int)stmt_changes(stmt);
     return OK;
 }

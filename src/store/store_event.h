@@ -42,5 +42,5 @@ enum err store_event_list(struct op *op, struct tx *tx, const struct event_filte
 enum err store_event_find(struct op *op, struct tx *tx, struct str id, struct str source, struct str tenant, int max,
                           struct event_row *ret_rows, int *ret_count);
 
-/* Deletes events that were received before (EVT-51), oldest first, at most max_rows. */
-enum err store_event_expire(struct op *op, struct tx *tx, int64_t before_us, int max_rows, bool *ret_more);
+/* Deletes events that were received before (EVT-51), oldest first, at most max_rows; *ret_gone counts them. */
+enum err store_event_expire(struct op *op, struct tx *tx, int64_t before_us, int max_rows, int *ret_gone);

@@ -29,15 +29,26 @@ const struct schema_step schedule_step = {
     "CREATE INDEX fired_open ON fired (state, schedule) WHERE state <= 2;",
 };
 
-#define ROW   "no, id, cron, zone, job, overlap, catch_up, jitter_ms, after, anchor_us, last_us, next_us, due_us, skipped"
-#define FIRED "run, schedule, nominal_us, manual, state, jid, at_us, ended_us"
+/* Beside older nodes: they leave what they do not know as it is, and run what is paused. */
+const struct schema_step schedule_pause_step = {
+    "schedules that are paused, rows of runs",
+    "ALTER TABLE schedule ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE fired ADD COLUMN row_count INTEGER NOT NULL DEFAULT -1;",
+    "ALTER TABLE schedule ADD COLUMN paused BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE fired ADD COLUMN row_count BIGINT NOT NULL DEFAULT -1;",
+};
+
+#define ROW                                                                                                            \
+    "no, id, cron, zone, job, overlap, catch_up, jitter_ms, after, anchor_us, last_us, next_us, due_us, skipped, "     \
+    "paused"
+#define FIRED "run, schedule, nominal_us, manual, state, jid, at_us, ended_us, row_count"
 
 SQL(schedule_put,
-    "INSERT INTO schedule (" ROW ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+    "INSERT INTO schedule (" ROW ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
     " ON CONFLICT (no) DO UPDATE SET cron = excluded.cron, zone = excluded.zone, job = excluded.job,"
     " overlap = excluded.overlap, catch_up = excluded.catch_up, jitter_ms = excluded.jitter_ms,"
     " after = excluded.after, last_us = excluded.last_us, next_us = excluded.next_us, due_us = excluded.due_us,"
-    " skipped = excluded.skipped",
+    " skipped = excluded.skipped, paused = excluded.paused",
     NULL);
 SQL(schedule_move, "UPDATE schedule SET last_us = ?2, next_us = ?3, due_us = ?4, skipped = ?5 WHERE no = ?1", NULL);
 SQL(schedule_by_id, "SELECT " ROW " FROM schedule WHERE id = ?1", NULL);
@@ -47,8 +58,9 @@ SQL_SCAN(schedule_total, "SELECT count(*) FROM schedule", NULL);
 SQL(schedule_first_due, "SELECT no, due_us FROM schedule WHERE due_us < ?1 ORDER BY due_us LIMIT ?2", NULL);
 SQL(schedule_of_after, "SELECT no FROM schedule WHERE after = ?1 LIMIT 1", NULL);
 SQL(schedule_remove, "DELETE FROM schedule WHERE no = ?1", NULL);
-SQL(fired_insert, "INSERT INTO fired (" FIRED ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING", NULL);
-SQL(fired_put, "UPDATE fired SET state = ?2, jid = ?3, at_us = ?4, ended_us = ?5 WHERE run = ?1", NULL);
+SQL(fired_insert, "INSERT INTO fired (" FIRED ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
+    NULL);
+SQL(fired_put, "UPDATE fired SET state = ?2, jid = ?3, at_us = ?4, ended_us = ?5, row_count = ?6 WHERE run = ?1", NULL);
 SQL(fired_get, "SELECT " FIRED " FROM fired WHERE run = ?1", NULL);
 SQL(fired_waiting, "SELECT " FIRED " FROM fired WHERE state <= 2 AND state = 1 AND run > ?1 ORDER BY run LIMIT ?2",
     NULL);
@@ -89,6 +101,7 @@ enum err store_schedule_put(struct op *op, struct tx *tx, const struct schedule_
     bind_int(stmt, 12, row->next_us);
     bind_int(stmt, 13, row->due_us);
     bind_int(stmt, 14, row->skipped);
+    bind_int(stmt, 15, row->paused);
     return stmt_done(op, stmt);
 }
 
@@ -121,6 +134,7 @@ static void read_schedule(struct op *op, struct stmt *stmt, struct schedule_row 
         .next_us = col_int(stmt, 11),
         .due_us = col_int(stmt, 12),
         .skipped = col_int(stmt, 13),
+        .paused = col_int(stmt, 14) != 0,
     };
 }
 
@@ -214,6 +228,7 @@ enum err store_fired_add(struct op *op, struct tx *tx, const struct fired_row *r
     bind_str(stmt, 6, row->jid);
     bind_int(stmt, 7, row->at_us);
     bind_int(stmt, 8, row->ended_us);
+    bind_int(stmt, 9, row->row_count);
     TRY(stmt_done(op, stmt));
     *ret_added = stmt_changes(stmt) == 1;
     return OK;
@@ -228,6 +243,7 @@ enum err store_fired_put(struct op *op, struct tx *tx, const struct fired_row *r
     bind_str(stmt, 3, row->jid);
     bind_int(stmt, 4, row->at_us);
     bind_int(stmt, 5, row->ended_us);
+    bind_int(stmt, 6, row->row_count);
     return stmt_done(op, stmt);
 }
 
@@ -242,6 +258,7 @@ static void read_fired(struct op *op, struct stmt *stmt, struct fired_row *ret)
         .jid = col_str(op, stmt, 5),
         .at_us = col_int(stmt, 6),
         .ended_us = col_int(stmt, 7),
+        .row_count = col_int(stmt, 8),
     };
 }
 

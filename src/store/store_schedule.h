@@ -21,6 +21,7 @@ struct schedule_row {
     int64_t next_us;   /* the next one; INT64_MAX = none */
     int64_t due_us;    /* when that one fires: with its jitter */
     int64_t skipped;   /* runs left out because the one before had not ended */
+    bool paused;       /* next and due: never */
 };
 
 /* Makes or replaces by number. */
@@ -54,15 +55,16 @@ struct fired_row {
     int64_t nominal_us;
     uint64_t manual; /* 0: of the schedule itself; else its run again, so that those by hand are many */
     int state;
-    struct str jid;   /* not given = never pushed */
-    int64_t at_us;    /* wall: when it was pushed, or left out */
-    int64_t ended_us; /* wall; 0 = has not */
+    struct str jid;    /* not given = never pushed */
+    int64_t at_us;     /* wall: when it was pushed, or left out */
+    int64_t ended_us;  /* wall; 0 = has not */
+    int64_t row_count; /* that its job says to have done; -1 = it says nothing */
 };
 
 /* *ret_added is false, and nothing changed, when the nominal time has its row. */
 enum err store_fired_add(struct op *op, struct tx *tx, const struct fired_row *row, bool *ret_added);
 
-/* State, jid and instants. */
+/* State, jid, instants and rows. */
 enum err store_fired_put(struct op *op, struct tx *tx, const struct fired_row *row);
 enum err store_fired_get(struct op *op, struct tx *tx, uint64_t run, struct fired_row *ret, bool *ret_found);
 

@@ -10,6 +10,7 @@
 struct work_row {
     struct str bookmark; /* what the handler wrote; not given = nothing yet */
     int64_t done, total; /* of whatever it counts */
+    int64_t eta_s;       /* how long the rest takes; -1 = not known yet */
 };
 
 /* *ret_found false: no step was done yet. */

@@ -167,7 +167,7 @@ test('a budget in use is not deleted, and a worker that beats is listed', async 
   assert.equal((await daemon.delete('/v1/budgets/db')).status, 409)
   await daemon.patch('/v1/queues/q', { budget: null })
   assert.equal((await daemon.delete('/v1/budgets/db')).status, 204)
-  assert.deepEqual((await daemon.get('/v1/budgets')).body.items.map((item) => item.id), ['background'])
+  assert.deepEqual((await daemon.get('/v1/budgets')).body.items.map((item) => item.id), ['background', 'keep'])
   assert.deepEqual((await daemon.post('/v1/workers/w-1/beat', {})).body, { state: 'running', revoked: [] })
   assert.equal((await daemon.get('/v1/workers')).body.items[0].id, 'w-1')
   await daemon.post('/v1/workers/w-1/quiet', {})

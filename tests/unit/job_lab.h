@@ -10,6 +10,7 @@
 #include "engine/job_budget.h"
 #include "engine/job_end.h"
 #include "engine/job_fetch.h"
+#include "engine/job_own.h"
 #include "engine/job_push.h"
 #include "engine/job_queue.h"
 #include "engine/job_read.h"
@@ -152,6 +153,45 @@ static inline struct str lab_order(struct lab *lab, const char *queue, int n)
     for (int i = 0; i < n && lab_fetch(lab, queue, 1); i++)
         order = arena_fmt(lab->f.arena, "%.*s%s%.*s", STR(order), i ? " " : "", STR(lab->jobs_out[0].jid));
     return order;
+}
+
+/* --- our own work, a runner by hand --- */
+
+static inline enum err lab_own_fetch_run(struct op *op, struct tx *tx, void *arg)
+{
+    return job_fetch(op, tx, arg);
+}
+
+static inline enum err lab_own_step_run(struct op *op, struct tx *tx, void *arg)
+{
+    return own_step(op, tx, arg);
+}
+
+static inline struct job_lease lab_lease(struct lab *lab, const struct job_out *job);
+
+/* The next job of a queue of ours, leased; its texts live as long as the lab. */
+static inline struct own_turn lab_own_begin(struct lab *lab, const char *queue, int rows)
+{
+    static struct post post;
+    struct str name = str_of(queue);
+    struct job_fetch fetch = { .post = &post, .queues = &name, .queue_count = 1, .max = 1, .inside = true };
+    WRITES(&lab->f, lab_own_fetch_run, &fetch);
+    EQ(fetch.count, 1);
+    return (struct own_turn){ .lease = lab_lease(lab, &fetch.jobs[0]),
+                              .jobtype = arena_str(lab->f.arena, fetch.jobs[0].jobtype),
+                              .body = arena_str(lab->f.arena, fetch.jobs[0].body),
+                              .rows = rows,
+                              .eta_s = -1 };
+}
+
+/* Steps until it is over; how many. */
+static inline int lab_own_finish(struct lab *lab, struct own_turn *turn)
+{
+    int steps = 0;
+    do
+        WRITES(&lab->f, lab_own_step_run, turn);
+    while (++steps < 1000 && !turn->is_over && !turn->is_yielding);
+    return steps;
 }
 
 /* --- ends --- */

@@ -26,38 +26,14 @@ static struct asked bulk(const char *body)
     return asked;
 }
 
-static enum err fetch_own(struct op *op, struct tx *tx, void *arg)
-{
-    return job_fetch(op, tx, arg);
-}
-
-static enum err step(struct op *op, struct tx *tx, void *arg)
-{
-    return own_step(op, tx, arg);
-}
-
-/* The job of ours, leased; its texts live as long as the lab. */
 static struct own_turn begin(int rows)
 {
-    static struct post post;
-    static const struct str queue = { OWN_QUEUE, sizeof OWN_QUEUE - 1 };
-    struct job_fetch fetch = { .post = &post, .queues = &queue, .queue_count = 1, .max = 1, .inside = true };
-    WRITES(&lab.f, fetch_own, &fetch);
-    EQ(fetch.count, 1);
-    return (struct own_turn){ .lease = lab_lease(&lab, &fetch.jobs[0]),
-                              .jobtype = arena_str(lab.f.arena, fetch.jobs[0].jobtype),
-                              .body = arena_str(lab.f.arena, fetch.jobs[0].body),
-                              .rows = rows };
+    return lab_own_begin(&lab, OWN_QUEUE, rows);
 }
 
-/* Steps until it is over; how many. */
 static int finish(struct own_turn *turn)
 {
-    int steps = 0;
-    do
-        WRITES(&lab.f, step, turn);
-    while (++steps < 1000 && !turn->is_over && !turn->is_yielding);
-    return steps;
+    return lab_own_finish(&lab, turn);
 }
 
 static void dead(const char *queue, int from, int to)
@@ -83,7 +59,7 @@ TEST(job_bulk, moves_each_job_once_in_steps_and_goes_on_at_its_bookmark)
     EQ(asked.at_most, 25);
     EQ(lab_fetch(&lab, OWN_QUEUE, 1), 0); /* nobody else gets it */
     struct own_turn turn = begin(10);
-    WRITES(&lab.f, step, &turn);
+    WRITES(&lab.f, lab_own_step_run, &turn);
     EQ(lab_view(&lab, "a").ready, 10);
     lab_reopen(&lab);
     lab_wait_ms(&lab, 1);
@@ -175,11 +151,11 @@ TEST(job_bulk, yields_to_a_pause_and_to_a_stop_without_losing_its_place)
     dead("q", 1, 20);
     bulk("{\"action\":\"retry\",\"filter\":{\"state\":\"dead\"}}");
     struct own_turn turn = begin(5);
-    WRITES(&lab.f, step, &turn);
+    WRITES(&lab.f, lab_own_step_run, &turn);
     EQ(turn.share_ppm, 500000);
     struct lab_queue pause = { .name = S(OWN_QUEUE), .patch = { S("{}"), true, -1 } };
     WRITES(&lab.f, lab_patch_run, &pause);
-    WRITES(&lab.f, step, &turn);
+    WRITES(&lab.f, lab_own_step_run, &turn);
     EQ(turn.is_yielding, true);
     EQ(lab_view(&lab, "q").ready, 5);
     pause.patch.paused = false;

@@ -3,7 +3,7 @@
  */
 #include "base/instant.h"
 #include "engine/cron.h"
-#include "engine/schedule.h"
+#include "engine/schedule_builtin.h"
 #include "job_lab.h"
 
 static struct lab lab;
@@ -26,6 +26,7 @@ static enum err run_put(struct op *op, struct tx *tx, void *arg)
     struct schedule_put put = { 0 };
     struct job_reader reader = lab_reader(&lab);
     TRY(json_read_body(op, call->body, schedule_put_fields, SCHEDULE_PUT_FIELDS, &put, NULL, NULL));
+    TRY(schedule_builtin_fill(op, call->id, &put, NULL));
     TRY(schedule_check(op, &reader, &put, NULL, NULL));
     return schedule_store(op, tx, call->id, &put);
 }
@@ -296,6 +297,60 @@ TEST(schedule, refuses_what_will_never_be_due_and_names_zones_near_by)
     STR_EQ(str_of(lab.f.op.pointer), "/job/args");
     EQ(put("s", "{\"cron\":\"@daily\",\"overlap\":\"maybe\"," JOB "}"), ERR_INVALID);
     EQ(put("s", "{\"cron\":\"@daily\",\"jitter\":\"25h\"," JOB "}"), ERR_INVALID);
+    lab_end(&lab);
+}
+
+/* --- paused --- */
+
+/* KEEP-12. */
+TEST(schedule, what_falls_due_in_a_pause_is_neither_run_nor_missed)
+{
+    start_at("2026-05-01T00:00:00Z");
+    EQ(put("s", DAILY), OK);
+    EQ(put("s", "{\"cron\":\"30 1 * * *\",\"timezone\":\"Europe/London\",\"paused\":true," JOB "}"), OK);
+    STR_EQ(show("s", "next"), "[]");
+    STR_EQ(show("s", "paused"), "true");
+    go_to("2026-05-03T12:00:00Z");
+    STR_EQ(runs(), "");
+    EQ(run_now("s", 0), OK); /* by hand it runs all the same */
+    STR_EQ(runs(), "2026-05-03T12:00:00Z");
+    EQ(put("s", DAILY), OK);
+    go_to("2026-05-03T12:01:00Z");
+    STR_EQ(runs(), "");
+    STR_EQ(show("s", "missed"), "[]");
+    go_to("2026-05-04T00:30:00Z");
+    STR_EQ(runs(), "2026-05-04T00:30:00Z");
+    lab_end(&lab);
+}
+
+/* --- our own --- */
+
+static enum err make_builtin(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    return schedules_builtin_make(op, tx);
+}
+
+/* KEEP-12. */
+TEST(schedule, of_our_own_is_there_from_the_start_and_only_its_times_can_be_changed)
+{
+    start_at("2026-05-01T00:00:00Z");
+    WRITES(&lab.f, make_builtin, NULL);
+    STR_EQ(show("keep.log", "builtin"), "true");
+    STR_EQ(show("keep.log", "cron"), "\"10 3 * * *\"");
+    EQ(put("keep.log", "{\"cron\":\"@daily\"," JOB "}"), ERR_INVALID);
+    STR_EQ(str_of(lab.f.op.pointer), "/job");
+    EQ(put("s", DAILY), OK);
+    EQ(put("keep.log", "{\"cron\":\"@daily\",\"after\":\"s\"}"), ERR_INVALID);
+    STR_EQ(str_of(lab.f.op.pointer), "/after");
+    EQ(put("keep.nothing", DAILY), ERR_INVALID);
+    EQ(put("t", "{\"cron\":\"@daily\"}"), ERR_INVALID);
+    STR_EQ(str_of(lab.f.op.pointer), "/job");
+    EQ(put("keep.log", "{\"cron\":\"30 4 * * *\",\"timezone\":\"Europe/London\"}"), OK);
+    WRITES(&lab.f, make_builtin, NULL);
+    STR_EQ(show("keep.log", "cron"), "\"30 4 * * *\"");
+    EQ(drop("keep.log"), ERR_CONFLICT);
+    EQ(drop("s"), OK);
     lab_end(&lab);
 }
 

@@ -32,14 +32,13 @@ static enum err list(struct op *op, struct tx *tx, void *arg)
 
 struct expiry {
     int64_t before_ms;
-    int max_rows;
-    bool more;
+    int max_rows, gone;
 };
 
 static enum err expire(struct op *op, struct tx *tx, void *arg)
 {
     struct expiry *expiry = arg;
-    return store_audit_expire(op, tx, expiry->before_ms, expiry->max_rows, &expiry->more);
+    return store_audit_expire(op, tx, expiry->before_ms, expiry->max_rows, &expiry->gone);
 }
 
 TEST(store_audit, lists_newest_first_in_pages)
@@ -66,11 +65,11 @@ TEST(store_audit, expires_old_entries_in_slices)
 {
     fixture_start(&f);
     WRITES(&f, add_five, NULL);
-    struct expiry expiry = { 3000, 2, false };
+    struct expiry expiry = { 3000, 2, 0 };
     WRITES(&f, expire, &expiry);
-    YES(expiry.more);
+    EQ(expiry.gone, 2);
     WRITES(&f, expire, &expiry);
-    NO(expiry.more);
+    EQ(expiry.gone, 1);
     struct list left = { .max = 10 };
     READS(&f, list, &left);
     EQ(left.count, 2);
