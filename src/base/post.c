@@ -1,6 +1,8 @@
 #include "base/post.h"
 
 #include <assert.h>
+#include <stddef.h>
+#include <string.h>
 
 #define ROLES (THREAD_DOOR + 1)
 
@@ -14,6 +16,14 @@ void post_install(enum thread_role role, void (*deliver)(void *end, struct post 
     assert(role >= THREAD_WRITER && role < ROLES);
     post_ends[role].deliver = deliver;
     post_ends[role].end = end;
+}
+
+_Static_assert(offsetof(struct post, op) + sizeof(struct op) == sizeof(struct post), "op is last");
+
+void post_init(struct post *post, struct arena *arena, int64_t now_us)
+{
+    memset(post, 0, offsetof(struct post, op));
+    op_init(&post->op, arena, now_us);
 }
 
 void post_send(struct post *post)

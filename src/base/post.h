@@ -52,8 +52,12 @@ struct post {
     bool urgent;  /* a person waits: the writer takes it before others (store/writer.c) */
     bool crowded; /* set by the writer for bulk: others wanted it meanwhile, so less should be sent at once */
     enum err err; /* result of the newest hop; a store failure is ERR_UNAVAILABLE */
-    struct op op;
+    struct op op; /* last, see post_init */
 };
+
+/* Everything zero but the texts of the op, of which only the first byte is: most commands never fail, and these are
+ * most of a post. */
+void post_init(struct post *post, struct arena *arena, int64_t now_us);
 
 /* Sends the post to the thread of its hop. The store installs the writer's and readers' ends at start. */
 void post_send(struct post *post);

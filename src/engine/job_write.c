@@ -4,6 +4,8 @@
 #include "base/instant.h"
 #include "engine/job_read.h"
 
+#define OTHER_BYTES 256 /* names, instants, jid, queue and jobtype, as they mostly are */
+
 /* The names come with all that stands before their value: this is written for each job that is fetched. */
 static void put_text(struct buf *buf, struct str name, struct str text)
 {
@@ -35,6 +37,7 @@ static void put_one_line(struct buf *buf, struct str body)
 
 void job_write(struct buf *buf, const struct job_out *job, struct str extra)
 {
+    buf_reserve(buf, OTHER_BYTES + job->body.n + job->failure.n + extra.n); /* grown once, not three times */
     put_text(buf, S("{\"jid\":"), job->jid);
     put_text(buf, S(",\"queue\":"), job->queue);
     put_text(buf, S(",\"jobtype\":"), job->jobtype);

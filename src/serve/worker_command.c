@@ -1,6 +1,8 @@
 #include "serve/worker_command.h"
 
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define FREE_COMMANDS_MAX 1024 /* kept for reuse: about 5 KiB each with the first chunk of the arena */
 
@@ -21,9 +23,9 @@ static struct worker_command *command_take(struct worker_door *door)
         arena = arena_new(COMMAND_BYTES_MAX);
     }
     door->out++;
-    struct op op;
-    op_init(&op, arena, loop_wall_us(door->config.loop));
-    *command = (struct worker_command){ .post = { .op = op }, .door = door };
+    post_init(&command->post, arena, loop_wall_us(door->config.loop));
+    memset(&command->next, 0, offsetof(struct worker_command, beside) - offsetof(struct worker_command, next));
+    command->door = door;
     buf_init_arena(&command->reply, arena, COMMAND_BYTES_MAX);
     loop_adopt(door->config.loop, &command->post);
     return command;
@@ -60,16 +62,21 @@ void commands_free(struct worker_door *door)
 
 /* --- under way ------------------------------------------------------------ */
 
-void command_send_beside(struct worker_command *command, struct post *beside, const struct hop *route)
-{
-    command->out++;
-    beside->hop = route;
-    post_send(beside);
-}
-
 void command_send(struct worker_command *command, const struct hop *route)
 {
-    command_send_beside(command, &command->post, route);
+    command->out++;
+    command->post.hop = route;
+    post_send(&command->post);
+}
+
+void command_send_beside(struct worker_command *command, const struct hop *route)
+{
+    struct loop *loop = command->door->config.loop;
+    post_init(&command->beside, NULL, loop_wall_us(loop));
+    loop_adopt(loop, &command->beside);
+    command->out++;
+    command->beside.hop = route;
+    post_send(&command->beside);
 }
 
 void command_again(struct worker_command *command, const struct hop *route)

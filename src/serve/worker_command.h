@@ -51,6 +51,7 @@ struct worker_command {
     int out;                   /* posts of this command under way */
     bool done;                 /* the reply is complete */
     bool ends;                 /* the connection ends behind this answer */
+    struct post beside;        /* last: of command_send_beside, nothing before that */
 };
 
 #define VERB_HOLDS 1u /* commands behind it begin only when it is answered */
@@ -130,8 +131,13 @@ enum err command_home(struct post *post);
 /* Sends a command that has just come home, in its last hop, along the route once more. */
 void command_again(struct worker_command *command, const struct hop *route);
 
-/* The same for a second post of the command, whose memory the command holds: its last hop must call command_back. */
-void command_send_beside(struct worker_command *command, struct post *beside, const struct hop *route);
+/* The same for a second post while the first is under way: `beside`, which has no arena, and whose last hop must call
+ * command_back. Once per command. */
+void command_send_beside(struct worker_command *command, const struct hop *route);
+static inline struct worker_command *command_of_beside(struct post *beside)
+{
+    return MAIL_OF(beside, struct worker_command, beside);
+}
 void command_back(struct worker_command *command);
 
 /* --- for the door --- */

@@ -12,9 +12,7 @@
 struct fetch {
     struct job_fetch fetch;
     struct worker_queues queues;
-    struct post cancel;
     bool cancelled;
-    struct worker_command *command;
 };
 
 static enum err fetch_commit(struct post *post)
@@ -41,7 +39,6 @@ static enum err begin(struct worker_command *command, struct str queues, int max
     command->data = fetch;
     if (command->conn->ended)
         return OK; /* it would not be there to get the job */
-    fetch->command = command;
     fetch->fetch = (struct job_fetch){
         .post = &command->post,
         .queues = fetch->queues.count ? fetch->queues.names : &no_queue,
@@ -51,8 +48,6 @@ static enum err begin(struct worker_command *command, struct str queues, int max
         .session = command->session,
         .worker = arena_str(command->post.op.arena, command->conn->wid),
     };
-    op_init(&fetch->cancel.op, NULL, command->post.op.now_us);
-    loop_adopt(command->door->config.loop, &fetch->cancel);
     command_send(command, route);
     return OK;
 }
@@ -104,13 +99,13 @@ static void fetch_answer(struct worker_command *command)
 
 static enum err cancel_commit(struct post *post)
 {
-    struct fetch *fetch = MAIL_OF(post, struct fetch, cancel);
+    struct fetch *fetch = command_of_beside(post)->data;
     return job_fetch_cancel(&post->op, post->tx, &fetch->fetch);
 }
 
 static enum err cancel_home(struct post *post)
 {
-    command_back(MAIL_OF(post, struct fetch, cancel)->command);
+    command_back(command_of_beside(post));
     return OK;
 }
 
@@ -121,7 +116,7 @@ static void fetch_leave(struct worker_command *command)
     if (fetch->cancelled)
         return;
     fetch->cancelled = true;
-    command_send_beside(command, &fetch->cancel, route);
+    command_send_beside(command, route);
 }
 
 /* --- what became of the job ----------------------------------------------- */

@@ -185,11 +185,20 @@ enum err worker_read_fail(struct op *op, struct str argument, struct worker_fail
     return ret->jid.n ? OK : fail(op, ERR_INVALID, "missing JID");
 }
 
+/* As many as there can be names: a command for one queue is the usual one, and memory is touched for each. */
+static size_t names_at_most(struct str rest)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < rest.n && n < WORKER_QUEUES_MAX; i++)
+        n += rest.p[i] == ' ';
+    return n;
+}
+
 static enum err read_names(struct op *op, struct str rest, struct worker_queues *ret)
 {
     struct str *names;
     size_t count = 0;
-    TRY(op_alloc(op, (WORKER_QUEUES_MAX + 1) * sizeof *names, &names));
+    TRY(op_alloc(op, names_at_most(rest) * sizeof *names, &names));
     while (str_given(rest)) {
         struct str name = str_cut(&rest, ' ');
         if (name.n == 0)

@@ -147,6 +147,14 @@ TEST(worker_read, a_fetch_names_queues_in_order_and_repeated)
     REFUSED(worker_read_fetch(&op, str_of(many), &queues), "a command may name at most 256 queues");
 }
 
+TEST(worker_read, a_fetch_takes_memory_for_the_queues_it_names_only)
+{
+    struct worker_queues queues;
+    READS(worker_read_fetch(&op, S("critical default"), &queues));
+    EQ(queues.count, 2);
+    YES(arena_used(op.arena) <= 64);
+}
+
 TEST(worker_read, queue_commands_have_their_word_in_any_case)
 {
     struct worker_queue queue;
