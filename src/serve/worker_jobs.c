@@ -3,6 +3,8 @@
  *
  * FETCH is worker_fetch.c.
  */
+#include <string.h>
+
 #include "engine/job_ahead.h"
 #include "serve/worker_command.h"
 
@@ -58,48 +60,63 @@ struct refused_item {
 struct pushb {
     struct job_spec *specs;
     struct job_pushed *pushed;
-    size_t count; /* of specs */
+    size_t count, room; /* of specs */
     struct refused_item *refused;
-    size_t refused_count;
+    size_t refused_count, refused_room;
 };
 
-/* Counts the items, and so proves that the argument is an array. */
-static enum err count_items(struct op *op, struct str argument, size_t *ret)
+#define ITEMS_MIN 128 /* room for so many, then for twice as many, and so on */
+
+/* Room for one more behind `count` items; where they were is left to the arena. */
+static enum err room_for_item(struct op *op, size_t count, size_t item_bytes, void *items, size_t *room)
 {
+    char *old, *more;
+    if (count < *room)
+        return OK;
+    size_t wanted = *room ? 2 * *room : ITEMS_MIN;
+    memcpy(&old, items, sizeof old);
+    TRY(op_alloc(op, wanted * item_bytes, &more));
+    if (count)
+        memcpy(more, old, count * item_bytes);
+    memcpy(items, &more, sizeof more);
+    *room = wanted;
+    return OK;
+}
+
+static enum err read_item(struct worker_command *command, struct pushb *pushb, struct str item)
+{
+    struct op *op = &command->post.op;
+    TRY(room_for_item(op, pushb->count, sizeof *pushb->specs, &pushb->specs, &pushb->room));
+    struct job_spec *spec = &pushb->specs[pushb->count];
+    if (job_read(op, &command->door->reader, item, spec) == OK) {
+        pushb->count++;
+        return OK;
+    }
+    struct refused_item refused = { .jid = str_given(spec->jid) ? spec->jid : S("") };
+    refused.sentence = arena_str(op->arena, str_of(op->error));
+    TRY(room_for_item(op, pushb->refused_count, sizeof refused, &pushb->refused, &pushb->refused_room));
+    pushb->refused[pushb->refused_count++] = refused;
+    return OK;
+}
+
+/* Nothing of it goes on before its end has proved that the argument is an array. */
+static enum err read_items(struct worker_command *command, struct pushb *pushb)
+{
+    struct op *op = &command->post.op;
+    struct str item;
     struct json j;
     size_t count = 0;
-    json_init(&j, op->arena, argument, JSON_STRICT);
+    json_init(&j, op->arena, command->argument, JSON_STRICT);
     bool is_array = json_type(&j) == JSON_ARRAY;
     if (json_enter_array(&j))
         while (json_next_item(&j))
-            count++;
+            if (++count <= WORKER_PUSHB_JOBS_MAX && json_raw(&j, &item))
+                TRY(read_item(command, pushb, item));
     if (json_finish(&j, op) != OK || !is_array)
         return fail(op, ERR_MALFORMED, "invalid JSON");
     if (count > WORKER_PUSHB_JOBS_MAX)
         return fail(op, ERR_TOO_LARGE, "PUSHB takes at most %d jobs", WORKER_PUSHB_JOBS_MAX);
-    *ret = count;
     return OK;
-}
-
-static void read_items(struct worker_command *command, struct pushb *pushb)
-{
-    struct op *op = &command->post.op;
-    struct json j;
-    json_init(&j, op->arena, command->argument, JSON_STRICT);
-    if (!json_enter_array(&j))
-        return;
-    while (json_next_item(&j)) {
-        struct str item = S("");
-        struct job_spec *spec = &pushb->specs[pushb->count];
-        *spec = (struct job_spec){ 0 };
-        if (json_raw(&j, &item) && job_read(op, &command->door->reader, item, spec) == OK) {
-            pushb->count++;
-            continue;
-        }
-        struct refused_item *refused = &pushb->refused[pushb->refused_count++];
-        refused->jid = str_given(spec->jid) ? spec->jid : S("");
-        refused->sentence = arena_str(op->arena, str_of(op->error));
-    }
 }
 
 static enum err pushb_commit(struct post *post)
@@ -121,13 +138,9 @@ static enum err pushb_begin(struct worker_command *command)
                                         { 0 } };
     struct op *op = &command->post.op;
     struct pushb *pushb;
-    size_t count = 0;
-    TRY(count_items(op, command->argument, &count));
     TRY(op_alloc(op, sizeof *pushb, &pushb));
-    TRY(op_alloc(op, count * sizeof *pushb->specs, &pushb->specs));
-    TRY(op_alloc(op, count * sizeof *pushb->pushed, &pushb->pushed));
-    TRY(op_alloc(op, count * sizeof *pushb->refused, &pushb->refused));
-    read_items(command, pushb);
+    TRY(read_items(command, pushb));
+    TRY(op_alloc(op, pushb->count * sizeof *pushb->pushed, &pushb->pushed));
     command->data = pushb;
     if (pushb->count > 0)
         command_send(command, route);

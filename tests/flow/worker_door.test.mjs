@@ -98,10 +98,14 @@ test('a bulk push reports what it refused and takes the rest', async () => {
   const rejected = await c.json('PUSHB ' + jobs)
   assert.deepEqual(Object.keys(rejected), ['', 'bulk-0002'])
   assert.equal(rejected['bulk-0002'], 'jobs must have a jobtype parameter')
-  assert.equal((await c.json('INFO')).faktory.queues.bulk, 2)
+  assert.equal(await c.ask(`PUSHB [${job('bulk-0004', { queue: 'bulk' })},{"jid":"bulk-0005"`), '-ERR invalid JSON')
+  assert.equal((await c.json('INFO')).faktory.queues.bulk, 2) // nothing of an array without an end
   const many = Array.from({ length: 5000 }, (_, i) => job(`many-${String(i).padStart(6, '0')}`, { queue: 'many' }))
   assert.equal(await c.ask(`PUSHB [${many}]`), '{}')
   assert.equal((await c.json('INFO')).faktory.queues.many, 5000)
+  const mixed = Array.from({ length: 600 }, (_, i) => (i % 2 ? job(`mixed-${i}-good`, { queue: 'mixed' }) : `{"jid":"mixed-${i}-poor"}`))
+  assert.equal(Object.keys(await c.json(`PUSHB [${mixed}]`)).length, 300)
+  assert.equal((await c.json('INFO')).faktory.queues.mixed, 300)
 })
 
 test('a unique job is refused with its own code while another one holds the lock', async () => {
