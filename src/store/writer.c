@@ -35,8 +35,8 @@
 #define REST_US_MAX         20000
 #define RECENT_US           100000 /* others that came within this make bulk go one by one */
 #define WRITER_OP_BYTES_MAX (64 * 1024 * 1024)
-#define LENT_MAX            64    /* more commands than this are worth a thread of their own */
-#define LENT_BYTES          65536 /* and so are heavier ones */
+#define LENT_MAX            256    /* more commands than this are worth a thread of their own */
+#define LENT_BYTES          131072 /* and so are heavier ones */
 
 /* Commands taken and not run, oldest first. */
 struct line {
