@@ -6,12 +6,14 @@
  */
 #include <malloc.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "main/cli.h"
 #include "main/daemon.h"
 #include "main/notify.h"
@@ -102,6 +104,43 @@ static void reload(struct daemon *daemon, struct held *held)
     notify_send("READY=1");
 }
 
+/* While a stop that a signal began waits for those who finish what they do, this listens for a second one (STOP-1). */
+struct second {
+    struct thread thread;
+    bool listens;
+    atomic_bool hurry, over;
+};
+
+static void await_second(void *context)
+{
+    struct second *second = context;
+    sigset_t signals;
+    int signal;
+    wanted_signals(&signals);
+    sigdelset(&signals, SIGHUP);
+    if (sigwait(&signals, &signal) != 0 || atomic_load(&second->over))
+        return;
+    log_info("stopping at once", LOG_TEXT("signal", signal == SIGTERM ? "TERM" : "INT"));
+    atomic_store(&second->hurry, true);
+}
+
+static void second_start(struct second *second)
+{
+    struct op op = { 0 };
+    second->listens = thread_start(&op, &second->thread, "second", await_second, second) == OK;
+    if (!second->listens)
+        log_warn("a second signal will not be heard", LOG_ERROR_OF(&op));
+}
+
+static void second_stop(struct second *second)
+{
+    if (!second->listens)
+        return;
+    atomic_store(&second->over, true);
+    pthread_kill(second->thread.handle, SIGTERM);
+    thread_join(&second->thread);
+}
+
 static void run_until_stopped(struct daemon *daemon, struct held *held)
 {
     sigset_t signals;
@@ -127,7 +166,8 @@ static int serve_run(struct cli *cli)
     tune_process();
 
     struct held held = { .flags = flags_of(cli) };
-    struct daemon_config config = { .listen_fd = notify_listen_fd() };
+    struct second second = { 0 };
+    struct daemon_config config = { .listen_fd = notify_listen_fd(), .hurry = &second.hurry };
     struct conf *conf;
     if (settings_read(&cli->op, &held.flags, &conf, NULL) != OK || daemon_check(&cli->op, conf) != OK)
         return cli_fail(cli, CLI_USAGE, "%s", cli->op.error);
@@ -139,7 +179,9 @@ static int serve_run(struct cli *cli)
         return cli_fail_op(cli);
     say_ready(daemon);
     run_until_stopped(daemon, &held);
+    second_start(&second);
     daemon_stop(daemon);
+    second_stop(&second);
     if (held.arena)
         arena_free(held.arena);
     log_info("stopped");
@@ -162,9 +204,11 @@ const struct command cmd_serve = {
     .noun = "serve",
     .operands = "",
     .summary = "runs the daemon in the foreground",
-    .text = "When it answers it prints one line, \"posthouse ready http=... worker=... database=...\".\n"
-            "TERM and INT stop it: requests under way may finish, everything answered is on disk.\n"
-            "HUP reads the configuration again. The log goes to stderr.\n",
+    .text =
+        "When it answers it prints one line, \"posthouse ready http=... worker=... database=...\".\n"
+        "TERM and INT stop it: requests under way may finish, everything answered is on disk. A second one does not\n"
+        "wait for them.\n"
+        "HUP reads the configuration again. The log goes to stderr.\n",
     .options = serve_options,
     .run = serve_run,
 };

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "engine/job_handler.h"
 #include "engine/schedule_builtin.h"
 #include "engine/status.h"
@@ -20,6 +21,7 @@
 
 #define DAEMON_MEMORY_MAX (64u << 20) /* texts that live as long as the daemon */
 #define PAGE_BYTES_MAX    (64u << 10)
+#define HURRY_LOOK_MS     100 /* between two looks whether a stop shall wait on */
 
 /* --- what the configuration names ------------------------------------------ */
 
@@ -299,6 +301,7 @@ enum err daemon_start(struct op *op, const struct daemon_config *config, struct 
         abort();
     op_init(&daemon->op, arena_new(DAEMON_MEMORY_MAX), op->now_us);
     daemon->conf = config->conf;
+    daemon->hurry = config->hurry;
     enum err err = start_all(op, daemon, config);
     if (err != OK) {
         daemon_stop(daemon);
@@ -310,10 +313,29 @@ enum err daemon_start(struct op *op, const struct daemon_config *config, struct 
 
 /* --- stop ----------------------------------------------------------------- */
 
+static bool hurries(const struct daemon *daemon)
+{
+    return daemon->hurry && atomic_load(daemon->hurry);
+}
+
+/* How long those are waited for who finish what they do. */
+static int64_t patience_ms(const struct daemon *daemon)
+{
+    return hurries(daemon) ? 0 : conf_ms(daemon->conf, "server", "stop");
+}
+
+static void stop_runner(struct daemon *daemon)
+{
+    int64_t end_ms = clock_mono_us() / 1000 + patience_ms(daemon);
+    while (clock_mono_us() / 1000 < end_ms && !hurries(daemon) && !job_runner_wait(daemon->runner, HURRY_LOOK_MS))
+        ;
+    job_runner_stop(daemon->runner);
+}
+
 static void stop_relay(struct daemon *daemon)
 {
     if (daemon->runner)
-        job_runner_stop(daemon->runner, conf_ms(daemon->conf, "server", "stop"));
+        stop_runner(daemon);
     if (daemon->poller)
         poller_stop(daemon->poller);
     if (daemon->certs)
@@ -334,9 +356,9 @@ void daemon_stop(struct daemon *daemon)
     if (daemon->ticker)
         ticker_stop_leasing(daemon->ticker);
     if (daemon->workshop)
-        workshop_stop(daemon->workshop, conf_ms(daemon->conf, "server", "stop"));
+        workshop_stop(daemon->workshop, patience_ms(daemon), daemon->hurry);
     if (daemon->http)
-        http_server_close(daemon->http, conf_ms(daemon->conf, "server", "stop"));
+        http_server_close(daemon->http, patience_ms(daemon));
     redirect_drain(daemon->api.redirect);
     if (daemon->http_loop)
         loop_stop(daemon->http_loop);

@@ -11,14 +11,17 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "base/conf.h"
 #include "net/addr.h"
 
 struct daemon;
 
 struct daemon_config {
-    const struct conf *conf; /* checked; must outlive the daemon */
-    int listen_fd;           /* above 0: a listening socket handed over (notify.h) */
+    const struct conf *conf;  /* checked; must outlive the daemon */
+    int listen_fd;            /* above 0: a listening socket handed over (notify.h) */
+    const atomic_bool *hurry; /* set by any thread: a stop waits for nobody any more (STOP-1); NULL = nobody sets it */
 };
 
 /* Everything that can be wrong with a configuration without opening the store: addresses, what it declares, the files

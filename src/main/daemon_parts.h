@@ -21,6 +21,7 @@
 struct daemon {
     struct op op; /* its arena: what lives as long as the daemon */
     const struct conf *conf;
+    const atomic_bool *hurry;
     struct str database;
     struct lists *lists;
     struct store *store;

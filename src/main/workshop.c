@@ -100,7 +100,7 @@ static bool is_held(struct op *op)
 }
 
 /* Ends with the last lease of a worker that is connected, or when the time is over. */
-void workshop_stop(struct workshop *workshop, int64_t wait_ms)
+void workshop_stop(struct workshop *workshop, int64_t wait_ms, const atomic_bool *hurry)
 {
     if (!workshop->door)
         return;
@@ -108,7 +108,7 @@ void workshop_stop(struct workshop *workshop, int64_t wait_ms)
     struct op op;
     op_init(&op, arena_new(STOP_BYTES_MAX), clock_wall_us());
     worker_door_stop(workshop->door);
-    while (clock_mono_us() < end_us && is_held(&op))
+    while (clock_mono_us() < end_us && !(hurry && atomic_load(hurry)) && is_held(&op))
         usleep(STOP_LOOK_US);
     arena_free(op.arena);
 }

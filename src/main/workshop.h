@@ -9,6 +9,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "base/conf.h"
 #include "net/addr.h"
 #include "store/tx.h"
@@ -25,9 +27,9 @@ enum err workshop_open(struct op *op, struct store *store, struct jobs *jobs, co
                        struct workshop **ret_workshop);
 struct addr workshop_addr(const struct workshop *workshop);
 
-/* Nobody new comes in, and workers that are connected have at most wait_ms to finish what they hold. Leasing has
- * stopped before. */
-void workshop_stop(struct workshop *workshop, int64_t wait_ms);
+/* Nobody new comes in, and workers that are connected have at most wait_ms to finish what they hold, or until `hurry`
+ * (may be NULL) is set. Leasing has stopped before. */
+void workshop_stop(struct workshop *workshop, int64_t wait_ms, const atomic_bool *hurry);
 
 /* Behind the ticker, before the store. */
 void workshop_close(struct workshop *workshop);

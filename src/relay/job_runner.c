@@ -256,9 +256,13 @@ static void nothing(void *data)
     (void)data;
 }
 
-void job_runner_stop(struct job_runner *runner, int64_t wait_ms)
+bool job_runner_wait(struct job_runner *runner, int64_t wait_ms)
 {
-    (void)busy_wait(&runner->busy, wait_ms);
+    return busy_wait(&runner->busy, wait_ms);
+}
+
+void job_runner_stop(struct job_runner *runner)
+{
     loop_call(runner->config.loop, cut_off, runner);
     (void)busy_wait(&runner->busy, -1);
     loop_call(runner->config.loop, nothing, NULL); /* a ring on its way runs before this */

@@ -49,5 +49,8 @@ void job_runner_commands(struct job_runner *runner, const struct exec_commands *
 
 void job_runner_quiet(struct job_runner *runner);
 
-/* Waits at most wait_ms for what is under way, then cuts it off; frees the runner. */
-void job_runner_stop(struct job_runner *runner, int64_t wait_ms);
+/* Waits for what is under way, at most wait_ms; true: nothing is. */
+bool job_runner_wait(struct job_runner *runner, int64_t wait_ms);
+
+/* Cuts off what is still under way; frees the runner. */
+void job_runner_stop(struct job_runner *runner);

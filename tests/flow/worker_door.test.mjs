@@ -403,6 +403,24 @@ test('a daemon that stops hears the acks of its workers and nothing new', async 
   await daemon.kill()
 })
 
+test('a second SIGTERM does not wait for leases, which stand when it is back', async () => {
+  const daemon = await startDaemon()
+  const busy = await enter(daemon.worker, { wid: 'w-busy' })
+  assert.equal(await busy.ask('PUSH ' + job('hurry-001', { queue: 'hurry' })), '+OK')
+  assert.equal((await busy.json('FETCH hurry')).jid, 'hurry-001')
+  daemon.signal('SIGTERM')
+  await until(async () => (await busy.ask('FETCH hurry')) === '-ERR shutdown in progress')
+  daemon.signal('SIGTERM')
+  assert.equal((await daemon.ended).code, 0)
+  await daemon.start()
+  const again = await enter(daemon.worker, { wid: 'w-busy' })
+  assert.equal((await again.json('INFO')).faktory.sets.working, 1)
+  assert.equal(await again.ask('ACK {"jid":"hurry-001"}'), '+OK')
+  const { faktory } = await again.json('INFO')
+  assert.deepEqual([faktory.sets.working, faktory.total_processed, faktory.total_failures], [0, 1, 0])
+  await daemon.kill()
+})
+
 test('what was answered is there after a kill, and reservations are kept', async () => {
   const daemon = await startDaemon()
   let c = await enter(daemon.worker, { wid: 'w-kill' })
