@@ -1,10 +1,8 @@
 /*
  * test_schedule.c - schedules: which nominal times run, once each, and what becomes of those that were missed.
  */
-#include "base/instant.h"
-#include "engine/cron.h"
-#include "engine/schedule_builtin.h"
 #include "job_lab.h"
+#include "schedule_year.h"
 
 static struct lab lab;
 
@@ -356,55 +354,15 @@ TEST(schedule, of_our_own_is_there_from_the_start_and_only_its_times_can_be_chan
 
 /* --- a year --- */
 
-static const struct {
-    const char *zone, *cron;
-} year[] = {
-    { "Europe/London", "30 1 * * *" },       { "America/New_York", "30 2 * * *" },
-    { "Australia/Lord_Howe", "15 2 * * *" }, { "Africa/Cairo", "0 0 * * *" },
-    { "America/Santiago", "0 0 * * *" },     { "Asia/Kathmandu", "45 23 * * 1-5" },
-    { "Pacific/Apia", "0 12 1,15 * *" },     { "Africa/Casablanca", "30 2 * * *" },
-    { "America/St_Johns", "1 0 * * *" },     { "Pacific/Chatham", "30 2,3 * * *" },
-    { "Asia/Tehran", "0 */6 * * *" },        { "Antarctica/Troll", "0 1-3 * * 0" },
-};
-#define ZONES (sizeof year / sizeof *year)
-
-static int64_t met[ZONES], times[ZONES];
-
-/* The next nominal time that the schedule owes must be this one. */
-static void meet(const struct job_out *job)
-{
-    size_t at = str_search(job->body, S("nominal_at\":\"")), z = (size_t)(job->jobtype.p[0] - 'a');
-    struct str nominal = { job->body.p + at + 13, job->body.n - at - 13 };
-    struct cron cron;
-    const struct zone *zone;
-    int64_t got_us = 0, owed_us = 0;
-    YES(instant_parse(str_cut(&nominal, '"'), &got_us));
-    SUCCEEDS(&lab.f.op, cron_parse(&lab.f.op, str_of(year[z].cron), &cron));
-    SUCCEEDS(&lab.f.op, zone_get(&lab.f.op, str_of(year[z].zone), &zone));
-    YES(cron_next(&cron, zone, 0, met[z], &owed_us));
-    EQ(got_us, owed_us);
-    met[z] = got_us;
-    times[z]++;
-}
-
 /* SCHED-2, SCHED-3. */
 TEST(schedule, each_nominal_time_of_a_year_in_twelve_zones_fires_once_through_restarts_and_clock_steps)
 {
+    struct year year;
     lab_start_file(&lab); /* so that there is something to open again */
     YES(instant_parse(S("2026-01-01T00:00:00Z"), &lab.f.op.now_us));
     lab_reopen(&lab);
-    int64_t begin_us = lab.f.op.now_us, end_us = begin_us + 365 * 24 * H_US;
-    for (size_t z = 0; z < ZONES; z++) {
-        char id[8], body[256];
-        snprintf(id, sizeof id, "z-%zu", z);
-        snprintf(body, sizeof body,
-                 "{\"cron\":\"%s\",\"timezone\":\"%s\",\"overlap\":\"allow\",\"catch_up\":\"all\","
-                 "\"job\":{\"jobtype\":\"%c\",\"queue\":\"q\",\"args\":[]}}",
-                 year[z].cron, year[z].zone, (char)('a' + z));
-        EQ(put(id, body), OK);
-        met[z] = begin_us;
-        times[z] = 0;
-    }
+    year_begin(&lab, &year);
+    int64_t begin_us = lab.f.op.now_us, end_us = begin_us + YEAR_US;
     for (int hour = 1; lab.f.op.now_us < end_us; hour++) {
         arena_reset(lab.f.arena);
         lab.f.op.now_us = begin_us + hour * H_US;
@@ -414,22 +372,8 @@ TEST(schedule, each_nominal_time_of_a_year_in_twelve_zones_fires_once_through_re
             lab_reopen(&lab);
         lab_tick(&lab);
         lab_tick(&lab);
-        for (int n; (n = lab_fetch(&lab, "q", 100)) > 0;)
-            for (int i = 0; i < n; i++) {
-                struct job_out job = lab.jobs_out[i];
-                struct job_lease lease = lab_lease(&lab, &job);
-                meet(&job);
-                lab_ack_lease(&lab, lease);
-            }
+        year_work(&lab, &lab, &year);
     }
-    for (size_t z = 0; z < ZONES; z++) {
-        struct cron cron;
-        const struct zone *zone;
-        int64_t owed_us = 0;
-        SUCCEEDS(&lab.f.op, cron_parse(&lab.f.op, str_of(year[z].cron), &cron));
-        SUCCEEDS(&lab.f.op, zone_get(&lab.f.op, str_of(year[z].zone), &zone));
-        YES(times[z] > 20);
-        YES(!cron_next(&cron, zone, 0, met[z], &owed_us) || owed_us > end_us);
-    }
+    year_end(&lab, &year, end_us);
     lab_end(&lab);
 }
