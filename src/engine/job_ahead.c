@@ -12,7 +12,7 @@
 
 #include "engine/jobs_own.h"
 
-#define FORESIGHT  4   /* times as many jobs as are asked for, so that the next groups need not ask */
+#define FORESIGHT  8   /* times as many jobs as are asked for, so that the next groups need not ask */
 #define PEEK_MAX   512 /* of one queue */
 #define PEEK_BYTES (4 << 20)
 #define WISHES_MAX 65536

@@ -38,6 +38,22 @@ static inline void lab_open_jobs(struct lab *lab)
     SUCCEEDS(&lab->f.op, jobs_open(&lab->f.op, &config, &lab->jobs));
 }
 
+/* One more process on the first one's database. */
+static inline void lab_join(struct lab *lab, const struct lab *first)
+{
+    memset(lab, 0, sizeof *lab);
+    lab->f = first->f;
+    struct store_config config = fixture_config(&lab->f);
+    SUCCEEDS(&lab->f.op, store_open(&lab->f.op, &config, &lab->f.store));
+    lab_open_jobs(lab);
+}
+
+static inline void lab_leave(struct lab *lab)
+{
+    store_close(lab->f.store);
+    jobs_close(lab->jobs);
+}
+
 static inline void lab_start(struct lab *lab)
 {
     memset(lab, 0, sizeof *lab);

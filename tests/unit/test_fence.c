@@ -185,32 +185,12 @@ static enum err freeze_run(struct op *op, struct tx *tx, void *arg)
     return OK;
 }
 
-TEST(fence, keeps_nothing_of_a_group_that_froze_and_runs_it_again)
+/* So many groups of one node behind each other, then one in which it freezes. */
+static void freeze_after(int groups)
 {
-    START_TWO();
-    int tried = 1;
-    SUCCEEDS(&f.op, write_by(&a, add_run, &tried));
-    SUCCEEDS(&f.op, write_by(&b, add_run, &tried));
-    struct node_self former = a.self;
-    int64_t before = groups_of(former);
-    tried = 0;
-    SUCCEEDS(&f.op, write_by(&a, freeze_run, &tried));
-    EQ(tried, 2);
-    EQ(groups_of(former), before);
-    YES(a.self.epoch > former.epoch);
-    EQ(added(), 3);
-    end_two();
-}
-
-#define CALM 12 /* groups, after which a node supposes that nobody else writes */
-
-/* The group has neither asked nor taken its turn when the node is called lost. */
-TEST(fence, keeps_nothing_of_a_group_that_did_not_ask_and_runs_it_again)
-{
-    START_TWO();
     int tried = 1;
     SUCCEEDS(&f.op, write_by(&b, add_run, &tried));
-    for (int i = 0; i < CALM; i++)
+    for (int i = 0; i < groups; i++)
         SUCCEEDS(&f.op, write_by(&a, add_run, &tried));
     struct node_self former = a.self;
     int64_t before = groups_of(former);
@@ -219,7 +199,22 @@ TEST(fence, keeps_nothing_of_a_group_that_did_not_ask_and_runs_it_again)
     EQ(tried, 2);
     EQ(groups_of(former), before);
     YES(a.self.epoch > former.epoch);
-    EQ(added(), 2 + CALM);
+    EQ(added(), 2 + groups);
+}
+
+TEST(fence, keeps_nothing_of_a_group_that_froze_and_runs_it_again)
+{
+    START_TWO();
+    freeze_after(1);
+    end_two();
+}
+
+/* Behind so many a node supposes that nobody else writes: it has neither asked nor taken its turn when it is called
+ * lost. */
+TEST(fence, keeps_nothing_of_a_group_that_did_not_ask_and_runs_it_again)
+{
+    START_TWO();
+    freeze_after(12);
     end_two();
 }
 

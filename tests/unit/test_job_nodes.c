@@ -17,20 +17,14 @@ static struct lab nodes[3];
         join(1);                                                                                                       \
     } while (0)
 
-/* One more process on the first one's database. */
 static void join(int i)
 {
-    memset(&nodes[i], 0, sizeof nodes[i]);
-    nodes[i].f = nodes[0].f;
-    struct store_config config = fixture_config(&nodes[0].f);
-    SUCCEEDS(&nodes[i].f.op, store_open(&nodes[i].f.op, &config, &nodes[i].f.store));
-    lab_open_jobs(&nodes[i]);
+    lab_join(&nodes[i], &nodes[0]);
 }
 
 static void leave(int i)
 {
-    store_close(nodes[i].f.store);
-    jobs_close(nodes[i].jobs);
+    lab_leave(&nodes[i]);
 }
 
 static void end_two(void)

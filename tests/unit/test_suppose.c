@@ -14,18 +14,13 @@ static struct lab nodes[2];
         if (!test_server())                                                                                            \
             SKIP("on SQLite nobody else writes");                                                                      \
         lab_start(&nodes[0]);                                                                                          \
-        memset(&nodes[1], 0, sizeof nodes[1]);                                                                         \
-        nodes[1].f = nodes[0].f;                                                                                       \
-        struct store_config config = fixture_config(&nodes[0].f);                                                      \
-        SUCCEEDS(&nodes[1].f.op, store_open(&nodes[1].f.op, &config, &nodes[1].f.store));                              \
-        lab_open_jobs(&nodes[1]);                                                                                      \
+        lab_join(&nodes[1], &nodes[0]);                                                                                \
         be_calm(0);                                                                                                    \
     } while (0)
 
 static void end_two(void)
 {
-    store_close(nodes[1].f.store);
-    jobs_close(nodes[1].jobs);
+    lab_leave(&nodes[1]);
     lab_end(&nodes[0]);
 }
 
