@@ -19,7 +19,7 @@
 #define SLAB_BLOCKS          64
 #define OWED_MAX             2048              /* changed by one transaction: beyond it all may be settled at once */
 #define CHANGED_MAX          192               /* records of a block, rounded up to words */
-#define SHARED_LOG_BYTES_MAX (1024 * 1024)     /* where several nodes write; above it the blocks are settled */
+#define SHARED_LOG_BYTES_MAX (4 * 1024 * 1024) /* where several nodes write; above it the blocks are settled */
 #define WANTS_MAX            4096              /* blocks read by one statement */
 #define NUMBER_MASK          (UINT64_MAX >> 8) /* of a key: the rest is the kind */
 
