@@ -41,7 +41,7 @@ extern const struct schema_step node_step;
 extern const struct schema_step touch_step;
 extern const struct schema_step link_step;
 extern const struct schema_step click_step;
-extern const struct schema_step message_member_step;
+extern const struct schema_step message_member_step, message_of_member_step;
 extern const struct schema_step secret_step;
 extern const struct schema_step batch_step;
 extern const struct schema_step work_step;

@@ -64,7 +64,8 @@
     X(done_keys_step)                                                                                                  \
     X(lease_node_step)                                                                                                 \
     X(schedule_pause_step)                                                                                             \
-    X(work_eta_step)
+    X(work_eta_step)                                                                                                   \
+    X(message_of_member_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush, and
  * compare them with those of before when other nodes have written. */
