@@ -60,7 +60,7 @@ static enum err open_clicker(struct op *op, struct applying *a)
     a->no = a->click->message_no;
     if (!a->no)
         TRY(store_visitor_meet(op, a->tx, a->click->tenant_no, a->click->visitor_hash, &a->no));
-    return store_block_edit(op, a->tx, a->kind, a->no, &a->engagement);
+    return store_block_edit_alone(op, a->tx, a->kind, a->no, &a->engagement);
 }
 
 /* --- the touch ---------------------------------------------------------------- */

@@ -13,12 +13,12 @@ enum err member_seen(struct op *op, struct tx *tx, uint32_t tenant_no, uint32_t 
     if (store_seen_known(tx, tenant_no, member_no, day_us))
         return OK;
     struct member_state *member;
-    TRY(store_block_get(op, tx, BLOCK_MEMBER, member_no, &member));
+    TRY(store_block_look(op, tx, BLOCK_MEMBER, member_no, &member));
     store_seen_note(tx, tenant_no, member_no, day_us); /* whether he was, or is now */
     if (member->last_seen_us >= at_us || (member->last_seen_us && member->last_seen_us >= day_us))
         return OK;
+    TRY(store_block_edit_alone(op, tx, BLOCK_MEMBER, member_no, &member));
     member->last_seen_us = at_us;
-    store_block_dirty(tx, BLOCK_MEMBER, member_no);
     if (ret_changed)
         *ret_changed = true;
     return OK;

@@ -78,6 +78,12 @@ static size_t chain_of(uint64_t key)
     return key * 0x9E3779B97F4A7C15u >> 32 & (CHAINS - 1);
 }
 
+uint64_t block_key_of(uint64_t record_key)
+{
+    enum block_kind kind = (enum block_kind)(record_key >> 56);
+    return block_key(kind, (record_key & NUMBER_MASK) / block_kinds[kind].per_block);
+}
+
 /* Copies a row's bytes; a row of another length is a damaged file. */
 enum err block_copy_row(struct op *op, struct stmt *stmt, int column, uint8_t *data)
 {
@@ -120,7 +126,7 @@ static void blocks_close(void *state)
     free(blocks->wants.keys);
     free(blocks->wants.numbers);
     free(blocks->sweep.keys);
-    debts_clear(blocks);
+    debts_done(blocks);
     free(blocks);
 }
 
@@ -188,8 +194,12 @@ enum err block_load(struct op *op, struct tx *tx, struct blocks *blocks, enum bl
 {
     if (!blocks->free)
         blocks_grow(blocks);
-    bool stored;
-    TRY(block_read_row(op, tx, kind, block_no, blocks->free->data, &stored)); /* fails: it stays free */
+    const struct page *page = &blocks->pages[kind];
+    bool stored = page->stored;
+    if (page->key == block_key(kind, block_no))
+        memcpy(blocks->free->data, page->data, BLOCK_BYTES);
+    else
+        TRY(block_read_row(op, tx, kind, block_no, blocks->free->data, &stored)); /* fails: it stays free */
     *ret_block = block_adopt(blocks, block_key(kind, block_no), stored);
     return OK;
 }
@@ -218,9 +228,8 @@ static enum err block_in_ram(struct op *op, struct tx *tx, enum block_kind kind,
     return OK;
 }
 
-static void block_touch(struct tx *tx, struct blocks *blocks, struct block *block)
+void block_mark(struct blocks *blocks, struct block *block)
 {
-    tx_wrote(tx);
     block->dirty = true;
     if (block->in_touched)
         return;
@@ -228,6 +237,12 @@ static void block_touch(struct tx *tx, struct blocks *blocks, struct block *bloc
     block->touched = blocks->touched;
     blocks->touched = block;
     blocks->touched_count++;
+}
+
+static void block_touch(struct tx *tx, struct blocks *blocks, struct block *block)
+{
+    tx_wrote(tx);
+    block_mark(blocks, block);
 }
 
 /* Touches the block for one record of it. */
@@ -277,6 +292,72 @@ void store_block_dirty(struct tx *tx, enum block_kind kind, uint64_t no)
     struct block *block = block_find(blocks, block_key(kind, no / block_kinds[kind].per_block));
     assert(block); /* it was obtained in this command, and blocks leave between commands only */
     record_touch(tx, blocks, block, kind, no);
+}
+
+/* --- records without their blocks --- */
+
+void pages_forget(struct blocks *blocks)
+{
+    for (int kind = 0; kind < BLOCK_KINDS; kind++)
+        blocks->pages[kind].key = UINT64_MAX;
+}
+
+/* The row of the block that holds the record. */
+static enum err page_read(struct op *op, struct tx *tx, struct blocks *blocks, enum block_kind kind, uint64_t no,
+                          struct page **ret_page)
+{
+    struct page *page = &blocks->pages[kind];
+    uint64_t block_no = no / block_kinds[kind].per_block;
+    if (page->key != block_key(kind, block_no)) {
+        page->key = UINT64_MAX;
+        TRY(block_read_row(op, tx, kind, block_no, page->data, &page->stored));
+        page->key = block_key(kind, block_no);
+    }
+    *ret_page = page;
+    return OK;
+}
+
+/* Whether the record is to be found in its block: where that is in RAM, or there is room for it, or a block is worth
+ * more than its records. */
+static bool goes_by_block(const struct blocks *blocks, enum block_kind kind, uint64_t no)
+{
+    return blocks->shared || blocks->reload || blocks->used < CACHE_BLOCKS ||
+           block_find(blocks, block_key(kind, no / block_kinds[kind].per_block));
+}
+
+enum err store_block_look(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void *ret_record)
+{
+    struct blocks *blocks = tx_may_write(tx) ? tx_state(tx, &block_family) : NULL;
+    if (!blocks || goes_by_block(blocks, kind, no))
+        return store_block_get(op, tx, kind, no, ret_record);
+    struct lone *lone = lone_find(blocks, block_key(kind, no));
+    struct page *page = NULL;
+    if (!lone)
+        TRY(page_read(op, tx, blocks, kind, no, &page));
+    void *record = lone ? lone->data : block_record_in(page->data, kind, no);
+    memcpy(ret_record, &record, sizeof record);
+    return OK;
+}
+
+enum err store_block_edit_alone(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void *ret_record)
+{
+    struct blocks *blocks = tx_state(tx, &block_family);
+    struct lone *lone = NULL;
+    struct page *page;
+    if (!goes_by_block(blocks, kind, no)) {
+        lone = lone_find(blocks, block_key(kind, no));
+        if (!lone)
+            TRY(page_read(op, tx, blocks, kind, no, &page));
+        if (!lone && page->stored)
+            lone = lone_add(blocks, block_key(kind, no), block_record_in(page->data, kind, no));
+    }
+    if (!lone)
+        return store_block_edit(op, tx, kind, no, ret_record); /* a new block gets its row first */
+    tx_wrote(tx);
+    lone_touch(blocks, lone);
+    void *record = lone->data;
+    memcpy(ret_record, &record, sizeof record);
+    return OK;
 }
 
 enum err store_block_prefetch(struct op *op, struct tx *tx, unsigned kind_bits, const uint64_t *numbers, size_t count)
@@ -329,6 +410,7 @@ enum err store_block_delete(struct op *op, struct tx *tx, enum block_kind kind, 
         return OK;
     if (blocks->reload)
         TRY(blocks_reload(op, tx, blocks));
+    pages_forget(blocks);
     blocks->whole = true;
     TRY(blocks_settle(op, tx, blocks)); /* no entry of the log may outlive the rows it belongs to */
     uint64_t first = (from_no + per - 1) / per, end = to_no / per; /* whole blocks */
@@ -348,21 +430,25 @@ enum err store_block_delete(struct op *op, struct tx *tx, enum block_kind kind, 
 
 /* --- the group --- */
 
-/* Drops blocks not used lately until the cache has its size again; those changed in this transaction stay. */
+/* The clock hand passes a block: one that was not used since it last did leaves, unless this transaction changed it. */
+static void hand_step(struct blocks *blocks)
+{
+    struct block *block = blocks->all[blocks->hand++ % blocks->count];
+    if (block->key == UINT64_MAX || block->in_touched || (block->owed && blocks->shared))
+        return;
+    if (block->recent) {
+        block->recent = false;
+        return;
+    }
+    if (block->owed)
+        debt_keep(blocks, block);
+    block_forget(blocks, block);
+}
+
 static void blocks_shrink(struct blocks *blocks)
 {
-    for (size_t steps = 2 * blocks->count; blocks->used > CACHE_BLOCKS && steps > 0; steps--) {
-        struct block *block = blocks->all[blocks->hand++ % blocks->count];
-        if (block->key == UINT64_MAX || block->in_touched || (block->owed && blocks->shared))
-            continue;
-        if (block->recent) {
-            block->recent = false;
-            continue;
-        }
-        if (block->owed)
-            debt_keep(blocks, block);
-        block_forget(blocks, block);
-    }
+    for (size_t steps = 2 * blocks->count; blocks->used > CACHE_BLOCKS && steps > 0; steps--)
+        hand_step(blocks);
 }
 
 void store_block_release(struct tx *tx)
@@ -375,7 +461,7 @@ static enum err blocks_trim(struct op *op, struct tx *tx, void *state)
     struct blocks *blocks = state;
     (void)op;
     blocks_shrink(blocks);
-    if (blocks->touched_count > TOUCHED_MAX)
+    if (blocks->touched_count > TOUCHED_MAX || blocks->lone_count > LONES_MAX)
         tx_full(tx);
     return OK;
 }
@@ -383,7 +469,10 @@ static enum err blocks_trim(struct op *op, struct tx *tx, void *state)
 static void blocks_kept(void *state)
 {
     struct blocks *blocks = state;
+    size_t steps = blocks->used < CACHE_BLOCKS ? 0 : blocks->lone_count / LONES_A_STEP;
     blocks_settle_kept(blocks);
+    for (; steps > 0; steps--) /* a full cache makes room for what is asked for these days */
+        hand_step(blocks);
     blocks_shrink(blocks);
 }
 
@@ -399,6 +488,8 @@ static void blocks_drop(void *state)
         block_forget(blocks, block);
     }
     blocks->touched_count = 0;
+    lones_drop(blocks);
+    pages_forget(blocks);
     blocks_settle_drop(blocks);
 }
 
@@ -410,6 +501,7 @@ static enum err blocks_open(struct op *op, struct tx *tx, void **ret_state)
     buf_init(&blocks->row, SIZE_MAX / 2);
     buf_init(&blocks->entries, SIZE_MAX / 2);
     blocks->shared = tx_is_shared(tx);
+    pages_forget(blocks);
     blocks->log.erased = -1;
     enum err err = blocks_reload(op, tx, blocks);
     if (err != OK) {

@@ -39,6 +39,11 @@ enum err store_block_get(struct op *op, struct tx *tx, enum block_kind kind, uin
 /* The same, to be changed in place: COMMIT keeps what it then holds. Only in the writer's transaction. */
 enum err store_block_edit(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void *ret_record);
 
+/* The same two for a record that is asked for without its neighbours: when the cache is full its block is not brought
+ * into RAM. Valid until the next call that names another record of the block by another way. */
+enum err store_block_look(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void *ret_record);
+enum err store_block_edit_alone(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void *ret_record);
+
 /* Says that records will be asked for soon: numbers[i] that are not 0, of the kinds whose bit (1 << kind) is set. On
  * PostgreSQL their blocks are read together; else nothing is done. Only in the writer's transaction. */
 enum err store_block_prefetch(struct op *op, struct tx *tx, unsigned kinds, const uint64_t *numbers, size_t count);

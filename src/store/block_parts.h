@@ -3,7 +3,7 @@
  *
  *     block.c         the cache and the calls
  *     block_settle.c  what a transaction changed goes to the log, and later to the rows
- *     block_debt.c    records that are newer than their rows, of blocks that left the cache
+ *     block_debt.c    records that are newer than their rows, of blocks that are not in the cache
  *     block_reload.c  the log laid over what is in RAM
  *     block_view.c    snapshots
  */
@@ -13,12 +13,15 @@
 #include "store/block_log.h"
 #include "store/db.h"
 
-#define CACHE_BLOCKS         4096 /* kept between commands: 16 MiB */
-#define TOUCHED_MAX          8192 /* changed ones after which a group is committed: 32 MiB */
-#define CHAINS               8192 /* a power of two */
+#define CACHE_BLOCKS         4096  /* kept between commands: 16 MiB */
+#define TOUCHED_MAX          8192  /* changed ones after which a group is committed: 32 MiB */
+#define LONES_MAX            65536 /* the same for records that are changed without their blocks: 4 MiB */
+#define LONES_A_STEP         32    /* of them make the clock hand pass one block of a full cache */
+#define CHAINS               8192  /* a power of two */
 #define SLAB_BLOCKS          64
 #define OWED_MAX             2048              /* changed by one transaction: beyond it all may be settled at once */
 #define CHANGED_MAX          192               /* records of a block, rounded up to words */
+#define RECORD_BYTES_MAX     40                /* the largest kind */
 #define SHARED_LOG_BYTES_MAX (4 * 1024 * 1024) /* where several nodes write; above it the blocks are settled */
 #define WANTS_MAX            4096              /* blocks read by one statement */
 #define NUMBER_MASK          (UINT64_MAX >> 8) /* of a key: the rest is the kind */
@@ -52,12 +55,28 @@ struct wants {
     size_t count;
 };
 
-/* The records of a block outside the cache that are newer than its row, one behind the other. */
+/* A record outside the cache that is newer than its row. */
+struct lone {
+    struct lone *next; /* of its block, or of the free ones */
+    uint64_t key;      /* kind and number of the record */
+    bool touched;      /* changed in this transaction: it is in blocks->lones */
+    bool owed;         /* its newest committed bytes stand in the log, not in the row */
+    bool gone;         /* its block holds its bytes by now; it goes when the transaction ends */
+    _Alignas(8) uint8_t data[RECORD_BYTES_MAX];
+};
+
+/* The lone records of a block. */
 struct debt {
     uint64_t key; /* of the block */
     struct debt *chain;
-    uint64_t which[CHANGED_MAX / 64]; /* a bit for each of its records that is here */
-    uint8_t *records;
+    struct lone *first;
+};
+
+/* The row of a block that was read for one of its records; valid until rows are written, or the transaction ends. */
+struct page {
+    uint64_t key; /* UINT64_MAX = none */
+    bool stored;
+    _Alignas(8) uint8_t data[BLOCK_BYTES];
 };
 
 /* How far the log goes, as far as this node knows. */
@@ -94,6 +113,12 @@ struct blocks {
     struct sweep sweep, sweep_kept; /* the same; their keys are one array */
     struct debt *debts[CHAINS];
     size_t debt_count;
+    struct lone **lones; /* those changed in this transaction */
+    size_t lone_count, lone_room;
+    struct lone *free_lone;
+    struct lone **lone_slabs;
+    size_t lone_slab_count;
+    struct page pages[BLOCK_KINDS];
     bool shared;  /* others write, too: owed blocks stay in the cache and are settled together */
     bool whole;   /* rows were erased: this transaction settles whatever it costs */
     bool settled; /* this transaction wrote every owed block */
@@ -130,6 +155,15 @@ enum err block_load(struct op *op, struct tx *tx, struct blocks *blocks, enum bl
                     struct block **ret_block);
 void *block_record_in(uint8_t *data, enum block_kind kind, uint64_t no);
 
+/* The key of the block that a record stands in. */
+uint64_t block_key_of(uint64_t record_key);
+
+/* The block's bytes are changed in this transaction. */
+void block_mark(struct blocks *blocks, struct block *block);
+
+/* Rows are about to be written, or the transaction ends: what was read of them is not valid any more. */
+void pages_forget(struct blocks *blocks);
+
 /* --- block_view.c --- */
 
 /* A copy of a record as the snapshot sees it, in the op's arena. */
@@ -149,6 +183,19 @@ void blocks_settle_drop(struct blocks *blocks);
 
 /* --- block_debt.c --- */
 
+/* A record that was changed without its block, or NULL. */
+struct lone *lone_find(const struct blocks *blocks, uint64_t record_key);
+
+/* Makes one; its block is not in the cache. */
+struct lone *lone_add(struct blocks *blocks, uint64_t record_key, const void *record);
+
+/* It is changed in this transaction. */
+void lone_touch(struct blocks *blocks, struct lone *lone);
+
+/* The transaction was committed: what it changed is owed; or rolled back: it is forgotten. */
+void lones_kept(struct blocks *blocks);
+void lones_drop(struct blocks *blocks);
+
 /* Keeps the owed records of a block that leaves the cache. */
 void debt_keep(struct blocks *blocks, const struct block *block);
 
@@ -156,13 +203,16 @@ void debt_keep(struct blocks *blocks, const struct block *block);
 void debt_pay(struct blocks *blocks, struct block *block);
 
 /* One record more that is owed, or newer bytes of one. */
-void debt_put(struct blocks *blocks, uint64_t block_key, uint64_t at, const void *record);
+void debt_put(struct blocks *blocks, uint64_t record_key, const void *record);
 
 /* The debt of a block, or NULL; its records laid over the block's bytes; forgotten. */
 struct debt *debt_find(const struct blocks *blocks, uint64_t block_key);
 void debt_lay(const struct debt *debt, uint8_t *data);
 void debt_forget(struct blocks *blocks, struct debt *debt);
 void debts_clear(struct blocks *blocks);
+
+/* Everything, when the store closes. */
+void debts_done(struct blocks *blocks);
 
 /* --- block_reload.c --- */
 

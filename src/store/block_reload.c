@@ -89,12 +89,6 @@ struct reload {
     struct blocks *blocks;
 };
 
-static uint64_t block_key_of(uint64_t record_key)
-{
-    enum block_kind kind = (enum block_kind)(record_key >> 56);
-    return block_key(kind, (record_key & NUMBER_MASK) / block_kinds[kind].per_block);
-}
-
 /* Another node settled: what this one owed is in the rows. The blocks that were changed meanwhile are named behind this
  * entry, unless there was another settling that this node did not see. */
 static enum err entry_settled(struct op *op, int64_t former, int64_t seq, void *arg)
@@ -147,7 +141,7 @@ static enum err entry_record(struct op *op, uint64_t key, const void *record, vo
     struct block *block = block_find(blocks, block_key_of(key));
     blocks->log.bytes += (int64_t)(sizeof key + block_kinds[kind].record_bytes);
     if (!block && !blocks->shared) {
-        debt_put(blocks, block_key_of(key), at, record);
+        debt_put(blocks, key, record);
         return OK;
     }
     if (!block)

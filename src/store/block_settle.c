@@ -187,6 +187,15 @@ static enum err log_add(struct op *op, struct tx *tx, struct blocks *blocks)
     return block_log_append(op, tx, log->newest, buf_str(&blocks->row));
 }
 
+static void lones_to_log(struct blocks *blocks)
+{
+    for (size_t i = 0; i < blocks->lone_count; i++) {
+        const struct lone *lone = blocks->lones[i];
+        if (!lone->gone)
+            block_log_entry(&blocks->row, lone->key, lone->data, block_kinds[lone->key >> 56].record_bytes);
+    }
+}
+
 /* New blocks get their rows at once, so that every entry of the log has a row to lie over. */
 static enum err blocks_log(struct op *op, struct tx *tx, struct blocks *blocks, size_t n)
 {
@@ -200,6 +209,7 @@ static enum err blocks_log(struct op *op, struct tx *tx, struct blocks *blocks, 
         if (blocks->shared) /* others may hold it as one that was never written */
             block_log_whole(&blocks->row, blocks->order[i]->key);
     }
+    lones_to_log(blocks);
     return blocks->row.n > 0 ? log_add(op, tx, blocks) : OK;
 }
 
@@ -300,8 +310,9 @@ static bool is_much(const struct blocks *blocks, size_t n)
 enum err blocks_flush(struct op *op, struct tx *tx, void *state)
 {
     struct blocks *blocks = state;
-    if (!blocks->touched && !blocks->whole)
+    if (!blocks->touched && blocks->lone_count == 0 && !blocks->whole)
         return OK;
+    pages_forget(blocks);
     size_t n = collect_dirty(blocks);
     if (is_much(blocks, n) || blocks->whole)
         return blocks_settle(op, tx, blocks);
@@ -350,6 +361,7 @@ void blocks_settle_kept(struct blocks *blocks)
         block->in_touched = block->logged = false;
         memset(block->changed, 0, sizeof block->changed);
     }
+    lones_kept(blocks);
     sweep_kept(blocks);
     blocks->touched = NULL;
     blocks->touched_count = 0;

@@ -345,14 +345,29 @@ struct wide {
     size_t count;
     bool fail;
     struct one changes[CHANGES_MAX];
+    bool alone[CHANGES_MAX]; /* without its block, if that is not in RAM */
 };
+
+static enum err put_alone(struct op *op, struct tx *tx, const struct one *one)
+{
+    const struct message_engagement *record;
+    struct message_engagement *edited;
+    TRY(store_block_look(op, tx, BLOCK_MESSAGE_ENGAGEMENT, one->no, &record));
+    int64_t before_us = record->opened_at_us;
+    TRY(store_block_edit_alone(op, tx, BLOCK_MESSAGE_ENGAGEMENT, one->no, &edited));
+    EQ(edited->opened_at_us, before_us);
+    edited->opened_at_us = one->opened_at_us;
+    TRY(store_block_look(op, tx, BLOCK_MESSAGE_ENGAGEMENT, one->no, &record));
+    EQ(record->opened_at_us, one->opened_at_us);
+    return OK;
+}
 
 static enum err wide_changes(struct op *op, struct tx *tx, void *arg)
 {
     const struct wide *wide = arg;
     for (size_t i = 0; i < wide->count; i++) {
         struct one one = wide->changes[i];
-        TRY(put_opened(op, tx, &one));
+        TRY(wide->alone[i] ? put_alone(op, tx, &one) : put_opened(op, tx, &one));
     }
     return wide->fail ? fail(op, ERR_INVALID, "no") : OK;
 }
@@ -363,11 +378,13 @@ static void wide_round(struct rng *rng, int64_t *model)
     static struct wide wide;
     bool near = rng_chance(rng, 0.3), huge = !near && rng_chance(rng, 0.03);
     uint64_t from = rng_below(rng, WIDE - CHANGES_MAX);
+    double alone = rng_chance(rng, 0.5) ? 0.97 : 0;
     wide.fail = rng_chance(rng, 0.03);
     wide.count = near ? 300 : huge ? CHANGES_MAX : 1800; /* so many are settled at once */
     for (size_t i = 0; i < wide.count; i++) {
         wide.changes[i].no = near ? from + rng_below(rng, CHANGES_MAX) : rng_below(rng, WIDE);
         wide.changes[i].opened_at_us = (int64_t)rng_below(rng, 1000000);
+        wide.alone[i] = rng_chance(rng, alone);
     }
     if (huge || rng_chance(rng, 0.1))
         fixture_plan(&f, STORE_AT_STATEMENT, STORE_FAIL_IO, rng_between(rng, 1, huge ? 10000 : 200));
