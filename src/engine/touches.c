@@ -35,7 +35,7 @@ static void count_class(struct message_engagement *engagement, enum touch_kind k
 
 enum err touches_read(struct op *op, struct tx *tx, uint64_t seq, struct touch **ret, size_t *ret_count)
 {
-    size_t room = 16, count = 0;
+    size_t room = 4, count = 0; /* most messages have few */
     struct touch *touches;
     TRY(op_alloc(op, room * sizeof *touches, &touches));
     while (seq) {

@@ -302,9 +302,9 @@ static enum err replay_all(struct op *op, struct click_line *line)
 {
     struct left_over left = { .line = line };
     size_t all = (size_t)click_spool_left(line->spool);
-    struct click clicks[CLICK_REPLAY];
+    struct click clicks[CLICK_REPLAY_FEW];
     left.clicks = clicks;
-    while ((left.count = click_spool_peek(line->spool, clicks, CLICK_REPLAY)) > 0) {
+    while ((left.count = click_spool_peek(line->spool, clicks, CLICK_REPLAY_FEW)) > 0) {
         arena_reset(op->arena);
         enum err err = store_write(op, line->config.store, store_left_over, &left);
         if (err == ERR_UNAVAILABLE)

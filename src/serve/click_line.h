@@ -41,8 +41,11 @@
 #define CLICK_BATCH_MAX   128  /* clicks of one command */
 #define CLICK_STALL_MS    1000 /* a commit not back after this: the spool takes over */
 #define CLICK_WAIT_MS_MAX 5000
-#define CLICK_REPLAY      2048 /* clicks of the spool stored in one command, */
-#define CLICK_REPLAY_MIN  256  /* while others want the writer, too */
+#define CLICK_REPLAY      8192 /* clicks of the spool stored in one command, while that is quick, */
+#define CLICK_REPLAY_FEW  2048 /* otherwise, */
+#define CLICK_REPLAY_MIN  256  /* and while others want the writer, too */
+#define CLICK_QUICK_MS    50   /* what is quick; */
+#define CLICK_LONG_MS     100  /* above it the next one is smaller */
 #define CLICK_BEHIND_MS   50   /* fewer are stored after this */
 #define CLICK_WAITING_MAX 20000
 #define CLICK_NODE_BYTES  64

@@ -192,15 +192,23 @@ static void replay_stored(struct click_line *line)
     note_records(line);
 }
 
+/* Large commands cost less a click, but others wait for the writer as long as one takes. */
+static size_t next_most(const struct replay *replay, int64_t took_ms)
+{
+    if (replay->post.crowded)
+        return CLICK_REPLAY_MIN;
+    if (took_ms > CLICK_LONG_MS && replay->most > CLICK_REPLAY_FEW)
+        return replay->most / 2;
+    bool grows = replay->most < CLICK_REPLAY_FEW || (took_ms <= CLICK_QUICK_MS && replay->most < CLICK_REPLAY);
+    return grows ? 2 * replay->most : replay->most;
+}
+
 static enum err replay_back(struct post *post)
 {
     struct replay *replay = (struct replay *)post;
     struct click_line *line = replay->line;
     replay->under_way = false;
-    if (post->crowded)
-        replay->most = CLICK_REPLAY_MIN;
-    else if (replay->most < CLICK_REPLAY)
-        replay->most *= 2;
+    replay->most = next_most(replay, now_ms(line) - replay->sent_ms);
     if (post->err == OK)
         replay_stored(line);
     else if (line->state == LINE_CATCH_UP)
@@ -219,7 +227,7 @@ static struct replay *replay_of(struct click_line *line)
         if (!line->replay)
             abort();
         line->replay->post.op.arena = arena_new(CLICK_MEMORY_MAX);
-        line->replay->most = CLICK_REPLAY;
+        line->replay->most = CLICK_REPLAY_FEW;
     }
     return line->replay;
 }

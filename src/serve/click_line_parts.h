@@ -52,7 +52,7 @@ struct replay {
     uint64_t after;
     int64_t sent_ms;
     bool under_way; /* with the writer */
-    size_t most;    /* clicks of the next one: fewer while others want the writer */
+    size_t most;    /* clicks of the next one */
     size_t count;
     struct click clicks[CLICK_REPLAY];
 };
