@@ -19,6 +19,8 @@ SQL(log_append, "INSERT INTO block_log (seq, data) VALUES (?1, ?2)", NULL);
 SQL(log_after, "SELECT seq, data FROM block_log WHERE seq > ?1 ORDER BY seq", NULL);
 SQL(log_erase, "DELETE FROM block_log WHERE seq >= ?1 AND seq < ?2", NULL);
 
+#define READ_BYTES_KEPT (256 * 1024)
+
 #define KEY_BYTES    sizeof(uint64_t)
 #define WHOLE        (UINT64_C(0x80) << 56)
 #define SETTLED      (UINT64_C(0xFE) << 56)
@@ -112,6 +114,14 @@ enum err block_log_read(struct op *op, struct tx *tx, int64_t after_seq, struct 
     *ret_first = first;
     *ret_seq = seq;
     return OK;
+}
+
+void block_log_read_done(struct buf *entries)
+{
+    if (entries->room <= READ_BYTES_KEPT)
+        return;
+    buf_done(entries);
+    buf_init(entries, SIZE_MAX / 2);
 }
 
 /* Visits the first entry and takes it from the front. */

@@ -65,6 +65,9 @@ enum err block_log_ask(struct op *op, struct tx *tx, int64_t after_seq);
 enum err block_log_read(struct op *op, struct tx *tx, int64_t after_seq, struct buf *entries, int64_t *ret_first,
                         int64_t *ret_seq);
 
+/* After a read: gives back the memory of one that was long, as at a start, and keeps that of the ordinary few rows. */
+void block_log_read_done(struct buf *entries);
+
 /* Visits each entry. */
 enum err block_log_each(struct op *op, struct str entries, const struct block_log_visit *visit, void *arg);
 

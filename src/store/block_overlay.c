@@ -162,6 +162,7 @@ enum err block_overlay_read(struct op *op, struct tx *tx, struct block_overlay *
     if (first > overlay->last_seq + 1 && !tx_is_shared(tx))
         overlay_clear(overlay); /* rows went before they were read here, and with them all older ones: settled */
     TRY(block_log_each(op, buf_str(&overlay->entries), &visit, overlay));
+    block_log_read_done(&overlay->entries);
     overlay->last_seq = newest;
     return OK;
 }

@@ -169,6 +169,7 @@ enum err blocks_read_log(struct op *op, struct tx *tx, struct blocks *blocks, in
     if (blocks->shared)
         TRY(block_wants_load(op, tx, blocks));
     TRY(block_log_each(op, buf_str(&blocks->entries), &lay, &reload));
+    block_log_read_done(&blocks->entries);
     blocks->log_kept = blocks->log;
     return OK;
 }
