@@ -11,7 +11,7 @@
 #include "engine/check_chain.h"
 #include "engine/check_part.h"
 #include "store/block.h"
-#include "store/store_click.h"
+#include "store/store_visitor.h"
 #include "store/store_link.h"
 #include "store/store_message.h"
 #include "store/store_outcome.h"

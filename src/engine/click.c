@@ -11,6 +11,7 @@
 #include "store/block.h"
 #include "store/store_click.h"
 #include "store/store_touch.h"
+#include "store/store_visitor.h"
 #include "store/tally.h"
 
 #define RELEASED_AFTER 512 /* clicks */
@@ -54,12 +55,17 @@ static enum err find_base(struct op *op, struct applying *a, const struct touch 
     return OK;
 }
 
+static struct visitor visitor_of(const struct click *click)
+{
+    return (struct visitor){ click->tenant_no, click->visitor_hash };
+}
+
 static enum err open_clicker(struct op *op, struct applying *a)
 {
     a->kind = a->click->message_no ? BLOCK_MESSAGE_ENGAGEMENT : BLOCK_VISITOR;
     a->no = a->click->message_no;
     if (!a->no)
-        TRY(store_visitor_meet(op, a->tx, a->click->tenant_no, a->click->visitor_hash, &a->no));
+        TRY(store_visitor_meet(op, a->tx, visitor_of(a->click), &a->no));
     return store_block_edit_alone(op, a->tx, a->kind, a->no, &a->engagement);
 }
 
@@ -198,7 +204,41 @@ static int by_message(const void *a, const void *b)
 
 /* --- asked together ---------------------------------------------------------------- */
 
-enum { ASK_MESSAGES, ASK_MEMBERS, ASK_LINKS, ASK_CHAINS, ASKS };
+enum { ASK_MESSAGES, ASK_MEMBERS, ASK_LINKS, ASK_VISITORS, ASK_CHAINS, ASKS };
+
+/* Whoever clicks links without a mailing, and his records. */
+static enum err ask_visitors(struct op *op, struct tx *tx, const struct click *clicks, size_t count, uint64_t *ret_nos)
+{
+    struct visitor *visitors;
+    uint64_t *found;
+    size_t n = 0;
+    TRY(op_alloc(op, count * sizeof *visitors, &visitors));
+    TRY(op_alloc(op, count * sizeof *found, &found));
+    for (size_t i = 0; i < count; i++)
+        if (!clicks[i].message_no)
+            visitors[n++] = visitor_of(&clicks[i]);
+    TRY(store_visitor_prefetch(op, tx, visitors, n, found));
+    n = 0;
+    for (size_t i = 0; i < count; i++)
+        ret_nos[i] = clicks[i].message_no ? 0 : found[n++];
+    return OK;
+}
+
+/* Where the chain of touches of each clicker begins. */
+static enum err find_chains(struct op *op, struct tx *tx, uint64_t *const asked[ASKS], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct message_engagement *engagement;
+        enum block_kind kind = asked[ASK_MESSAGES][i] ? BLOCK_MESSAGE_ENGAGEMENT : BLOCK_VISITOR;
+        uint64_t no = asked[ASK_MESSAGES][i] ? asked[ASK_MESSAGES][i] : asked[ASK_VISITORS][i];
+        asked[ASK_CHAINS][i] = 0;
+        if (!no)
+            continue;
+        TRY(store_block_get(op, tx, kind, no, &engagement));
+        asked[ASK_CHAINS][i] = engagement->touch_last;
+    }
+    return OK;
+}
 
 /* What clicks ask of the store is asked at once where asking costs a trip; what is missing here is asked for later. */
 static enum err ask_ahead(struct op *op, struct tx *tx, const struct click *clicks, size_t count)
@@ -218,14 +258,8 @@ static enum err ask_ahead(struct op *op, struct tx *tx, const struct click *clic
     TRY(store_block_prefetch(op, tx, message_kinds, asked[ASK_MESSAGES], count));
     TRY(store_block_prefetch(op, tx, 1u << BLOCK_MEMBER, asked[ASK_MEMBERS], count));
     TRY(store_block_prefetch(op, tx, 1u << BLOCK_LINK, asked[ASK_LINKS], count));
-    for (size_t i = 0; i < count; i++) {
-        const struct message_engagement *engagement;
-        asked[ASK_CHAINS][i] = 0;
-        if (!clicks[i].message_no)
-            continue;
-        TRY(store_block_get(op, tx, BLOCK_MESSAGE_ENGAGEMENT, clicks[i].message_no, &engagement));
-        asked[ASK_CHAINS][i] = engagement->touch_last;
-    }
+    TRY(ask_visitors(op, tx, clicks, count, asked[ASK_VISITORS]));
+    TRY(find_chains(op, tx, asked, count));
     return store_touch_prefetch(op, tx, asked[ASK_CHAINS], count);
 }
 

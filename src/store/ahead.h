@@ -23,6 +23,7 @@ enum ahead_kind {
     AHEAD_MEMBER,      /* number and address hash by ahead_text of tenant and id */
     AHEAD_SUPPRESSION, /* whether an address hash has any */
     AHEAD_PARKED,      /* whether anything is parked under a reference */
+    AHEAD_VISITOR,     /* number by hash and tenant number */
     AHEAD_JID          /* id of a job by ahead_text of its jid */
 };
 

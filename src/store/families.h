@@ -60,3 +60,4 @@ extern const struct family suppression_family;
 extern const struct family parked_family;
 extern const struct family client_key_family;
 extern const struct family click_family;
+extern const struct family visitor_family;

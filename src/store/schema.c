@@ -87,6 +87,7 @@
     X(client_key_family)                                                                                               \
     X(delta_family)                                                                                                    \
     X(click_family)                                                                                                    \
+    X(visitor_family)                                                                                                  \
     X(job_rows_family)                                                                                                 \
     X(seq_family)
 

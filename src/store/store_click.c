@@ -5,7 +5,6 @@
 #include "store/db.h"
 #include "store/families.h"
 #include "store/postgres_table.h"
-#include "store/seq.h"
 #include "store/store_tenant.h"
 #include "store/tally.h"
 
@@ -33,10 +32,6 @@ SQL(young_put,
     "INSERT INTO mailing_young(mailing_no, latest_us) VALUES(?1, ?2)"
     " ON CONFLICT (mailing_no) DO UPDATE SET latest_us = excluded.latest_us",
     NULL);
-SQL(visitor_get, "SELECT no FROM visitor WHERE hash = ?1 AND tenant_no = ?2", NULL);
-SQL(visitor_add, "INSERT INTO visitor(no, tenant_no, hash) VALUES(?1, ?2, ?3)", NULL);
-SQL(visitor_newest, "SELECT max(no) FROM visitor", NULL);
-
 /* The latest instant at which a message of a mailing was sent or delivered, or may have been: what was stored before
  * the mailing got its place here is no later than that moment, the mailing's newest event, its own sent_at, or what the
  * table says of instants that lay in the future when they were stored. */
@@ -135,37 +130,4 @@ enum err store_click_set_mark(struct op *op, struct tx *tx, struct str node, uin
     bind_str(stmt, 1, node);
     bind_int(stmt, 2, (int64_t)newest);
     return stmt_done(op, stmt);
-}
-
-enum err store_visitor_meet(struct op *op, struct tx *tx, uint32_t tenant_no, int64_t hash, uint64_t *ret_no)
-{
-    struct stmt *stmt;
-    bool found;
-    TRY(tx_stmt(op, tx, &visitor_get, &stmt));
-    bind_int(stmt, 1, hash);
-    bind_int(stmt, 2, tenant_no);
-    TRY(stmt_row(op, stmt, &found));
-    uint64_t no = found ? (uint64_t)col_int(stmt, 0) : 0;
-    stmt_reset(stmt);
-    if (no == 0) {
-        no = store_seq_next(tx, SEQ_VISITOR);
-        TRY(tx_stmt(op, tx, &visitor_add, &stmt));
-        bind_int(stmt, 1, (int64_t)no);
-        bind_int(stmt, 2, tenant_no);
-        bind_int(stmt, 3, hash);
-        TRY(stmt_done(op, stmt));
-    }
-    *ret_no = no;
-    return OK;
-}
-
-enum err store_visitor_newest(struct op *op, struct tx *tx, uint64_t *ret_no)
-{
-    struct stmt *stmt;
-    bool found;
-    TRY(tx_stmt(op, tx, &visitor_newest, &stmt));
-    TRY(stmt_row(op, stmt, &found));
-    *ret_no = found ? (uint64_t)col_int(stmt, 0) : 0;
-    stmt_reset(stmt);
-    return OK;
 }

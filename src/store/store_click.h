@@ -1,5 +1,5 @@
 /*
- * store_click.h - how far a node's clicks are stored, and who clicks without a mailing.
+ * store_click.h - how far a node's clicks are stored, and which mailings are young.
  *
  * A node numbers its clicks and stores them in that order, so one number tells
  * which of them are there: after a crash, or a commit whose outcome nobody
@@ -19,9 +19,3 @@ enum err store_mailing_is_young(struct op *op, struct tx *tx, uint32_t mailing_n
 
 /* A message of the mailing was sent or delivered at at_us; 0 = no mailing, nothing to note. */
 enum err store_mailing_young(struct op *op, struct tx *tx, uint32_t mailing_no, int64_t at_us);
-
-/* The number of whoever has this keyed hash of tenant and name, made when new. */
-enum err store_visitor_meet(struct op *op, struct tx *tx, uint32_t tenant_no, int64_t hash, uint64_t *ret_no);
-
-/* The highest number of any visitor; 0 when there is none. For check. */
-enum err store_visitor_newest(struct op *op, struct tx *tx, uint64_t *ret_no);
