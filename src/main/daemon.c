@@ -203,6 +203,7 @@ static enum err open_redirect(struct op *op, struct daemon *daemon)
         .node = links_node(daemon),
         .spool_path = settings_click_spool(daemon->op.arena, conf),
         .max_waiting = conf_int(conf, "links", "max_waiting"),
+        .wait_ms = conf_ms(conf, "links", "max_wait"),
         .cache_bytes = (size_t)conf_bytes(conf, "links", "cache_bytes"),
     };
     if (str_given(page) && page.n)

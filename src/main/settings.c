@@ -61,6 +61,7 @@ static const struct conf_key exec_keys[] = {
 static const struct conf_key links_keys[] = {
     { .name = "base_url", .type = CONF_TEXT, .max = 1024 },
     { .name = "cache_bytes", .type = CONF_SIZE, .min = 1 << 20, .max = INT64_C(4) << 30, .fallback = "64MiB" },
+    { .name = "max_wait", .type = CONF_DURATION, .min = 100, .max = 60000, .fallback = "5s" },
     { .name = "max_waiting", .type = CONF_INT, .min = 1, .max = 1000000, .fallback = "20000" },
     { .name = "not_found_page", .type = CONF_PATH },
     { .name = "spool", .type = CONF_PATH },

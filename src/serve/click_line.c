@@ -372,6 +372,8 @@ enum err click_line_open(struct op *op, const struct click_line_config *config, 
         line->config.max_waiting = CLICK_WAITING_MAX;
     if (!line->config.stall_ms)
         line->config.stall_ms = CLICK_STALL_MS;
+    if (!line->config.wait_ms)
+        line->config.wait_ms = CLICK_WAIT_MS;
     if (!line->config.room)
         line->config.room = SPOOL_RECORDS;
     snprintf(line->node, sizeof line->node, "%.*s", STR(config->node));

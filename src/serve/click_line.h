@@ -28,8 +28,8 @@
  * answered before is stored: click_line_fence_reader.
  *
  * A client that leaves frees its place at once; its click is dropped unless a
- * group has it already (LNK-40). What cannot be made durable within 5 s, or would make more than `max_waiting`
- * wait, is refused at once (LNK-43).
+ * group has it already (LNK-40). What is not durable after `wait_ms`, or would
+ * make more than `max_waiting` wait, is refused (LNK-43).
  *
  * Thread: owned by its loop; click_line_spooled may be asked by any.
  */
@@ -40,7 +40,7 @@
 
 #define CLICK_BATCH_MAX   128  /* clicks of one command */
 #define CLICK_STALL_MS    1000 /* a commit not back after this: the spool takes over */
-#define CLICK_WAIT_MS_MAX 5000
+#define CLICK_WAIT_MS     5000 /* refused after this */
 #define CLICK_REPLAY      8192 /* clicks of the spool stored in one command, while that is quick, */
 #define CLICK_REPLAY_FEW  2048 /* otherwise, */
 #define CLICK_REPLAY_MIN  256  /* and while others want the writer, too */
@@ -68,6 +68,7 @@ struct click_line_config {
     const char *spool_path; /* NULL: no spool; a failing store refuses */
     int64_t max_waiting;    /* 0 = CLICK_WAITING_MAX */
     int64_t stall_ms;       /* 0 = CLICK_STALL_MS */
+    int64_t wait_ms;        /* 0 = CLICK_WAIT_MS */
     size_t room;            /* clicks in the spool; 0 = all its records */
 };
 

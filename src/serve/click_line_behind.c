@@ -340,7 +340,7 @@ void line_go_on(struct click_line *line)
 /* Whoever waits longer than this for the spool is refused; his click may be stored all the same. */
 static void refuse_late(struct click_line *line)
 {
-    int64_t before_ms = now_ms(line) - CLICK_WAIT_MS_MAX;
+    int64_t before_ms = now_ms(line) - line->config.wait_ms;
     for (struct spooling *s = line->spooling; s && s->sent_ms <= before_ms; s = s->next)
         spooling_answer(s, false);
     while (line->state == LINE_JOURNAL && line->held.first && line->held.first->sent_ms <= before_ms) {

@@ -257,7 +257,9 @@ enum err redirect_open(struct op *op, const struct redirect_config *config, stru
                                       .loop = config->loop,
                                       .node = config->node,
                                       .spool_path = config->spool_path,
-                                      .max_waiting = config->max_waiting };
+                                      .max_waiting = config->max_waiting,
+                                      .wait_ms = config->wait_ms,
+                                      .stall_ms = config->stall_ms };
     enum err err = keys_open(op, redirect);
     if (err == OK)
         err = click_line_open(op, &line, &redirect->line);

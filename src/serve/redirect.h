@@ -30,6 +30,8 @@ struct redirect_config {
     struct str node;           /* click_line.h */
     const char *spool_path;    /* NULL: none */
     int64_t max_waiting;       /* 0 = default */
+    int64_t wait_ms;           /* 0 = default */
+    int64_t stall_ms;          /* 0 = default */
     size_t cache_bytes;        /* of links; 0 = default */
     struct str not_found_page; /* HTML; not given: a small one */
 };

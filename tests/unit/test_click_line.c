@@ -28,6 +28,7 @@ struct scene {
     int readers_passed;
     struct wait crowd[CROWD];
     int joined, upto;
+    int64_t wait_ms, waited_ms; /* clicks may wait so long; one did */
 };
 
 static void wait_done(struct click_wait *wait, bool stored)
@@ -121,6 +122,7 @@ static void open_line(struct scene *s)
                                         .node = S("test"),
                                         .spool_path = s->spool,
                                         .stall_ms = INT64_MAX,
+                                        .wait_ms = s->wait_ms,
                                         .room = ROOM };
     SUCCEEDS(&fixture->op, click_line_open(&fixture->op, &config, &s->line));
 }
@@ -314,6 +316,40 @@ TEST(click_line, lets_clicks_wait_for_room_when_the_journal_is_full)
     }
     EQ(s.crowd[CROWD - 1].stored, 1);
     EQ(s.clicks, CROWD);
+    end_journal(&s);
+}
+
+static void let_wait(void *data)
+{
+    struct scene *s = data;
+    s->waited_ms = -loop_now_ms(s->loop);
+    crowd_joins(s);
+}
+
+static void note_waited(void *data)
+{
+    struct scene *s = data;
+    s->waited_ms += loop_now_ms(s->loop);
+}
+
+/* LNK-43 */
+TEST(click_line, refuses_who_has_waited_as_long_as_it_is_told)
+{
+    struct scene s;
+    start_journal(&s);
+    s.wait_ms = 300;
+    restart_line(&s);
+    s.upto = ROOM;
+    loop_call(s.loop, crowd_joins, &s);
+    await_answers(&s, &s.crowd[ROOM - 1], 1);
+    s.upto = CROWD;
+    loop_call(s.loop, let_wait, &s);
+    await_answers(&s, &s.crowd[CROWD - 1], 1);
+    loop_call(s.loop, note_waited, &s);
+    EQ(s.crowd[CROWD - 1].refused, 1);
+    YES(s.waited_ms >= s.wait_ms);
+    EQ(click_line_waiting(s.line), 0);
+    settle(&s);
     end_journal(&s);
 }
 
