@@ -55,6 +55,12 @@ struct api {
 void api_open(struct api *api, int64_t now_us);
 void api_close(struct api *api);
 
+/* Flags of routes, beside those of the server. */
+enum api_route_flags {
+    API_SHOWS_CLICKS =
+        HTTP_CALLERS, /* its answer holds figures that clicks move: it waits for those answered before it */
+};
+
 /* Every route; each names its scope (access.h) and the largest body it takes. */
 extern const struct http_route api_routes[];
 extern const size_t api_route_count;

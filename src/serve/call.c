@@ -74,8 +74,9 @@ void call_send(struct call *call, const struct hop *route)
     if (!is_stream && !call->shown_once && !idempotency_begin(call))
         return;
     call->post.hop = !is_stream && call->idempotency ? idempotency_wrap(call, route) : route;
-    if (call->post.hop->thread == THREAD_READER && call->api->redirect)
-        redirect_send_behind(call->api->redirect, &call->post); /* figures hold every click answered before */
+    bool shows_clicks = (call->request->route->flags & API_SHOWS_CLICKS) != 0;
+    if (shows_clicks && call->api->redirect)
+        redirect_send_behind(call->api->redirect, &call->post);
     else
         post_send(&call->post);
 }

@@ -289,3 +289,31 @@ test('figures asked for while others click hold every click that was answered be
   assert.equal((await figures(daemon, 'a')).clicks, answered)
   await checked(daemon)
 })
+
+test('every answer that shows figures holds the click before it', async () => {
+  const daemon = await startDaemon()
+  const members = Array.from({ length: 9 }, (_, i) => `r${i}`)
+  await mailing(daemon, members)
+  await daemon.put('/v1/links/a', link('https://x.example/'))
+  const { items } = (await daemon.get('/v1/messages?tenant=t-1')).body
+  const message = items.find(({ recipient }) => recipient === 'r8@x.example').id
+  let clicks = 0
+  const shown = [
+    ['/v1/links/a', ({ body }) => body.stats.clicks === clicks],
+    ['/v1/mailings/m-1', ({ body }) => body.stats.clicked === clicks],
+    ['/v1/mailings/m-1/stats', ({ body }) => body.clicked === clicks],
+    ['/v1/mailings/m-1/links', ({ body }) => body.items[0].clicks === clicks],
+    ['/v1/members/r4?tenant=t-1', ({ body }) => body.last_seen_at !== null],
+    ['/v1/overview', ({ body }) => body.mailings[0].stats.clicked === clicks],
+    ['/', ({ text }) => text.includes(`<td class=n>${clicks}</td>`)],
+    ['/v1/links/a', ({ body }) => body.all_time.members === clicks],
+    [`/v1/messages/${encodeURIComponent(message)}`, ({ body }) => body.clicked_at !== null],
+  ]
+  for (const [path, holds] of shown) {
+    assert.equal((await raw(daemon, `/r/a?m=r${clicks++}`)).status, 302)
+    const answer = await daemon.get(path)
+    assert.equal(answer.status, 200, path)
+    assert.ok(holds(answer), `${path}: ${answer.text}`)
+  }
+  await checked(daemon)
+})
