@@ -44,14 +44,26 @@ static inline enum err ledger_prepare(struct op *op, struct tx *tx, void *arg)
     return OK;
 }
 
-static inline void ledger_start_in(struct ledger *ledger, const char *zone, bool track_opens)
+static inline void ledger_start_with(struct ledger *ledger, const char *zone, bool track_opens,
+                                     void (*open)(struct fixture *fixture))
 {
     memset(ledger, 0, sizeof *ledger);
     ledger->zone = zone;
     ledger->track_opens = track_opens;
-    fixture_start(&ledger->fixture);
+    open(&ledger->fixture);
     ledger->fixture.op.now_us = T0 + 3600 * SECOND;
     SUCCEEDS(&ledger->fixture.op, store_write(&ledger->fixture.op, ledger->fixture.store, ledger_prepare, ledger));
+}
+
+static inline void ledger_start_in(struct ledger *ledger, const char *zone, bool track_opens)
+{
+    ledger_start_with(ledger, zone, track_opens, fixture_start);
+}
+
+/* In a file, which may be opened again. */
+static inline void ledger_start_file(struct ledger *ledger)
+{
+    ledger_start_with(ledger, "UTC", true, fixture_start_file);
 }
 
 static inline void ledger_start(struct ledger *ledger)

@@ -41,13 +41,18 @@ static struct link put(struct scene *scene, const char *code, const char *url)
     return scene->link;
 }
 
-static void start(struct scene *scene)
+static void start_on(struct scene *scene, void (*start_ledger)(struct ledger *ledger))
 {
     memset(scene, 0, sizeof *scene);
-    ledger_start(&scene->ledger);
+    start_ledger(&scene->ledger);
     import(&scene->ledger, "{\"recipient\":\"ann@x.org\",\"member\":\"ann\"}\n"
                            "{\"recipient\":\"bob@x.org\",\"member\":\"bob\"}");
     scene->mailing = "m";
+}
+
+static void start(struct scene *scene)
+{
+    start_on(scene, ledger_start);
 }
 
 static enum err apply(struct op *op, struct tx *tx, void *arg)
@@ -187,6 +192,28 @@ TEST(click, third_link_of_a_burst_makes_the_first_ones_machine_too)
     EQ(figure(&s.ledger, MAILING_CLICKED), 1);
     EQ(figure(&s.ledger, MAILING_CLICKED_HUMAN), 0);
     EQ(figure(&s.ledger, MAILING_CLICKED_MACHINE), 1);
+    end(&s);
+}
+
+/* LNK-32 */
+TEST(click, restart_between_the_clicks_of_a_burst_or_before_a_hidden_link_changes_nothing)
+{
+    struct scene s;
+    start_on(&s, ledger_start_file);
+    struct link a = put(&s, "a", "https://x/a"), b = put(&s, "b", "https://x/b"), c = put(&s, "c", "https://x/c");
+    s.honeypot = true;
+    struct link trap = put(&s, "trap", "https://x/trap");
+    one(&s, a, 1, NOW, 5);
+    one(&s, b, 1, NOW + SECOND, 5);
+    one(&s, a, 2, NOW, 7);
+    figures_are(&s, a, 2, 2, 2, 0);
+    fixture_reopen(&s.ledger.fixture);
+    one(&s, c, 1, NOW + 2 * SECOND, 5);
+    figures_are(&s, a, 2, 2, 1, 1);
+    figures_are(&s, b, 1, 1, 0, 1);
+    fixture_reopen(&s.ledger.fixture);
+    one(&s, trap, 2, NOW + 59 * SECOND, 7);
+    figures_are(&s, a, 2, 2, 0, 2);
     end(&s);
 }
 
