@@ -30,6 +30,11 @@ struct batch *batch_list_take(struct batches *list)
     return batch;
 }
 
+struct batch *batch_list_last(const struct batches *list)
+{
+    return list->first ? MAIL_OF(list->last, struct batch, next) : NULL;
+}
+
 static struct batch *batch_new(struct click_line *line)
 {
     struct batch *batch = line->free;

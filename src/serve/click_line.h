@@ -43,7 +43,7 @@
 #define CLICK_WAIT_MS     5000 /* refused after this */
 #define CLICK_REPLAY      8192 /* clicks of the spool stored in one command, while that is quick, */
 #define CLICK_REPLAY_FEW  2048 /* otherwise, */
-#define CLICK_REPLAY_MIN  256  /* and while others want the writer, too */
+#define CLICK_REPLAY_MIN  192  /* and while others want the writer, too */
 #define CLICK_QUICK_MS    50   /* what is quick; */
 #define CLICK_LONG_MS     100  /* above it the next one is smaller */
 #define CLICK_BEHIND_MS   50   /* fewer are stored after this */

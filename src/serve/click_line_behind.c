@@ -11,9 +11,10 @@
 
 #include "serve/click_line_parts.h"
 
-#define TICK_MS  100
-#define RETRY_MS 1000
-#define IDLE_MS  1000 /* without clicks: the file is made to say that it holds nothing */
+#define TICK_MS    100
+#define RETRY_MS   1000
+#define PACED_FROM 4    /* part of the room from which on clicks enter at the pace of the store */
+#define IDLE_MS    1000 /* without clicks: the file is made to say that it holds nothing */
 
 static int64_t now_ms(const struct click_line *line)
 {
@@ -34,6 +35,19 @@ void line_tick_later(struct click_line *line)
 static bool has_room(const struct click_line *line, const struct batch *batch)
 {
     return click_spool_used(line->spool) + batch->count <= line->config.room;
+}
+
+/* There is room, and its turn has come. A store that stalls has no pace to keep to. */
+static bool may_enter(struct click_line *line, const struct batch *batch)
+{
+    int64_t wait_ms = 0;
+    if (!has_room(line, batch))
+        return false;
+    if (!atomic_load(&line->stalled))
+        wait_ms = click_pace_take(&line->pace, click_spool_used(line->spool), batch->count, now_ms(line));
+    if (wait_ms > 0 && !timer_is_set(&line->entry))
+        loop_timer_set(line->config.loop, &line->entry, wait_ms);
+    return wait_ms == 0;
 }
 
 static void note_records(struct click_line *line)
@@ -108,18 +122,37 @@ void line_spool_batch(struct click_line *line, struct batch *batch)
     line_tick_later(line);
 }
 
+/* Clicks of one turn are few, and a batch is made for many: those of about the same time go together. */
+static bool hold_with(struct click_line *line, struct batch *last, const struct batch *batch)
+{
+    if (!last || now_ms(line) - last->sent_ms >= TICK_MS || last->count + batch->count > CLICK_BATCH_MAX)
+        return false;
+    for (size_t i = 0; i < batch->count; i++) {
+        last->clicks[last->count] = batch->clicks[i];
+        last->waits[last->count] = batch->waits[i];
+        last->waits[last->count]->place = &last->waits[last->count];
+        last->count++;
+    }
+    return true;
+}
+
+/* Takes the batch. */
 static void hold(struct click_line *line, struct batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++)
         batch->waits[i]->held = true;
+    line_tick_later(line);
+    if (hold_with(line, batch_list_last(&line->held), batch)) {
+        batch_give(line, batch);
+        return;
+    }
     batch->sent_ms = now_ms(line);
     batch_list_add(&line->held, batch);
-    line_tick_later(line);
 }
 
 void line_journal(struct click_line *line, struct batch *batch)
 {
-    bool may_go = line->state == LINE_JOURNAL && !line->held.first && has_room(line, batch);
+    bool may_go = line->state == LINE_JOURNAL && !line->held.first && may_enter(line, batch);
     if (!may_go && (line->state == LINE_CATCH_UP || !atomic_load(&line->stalled))) {
         hold(line, batch);
         return;
@@ -134,7 +167,7 @@ void line_journal(struct click_line *line, struct batch *batch)
 
 static void spool_held(struct click_line *line, bool all)
 {
-    while (line->held.first && (all || has_room(line, line->held.first))) {
+    while (line->held.first && (all || may_enter(line, line->held.first))) {
         struct batch *batch = batch_list_take(&line->held);
         if (!batch_taken(line, batch))
             continue;
@@ -185,6 +218,7 @@ static void replay_stored(struct click_line *line)
 {
     line->stored = line->replay->clicks[line->replay->count - 1].number;
     click_spool_drop(line->spool, line->stored);
+    click_pace_stored(&line->pace, line->replay->count, left_of(line) > CLICK_REPLAY, now_ms(line));
     if (atomic_load(&line->stalled) && line->state == LINE_JOURNAL && left_of(line) <= CLICK_REPLAY) {
         atomic_store(&line->stalled, false);
         log_info("the store takes clicks again");
@@ -199,8 +233,9 @@ static size_t next_most(const struct replay *replay, int64_t took_ms)
         return CLICK_REPLAY_MIN;
     if (took_ms > CLICK_LONG_MS && replay->most > CLICK_REPLAY_FEW)
         return replay->most / 2;
-    bool grows = replay->most < CLICK_REPLAY_FEW || (took_ms <= CLICK_QUICK_MS && replay->most < CLICK_REPLAY);
-    return grows ? 2 * replay->most : replay->most;
+    if (replay->most >= CLICK_REPLAY_FEW && took_ms > CLICK_QUICK_MS)
+        return replay->most;
+    return 2 * replay->most < CLICK_REPLAY ? 2 * replay->most : CLICK_REPLAY;
 }
 
 static enum err replay_back(struct post *post)
@@ -288,6 +323,13 @@ static void on_delay(struct timer *timer)
     struct click_line *line = MAIL_OF(timer, struct click_line, delay);
     line->hurry = true;
     line_go_on(line);
+}
+
+static void on_entry(struct timer *timer)
+{
+    struct click_line *line = MAIL_OF(timer, struct click_line, entry);
+    if (line->state == LINE_JOURNAL)
+        spool_held(line, false);
 }
 
 /* Nothing is under way any more, and nothing can be stored. */
@@ -397,6 +439,8 @@ void line_behind_init(struct click_line *line)
 {
     line->tick.run = on_tick;
     line->delay.run = on_delay;
+    line->entry.run = on_entry;
+    click_pace_init(&line->pace, line->config.room / PACED_FROM);
     line->cleared = true;
     line->last_spooling = &line->spooling;
 }

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "serve/click_line.h"
+#include "serve/click_pace.h"
 #include "serve/click_spool.h"
 
 #define CLICK_MEMORY_MAX (64u << 20) /* while a batch is applied */
@@ -74,7 +75,7 @@ struct click_line {
     uint64_t chain;           /* number behind which the next batch must be stored */
     struct batch *filling;    /* of this turn */
     struct batches under_way; /* with the writer, or home and waiting for one before */
-    struct batches held;      /* clicks not sent yet: while catching up, or until the spool has room */
+    struct batches held;      /* clicks not sent yet: while catching up, or until they may enter the spool */
     struct batch *free;
     int free_count;
     struct spooling *spooling, **last_spooling; /* with the spool's thread, oldest first */
@@ -90,6 +91,8 @@ struct click_line {
     bool cleared;              /* the spool's file says that it holds nothing */
     struct timer tick;         /* stalls, late waits, idleness */
     struct timer delay;        /* until what the spool holds is stored, however little it is */
+    struct click_pace pace;    /* of clicks that enter the journal */
+    struct timer entry;        /* until held ones may */
     int64_t joined_ms;         /* when the newest click joined */
     struct click_spool *spool; /* NULL without */
     int64_t retry_at_ms;
@@ -100,6 +103,10 @@ struct click_line {
 
 void batch_list_add(struct batches *list, struct batch *batch);
 struct batch *batch_list_take(struct batches *list);
+
+/* NULL when there is none. */
+struct batch *batch_list_last(const struct batches *list);
+
 void batch_give(struct click_line *line, struct batch *batch);
 
 /* Before a batch is taken by a group: clicks of clients that have left are dropped. False: none is left, the batch is
