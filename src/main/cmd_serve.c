@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -20,6 +21,7 @@
 #include "main/settings.h"
 
 #define CONF_MEMORY_MAX (64u << 20) /* of one configuration with everything it names */
+#define SECOND_LOOK_NS  20000000    /* how often who listens for a second signal sees that the stop is over */
 
 static struct settings_flags flags_of(const struct cli *cli)
 {
@@ -113,12 +115,15 @@ struct second {
 
 static void await_second(void *context)
 {
+    static const struct timespec look = { .tv_nsec = SECOND_LOOK_NS };
     struct second *second = context;
     sigset_t signals;
-    int signal;
+    int signal = -1;
     wanted_signals(&signals);
     sigdelset(&signals, SIGHUP);
-    if (sigwait(&signals, &signal) != 0 || atomic_load(&second->over))
+    while (signal < 0 && !atomic_load(&second->over))
+        signal = sigtimedwait(&signals, NULL, &look);
+    if (signal < 0)
         return;
     log_info("stopping at once", LOG_TEXT("signal", signal == SIGTERM ? "TERM" : "INT"));
     atomic_store(&second->hurry, true);
@@ -137,7 +142,6 @@ static void second_stop(struct second *second)
     if (!second->listens)
         return;
     atomic_store(&second->over, true);
-    pthread_kill(second->thread.handle, SIGTERM);
     thread_join(&second->thread);
 }
 
