@@ -215,5 +215,8 @@ void *tx_state(struct tx *tx, const struct family *family);
  * Joined in op's arena. */
 enum err store_plan(struct op *op, struct store *store, struct str *ret_scans);
 
+/* For tests: the plan of the statement of that name. ERR_NOT_FOUND. */
+enum err store_plan_named(struct op *op, struct store *store, const char *name, struct str *ret_plan);
+
 /* For tests: the plan of one text. */
 enum err store_plan_of(struct op *op, struct store *store, const char *sql, struct str *ret_plan);

@@ -1,6 +1,7 @@
 /* store_call.c - the store from the calling thread: tools, tests, and whoever may wait. */
 #include <assert.h>
 #include <semaphore.h>
+#include <string.h>
 
 #include "store/core.h"
 
@@ -202,15 +203,33 @@ enum err store_plan_of(struct op *op, struct store *store, const char *sql, stru
     return conn_plan(op, store->conn, sql, ret_plan);
 }
 
+/* NULL: it is the other engine's. */
+static const char *text_here(const struct store *store, const struct sql *sql)
+{
+    bool shared = store->engine->shared;
+    if (sql->marks & (shared ? SQL_SQLITE : SQL_POSTGRES))
+        return NULL;
+    return shared && sql->postgres ? sql->postgres : sql->sqlite;
+}
+
+enum err store_plan_named(struct op *op, struct store *store, const char *name, struct str *ret_plan)
+{
+    for (const struct sql *const *entry = __start_store_sql; entry < __stop_store_sql; entry++) {
+        const char *text = text_here(store, *entry);
+        if (text && strcmp((*entry)->name, name) == 0)
+            return conn_plan(op, store->conn, text, ret_plan);
+    }
+    return fail(op, ERR_NOT_FOUND, "no statement has the name %s", name);
+}
+
 enum err store_plan(struct op *op, struct store *store, struct str *ret_scans)
 {
     struct str scans = S(""), scan_word = str_of(store->engine->scan_word);
     for (const struct sql *const *entry = __start_store_sql; entry < __stop_store_sql; entry++) {
         struct str plan;
-        bool shared = store->engine->shared;
-        if ((*entry)->marks & (shared ? SQL_SQLITE : SQL_POSTGRES))
-            continue; /* the other engine's */
-        const char *text = shared && (*entry)->postgres ? (*entry)->postgres : (*entry)->sqlite;
+        const char *text = text_here(store, *entry);
+        if (!text)
+            continue;
         if (conn_plan(op, store->conn, text, &plan) != OK)
             plan = arena_fmt(op->arena, "%.*s, no plan: %s", STR(scan_word), op->error);
         if ((*entry)->marks & SQL_SCANS || str_search(plan, scan_word) == plan.n)

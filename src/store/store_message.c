@@ -52,7 +52,7 @@ const struct schema_step message_member_step = {
 
 /* Where members are not told, equal entries for thousands of messages cost more than all other indexes together. */
 #define OF_MEMBER                                                                                                      \
-    "CREATE INDEX message_of_member ON message(mailing_no, member_no) WHERE mailing_no > 0 AND member_no > 0;"         \
+    "CREATE INDEX message_of_member ON message(mailing_no, member_no) WHERE mailing_no > 0 AND member_no <> 0;"        \
     "DROP INDEX message_member;"
 const struct schema_step message_of_member_step = {
     .name = "messages by member, of those that have one",
@@ -83,7 +83,7 @@ SQL(message_by_recipient, "SELECT no FROM message WHERE mailing_no = ?1 AND mail
     NULL);
 /* The plus sign keeps the planner from walking the rows of a whole mailing. */
 SQL(message_by_member,
-    "SELECT no FROM message WHERE mailing_no = ?1 AND mailing_no > 0 AND member_no = ?2 AND member_no > 0"
+    "SELECT no FROM message WHERE mailing_no = ?1 AND mailing_no > 0 AND member_no = ?2 AND member_no <> 0"
     " ORDER BY +no LIMIT 1",
     NULL);
 SQL(message_by_provider, "SELECT no FROM message WHERE provider_hash = ?1 LIMIT 2",
