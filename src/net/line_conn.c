@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #define PROGRESS_BYTES_MIN 1024          /* of a line or answer within its time; less is a client that stalls */
 #define OUT_BYTES_MAX      (1024u << 20) /* of one connection; who writes stops long before, at out_bytes_high */
@@ -346,6 +347,15 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         conn_take(conn, (struct str){ buf->base, (size_t)n });
     }
     conn_rest(conn);
+}
+
+bool line_conn_is_left(const struct line_conn *conn)
+{
+    uv_os_fd_t fd;
+    char byte;
+    if (conn->read_ended || conn->closing)
+        return true;
+    return uv_fileno((const uv_handle_t *)&conn->tcp, &fd) == 0 && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 void line_conn_pause(struct line_conn *conn)

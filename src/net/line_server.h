@@ -83,6 +83,9 @@ void *line_conn_data(const struct line_conn *conn);
 void *line_conn_server_data(const struct line_conn *conn);
 struct addr line_conn_peer(const struct line_conn *conn);
 
+/* The client's side is shut, though the loop may not have come to read that. A system call. */
+bool line_conn_is_left(const struct line_conn *conn);
+
 /* Appends to what the connection has to say; returns how many bytes have been added since the beginning. */
 uint64_t line_conn_add(struct line_conn *conn, struct str bytes);
 

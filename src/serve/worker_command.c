@@ -116,7 +116,7 @@ void command_back(struct worker_command *command)
         command_lose(command);
         return;
     }
-    if (command->conn->ended && command->verb->leave && command->verb->lost) {
+    if (command->verb->leave && command->verb->lost && line_conn_is_left(command->conn->line)) {
         command->verb->lost(command); /* what it brings would be sent to nobody */
         if (command->out > 0)
             return;
