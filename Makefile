@@ -38,7 +38,7 @@ programs = $(patsubst %.c,$(B)/%,$(sort $(wildcard $(1))))
 
 MAIN_OBJS := $(call objs,src/main)
 # Run on PostgreSQL: what needs a store, and what only PostgreSQL has.
-ON_POSTGRES   := $(shell grep -lE '"(store_test|ledger_test|source_world|source_lab|job_lab|door_lab)\.h"' tests/unit/test_*.c)
+ON_POSTGRES   := $(shell grep -lE '"(store_test|ledger_test|source_world|source_lab|job_lab|lab_events|door_lab)\.h"' tests/unit/test_*.c)
 POSTGRES_ONLY := tests/unit/test_fence.c tests/unit/test_job_nodes.c tests/unit/test_postgres.c tests/unit/test_schedule_nodes.c tests/unit/test_job_trips.c tests/unit/test_store_trips.c tests/unit/test_store_turns.c \
 	tests/unit/test_suppose.c
 UNIT_POSTGRES := $(call programs,$(filter-out tests/unit/test_store_file.c tests/unit/test_sqlite_wal.c,$(ON_POSTGRES)))

@@ -4,40 +4,22 @@
 #include "engine/events.h"
 #include "engine/job_batch.h"
 #include "engine/job_handler.h"
-#include "job_lab.h"
+#include "lab_events.h"
 
 static struct lab lab;
 
 /* --- the log as a test reads it --- */
 
-struct reading {
-    struct buf buf;
-};
-
-static enum err note(struct op *op, const struct event_row *row, void *arg)
+static void note(struct buf *text, const struct event_row *row)
 {
-    struct reading *r = arg;
-    (void)op;
     STR_EQ(row->source, "posthouse");
-    buf_add_str(&r->buf, arena_fmt(lab.f.arena, "%.*s %.*s %.*s\n", STR(row->type), STR(row->subject), STR(row->data)));
-    return OK;
-}
-
-static enum err read_log(struct op *op, struct tx *tx, void *arg)
-{
-    const struct event_filter all = { 0 };
-    bool more;
-    uint64_t last;
-    return store_event_list(op, tx, &all, 1000, note, arg, &more, &last);
+    buf_add_str(text, arena_fmt(lab.f.arena, "%.*s %.*s %.*s\n", STR(row->type), STR(row->subject), STR(row->data)));
 }
 
 /* "type subject data" of each, newest first. */
 static struct str told(void)
 {
-    struct reading r;
-    buf_init_arena(&r.buf, lab.f.arena, 1 << 20);
-    WRITES(&lab.f, read_log, &r);
-    return buf_str(&r.buf);
+    return lab_events(&lab, note);
 }
 
 static int count(struct str text, const char *word)

@@ -5,7 +5,7 @@
 #include "engine/events.h"
 #include "engine/keep_log.h"
 #include "engine/schedule_builtin.h"
-#include "job_lab.h"
+#include "lab_events.h"
 #include "store/store_audit.h"
 
 static struct lab lab;
@@ -31,34 +31,16 @@ static void recorded(const char *type)
     WRITES(&lab.f, record, &name);
 }
 
-struct reading {
-    struct buf buf;
-};
-
-static enum err note(struct op *op, const struct event_row *row, void *arg)
+static void note_type(struct buf *text, const struct event_row *row)
 {
-    struct reading *r = arg;
-    (void)op;
-    buf_add_str(&r->buf, row->type);
-    buf_add_char(&r->buf, ' ');
-    return OK;
-}
-
-static enum err read_log(struct op *op, struct tx *tx, void *arg)
-{
-    const struct event_filter all = { 0 };
-    bool more;
-    uint64_t last;
-    return store_event_list(op, tx, &all, 1000, note, arg, &more, &last);
+    buf_add_str(text, row->type);
+    buf_add_char(text, ' ');
 }
 
 /* Types of the events that are there, newest first. */
 static struct str events(void)
 {
-    struct reading r;
-    buf_init_arena(&r.buf, lab.f.arena, 1 << 20);
-    WRITES(&lab.f, read_log, &r);
-    return buf_str(&r.buf);
+    return lab_events(&lab, note_type);
 }
 
 static void go_to(const char *instant)
