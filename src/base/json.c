@@ -574,6 +574,19 @@ bool json_raw(struct json *j, struct str *ret)
     return true;
 }
 
+bool json_find(struct arena *arena, struct str text, enum json_mode mode, struct str name, struct str *ret)
+{
+    struct json j;
+    struct str member;
+    bool found = false;
+    json_init(&j, arena, text, mode);
+    if (json_enter_object(&j))
+        while (json_next_member(&j, &member))
+            if (str_eq(member, name))
+                found = json_raw(&j, ret);
+    return found;
+}
+
 static enum err fail_here(struct json *j, struct op *op)
 {
     int64_t line = 1, column = 1;

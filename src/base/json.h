@@ -95,6 +95,12 @@ bool json_null(struct json *j);
 bool json_raw(struct json *j, struct str *ret);
 
 /*
+ * The same of one member of the object that `text` is, the last one of that name; true when it was found. Memory: the
+ * arena keeps names that had to be decoded.
+ */
+bool json_find(struct arena *arena, struct str text, enum json_mode mode, struct str name, struct str *ret);
+
+/*
  * Where the scanner stands in the text: behind the last value that was eaten, or right behind json_next_member and
  * json_next_item at the first byte of the value in front. Gives the raw bytes of a value that was walked through.
  */

@@ -24,24 +24,14 @@ struct str own_policy(struct str queue)
     return str_eq(queue, S(KEEP_QUEUE)) ? S(KEEP_POLICY) : S(OWN_POLICY);
 }
 
-static struct str member_of(struct op *op, struct str object, struct str wanted)
-{
-    struct json j;
-    struct str name, value, found = { 0 };
-    json_init(&j, op->arena, object, JSON_STRICT);
-    if (json_enter_object(&j))
-        while (json_next_member(&j, &name))
-            if (json_raw(&j, &value) && str_eq(name, wanted))
-                found = value;
-    return found;
-}
-
 static struct own_work work_of(struct op *op, const struct own_turn *turn)
 {
     struct str job = arena_fmt(op->arena, "{%.*s}", STR(turn->body));
-    struct str args = member_of(op, job, S("args")), custom = member_of(op, job, S("custom"));
-    struct str nominal = str_given(custom) ? member_of(op, custom, S("nominal_at")) : (struct str){ 0 };
-    struct own_work work = { .args = str_given(args) ? args : S("[]"), .rows = turn->rows };
+    struct str custom = S("{}"), nominal = S("");
+    struct own_work work = { .args = S("[]"), .rows = turn->rows };
+    json_find(op->arena, job, JSON_STRICT, S("args"), &work.args);
+    json_find(op->arena, job, JSON_STRICT, S("custom"), &custom);
+    json_find(op->arena, custom, JSON_STRICT, S("nominal_at"), &nominal);
     struct str instant = nominal.n > 2 ? (struct str){ nominal.p + 1, nominal.n - 2 } : S(""); /* without its quotes */
     if (!instant_parse(instant, &work.nominal_us))
         work.nominal_us = op->now_us;

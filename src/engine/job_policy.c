@@ -274,19 +274,6 @@ enum err queue_policy_read(struct op *op, struct str text, uint64_t (*hash)(void
     return check_handler(op, problems, ret);
 }
 
-static bool member_raw(struct op *op, struct str text, struct str wanted, struct str *ret)
-{
-    struct json j;
-    struct str name;
-    bool found = false;
-    json_init(&j, op->arena, text, JSON_STRICT);
-    if (json_enter_object(&j))
-        while (json_next_member(&j, &name))
-            if (str_eq(name, wanted))
-                found = json_raw(&j, ret);
-    return found;
-}
-
 struct merging {
     struct op *op;
     struct str patch;
@@ -296,7 +283,7 @@ static bool drop_patched(struct json_writer *w, struct str name, struct str valu
 {
     const struct merging *merging = data;
     (void)w;
-    return member_raw(merging->op, merging->patch, name, &value);
+    return json_find(merging->op->arena, merging->patch, JSON_STRICT, name, &value);
 }
 
 static bool drop_null(struct json_writer *w, struct str name, struct str value, void *data)

@@ -24,13 +24,8 @@ static enum err call(struct bulk_rig *rig, const char *method, const char *path,
 
 static struct str member_of(struct op *op, struct str json, const char *wanted)
 {
-    struct json j;
-    struct str name, value = { 0 };
-    json_init(&j, op->arena, json, JSON_STRICT);
-    if (json_enter_object(&j))
-        while (json_next_member(&j, &name))
-            if (str_eq(name, str_of(wanted)))
-                (void)json_raw(&j, &value);
+    struct str value = { 0 };
+    json_find(op->arena, json, JSON_STRICT, str_of(wanted), &value);
     return value;
 }
 

@@ -41,13 +41,8 @@ static struct str bulk_body(struct cli *cli)
 
 static struct str member(struct cli *cli, struct str json, struct str wanted)
 {
-    struct json j;
-    struct str name, value = { 0 };
-    json_init(&j, cli->op.arena, json, JSON_STRICT);
-    if (json_enter_object(&j))
-        while (json_next_member(&j, &name))
-            if (str_eq(name, wanted))
-                json_raw(&j, &value);
+    struct str value = { 0 };
+    json_find(cli->op.arena, json, JSON_STRICT, wanted, &value);
     return value;
 }
 

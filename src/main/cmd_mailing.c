@@ -98,13 +98,8 @@ static int64_t print_rejected(struct cli *cli, struct str json)
 
 static int print_result(struct cli *cli, struct str json)
 {
-    struct json j;
-    struct str name, list = S("[]");
-    json_init(&j, cli->op.arena, json, JSON_STRICT);
-    if (json_enter_object(&j))
-        while (json_next_member(&j, &name))
-            if (str_eq(name, S("rejected")))
-                json_raw(&j, &list);
+    struct str list = S("[]");
+    json_find(cli->op.arena, json, JSON_STRICT, S("rejected"), &list);
     if (cli->json)
         show_json(json);
     int64_t named = print_rejected(cli, list);

@@ -83,26 +83,12 @@ static struct str value_text(struct cli *cli, struct json *j)
     return json_raw(j, &text) ? clean(cli, text) : S("-");
 }
 
-/* Raw bytes of a member of an object; false when it has none of that name. */
-static bool member_raw(struct cli *cli, struct str json, struct str member, struct str *ret)
-{
-    struct json j;
-    struct str name;
-    bool found = false;
-    json_init(&j, cli->op.arena, json, JSON_TOLERANT);
-    if (json_enter_object(&j))
-        while (json_next_member(&j, &name))
-            if (str_eq(name, member))
-                found = json_raw(&j, ret);
-    return found;
-}
-
 struct str show_value(struct cli *cli, struct str json, const char *member)
 {
     struct str path = str_of(member);
     while (str_given(path)) {
         struct str name = str_cut(&path, '.');
-        if (!member_raw(cli, json, name, &json))
+        if (!json_find(cli->op.arena, json, JSON_TOLERANT, name, &json))
             return S("-");
     }
     struct json j;
@@ -229,7 +215,7 @@ void show_items(struct cli *cli, struct str json, const char *member, const stru
         table.widths[table.column_count] = (int)strlen(columns[table.column_count].title);
         table.right[table.column_count] = true;
     }
-    if (member && !member_raw(cli, json, str_of(member), &json))
+    if (member && !json_find(cli->op.arena, json, JSON_TOLERANT, str_of(member), &json))
         json = S("[]");
     struct json j;
     struct str item;

@@ -204,6 +204,20 @@ TEST(json, reads_a_value_once)
     SUCCEEDS(&op, json_finish(&j, &op));
 }
 
+TEST(json, finds_the_raw_bytes_of_one_member)
+{
+    struct str object = S("{\"a\":1, \"b\": [2, {\"a\":3}] ,\"a\":\"x\",\"c\\u0064\":null}"), value = S("as it was");
+    YES(json_find(arena, object, JSON_STRICT, S("b"), &value));
+    STR_EQ(value, "[2, {\"a\":3}]");
+    YES(json_find(arena, object, JSON_STRICT, S("a"), &value)); /* the last of that name */
+    STR_EQ(value, "\"x\"");
+    YES(json_find(arena, object, JSON_STRICT, S("cd"), &value));
+    STR_EQ(value, "null");
+    NO(json_find(arena, object, JSON_STRICT, S("d"), &value));
+    NO(json_find(arena, S("[1]"), JSON_STRICT, S("a"), &value));
+    STR_EQ(value, "null");
+}
+
 TEST(json, leaves_a_container_early)
 {
     struct json j = open_strict("[[1,{\"a\":[2]},3],{\"b\":{}},[],4]");
