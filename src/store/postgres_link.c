@@ -57,10 +57,10 @@ static enum err options_fill(struct op *op, struct pg_conn *conn, struct link_op
     if (!*ret_parsed) /* libpq's sentence quotes the text, password included */
         return fail(op, ERR_INVALID, "the database URL cannot be read: it is postgres://user:password@host:port/name");
     for (const PQconninfoOption *option = *ret_parsed; option->keyword; option++)
-        if (option->val)
+        if (option->val) {
             option_add(options, option->keyword, option->val, false);
-    for (const PQconninfoOption *option = *ret_parsed; option->keyword; option++)
-        conn->may_move |= strncmp(option->keyword, "host", 4) == 0 && option->val && strchr(option->val, ',');
+            conn->may_move |= strncmp(option->keyword, "host", 4) == 0 && strchr(option->val, ',');
+        }
     for (size_t i = 0; i < sizeof link_defaults / sizeof *link_defaults; i++)
         option_add(options, link_defaults[i].name, link_defaults[i].value, false);
     option_add(options, "client_encoding", "UTF8", true);
