@@ -171,8 +171,10 @@ void job_rows_taken(struct job_rows *rows)
 static enum err supposed_check(struct op *op, struct tx *tx, struct job_rows *rows)
 {
     struct stmt *stmt;
-    struct str *jids = calloc(rows->supposed.count + 1, sizeof *jids);
     size_t n = 0;
+    if (rows->supposed.count == 0)
+        return OK;
+    struct str *jids = calloc(rows->supposed.count, sizeof *jids);
     if (!jids)
         abort();
     for (size_t i = 0; i < rows->supposed.count; i++) {
