@@ -1,12 +1,12 @@
 #include "engine/job_bulk.h"
 
 #include "base/instant.h"
+#include "engine/job_walk.h"
 #include "engine/jobs_own.h"
 
 #include <string.h>
 
 #define JOB_BYTES_A_LOOK ((size_t)256 << 20)
-#define WALK_ROWS        OWN_ROWS_MAX
 
 /* --- what is asked for -------------------------------------------------------- */
 
@@ -126,12 +126,6 @@ enum err job_bulk_push(struct op *op, struct tx *tx, struct str body, const stru
 
 /* --- where it stands ------------------------------------------------------------ */
 
-/* Between two steps: a place in whichever rows it goes along, and what was done so far. */
-struct place {
-    int64_t a, b, c, d; /* as the walk reads them */
-    int64_t moved, skipped, refused;
-};
-
 struct bulk_run {
     struct op *op;
     struct tx *tx;
@@ -141,15 +135,16 @@ struct bulk_run {
     uint64_t newest;  /* ids and places above are none of ours */
     int64_t begun_us; /* wall */
     uint64_t key_hash;
-    struct place at;
+    struct job_place at; /* along the rows of the state; of named jobs: at.a of them were looked at */
+    int64_t moved, skipped, refused;
     struct str refusals;  /* JSON items with commas between */
     struct arena *memory; /* of one job */
-    int seen;
 };
 
-static bool place_read(struct str text, struct place *ret)
+static bool bookmark_read(struct bulk_run *run, struct str text)
 {
-    int64_t *const parts[] = { &ret->a, &ret->b, &ret->c, &ret->d, &ret->moved, &ret->skipped, &ret->refused };
+    struct job_place *at = &run->at;
+    int64_t *const parts[] = { &at->a, &at->b, &at->c, &at->d, &run->moved, &run->skipped, &run->refused };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (!str_to_int(str_cut(&text, ','), INT64_MIN, INT64_MAX, parts[i]))
             return false;
@@ -177,7 +172,7 @@ static enum err run_read(struct bulk_run *run)
         run->bulk.state == JOB_DEAD || run->bulk.state == JOB_SCHEDULED || run->bulk.state == JOB_RETRY ? INT64_MIN : 0;
     if (!str_given(text))
         return OK;
-    if (!place_read(str_cut(&text, '\n'), &run->at))
+    if (!bookmark_read(run, str_cut(&text, '\n')))
         return fail(op, ERR_IO, "the bookmark of the bulk action cannot be read");
     run->refusals = text;
     return OK;
@@ -185,16 +180,17 @@ static enum err run_read(struct bulk_run *run)
 
 static void run_write(struct bulk_run *run)
 {
-    const struct place *at = &run->at;
+    const struct job_place *at = &run->at;
     struct own_work *work = run->work;
-    work->at.done = at->moved + at->skipped + at->refused;
-    work->at.bookmark = arena_fmt(run->op->arena, "%lld,%lld,%lld,%lld,%lld,%lld,%lld\n%.*s", (long long)at->a,
-                                  (long long)at->b, (long long)at->c, (long long)at->d, (long long)at->moved,
-                                  (long long)at->skipped, (long long)at->refused, STR(run->refusals));
+    long long moved = run->moved, skipped = run->skipped, refused = run->refused;
+    work->at.done = run->moved + run->skipped + run->refused;
+    work->at.bookmark =
+        arena_fmt(run->op->arena, "%lld,%lld,%lld,%lld,%lld,%lld,%lld\n%.*s", (long long)at->a, (long long)at->b,
+                  (long long)at->c, (long long)at->d, moved, skipped, refused, STR(run->refusals));
     if (work->is_over)
         work->result =
-            arena_fmt(run->op->arena, "{\"moved\":%lld,\"skipped\":%lld,\"refused\":%lld,\"refusals\":[%.*s]}",
-                      (long long)at->moved, (long long)at->skipped, (long long)at->refused, STR(run->refusals));
+            arena_fmt(run->op->arena, "{\"moved\":%lld,\"skipped\":%lld,\"refused\":%lld,\"refusals\":[%.*s]}", moved,
+                      skipped, refused, STR(run->refusals));
 }
 
 /* --- one job -------------------------------------------------------------------- */
@@ -247,7 +243,7 @@ static void note_refusal(struct bulk_run *run, struct str jid, struct str detail
 {
     struct buf buf;
     struct json_writer w;
-    if (run->at.refused++ >= BULK_REFUSALS_MAX)
+    if (run->refused++ >= BULK_REFUSALS_MAX)
         return;
     buf_init_arena(&buf, run->op->arena, run->refusals.n + 4096);
     buf_add_str(&buf, run->refusals);
@@ -268,12 +264,12 @@ static enum err move(struct op *op, struct bulk_run *run, const struct job_known
     if ((action == ACTION_KILL && job->state == JOB_DEAD) || (action == ACTION_RUN && job->state == JOB_READY))
         return OK; /* it is there already */
     if (job->state == JOB_LEASED && run->bulk.state != JOB_LEASED) {
-        run->at.skipped++;
+        run->skipped++;
         return OK;
     }
     enum err err = job_act(op, run->tx, job->row.jid, action, &state);
     if (err != ERR_CONFLICT && err != ERR_NOT_FOUND) {
-        run->at.moved += err == OK;
+        run->moved += err == OK;
         return err;
     }
     note_refusal(run, job->row.jid, str_of(op->error));
@@ -288,7 +284,6 @@ static enum err consider(struct bulk_run *run, uint64_t id)
     bool found = false, is_new = false;
     arena_reset(run->memory);
     op_init(&own, run->memory, run->op->now_us);
-    run->seen++;
     enum err err = job_know(&own, run->tx, run->jobs, id, &job, &found);
     if (err == OK && found && job.state != JOB_NONE && is_wanted(&own, run, &job)) {
         err = is_new_failure(&own, run->tx, run, &job, &is_new);
@@ -300,160 +295,77 @@ static enum err consider(struct bulk_run *run, uint64_t id)
 
 /* --- along the rows -------------------------------------------------------------- */
 
-/* Each goes on behind run->at, looks at no more than work->rows and leaves there the last one; is_over at the end. */
+/* Both go on behind run->at, look at no more than work->rows and leave there the last one; is_over at the end. */
+
+/* Gone: one that was cancelled may come back. */
+static enum err act_on_gone(struct bulk_run *run, struct str jid)
+{
+    struct op own;
+    enum job_state state;
+    arena_reset(run->memory);
+    op_init(&own, run->memory, run->op->now_us);
+    enum err err = job_act(&own, run->tx, jid, run->bulk.action, &state);
+    if (err == OK)
+        run->moved++;
+    else if (err == ERR_CONFLICT || err == ERR_NOT_FOUND)
+        note_refusal(run, jid, str_of(own.error));
+    else
+        return fail(run->op, err, "%s", own.error);
+    return OK;
+}
 
 static enum err along_jids(struct bulk_run *run)
 {
     const struct json_strs *jids = &run->bulk.jids;
-    for (; run->at.a < (int64_t)jids->count && run->seen < run->work->rows; run->at.a++) {
+    for (int i = 0; i < run->work->rows && run->at.a < (int64_t)jids->count; i++, run->at.a++) {
+        struct str jid = jids->items[run->at.a];
         uint64_t id;
-        struct op own;
-        enum job_state state;
-        TRY(store_job_find(run->op, run->tx, jids->items[run->at.a], &id));
-        if (id) {
-            TRY(consider(run, id));
-            continue;
-        }
-        run->seen++;
-        arena_reset(run->memory);
-        op_init(&own, run->memory, run->op->now_us); /* gone: one that was cancelled may come back */
-        enum err err = job_act(&own, run->tx, jids->items[run->at.a], run->bulk.action, &state);
-        if (err != OK && err != ERR_CONFLICT && err != ERR_NOT_FOUND)
-            return fail(run->op, err, "%s", own.error);
-        if (err == OK)
-            run->at.moved++;
-        else
-            note_refusal(run, jids->items[run->at.a], str_of(own.error));
+        TRY(store_job_find(run->op, run->tx, jid, &id));
+        TRY(id ? consider(run, id) : act_on_gone(run, jid));
     }
     run->work->is_over = run->at.a == (int64_t)jids->count;
     return OK;
 }
 
-static enum err along_timers(struct bulk_run *run, enum timer_kind kind)
+/* Came into the state after the action began: none of ours, and what lies behind it neither. */
+static bool is_behind_all(const struct bulk_run *run, const struct job_step *step)
 {
-    struct timer_row rows[WALK_ROWS], from = { run->at.a, (uint64_t)run->at.b };
-    int n;
-    TRY(store_timer_walk(run->op, run->tx, kind, &from, INT64_MAX, run->work->rows, rows, &n));
-    for (int i = 0; i < n; i++) {
-        TRY(consider(run, rows[i].id));
-        run->at.a = rows[i].due_us;
-        run->at.b = (int64_t)rows[i].id;
-    }
-    run->work->is_over = n < run->work->rows;
-    return OK;
+    return run->bulk.state == JOB_DEAD && job_place_died_us(&step->at) > run->begun_us;
 }
 
-static enum err along_dead(struct bulk_run *run)
+static bool is_too_young(const struct bulk_run *run, const struct job_step *step)
 {
-    struct dead_row rows[WALK_ROWS], from = { run->at.a, (uint64_t)run->at.b, 0 };
+    return run->bulk.state == JOB_READY && job_place_ord(&step->at) >= run->newest;
+}
+
+static enum err along_state(struct bulk_run *run)
+{
+    struct own_work *work = run->work;
+    struct job_walk walk = { .state = run->bulk.state,
+                             .first_queue = 1,
+                             .last_queue = (uint32_t)run->jobs->by_no_room };
+    const struct queue *only = str_given(run->bulk.queue) ? queue_find(run->jobs, run->bulk.queue) : NULL;
+    struct job_step steps[OWN_ROWS_MAX];
     int n;
-    TRY(store_dead_walk(run->op, run->tx, &from, run->work->rows, rows, &n));
-    run->work->is_over = n < run->work->rows;
+    work->is_over = str_given(run->bulk.queue) && !(only && only->no);
+    if (work->is_over)
+        return OK;
+    if (only)
+        walk.first_queue = walk.last_queue = only->no;
+    TRY(job_walk(run->op, run->tx, &walk, &run->at, work->rows, steps, &n));
+    work->is_over = n < work->rows;
     for (int i = 0; i < n; i++) {
-        if (rows[i].at_us > run->begun_us) { /* died since */
-            run->work->is_over = true;
+        if (is_behind_all(run, &steps[i])) {
+            work->is_over = true;
             return OK;
         }
-        TRY(consider(run, rows[i].id));
-        run->at.a = rows[i].at_us;
-        run->at.b = (int64_t)rows[i].id;
+        if (!is_too_young(run, &steps[i]))
+            TRY(consider(run, steps[i].id));
+        run->at = steps[i].at;
     }
+    if (run->bulk.state == JOB_NONE && n > 0 && steps[n - 1].id >= run->newest)
+        work->is_over = true;
     return OK;
-}
-
-static enum err along_blocked(struct bulk_run *run)
-{
-    struct blocked_row rows[WALK_ROWS], from = { (uint64_t)run->at.a, (uint64_t)run->at.b, 0 };
-    int n;
-    TRY(store_blocked_walk(run->op, run->tx, &from, false, run->work->rows, rows, &n));
-    for (int i = 0; i < n; i++) {
-        TRY(consider(run, rows[i].id));
-        run->at.a = (int64_t)rows[i].gate;
-        run->at.b = (int64_t)rows[i].ord;
-    }
-    run->work->is_over = n < run->work->rows;
-    return OK;
-}
-
-static enum err along_leased(struct bulk_run *run)
-{
-    struct lease_row *rows;
-    size_t n;
-    TRY(store_lease_walk(run->op, run->tx, (uint64_t)run->at.a, run->work->rows, &rows, &n));
-    for (size_t i = 0; i < n; i++) {
-        TRY(consider(run, rows[i].id));
-        run->at.a = (int64_t)rows[i].id;
-    }
-    run->work->is_over = n < (size_t)run->work->rows;
-    return OK;
-}
-
-static enum err along_all(struct bulk_run *run)
-{
-    struct job_row *rows;
-    size_t n;
-    TRY(store_job_walk(run->op, run->tx, (uint64_t)run->at.a, run->work->rows, &rows, &n));
-    for (size_t i = 0; i < n; i++) {
-        TRY(consider(run, rows[i].id));
-        run->at.a = (int64_t)rows[i].id;
-    }
-    run->work->is_over = n < (size_t)run->work->rows || (uint64_t)run->at.a >= run->newest;
-    return OK;
-}
-
-/* Queue after queue: a is its number, then level, key and place. */
-static enum err along_ready(struct bulk_run *run)
-{
-    struct place *at = &run->at;
-    const struct queue *only = str_given(run->bulk.queue) ? queue_find(run->jobs, run->bulk.queue) : NULL;
-    uint32_t last = only ? only->no : (uint32_t)run->jobs->by_no_room;
-    if (at->a == 0)
-        *at = (struct place){ .a = only ? (int64_t)only->no : 1, .b = -1 };
-    while (at->a <= last && run->seen < run->work->rows) {
-        struct ready_row rows[WALK_ROWS], from = { (uint32_t)at->a, (int)at->b, (uint64_t)at->c, (uint64_t)at->d, 0 };
-        int n, wanted = run->work->rows - run->seen;
-        TRY(store_ready_walk(run->op, run->tx, &from, wanted, rows, &n));
-        for (int i = 0; i < n; i++) {
-            at->b = rows[i].level;
-            at->c = (int64_t)rows[i].key;
-            at->d = (int64_t)rows[i].ord;
-            if (rows[i].ord < run->newest)
-                TRY(consider(run, rows[i].job ? rows[i].job : rows[i].ord));
-            else
-                run->seen++;
-        }
-        if (n == wanted)
-            continue;
-        at->a++;
-        at->b = -1;
-        at->c = at->d = 0;
-    }
-    run->work->is_over = at->a > last || (str_given(run->bulk.queue) && !only);
-    return OK;
-}
-
-static enum err along(struct bulk_run *run)
-{
-    if (run->bulk.by_jids)
-        return along_jids(run);
-    switch (run->bulk.state) {
-    case JOB_SCHEDULED:
-        return along_timers(run, TIMER_SCHEDULED);
-    case JOB_RETRY:
-        return along_timers(run, TIMER_RETRY);
-    case JOB_DEAD:
-        return along_dead(run);
-    case JOB_BLOCKED:
-        return along_blocked(run);
-    case JOB_LEASED:
-        return along_leased(run);
-    case JOB_READY:
-        return along_ready(run);
-    case JOB_DONE:
-    case JOB_NONE:
-        break;
-    }
-    return along_all(run);
 }
 
 enum err job_bulk_step(struct op *op, struct tx *tx, struct own_work *work)
@@ -462,7 +374,7 @@ enum err job_bulk_step(struct op *op, struct tx *tx, struct own_work *work)
     TRY(jobs_begin(op, tx, &run.jobs));
     TRY(run_read(&run));
     run.memory = arena_new(JOB_BYTES_A_LOOK);
-    enum err err = along(&run);
+    enum err err = run.bulk.by_jids ? along_jids(&run) : along_state(&run);
     arena_free(run.memory);
     TRY(err);
     run_write(&run);

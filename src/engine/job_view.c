@@ -22,7 +22,7 @@ struct looking {
     size_t queue_count;
     const struct job_filter *filter;
     uint64_t key_hash;
-    uint32_t only_queue; /* 0 = any, UINT32_MAX = none has the name */
+    uint32_t only_queue; /* 0 = any */
     int64_t lag_us;
     struct json_writer *w;
     int max, count, steps;
@@ -277,14 +277,14 @@ static bool text_matches(const struct job_filter *filter, struct str jid, struct
 }
 
 /* One more row was looked at; writes it when it fits. */
-static enum err offer(struct looking *look, uint64_t id, enum job_state wanted)
+static enum err offer(struct looking *look, uint64_t id)
 {
     struct seen seen;
     bool found;
     const struct job_filter *filter = look->filter;
     look->steps++;
     TRY(see(look, id, &seen, &found));
-    if (!found || (wanted != JOB_NONE && seen.state != wanted) ||
+    if (!found || (filter->state != JOB_NONE && seen.state != filter->state) ||
         (look->only_queue && seen.row.queue_no != look->only_queue) ||
         (str_given(filter->type) && !str_eq(filter->type, seen.row.type)) ||
         (look->key_hash && seen.opts.key != look->key_hash) ||
@@ -303,126 +303,25 @@ static bool goes_on(const struct looking *look)
     return look->count < look->max && look->steps < VIEW_STEPS;
 }
 
-/* Each walks its rows behind *at and leaves there the last one it looked at. *more false: no row is left. */
-
-static enum err list_timers(struct looking *look, enum timer_kind kind, enum job_state state, struct job_place *at,
-                            bool *more)
+/* Goes along the rows behind *at and leaves there the last one it looked at. *ret_more: there may be more behind it. */
+static enum err list_along(struct looking *look, struct job_place *at, bool *ret_more)
 {
-    while (*more && goes_on(look)) {
-        struct timer_row rows[PAGE_ROWS], from = { at->a, (uint64_t)at->b };
+    const struct job_walk walk = { look->filter->state, look->only_queue ? look->only_queue : 1,
+                                   look->only_queue ? look->only_queue : (uint32_t)look->queue_count };
+    for (*ret_more = true; *ret_more && goes_on(look);) {
+        struct job_step steps[PAGE_ROWS];
         int n;
-        TRY(store_timer_walk(look->op, look->tx, kind, &from, INT64_MAX, PAGE_ROWS, rows, &n));
-        *more = n == PAGE_ROWS;
+        TRY(job_walk(look->op, look->tx, &walk, at, PAGE_ROWS, steps, &n));
+        *ret_more = n == PAGE_ROWS;
         for (int i = 0; i < n; i++) {
             if (!goes_on(look)) {
-                *more = true;
+                *ret_more = true;
                 return OK;
             }
-            TRY(offer(look, rows[i].id, state));
-            *at = (struct job_place){ .a = rows[i].due_us, .b = (int64_t)rows[i].id };
+            TRY(offer(look, steps[i].id));
+            *at = steps[i].at;
         }
     }
-    return OK;
-}
-
-static enum err list_dead(struct looking *look, struct job_place *at, bool *more)
-{
-    while (*more && goes_on(look)) {
-        struct dead_row rows[PAGE_ROWS], from = { at->a, (uint64_t)at->b, 0 };
-        int n;
-        TRY(store_dead_walk(look->op, look->tx, &from, PAGE_ROWS, rows, &n));
-        *more = n == PAGE_ROWS;
-        for (int i = 0; i < n; i++) {
-            if (!goes_on(look)) {
-                *more = true;
-                return OK;
-            }
-            TRY(offer(look, rows[i].id, JOB_DEAD));
-            *at = (struct job_place){ .a = rows[i].at_us, .b = (int64_t)rows[i].id };
-        }
-    }
-    return OK;
-}
-
-static enum err list_blocked(struct looking *look, struct job_place *at, bool *more)
-{
-    while (*more && goes_on(look)) {
-        struct blocked_row rows[PAGE_ROWS], from = { (uint64_t)at->a, (uint64_t)at->b, 0 };
-        int n;
-        TRY(store_blocked_walk(look->op, look->tx, &from, false, PAGE_ROWS, rows, &n));
-        *more = n == PAGE_ROWS;
-        for (int i = 0; i < n; i++) {
-            if (!goes_on(look)) {
-                *more = true;
-                return OK;
-            }
-            TRY(offer(look, rows[i].id, JOB_BLOCKED));
-            *at = (struct job_place){ .a = (int64_t)rows[i].gate, .b = (int64_t)rows[i].ord };
-        }
-    }
-    return OK;
-}
-
-static enum err list_leased(struct looking *look, struct job_place *at, bool *more)
-{
-    while (*more && goes_on(look)) {
-        struct lease_row *rows;
-        size_t n;
-        TRY(store_lease_walk(look->op, look->tx, (uint64_t)at->a, PAGE_ROWS, &rows, &n));
-        *more = n == PAGE_ROWS;
-        for (size_t i = 0; i < n; i++) {
-            if (!goes_on(look)) {
-                *more = true;
-                return OK;
-            }
-            TRY(offer(look, rows[i].id, JOB_LEASED));
-            at->a = (int64_t)rows[i].id;
-        }
-    }
-    return OK;
-}
-
-static enum err list_any(struct looking *look, struct job_place *at, bool *more)
-{
-    while (*more && goes_on(look)) {
-        struct job_row *rows;
-        size_t n;
-        TRY(store_job_walk(look->op, look->tx, (uint64_t)at->a, PAGE_ROWS, &rows, &n));
-        *more = n == PAGE_ROWS;
-        for (size_t i = 0; i < n; i++) {
-            if (!goes_on(look)) {
-                *more = true;
-                return OK;
-            }
-            TRY(offer(look, rows[i].id, JOB_NONE));
-            at->a = (int64_t)rows[i].id;
-        }
-    }
-    return OK;
-}
-
-/* Queue after queue; a place is (queue, level, key, ord). */
-static enum err list_ready(struct looking *look, struct job_place *at, bool *more)
-{
-    uint32_t first = look->only_queue ? look->only_queue : 1;
-    uint32_t last = look->only_queue ? look->only_queue : (uint32_t)(look->queue_count ? look->queue_count - 1 : 0);
-    for (uint32_t no = at->a > first ? (uint32_t)at->a : first; no <= last && goes_on(look); no++) {
-        if (at->a != no)
-            *at = (struct job_place){ no, -1, 0, 0 };
-        for (bool rest = true; rest && goes_on(look);) {
-            struct ready_row rows[PAGE_ROWS], from = { no, (int)at->b, (uint64_t)at->c, (uint64_t)at->d, 0 };
-            int n;
-            TRY(store_ready_walk(look->op, look->tx, &from, PAGE_ROWS, rows, &n));
-            rest = n == PAGE_ROWS;
-            for (int i = 0; i < n; i++) {
-                if (!goes_on(look))
-                    return OK;
-                TRY(offer(look, rows[i].job ? rows[i].job : rows[i].ord, JOB_READY));
-                *at = (struct job_place){ no, rows[i].level, (int64_t)rows[i].key, (int64_t)rows[i].ord };
-            }
-        }
-    }
-    *more = !goes_on(look);
     return OK;
 }
 
@@ -465,6 +364,15 @@ static enum err list_done(struct looking *look, struct job_place *at, bool *more
     return OK;
 }
 
+/* False: no queue has the name. */
+static bool find_queue(struct looking *look, struct str name)
+{
+    for (uint32_t no = 1; no < look->queue_count && !look->only_queue; no++)
+        if (str_eq(look->queues[no].name, name))
+            look->only_queue = no;
+    return look->only_queue != 0;
+}
+
 enum err job_view_list(struct op *op, struct tx *tx, const struct job_filter *filter, const struct job_place *from,
                        int max, struct json_writer *w, struct job_place *ret_to, bool *ret_more)
 {
@@ -475,34 +383,8 @@ enum err job_view_list(struct op *op, struct tx *tx, const struct job_filter *fi
     look.max = max;
     look.key_hash = str_given(filter->key) ? job_key_hash(look.key, filter->key, 'k') : 0;
     *ret_to = *from;
-    *ret_more = true;
-    if (str_given(filter->queue)) {
-        look.only_queue = UINT32_MAX;
-        for (uint32_t i = 0; i < look.queue_count; i++)
-            if (str_eq(look.queues[i].name, filter->queue))
-                look.only_queue = i;
-        if (look.only_queue == UINT32_MAX) {
-            *ret_more = false;
-            return OK;
-        }
-    }
-    switch (filter->state) {
-    case JOB_SCHEDULED:
-        return list_timers(&look, TIMER_SCHEDULED, JOB_SCHEDULED, ret_to, ret_more);
-    case JOB_RETRY:
-        return list_timers(&look, TIMER_RETRY, JOB_RETRY, ret_to, ret_more);
-    case JOB_READY:
-        return list_ready(&look, ret_to, ret_more);
-    case JOB_LEASED:
-        return list_leased(&look, ret_to, ret_more);
-    case JOB_BLOCKED:
-        return list_blocked(&look, ret_to, ret_more);
-    case JOB_DEAD:
-        return list_dead(&look, ret_to, ret_more);
-    case JOB_DONE:
-        return list_done(&look, ret_to, ret_more);
-    case JOB_NONE:
-        break;
-    }
-    return list_any(&look, ret_to, ret_more);
+    *ret_more = false;
+    if (str_given(filter->queue) && !find_queue(&look, filter->queue))
+        return OK;
+    return filter->state == JOB_DONE ? list_done(&look, ret_to, ret_more) : list_along(&look, ret_to, ret_more);
 }

@@ -9,8 +9,7 @@
 #pragma once
 
 #include "base/json_write.h"
-#include "engine/job.h"
-#include "store/tx.h"
+#include "engine/job_walk.h"
 
 #define VIEW_STEPS 10000
 
@@ -22,11 +21,7 @@ struct job_filter {
     struct str queue, type, key, text; /* not given = any; text: bytes somewhere in the job's JSON */
 };
 
-/* Where a page ends. All zero = the first page. */
-struct job_place {
-    int64_t a, b, c, d;
-};
-
-/* Writes at most max jobs behind `from` as items of an open array. *ret_more: there may be more behind *ret_to. */
+/* Writes at most max jobs behind `from` (all zero: the first page) as items of an open array. *ret_more: there may be
+ * more behind *ret_to. */
 enum err job_view_list(struct op *op, struct tx *tx, const struct job_filter *filter, const struct job_place *from,
                        int max, struct json_writer *w, struct job_place *ret_to, bool *ret_more);
