@@ -12,22 +12,8 @@
  */
 #pragma once
 
-#include "engine/job.h"
+#include "engine/job_token.h"
 #include "engine/session.h"
-#include "store/tx.h"
-
-#define LEASE_TOKEN_BYTES 48 /* text of a token with its NUL */
-
-/* What the token of the HTTP door says. Opaque to clients. */
-struct job_lease {
-    uint64_t id;
-    uint64_t number;
-    uint64_t jid_hash; /* finds the job's end when the job is gone */
-};
-
-struct str job_token(const struct job_lease *lease, char ret_text[LEASE_TOKEN_BYTES]);
-bool job_token_parse(struct str text, struct job_lease *ret);
-struct job_lease job_lease_of(struct tx *tx, const struct job_out *job);
 
 enum job_stale {
     STALE_NOT, /* applied */

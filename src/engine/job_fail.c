@@ -161,13 +161,10 @@ enum err lease_fail(struct op *op, struct tx *tx, struct jobs *jobs, struct leas
                     const struct job_failure *given, enum fault fault)
 {
     struct job_known job;
-    bool found;
     struct job_failure failure = given ? *given
                                        : (struct job_failure){ .errtype = str_of(faults[fault].errtype),
                                                                .message = str_of(faults[fault].message) };
-    TRY(job_know(op, tx, jobs, lease->id, &job, &found));
-    if (!found)
-        return fail(op, ERR_BUG, "leased job %.*s has no row", STR(lease->jid));
+    TRY(lease_know(op, tx, jobs, lease, &job));
     assert(job.lease == lease);
     jobs_touch(jobs, tx);
     struct queue *queue = job.queue;

@@ -162,7 +162,7 @@ static void follow_word(struct reading *r, char letter)
 {
     uint64_t value = take(r);
     if (letter == 'n' && !r->broken)
-        number_delivered(r->jobs, value);
+        lease_number_over(r->jobs, value);
     if (r->delivered_only || r->broken)
         return;
     if (letter == 'v')
@@ -197,7 +197,7 @@ static void follow_open_numbers(struct reading *r)
         open[i] = take(r);
     if (r->based)
         return;
-    numbers_settle(r->jobs, newest, open, count);
+    lease_numbers_settle(r->jobs, newest, open, count);
     r->based = true;
 }
 

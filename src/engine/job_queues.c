@@ -1,5 +1,5 @@
 /*
- * job_queues.c - queues in RAM: their counters, limits and windows.
+ * job_queues.c - queues in RAM: by name and number, with their policies and counters.
  */
 #include "engine/job_log.h"
 #include "engine/job_own.h"
@@ -10,34 +10,6 @@
 #include "store/seq.h"
 
 #define GHOSTS_MAX 100000
-
-/* --- figures of the last minute --- */
-
-static void meter_turn(struct meter *meter, int64_t second)
-{
-    int64_t missed = second - meter->second;
-    if (missed <= 0)
-        return;
-    for (int64_t i = 1; i <= missed && i <= MINUTE_SLOTS; i++)
-        meter->counts[(meter->second + i) % MINUTE_SLOTS] = 0;
-    meter->second = second;
-}
-
-void meter_add(struct meter *meter, int64_t now_us, int64_t n)
-{
-    meter_turn(meter, now_us / 1000000);
-    meter->counts[meter->second % MINUTE_SLOTS] += (uint32_t)n;
-}
-
-int64_t meter_sum(const struct meter *meter, int64_t now_us)
-{
-    struct meter copy = *meter;
-    int64_t sum = 0;
-    meter_turn(&copy, now_us / 1000000);
-    for (int i = 0; i < MINUTE_SLOTS; i++)
-        sum += copy.counts[i];
-    return sum;
-}
 
 /* --- by name and number --- */
 
@@ -168,20 +140,10 @@ static struct queue *queue_new(struct jobs *jobs, struct str name)
     return queue;
 }
 
-static void key_uses_free(struct queue *queue)
-{
-    for (size_t i = 0; i < queue->key_slots; i++)
-        for (struct key_use *use = queue->keys[i], *next; use; use = next) {
-            next = use->next;
-            free(use);
-        }
-    free(queue->keys);
-}
-
 static void queue_free(struct queue *queue)
 {
     lanes_free(queue->lanes);
-    key_uses_free(queue);
+    queue_keys_free(queue);
     arena_free(queue->memory);
     free(queue);
 }
@@ -280,16 +242,22 @@ struct loading {
     struct op *op;
 };
 
-static enum err load_queue(void *arg, const struct queue_row *row, const struct queue_counts *counts)
+/* What the row says of it beside its name, number and policy. */
+static void queue_read_row(struct queue *queue, const struct queue_row *row)
 {
-    struct loading *loading = arg;
-    struct queue *queue = queue_new(loading->jobs, row->name);
-    number_queue(loading->jobs, queue, row->no);
     queue->version = row->version;
     queue->paused = row->paused;
     queue->draining = row->draining;
     queue->gone = row->gone;
     queue->cut = row->cut;
+}
+
+static enum err load_queue(void *arg, const struct queue_row *row, const struct queue_counts *counts)
+{
+    struct loading *loading = arg;
+    struct queue *queue = queue_new(loading->jobs, row->name);
+    number_queue(loading->jobs, queue, row->no);
+    queue_read_row(queue, row);
     queue->sweeping = row->cut != 0;
     queue->counts = *counts;
     if (row->policy.n)
@@ -318,14 +286,10 @@ static enum err follow_queue(void *arg, const struct queue_row *row, const struc
         number_queue(loading->jobs, queue, row->no);
         queue->counts = *counts;
     }
-    queue->version = row->version;
-    queue->paused = row->paused;
-    queue->draining = row->draining;
-    queue->gone = row->gone;
     queue->sweeping |= queue->cut != row->cut;
     if (queue->sweeping)
         queue->sweep = (struct ready_row){ .queue_no = row->no };
-    queue->cut = row->cut;
+    queue_read_row(queue, row);
     queue_wants(loading->jobs, queue);
     return str_eq(queue->text, row->policy) ? OK : queue_set_policy(loading->op, loading->jobs, queue, row->policy);
 }
@@ -348,184 +312,4 @@ void queues_unload(struct jobs *jobs)
     jobs->queues = jobs->by_no = NULL;
     jobs->queue_slots = jobs->queue_count = jobs->by_no_room = 0;
     jobs->dirty = jobs->wanted = NULL;
-}
-
-/* --- keys --- */
-
-bool queue_counts_keys(const struct queue *queue)
-{
-    const struct queue_policy *policy = &queue->policy;
-    return policy->key_concurrency != POLICY_NONE || policy->key_rate.limit || policy->key_count;
-}
-
-static void keys_grow(struct queue *queue)
-{
-    size_t n = queue->key_slots;
-    struct key_use **old = queue->keys;
-    queue->key_slots = n ? n * 2 : 16;
-    queue->keys = calloc(queue->key_slots, sizeof(struct key_use *));
-    if (!queue->keys)
-        abort();
-    for (size_t i = 0; i < n; i++)
-        for (struct key_use *use = old[i], *next; use; use = next) {
-            next = use->next;
-            use->next = queue->keys[use->key & (queue->key_slots - 1)];
-            queue->keys[use->key & (queue->key_slots - 1)] = use;
-        }
-    free(old);
-}
-
-struct key_use *queue_key_use(struct queue *queue, uint64_t key, bool make)
-{
-    struct key_use *use = queue->key_slots ? queue->keys[key & (queue->key_slots - 1)] : NULL;
-    while (use && use->key != key)
-        use = use->next;
-    if (use || !make)
-        return use;
-    if (queue->key_count >= queue->key_slots)
-        keys_grow(queue);
-    use = calloc(1, sizeof *use);
-    if (!use)
-        abort();
-    *use = (struct key_use){ .key = key, .next = queue->keys[key & (queue->key_slots - 1)], .open_us = NEVER_US };
-    queue->keys[key & (queue->key_slots - 1)] = use;
-    queue->key_count++;
-    use->tat_ns = -1;
-    return use;
-}
-
-void queue_keys_sweep(struct queue *queue, int64_t now_us)
-{
-    for (size_t i = 0; i < queue->key_slots; i++)
-        for (struct key_use **link = &queue->keys[i], *use; (use = *link);) {
-            if (use->leased || use->open_us != NEVER_US || use->tat_ns > now_us * 1000) {
-                link = &use->next;
-                continue;
-            }
-            *link = use->next;
-            free(use);
-            queue->key_count--;
-        }
-}
-
-/* --- lanes --- */
-
-static enum err host_pending(struct op *op, struct tx *tx, void *data)
-{
-    (void)data;
-    return ready_write(op, tx, jobs_of(tx));
-}
-
-static int64_t host_weight(void *data, uint64_t key)
-{
-    const struct queue *queue = data;
-    return queue_policy_key(&queue->policy, key).weight;
-}
-
-/* FAIR-2. The rows of rates per key are read when a key is first asked for. */
-static bool host_may_start(struct op *op, struct tx *tx, void *data, uint64_t key)
-{
-    struct queue *queue = data;
-    if (!key || !queue_counts_keys(queue))
-        return true;
-    struct jobs *jobs = jobs_of(tx);
-    int64_t concurrency = queue_policy_key(&queue->policy, key).concurrency;
-    struct key_use *use = queue_key_use(queue, key, true);
-    if (concurrency != POLICY_NONE && use->leased >= concurrency)
-        return false;
-    if (!queue->policy.key_rate.limit)
-        return true;
-    if (use->tat_ns < 0 && store_key_rate_get(op, tx, queue->no, key, &use->tat_ns) != OK)
-        use->tat_ns = 0;
-    int64_t now_us = jobs_engine_us(jobs, tx);
-    int64_t wait_ns = rate_wait_ns(&queue->policy.key_rate, use->tat_ns, now_us * 1000);
-    if (wait_ns == 0)
-        return true;
-    use->open_us = now_us + (wait_ns + 999) / 1000;
-    if (use->open_us < queue->keys_open_us)
-        queue->keys_open_us = use->open_us;
-    jobs_due(jobs, use->open_us);
-    return false;
-}
-
-struct lanes *queue_lanes(struct jobs *jobs, struct queue *queue)
-{
-    if (queue->lanes)
-        return queue->lanes;
-    struct lanes_host host = { queue, queue->no, &jobs->ids, host_pending, host_weight, host_may_start };
-    queue->lanes = lanes_new(&host, queue->counts.ready == 0 && queue->cut == 0);
-    return queue->lanes;
-}
-
-/* --- slots and rates --- */
-
-static bool worker_is_full(const struct queue *queue, const struct session *session)
-{
-    int64_t limit = queue->policy.worker_concurrency, n = 0;
-    if (limit == POLICY_NONE || !session)
-        return false;
-    for (const struct lease *lease = session->leases; lease; lease = lease->next)
-        n += lease->queue == queue;
-    return n >= limit;
-}
-
-bool queue_has_slot(const struct queue *queue)
-{
-    const struct queue_policy *policy = &queue->policy;
-    return (policy->concurrency == POLICY_NONE || queue->counts.leased < policy->concurrency) &&
-           (policy->node_concurrency == POLICY_NONE || queue->leased_here < policy->node_concurrency);
-}
-
-bool queue_may_start(struct jobs *jobs, struct queue *queue, const struct session *session, int64_t now_us)
-{
-    const struct queue_policy *policy = &queue->policy;
-    if (queue->paused || jobs->stopping || jobs->lease_count >= LEASES_MAX)
-        return false;
-    if (!queue_has_slot(queue) || worker_is_full(queue, session))
-        return false;
-    int64_t wait_ns = rate_wait_ns(&policy->rate, queue->counts.tat_ns, now_us * 1000);
-    if (wait_ns > 0) {
-        queue->open_us = now_us + (wait_ns + 999) / 1000;
-        jobs_due(jobs, queue->open_us);
-        return false;
-    }
-    return budget_may_start(jobs, queue, now_us);
-}
-
-enum err queue_started(struct op *op, struct tx *tx, struct jobs *jobs, struct queue *queue, uint64_t key,
-                       int64_t now_us)
-{
-    const struct queue_policy *policy = &queue->policy;
-    queue->counts.leased++;
-    queue_changed(jobs, tx, queue);
-    queue->counts.tat_ns = rate_start(&policy->rate, queue->counts.tat_ns, now_us * 1000);
-    struct budget *budget = queue->budget;
-    if (budget) {
-        budget->used += policy->budget_cost;
-        budget->tat_ns = rate_start(&budget->policy.rate, budget->tat_ns, now_us * 1000);
-        budget->tat_moved = budget->policy.rate.limit != 0;
-    }
-    if (!key || !queue_counts_keys(queue))
-        return OK;
-    struct key_use *use = queue_key_use(queue, key, true);
-    use->leased++;
-    if (!policy->key_rate.limit)
-        return OK;
-    use->tat_ns = rate_start(&policy->key_rate, use->tat_ns < 0 ? 0 : use->tat_ns, now_us * 1000);
-    log_key_rate(jobs, queue, use);
-    return store_key_rate_put(op, tx, queue->no, key, use->tat_ns);
-}
-
-void queue_ended(struct jobs *jobs, struct queue *queue, uint64_t key)
-{
-    (void)jobs;
-    queue->counts.leased--;
-    if (queue->budget)
-        queue->budget->used -= queue->policy.budget_cost;
-    struct key_use *use = key ? queue_key_use(queue, key, false) : NULL;
-    if (!use)
-        return;
-    use->leased--;
-    if (queue->lanes)
-        lanes_open_key(queue->lanes, key);
 }

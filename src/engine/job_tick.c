@@ -64,9 +64,8 @@ static enum err lease_over(struct op *op, struct tx *tx, struct jobs *jobs, stru
         return lease_fail(op, tx, jobs, lease, NULL,
                           lease->hard_us && lease->hard_us <= now_us ? FAULT_TIMEOUT : FAULT_EXPIRED);
     struct job_known job;
-    bool found;
-    TRY(job_know(op, tx, jobs, lease->id, &job, &found));
-    return found ? lease_return(op, tx, jobs, &job) : fail(op, ERR_BUG, "a leased job has no row");
+    TRY(lease_know(op, tx, jobs, lease, &job));
+    return lease_return(op, tx, jobs, &job);
 }
 
 static enum err leases_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t now_us)

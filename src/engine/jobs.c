@@ -70,168 +70,6 @@ uint64_t jobs_stamp(struct jobs *jobs, struct tx *tx)
     return stamp;
 }
 
-/* --- leases on their way to a socket (LEASE-5) --- */
-
-void job_delivered(struct jobs *jobs, uint64_t lease)
-{
-    struct undelivered *u = &jobs->undelivered;
-    pthread_mutex_lock(&u->lock);
-    if (u->told_count == u->told_room) {
-        u->told_room = u->told_room ? u->told_room * 2 : 256;
-        u->told = realloc(u->told, u->told_room * sizeof *u->told);
-        if (!u->told)
-            abort();
-    }
-    u->told[u->told_count++] = lease;
-    pthread_mutex_unlock(&u->lock);
-}
-
-/* Numbers in (first, newest] have a byte each: 1 = over, delivered or ended. */
-static void number_over(struct undelivered *u, uint64_t number)
-{
-    if (number > u->first && number <= u->newest)
-        u->bits[(number - 1) & (u->room - 1)] = 1;
-}
-
-static void numbers_reach(struct undelivered *u, uint64_t newest)
-{
-    if (newest <= u->newest)
-        return;
-    if (newest - u->first > u->room) {
-        size_t room = u->room ? u->room : 1024;
-        while (room < newest - u->first)
-            room *= 2;
-        uint8_t *bits = calloc(room, 1);
-        if (!bits)
-            abort();
-        for (uint64_t n = u->first + 1; n <= u->newest; n++)
-            bits[(n - 1) & (room - 1)] = u->bits[(n - 1) & (u->room - 1)];
-        free(u->bits);
-        u->bits = bits;
-        u->room = room;
-    }
-    for (uint64_t n = u->newest + 1; n <= newest; n++)
-        u->bits[(n - 1) & (u->room - 1)] = 0;
-    u->newest = newest;
-}
-
-void lease_number_ended(struct jobs *jobs, uint64_t number)
-{
-    number_over(&jobs->undelivered, number);
-}
-
-void lease_number_begun(struct jobs *jobs, uint64_t number)
-{
-    numbers_reach(&jobs->undelivered, number);
-}
-
-bool lease_number_is_over(const struct jobs *jobs, uint64_t number)
-{
-    const struct undelivered *u = &jobs->undelivered;
-    return number <= u->first || (number <= u->newest && u->bits[(number - 1) & (u->room - 1)]);
-}
-
-/* A single process knows of each lease it hands out what became of it; what is open is from before its start. */
-int64_t lease_due_us(const struct jobs *jobs, const struct lease *lease)
-{
-    bool is_watched = jobs->log.on || lease->number <= jobs->undelivered.boot;
-    if (!is_watched || lease_number_is_over(jobs, lease->number))
-        return lease->until_us;
-    int64_t since_us = lease->started_us > jobs->heard_us ? lease->started_us : jobs->heard_us;
-    return since_us + UNDELIVERED_US < lease->until_us ? since_us + UNDELIVERED_US : lease->until_us;
-}
-
-/* Another node wrote it to its socket. */
-void number_delivered(struct jobs *jobs, uint64_t number)
-{
-    number_over(&jobs->undelivered, number);
-}
-
-void numbers_settle(struct jobs *jobs, uint64_t newest, const uint64_t *open, size_t count)
-{
-    struct undelivered *u = &jobs->undelivered;
-    size_t at = 0;
-    for (uint64_t n = u->first + 1; n <= newest && n <= u->newest; n++) {
-        while (at < count && open[at] < n)
-            at++;
-        if (at == count || open[at] != n)
-            number_over(u, n);
-    }
-}
-
-/* Numbers up to `newest` whose leases are not there are over; of leases that are, what was known stays. */
-static void numbers_of_leases(struct jobs *jobs, uint64_t newest)
-{
-    struct undelivered *u = &jobs->undelivered;
-    enum { OPEN = 0, OVER = 1, LIVE = 2 };
-    for (size_t i = 0; i < jobs->lease_slots; i++)
-        for (const struct lease *lease = jobs->leases[i]; lease; lease = lease->hash_next)
-            if (!lease_number_is_over(jobs, lease->number) && lease->number <= newest)
-                u->bits[(lease->number - 1) & (u->room - 1)] = LIVE;
-    for (uint64_t n = u->first + 1; n <= newest; n++) {
-        uint8_t *bit = &u->bits[(n - 1) & (u->room - 1)];
-        *bit = *bit == LIVE ? OPEN : OVER;
-    }
-}
-
-/* After a start: leases above the mark may never have reached their workers. Known again after a rollback. */
-static enum err delivered_load(struct op *op, struct jobs *jobs, struct tx *tx, bool first)
-{
-    struct undelivered *u = &jobs->undelivered;
-    uint64_t newest = store_seq_newest(tx, SEQ_LEASE);
-    int64_t since_us = INT64_MIN; /* what was told of leases that began earlier, nobody can read any more */
-    if (first) {
-        jobs->boot_us = jobs->heard_us = jobs->ticked_us = jobs_engine_us(jobs, tx);
-        u->first = u->newest = store_seq_newest(tx, SEQ_DELIVERED);
-        u->boot = newest;
-    }
-    if (!first && !jobs->log.on)
-        return OK;
-    numbers_reach(u, newest);
-    numbers_of_leases(jobs, newest);
-    if (jobs->log.on)
-        TRY(log_find_delivered(op, tx, jobs, first ? 0 : jobs->log.no, &since_us));
-    for (size_t i = 0; i < jobs->lease_slots; i++)
-        for (const struct lease *lease = jobs->leases[i]; lease; lease = lease->hash_next)
-            if (lease->started_us < since_us)
-                number_over(u, lease->number);
-    return OK;
-}
-
-bool jobs_has_untold(struct jobs *jobs)
-{
-    struct undelivered *u = &jobs->undelivered;
-    pthread_mutex_lock(&u->lock);
-    bool has = jobs->log.on && u->told_count > 0;
-    pthread_mutex_unlock(&u->lock);
-    return has;
-}
-
-/* A number that a group took and gave back is used again: it is over only once it was told after that. */
-static void delivered_flush(struct tx *tx, struct jobs *jobs)
-{
-    struct undelivered *u = &jobs->undelivered;
-    numbers_reach(u, store_seq_newest(tx, SEQ_LEASE));
-    pthread_mutex_lock(&u->lock);
-    for (size_t i = 0; i < u->told_count; i++) {
-        number_over(u, u->told[i]);
-        log_delivered(jobs, u->told[i]);
-    }
-    u->told_count = 0;
-    pthread_mutex_unlock(&u->lock);
-    uint64_t mark = u->first;
-    while (mark < u->newest && u->bits[mark & (u->room - 1)])
-        mark++;
-    store_seq_reach(tx, SEQ_DELIVERED, mark);
-}
-
-static void delivered_kept(struct jobs *jobs)
-{
-    struct undelivered *u = &jobs->undelivered;
-    while (u->first < u->newest && u->bits[u->first & (u->room - 1)])
-        u->first++;
-}
-
 /* --- reading the rows --- */
 
 static enum err load_lease(void *arg, const struct lease_row *lease, const struct job_row *job)
@@ -259,7 +97,9 @@ static enum err jobs_load(struct op *op, struct tx *tx, struct jobs *jobs)
     for (size_t i = 0; i < jobs->by_no_room; i++)
         if (jobs->by_no[i])
             queue_recount_keys(jobs, jobs->by_no[i]);
-    TRY(delivered_load(op, jobs, tx, first));
+    if (first)
+        jobs->boot_us = jobs->heard_us = jobs->ticked_us = jobs_engine_us(jobs, tx);
+    TRY(undelivered_load(op, tx, jobs, first));
     log_loaded(tx, jobs);
     jobs->next_lease_us = 0;
     jobs->batches_due_us = 0;
@@ -318,7 +158,7 @@ static enum err watch_flush(struct op *op, struct tx *tx, void *data)
     TRY(queues_flush(op, tx, jobs));
     TRY(done_flush(op, tx, jobs));
     TRY(news_flush(op, tx, jobs));
-    delivered_flush(tx, jobs);
+    undelivered_flush(tx, jobs);
     return log_flush(op, tx, jobs);
 }
 
@@ -329,7 +169,7 @@ static void watch_kept(void *data)
     progress_group(jobs, true);
     batches_drop(jobs);
     log_kept(jobs);
-    delivered_kept(jobs);
+    undelivered_kept(jobs);
     sessions_kept(jobs);
     waits_kept(jobs);
 }
@@ -406,7 +246,7 @@ enum err jobs_open(struct op *op, const struct jobs_config *config, struct jobs 
     if (jobs->log.on && str_given(config->node))
         jobs->node = jobs_hash(jobs, config->node);
     atomic_store(&jobs->next_us, NEVER_US);
-    pthread_mutex_init(&jobs->undelivered.lock, NULL);
+    undelivered_init(&jobs->undelivered);
     pthread_mutex_init(&jobs->ears_lock, NULL);
     rng_init(&jobs->rng, config->seed ? config->seed : random_u64());
     struct store_watch watch = { jobs, watch_flush, watch_kept, watch_drop, watch_foreign, watch_ask, watch_ahead };
@@ -438,9 +278,7 @@ void jobs_close(struct jobs *jobs)
     free(jobs->heap);
     wishes_free(jobs);
     log_close(jobs);
-    free(jobs->undelivered.told);
-    free(jobs->undelivered.bits);
-    pthread_mutex_destroy(&jobs->undelivered.lock);
+    undelivered_done(&jobs->undelivered);
     pthread_mutex_destroy(&jobs->ears_lock);
     arena_free(jobs->arena);
     free(jobs);
