@@ -6,6 +6,8 @@
  *     store_call.c calls in the calling thread, for tools
  *     tx.c         what stores and transactions say of themselves
  *     group.c      many commands, one transaction
+ *     families.c   what families hold in RAM, at the steps of a group
+ *     checkpoint.c the WAL into the file; a commit that tries the disk
  *     writer.c     the thread that runs groups, probes and checkpoints
  *     readers.c    the threads that run snapshots
  *     schema.c     the list of steps and families
@@ -263,10 +265,7 @@ bool store_is_stopping(const struct store *store);
 /* Skips the post's hop with this error; the caller sends it on. */
 void post_refuse(struct post *post, enum err err, const char *sentence, int64_t retry_after_s);
 
-/* Lets families send what they will ask when others have written (their ask hooks); in the begin of a turn. */
-enum err store_ask_families(struct op *op, struct tx *tx);
-
-/* And what the commands of the group will ask in any case. */
+/* What the commands of the group will ask in any case. */
 enum err store_ask_watch(struct op *op, struct tx *tx);
 
 /* The writer: its queue always, its thread when start is called. */

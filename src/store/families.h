@@ -1,8 +1,9 @@
 /*
- * families.h - what the table families of this folder contribute to the store.
+ * families.h - what the table families of this folder contribute to the store, and all of them at once.
  *
  * Private to src/store. Schema steps run in the order of schema.c's list, RAM
- * states flush and drop in the order of its other list.
+ * states are called in the order of its other list; db.h tells when each of
+ * their hooks is.
  */
 #pragma once
 
@@ -53,7 +54,8 @@ extern const struct schema_step source_delta_step;
 extern const struct family tenant_family;
 extern const struct family cohort_family;
 extern const struct family member_family;
-extern const struct family log_family;
+extern const struct family history_family;
+extern const struct family touch_family;
 extern const struct family link_family;
 extern const struct family outcome_family;
 extern const struct family suppression_family;
@@ -61,3 +63,16 @@ extern const struct family parked_family;
 extern const struct family client_key_family;
 extern const struct family click_family;
 extern const struct family visitor_family;
+
+/* Before COMMIT; after it, or after a rollback; behind each command. */
+enum err families_flush(struct op *op, struct tx *tx);
+void families_end(struct store *store, bool kept);
+enum err families_trim(struct op *op, struct tx *tx);
+
+/* Others have written since: what RAM says may be old. What it was built on is gone: all is read again, as at a start.
+ */
+enum err families_foreign(struct op *op, struct tx *tx);
+enum err families_anew(struct op *op, struct tx *tx);
+
+/* In the begin of a turn: they send what they will ask when others have written. */
+enum err families_ask(struct op *op, struct tx *tx);

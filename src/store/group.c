@@ -13,10 +13,9 @@
 
 #include "base/clock.h"
 #include "store/core.h"
+#include "store/families.h"
 
 #define GROUP_TIME_US  50000    /* after it, what still waits goes into the next group */
-#define IDLE_PAGES     64       /* of WAL that are worth a checkpoint when nobody waits */
-#define WAL_BIG_PAGES  16384    /* 64 MiB: only a truncating checkpoint gives the space back */
 #define AGAIN_US       20000000 /* how long a group waits for the database to come back */
 #define LATE_FAILS_MAX 3        /* taken out of one group before the rest is run one by one */
 
@@ -36,81 +35,10 @@ void post_refuse(struct post *post, enum err err, const char *sentence, int64_t 
     post->op.retry_after_s = retry_after_s;
 }
 
-/* --- the state of families --- */
+/* --- RAM --- */
 
-/* False while the store is being opened. */
-static bool is_open(const struct store *store, int i)
-{
-    return store->state[i] || !store_families[i]->open;
-}
-
-static enum err families_flush(struct op *op, struct tx *tx)
-{
-    const struct store_watch *watch = &tx->store->watch;
-    if (watch->flush)
-        TRY(watch->flush(op, tx, watch->data));
-    for (int i = 0; store_families[i]; i++)
-        if (store_families[i]->flush && is_open(tx->store, i))
-            TRY(store_families[i]->flush(op, tx, tx->store->state[i]));
-    return OK;
-}
-
-static enum err families_trim(struct op *op, struct tx *tx)
-{
-    for (int i = 0; store_families[i]; i++)
-        if (store_families[i]->trim && is_open(tx->store, i))
-            TRY(store_families[i]->trim(op, tx, tx->store->state[i]));
-    return OK;
-}
-
-static void families_end(struct store *store, bool kept)
-{
-    for (int i = 0; store_families[i]; i++) {
-        void (*end)(void *state) = kept ? store_families[i]->kept : store_families[i]->drop;
-        if (end && is_open(store, i))
-            end(store->state[i]);
-    }
-}
-
-enum err store_ask_families(struct op *op, struct tx *tx)
-{
-    for (int i = 0; store_families[i]; i++)
-        if (store_families[i]->ask && is_open(tx->store, i))
-            TRY(store_families[i]->ask(op, tx, tx->store->state[i]));
-    return OK;
-}
-
-/* Others have written since: what RAM says may be old. */
-static enum err families_foreign(struct op *op, struct tx *tx)
-{
-    for (int i = 0; store_families[i]; i++) {
-        const struct family *family = store_families[i];
-        if (!is_open(tx->store, i))
-            continue;
-        if (family->foreign)
-            TRY(family->foreign(op, tx, tx->store->state[i]));
-        else if (family->drop)
-            family->drop(tx->store->state[i]);
-    }
-    return OK;
-}
-
-/* What RAM was built on is gone: everything is read again, as at a start. */
-static enum err families_anew(struct op *op, struct tx *tx)
-{
-    for (int i = 0; store_families[i]; i++) {
-        void *state = NULL;
-        if (!store_families[i]->open || !tx->store->state[i])
-            continue;
-        TRY(store_families[i]->open(op, tx, &state));
-        if (store_families[i]->close)
-            store_families[i]->close(tx->store->state[i]);
-        tx->store->state[i] = state;
-    }
-    return OK;
-}
-
-static enum err families_refresh(struct op *op, struct tx *tx)
+/* Others have written, and what RAM says may be old. */
+static enum err group_refresh(struct op *op, struct tx *tx)
 {
     if (tx->anew)
         conn_forget_answers(tx->conn); /* they are of what came last, and now all is wanted */
@@ -125,6 +53,15 @@ static void watch_end(struct store *store, bool kept)
     void (*end)(void *data) = kept ? store->watch.kept : store->watch.drop;
     if (end)
         end(store->watch.data);
+}
+
+/* Before COMMIT: all that was changed in RAM goes into rows. */
+static enum err group_flush(struct op *op, struct tx *tx)
+{
+    const struct store_watch *watch = &tx->store->watch;
+    if (watch->flush)
+        TRY(watch->flush(op, tx, watch->data));
+    return families_flush(op, tx);
 }
 
 /* --- one transaction --- */
@@ -164,7 +101,7 @@ static enum end group_commit(struct tx *tx, struct op *op, uint64_t before, int 
 {
     struct store *store = tx->store;
     bool changed = tx_mark(tx) != before;
-    if (changed && families_flush(op, tx) != OK) {
+    if (changed && group_flush(op, tx) != OK) {
         group_rollback(tx);
         return group_lost(tx, op);
     }
@@ -267,7 +204,7 @@ static enum end group_once(struct store *store, struct op *op, struct post **pos
 
     if (store->turn_times && !tx.supposes)
         metric_observe(store->turn_times, clock_mono_us() - asked_us);
-    if (tx.foreign && families_refresh(op, &tx) != OK)
+    if (tx.foreign && group_refresh(op, &tx) != OK)
         end = END_LOST;
     if (end == END_KEPT)
         end = group_ahead(op, &tx, posts, *n);
@@ -443,49 +380,4 @@ int group_run(struct store *store, struct op *op, struct post **posts, int n)
     }
     run_alone(store, op, posts + together, hops + together, total - together);
     return total;
-}
-
-/* Small and often keeps answers quick. A checkpoint that costs about as much as a few of the groups under way does not
- * make them slower, and writes a page once that several of them changed. */
-static int64_t checkpoint_due(const struct store *store)
-{
-    int64_t due = 6 * store->group_pages;
-    return due < CHECKPOINT_PAGES ? CHECKPOINT_PAGES : due > CHECKPOINT_BULK ? CHECKPOINT_BULK : due;
-}
-
-bool group_wants_checkpoint(const struct store *store)
-{
-    return conn_wal_pages(store->conn) >= checkpoint_due(store);
-}
-
-void group_checkpoint(struct store *store, bool idle)
-{
-    int64_t pages = conn_wal_pages(store->conn);
-    if (pages < (idle ? IDLE_PAGES : checkpoint_due(store)) || store_is_dead(store))
-        return;
-    struct op op = { .arena = NULL };
-    int64_t start_us = clock_mono_us();
-    /* An error here loses nothing: the WAL stays and the next commit tells whether the disk is ill. */
-    conn_checkpoint(&op, store->conn, idle && pages > WAL_BIG_PAGES);
-    metric_observe(store->checkpoint_times, clock_mono_us() - start_us);
-}
-
-SQL(probe, "UPDATE meta SET value = value + 1 WHERE name = 'probe'",
-    "UPDATE meta SET number = number + 1 WHERE name = 'probe'");
-
-static enum err probe_run(struct post *post)
-{
-    struct stmt *stmt;
-    TRY(tx_stmt(&post->op, post->tx, &probe, &stmt));
-    return stmt_done(&post->op, stmt);
-}
-
-enum err group_probe(struct op *op, struct store *store)
-{
-    static const struct hop route[] = { { probe_run, THREAD_WRITER }, { 0 } };
-    struct post post = { .hop = route };
-    struct post *posts[] = { &post };
-    op_init(&post.op, op->arena, op->now_us);
-    group_run(store, op, posts, 1);
-    return post.err == OK ? OK : fail(op, post.err, "%s", post.op.error);
 }

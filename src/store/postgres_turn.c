@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/families.h"
 #include "store/postgres.h"
 
 extern const struct schema_step group_log_step;
@@ -190,7 +191,7 @@ static enum err turn_open(struct op *op, struct tx *tx)
     TRY(transaction_send(op, conn, &turn_begin));
     TRY(pg_send_text(op, conn, &turn_take));
     if (conn->in_turns)
-        TRY(store_ask_families(op, tx));
+        TRY(families_ask(op, tx));
     TRY(store_ask_watch(op, tx));
     TRY(newest_send(op, tx, &newest));
     TRY(newest_read(op, tx, newest, &news));
