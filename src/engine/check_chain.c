@@ -5,6 +5,7 @@
 
 #include "base/sort.h"
 #include "engine/status.h"
+#include "store/store_history.h"
 #include "store/store_touch.h"
 
 /* The next row of a chain that is to be read. */

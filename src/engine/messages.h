@@ -4,9 +4,9 @@
 #pragma once
 
 #include "engine/subject.h"
+#include "store/store_history.h"
 #include "store/store_message.h"
 #include "store/store_outcome.h"
-#include "store/store_touch.h"
 
 #define HISTORY_ENTRIES_MAX 100
 

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "engine/touches.h"
 #include "store/block.h"
-#include "store/store_touch.h"
+#include "store/store_history.h"
 #include "store/tally.h"
 
 #define HISTORY_SEQ_MASK ((UINT64_C(1) << 48) - 1) /* the width of history_last */

@@ -98,6 +98,13 @@ void bind_null(struct stmt *stmt, int i);
 /* PostgreSQL only: an array as parameter, for `unnest(?1, ?2)` and `= ANY (?1)`: bigint[], double precision[], text[]
  * and bytea[]. A str that is not given becomes NULL. The values are copied before the call returns. */
 void bind_ints(struct stmt *stmt, int i, const int64_t *values, size_t n);
+
+/* The same of the numbers of rows, which stay below 2^63. */
+static inline void bind_numbers(struct stmt *stmt, int i, const uint64_t *numbers, size_t n)
+{
+    bind_ints(stmt, i, (const int64_t *)numbers, n);
+}
+
 void bind_reals(struct stmt *stmt, int i, const double *values, size_t n);
 void bind_strs(struct stmt *stmt, int i, const struct str *values, size_t n);
 void bind_blobs(struct stmt *stmt, int i, const struct str *values, size_t n);

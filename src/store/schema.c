@@ -79,7 +79,8 @@
     X(member_family)                                                                                                   \
     X(seen_family)                                                                                                     \
     X(message_family)                                                                                                  \
-    X(log_family)                                                                                                      \
+    X(history_family)                                                                                                  \
+    X(touch_family)                                                                                                    \
     X(link_family)                                                                                                     \
     X(outcome_family)                                                                                                  \
     X(suppression_family)                                                                                              \

@@ -66,15 +66,15 @@ static enum err add_one(struct op *op, struct tx *tx, struct event_row *row)
 }
 
 /* One column of all rows as a parameter. */
-static void bind_texts(struct stmt *stmt, int i, const struct event_row *rows, size_t count, size_t offset,
-                       struct str *texts)
+static void bind_texts_at(struct stmt *stmt, int i, const struct event_row *rows, size_t count, size_t offset,
+                          struct str *texts)
 {
     for (size_t at = 0; at < count; at++)
         memcpy(&texts[at], (const char *)&rows[at] + offset, sizeof texts[at]);
     bind_strs(stmt, i, texts, count);
 }
 
-static void bind_numbers(struct stmt *stmt, int i, const struct event_row *rows, size_t count, size_t offset,
+static void bind_ints_at(struct stmt *stmt, int i, const struct event_row *rows, size_t count, size_t offset,
                          int64_t *numbers)
 {
     for (size_t at = 0; at < count; at++)
@@ -88,20 +88,20 @@ static enum err bind_rows(struct op *op, struct stmt *stmt, const struct event_r
     int64_t *numbers;
     TRY(op_alloc(op, count * sizeof *texts, &texts));
     TRY(op_alloc(op, count * sizeof *numbers, &numbers));
-    bind_numbers(stmt, 1, rows, count, offsetof(struct event_row, seq), numbers);
-    bind_texts(stmt, 2, rows, count, offsetof(struct event_row, id), texts);
-    bind_texts(stmt, 3, rows, count, offsetof(struct event_row, source), texts);
-    bind_texts(stmt, 4, rows, count, offsetof(struct event_row, tenant), texts);
-    bind_texts(stmt, 5, rows, count, offsetof(struct event_row, type), texts);
-    bind_numbers(stmt, 6, rows, count, offsetof(struct event_row, time_us), numbers);
-    bind_numbers(stmt, 7, rows, count, offsetof(struct event_row, received_us), numbers);
-    bind_texts(stmt, 8, rows, count, offsetof(struct event_row, subject), texts);
-    bind_texts(stmt, 9, rows, count, offsetof(struct event_row, originator), texts);
+    bind_ints_at(stmt, 1, rows, count, offsetof(struct event_row, seq), numbers);
+    bind_texts_at(stmt, 2, rows, count, offsetof(struct event_row, id), texts);
+    bind_texts_at(stmt, 3, rows, count, offsetof(struct event_row, source), texts);
+    bind_texts_at(stmt, 4, rows, count, offsetof(struct event_row, tenant), texts);
+    bind_texts_at(stmt, 5, rows, count, offsetof(struct event_row, type), texts);
+    bind_ints_at(stmt, 6, rows, count, offsetof(struct event_row, time_us), numbers);
+    bind_ints_at(stmt, 7, rows, count, offsetof(struct event_row, received_us), numbers);
+    bind_texts_at(stmt, 8, rows, count, offsetof(struct event_row, subject), texts);
+    bind_texts_at(stmt, 9, rows, count, offsetof(struct event_row, originator), texts);
     for (size_t i = 0; i < count; i++)
         numbers[i] = rows[i].is_private;
     bind_ints(stmt, 10, numbers, count);
-    bind_texts(stmt, 11, rows, count, offsetof(struct event_row, receivers), texts);
-    bind_texts(stmt, 12, rows, count, offsetof(struct event_row, data), texts);
+    bind_texts_at(stmt, 11, rows, count, offsetof(struct event_row, receivers), texts);
+    bind_texts_at(stmt, 12, rows, count, offsetof(struct event_row, data), texts);
     return OK;
 }
 

@@ -154,13 +154,9 @@ static enum err there_together(struct op *op, struct tx *tx, const uint64_t *ids
                                size_t *ret_count)
 {
     struct stmt *stmt;
-    int64_t *wanted;
     TRY(job_rows_write(op, tx));
-    TRY(op_alloc(op, n * sizeof *wanted, &wanted));
-    for (size_t i = 0; i < n; i++)
-        wanted[i] = (int64_t)ids[i];
     TRY(tx_stmt(op, tx, &job_are_there, &stmt));
-    bind_ints(stmt, 1, wanted, n);
+    bind_numbers(stmt, 1, ids, n);
     for (bool more = true; more;) {
         TRY(stmt_row(op, stmt, &more));
         if (more)

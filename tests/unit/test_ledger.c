@@ -4,11 +4,11 @@
 #include "engine/touches.h"
 #include "ledger_test.h"
 #include "store/block.h"
+#include "store/store_history.h"
 #include "store/store_member.h"
 #include "store/store_message.h"
 #include "store/store_outcome.h"
 #include "store/store_suppression.h"
-#include "store/store_touch.h"
 
 #define HOUR (3600 * SECOND)
 
