@@ -253,6 +253,11 @@ void click_line_leave(struct click_line *line, struct click_wait *wait, bool gon
     line_pass_fences(line);
 }
 
+void click_line_refuse(struct click_line *line)
+{
+    metric_add(line->refused, 1);
+}
+
 void click_line_fence(struct click_line *line, struct click_fence *fence)
 {
     fence->upto = line->added;

@@ -86,6 +86,9 @@ void click_line_close(struct click_line *line);
 /* Joins the line at its end, or is refused at once when the line is full. */
 void click_line_add(struct click_line *line, struct click_wait *wait);
 
+/* Counts one who is refused without having joined, or who does not wait any longer. */
+void click_line_refuse(struct click_line *line);
+
 /* Its client has left: the place is free from now on. gone: nobody hears an answer any more, so `done` is called at
  * once. Not gone: its side is shut, an answer that is on its way is still given. Not after `done`. */
 void click_line_leave(struct click_line *line, struct click_wait *wait, bool gone);

@@ -17,9 +17,29 @@ static int64_t now_ms(const struct visit *visit)
 
 /* --- answering ------------------------------------------------------------------ */
 
+/* Before any answer, with which the memory of the request goes. */
+static void end(struct visit *visit)
+{
+    visit_ask_no_more(visit);
+    loop_timer_clear(visit->redirect->config.loop, &visit->patience);
+}
+
 static void send_on(struct visit *visit)
 {
+    end(visit);
     http_redirect(visit->request, visit->location);
+}
+
+static void say_busy(struct visit *visit)
+{
+    end(visit);
+    answer_busy(visit->request, visit->location);
+}
+
+static void say_not_found(struct visit *visit)
+{
+    end(visit);
+    answer_not_found(visit->redirect, visit->request);
 }
 
 static void visit_done(struct click_wait *wait, bool stored)
@@ -28,7 +48,22 @@ static void visit_done(struct click_wait *wait, bool stored)
     if (stored)
         send_on(visit);
     else
-        answer_busy(visit->request, visit->location);
+        say_busy(visit);
+}
+
+/* Its place is free from now on, whatever it waits for. */
+static void give_up(struct visit *visit)
+{
+    if (visit->in_line)
+        click_line_leave(visit->redirect->line, &visit->wait, true);
+    else
+        say_busy(visit);
+}
+
+void visit_refuse(struct visit *visit)
+{
+    click_line_refuse(visit->redirect->line);
+    give_up(visit);
 }
 
 /* Redirected, and counted nowhere. */
@@ -49,14 +84,15 @@ static bool build_location(struct visit *visit, const struct cached_link *link)
     return true;
 }
 
+static void lose_patience(struct timer *timer)
+{
+    visit_refuse(MAIL_OF(timer, struct visit, patience));
+}
+
 /* --- the way of one request ------------------------------------------------------- */
 
 static void join_line(struct visit *visit, const struct cached_link *link, const struct member_entry *who)
 {
-    if (visit->gone) { /* while it was looked up: nothing is counted that nobody waits for (LNK-40) */
-        answer_busy(visit->request, visit->location);
-        return;
-    }
     struct click *click = &visit->wait.click;
     *click =
         (struct click){ .at_us = visit->request->op.now_us,
@@ -99,7 +135,7 @@ static void find_member(struct visit *visit, const struct cached_link *link)
 static void follow(struct visit *visit, const struct cached_link *link)
 {
     if (!build_location(visit, link))
-        answer_busy(visit->request, (struct str){ NULL, 0 });
+        say_busy(visit);
     else if (visit->request->head_only)
         ignore(visit, visit->redirect->ignored_head);
     else if (!str_given(visit->member))
@@ -111,6 +147,7 @@ static void follow(struct visit *visit, const struct cached_link *link)
 static void refuse_scan(struct visit *visit)
 {
     struct http_request *request = visit->request;
+    end(visit);
     request->op.retry_after_s = 1;
     http_reply_header(request, S("Cache-Control"), S("no-store"));
     http_fail(request, fail(&request->op, ERR_BUSY, "too many unknown codes from this network"));
@@ -121,11 +158,15 @@ void visit_go(struct visit *visit)
     struct redirect *redirect = visit->redirect;
     struct cached_link link;
     if (!link_cache_find(redirect->links, visit->code, now_ms(visit), &link)) {
+        if (has_missed_too_many(redirect, visit->request)) {
+            refuse_scan(visit);
+            return;
+        }
         visit->lookup = LOOKUP_LINK;
         visit_look_up(visit);
     } else if (link.no == 0) {
         if (may_miss(redirect, visit->request))
-            answer_not_found(redirect, visit->request);
+            say_not_found(visit);
         else
             refuse_scan(visit);
     } else {
@@ -133,14 +174,14 @@ void visit_go(struct visit *visit)
     }
 }
 
-/* The client has left before its answer (LNK-40). */
+/* The client has left before its answer: nothing is counted that nobody waits for, unless a group has it (LNK-40). */
 static void visit_left(struct http_request *request, bool gone)
 {
     struct visit *visit = request->data;
-    if (visit->in_line)
-        click_line_leave(visit->redirect->line, &visit->wait, gone);
-    else
-        visit->gone = gone;
+    if (gone)
+        give_up(visit);
+    else if (visit->in_line)
+        click_line_leave(visit->redirect->line, &visit->wait, false);
 }
 
 void redirect_get(struct http_request *request)
@@ -158,11 +199,12 @@ void redirect_get(struct http_request *request)
     }
     visit->redirect = api->redirect;
     visit->request = request;
-    visit->next = NULL;
+    visit->place = NULL;
+    visit->patience = (struct timer){ .run = lose_patience };
     visit->code = request->params[0];
     visit->member = visit->location = (struct str){ NULL, 0 };
     visit->tries = 0;
-    visit->unknown_member = visit->in_line = visit->gone = false;
+    visit->unknown_member = visit->in_line = false;
     request->data = visit;
     request->left = visit_left;
     size_t n;
@@ -171,7 +213,7 @@ void redirect_get(struct http_request *request)
     if (link_code_valid(visit->code))
         visit_go(visit);
     else
-        answer_not_found(visit->redirect, request);
+        say_not_found(visit);
 }
 
 /* --- changes ---------------------------------------------------------------------- */
@@ -247,6 +289,10 @@ enum err redirect_open(struct op *op, const struct redirect_config *config, stru
     if (!redirect)
         abort();
     redirect->config = *config;
+    if (!redirect->config.max_waiting)
+        redirect->config.max_waiting = CLICK_WAITING_MAX;
+    if (!redirect->config.wait_ms)
+        redirect->config.wait_ms = CLICK_WAIT_MS;
     redirect->hash_key = siphash_key_from(store_hash_key(config->store));
     redirect->last_waiting = &redirect->waiting;
     redirect->links =
@@ -257,8 +303,8 @@ enum err redirect_open(struct op *op, const struct redirect_config *config, stru
                                       .loop = config->loop,
                                       .node = config->node,
                                       .spool_path = config->spool_path,
-                                      .max_waiting = config->max_waiting,
-                                      .wait_ms = config->wait_ms,
+                                      .max_waiting = redirect->config.max_waiting,
+                                      .wait_ms = redirect->config.wait_ms,
                                       .stall_ms = config->stall_ms };
     enum err err = keys_open(op, redirect);
     if (err == OK)

@@ -238,7 +238,8 @@ static uint64_t network_of(const struct redirect *redirect, struct http_request 
     return siphash64(redirect->hash_key, ip, memcmp(ip, mapped, sizeof mapped) == 0 ? 15 : 6);
 }
 
-bool may_miss(struct redirect *redirect, struct http_request *request)
+/* The unknown codes of its network in this second; the slot is anew when it was another one's. */
+static int *misses_of(struct redirect *redirect, struct http_request *request)
 {
     uint64_t network = network_of(redirect, request);
     int64_t second = loop_now_ms(redirect->config.loop) / 1000;
@@ -248,5 +249,15 @@ bool may_miss(struct redirect *redirect, struct http_request *request)
         redirect->networks[slot].second = second;
         redirect->networks[slot].count = 0;
     }
-    return ++redirect->networks[slot].count <= UNKNOWN_CODES_MAX;
+    return &redirect->networks[slot].count;
+}
+
+bool may_miss(struct redirect *redirect, struct http_request *request)
+{
+    return ++*misses_of(redirect, request) <= UNKNOWN_CODES_MAX;
+}
+
+bool has_missed_too_many(struct redirect *redirect, struct http_request *request)
+{
+    return *misses_of(redirect, request) >= UNKNOWN_CODES_MAX;
 }

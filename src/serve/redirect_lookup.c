@@ -6,6 +6,9 @@
  * message come its neighbours in the mailing, with a link the links made
  * together with it. So a mailing of a million is known after some thousand
  * reads, and a storm of clicks does not become a storm of reads.
+ *
+ * A read may take as long as the store likes, a request may not: it is refused
+ * after what any click may wait, and the read comes home without it (LNK-43).
  */
 #include <stdlib.h>
 
@@ -32,7 +35,7 @@ struct lookup {
 struct reading {
     struct post post; /* first */
     struct redirect *redirect;
-    struct visit *visits; /* the loop's, not touched by the reader */
+    struct visit *visits[LOOKUPS_MAX]; /* the loop's, not touched by the reader; NULL: answered meanwhile */
     struct lookup asked[LOOKUPS_MAX];
     bool missing[LOOKUPS_MAX];
     size_t count;
@@ -198,30 +201,56 @@ static enum err reading_back(struct post *post)
     redirect->reads--;
     if (post->err == OK)
         learn(reading);
-    size_t i = 0;
-    for (struct visit *visit = reading->visits, *next; visit; visit = next, i++) {
-        next = visit->next;
-        if (post->err != OK) {
-            answer_busy(visit->request, visit->location);
+    for (size_t i = 0; i < reading->count; i++) {
+        struct visit *visit = reading->visits[i];
+        if (!visit)
             continue;
-        }
+        visit_ask_no_more(visit);
         visit->unknown_member |= reading->asked[i].kind == LOOKUP_MEMBER && reading->missing[i];
-        visit_go(visit);
+        if (post->err == OK)
+            visit_go(visit);
+        else
+            visit_refuse(visit);
     }
     arena_free(post->op.arena);
     read_next(redirect);
     return OK;
 }
 
-/* Texts stay where they are: a request waits until it is answered. */
+/* Texts are copied: the request may be answered before the reader has read them. */
 static void ask(struct reading *reading, struct visit *visit)
 {
+    struct arena *arena = reading->post.op.arena;
+    reading->visits[reading->count] = visit;
+    visit->next = NULL;
+    visit->place = &reading->visits[reading->count];
     reading->asked[reading->count++] = (struct lookup){ .kind = visit->lookup,
-                                                        .code = visit->code,
-                                                        .member = visit->member,
+                                                        .code = arena_str(arena, visit->code),
+                                                        .member = arena_str(arena, visit->member),
                                                         .tenant_no = visit->tenant_no,
                                                         .mailing_no = visit->mailing_no,
                                                         .member_hash = visit->member_hash };
+}
+
+static void wait_for_read(struct visit *visit)
+{
+    struct redirect *redirect = visit->redirect;
+    redirect->asking++;
+    visit->next = NULL;
+    visit->place = redirect->last_waiting;
+    *redirect->last_waiting = visit;
+    redirect->last_waiting = &visit->next;
+}
+
+static struct visit *first_waiting(struct redirect *redirect)
+{
+    struct visit *visit = redirect->waiting;
+    redirect->waiting = visit->next;
+    if (visit->next)
+        visit->next->place = &redirect->waiting;
+    else
+        redirect->last_waiting = &redirect->waiting;
+    return visit;
 }
 
 static void read_next(struct redirect *redirect)
@@ -236,14 +265,8 @@ static void read_next(struct redirect *redirect)
     op_init(&reading->post.op, arena, loop_wall_us(redirect->config.loop));
     reading->post.hop = route;
     reading->redirect = redirect;
-    reading->visits = redirect->waiting;
-    struct visit **last = &redirect->waiting;
-    for (; *last && reading->count < LOOKUPS_MAX; last = &(*last)->next)
-        ask(reading, *last);
-    redirect->waiting = *last;
-    *last = NULL;
-    if (!redirect->waiting)
-        redirect->last_waiting = &redirect->waiting;
+    while (redirect->waiting && reading->count < LOOKUPS_MAX)
+        ask(reading, first_waiting(redirect));
     redirect->reads++;
     loop_adopt(redirect->config.loop, &reading->post);
     post_send(&reading->post);
@@ -252,12 +275,26 @@ static void read_next(struct redirect *redirect)
 void visit_look_up(struct visit *visit)
 {
     struct redirect *redirect = visit->redirect;
-    if (++visit->tries > TRIES_MAX) {
-        answer_busy(visit->request, visit->location);
+    if (++visit->tries > TRIES_MAX || redirect->asking >= redirect->config.max_waiting) {
+        visit_refuse(visit);
         return;
     }
-    visit->next = NULL;
-    *redirect->last_waiting = visit;
-    redirect->last_waiting = &visit->next;
+    if (visit->tries == 1)
+        loop_timer_set(redirect->config.loop, &visit->patience, redirect->config.wait_ms);
+    wait_for_read(visit);
     read_next(redirect);
+}
+
+void visit_ask_no_more(struct visit *visit)
+{
+    struct redirect *redirect = visit->redirect;
+    if (!visit->place)
+        return;
+    *visit->place = visit->next;
+    if (visit->next)
+        visit->next->place = visit->place;
+    else if (redirect->last_waiting == &visit->next)
+        redirect->last_waiting = visit->place;
+    visit->place = NULL;
+    redirect->asking--;
 }

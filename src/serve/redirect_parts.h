@@ -2,7 +2,7 @@
  * redirect_parts.h - what the files of the redirect share; nobody else includes it.
  *
  *     redirect.c         the way of one request: link, member, click, answer
- *     redirect_lookup.c  what the caches do not know is read from the store
+ *     redirect_lookup.c  what the caches do not know is read from the store; how long that may take
  *     redirect_client.c  who is asking: address, agent, evidence
  *     redirect_changes.c what other nodes changed
  *     redirect_page.c    answers that are no redirect
@@ -33,16 +33,16 @@ struct visit {
     struct click_wait wait; /* first: the line gives it back */
     struct redirect *redirect;
     struct http_request *request;
-    struct visit *next; /* among those that wait for a read */
     enum lookup_kind lookup;
-    struct str code, member; /* member: not given without one */
+    struct visit *next, **place; /* among those that wait for a read, or in one; place NULL: it asks for nothing */
+    struct timer patience;       /* set by its first look-up: with that and its click it waits no longer than others */
+    struct str code, member;     /* member: not given without one */
     char member_text[LINK_MEMBER_BYTES_MAX];
     uint32_t tenant_no, mailing_no; /* of its link, for LOOKUP_MEMBER */
     uint64_t member_hash;
     struct str location;
     int tries;
     bool in_line;        /* its click waits to be durable */
-    bool gone;           /* nobody hears the answer any more */
     bool unknown_member; /* just read: he is no recipient */
 };
 
@@ -59,6 +59,7 @@ struct redirect {
     struct click_line *line;
 
     struct visit *waiting, **last_waiting; /* for a read */
+    int64_t asking;                        /* those, and those in a read */
     int reads;                             /* under way */
 
     struct timer look; /* for changes of other nodes */
@@ -87,10 +88,18 @@ struct redirect {
 /* Goes on with a request after what it waited for. */
 void visit_go(struct visit *visit);
 
+/* Answers 503, whatever the request waits for, and counts that: with a link to go on by where it is known (LNK-43,
+ * LNK-44). */
+void visit_refuse(struct visit *visit);
+
 /* redirect_lookup.c */
 
-/* Reads what visit->lookup names, then visit_go; or answers 503 when the store cannot be read. */
+/* Reads what visit->lookup names, then visit_go; or refuses when the store cannot be read, when that takes too long, or
+ * when too many ask already. */
 void visit_look_up(struct visit *visit);
+
+/* What it asks for, if anything, is of no interest any more. */
+void visit_ask_no_more(struct visit *visit);
 uint64_t member_hash_of(const struct redirect *redirect, uint32_t tenant_no, uint32_t mailing_no, struct str member);
 
 /* redirect_client.c */
@@ -100,6 +109,9 @@ void visit_evidence(struct visit *visit);
 
 /* One more unknown code from this client; false when its network has asked for too many. */
 bool may_miss(struct redirect *redirect, struct http_request *request);
+
+/* Its network has asked for too many already: what it asks for is not even looked up. */
+bool has_missed_too_many(struct redirect *redirect, struct http_request *request);
 
 /* Reads today's and tomorrow's keys, before any loop runs. */
 enum err keys_open(struct op *op, struct redirect *redirect);

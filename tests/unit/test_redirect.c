@@ -43,7 +43,8 @@ static void make_spool(struct scene *s)
     spool_close(spool);
 }
 
-static void start(struct scene *s, int64_t wait_ms)
+/* wait_ms, max_waiting: 0 = default. */
+static void start(struct scene *s, int64_t wait_ms, int64_t max_waiting)
 {
     struct http_server_config server = { .listen_fd = -1, .data = &s->api, .admit = access_admit };
     memset(s, 0, sizeof *s);
@@ -60,6 +61,7 @@ static void start(struct scene *s, int64_t wait_ms)
                                       .node = S("test"),
                                       .spool_path = s->spool,
                                       .wait_ms = wait_ms,
+                                      .max_waiting = max_waiting,
                                       .stall_ms = INT64_MAX };
     SUCCEEDS(&s->fixture.op, redirect_open(&s->fixture.op, &config, &s->api.redirect));
 }
@@ -110,7 +112,7 @@ TEST(redirect, who_asks_for_figures_waits_for_the_clicks_before_him_and_nobody_e
 {
     struct scene s;
     static const char *const others[] = { "/v1/tokens", "/v1/sources", "/v1/messages", "/v1/suppressions" };
-    start(&s, 0);
+    start(&s, 0, 0);
     if (store_is_shared(s.fixture.store)) {
         end(&s);
         SKIP("a database of several nodes has no journal");
@@ -130,5 +132,93 @@ TEST(redirect, who_asks_for_figures_waits_for_the_clicks_before_him_and_nobody_e
     YES(has(lab_read_until(&s.lab, figures, S("}")), "\"clicks\":1"));
     close(figures);
     close(click);
+    end(&s);
+}
+
+/* LNK-43: the store is not read while the first one waits. */
+TEST(redirect, look_up_that_takes_too_long_is_refused_as_any_wait_is)
+{
+    struct scene s;
+    start(&s, 50, 0);
+    int click = ask(&s, "/r/a?m=ann");
+    struct str answer = lab_read_until(&s.lab, click, S("</html>\n"));
+    YES(has(answer, "503 Service Unavailable"));
+    YES(has(answer, "Retry-After: 5\r\n"));
+    YES(has(answer, "Cache-Control: no-store\r\n"));
+    NO(str_search(answer, S("href")) < answer.n); /* nobody knows where it leads */
+    close(click);
+    loop_call(s.lab.loop, read_turn, &s); /* the read comes home to nobody, and was not in vain */
+    click = ask(&s, "/r/a");
+    YES(has(lab_read_until(&s.lab, click, S("\r\n\r\n")), "302 Found"));
+    close(click);
+    end(&s);
+}
+
+static bool is_status(struct str answer, const char *status)
+{
+    return str_starts(answer, S("HTTP/1.1 ")) && str_starts((struct str){ answer.p + 9, answer.n - 9 }, str_of(status));
+}
+
+/* Of two that asked, the one that has its answer. */
+static int answered_of(const int fds[2])
+{
+    struct pollfd look[] = { { .fd = fds[0], .events = POLLIN }, { .fd = fds[1], .events = POLLIN } };
+    EQ(poll(look, 2, PATIENCE_US / 1000), 1);
+    return look[0].revents ? 0 : 1;
+}
+
+static void close_at_once(int fd)
+{
+    struct linger no_linger = { .l_onoff = 1 };
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &no_linger, sizeof no_linger);
+    close(fd);
+}
+
+/* LNK-40 */
+TEST(redirect, who_leaves_while_he_is_looked_up_frees_his_place)
+{
+    struct scene s;
+    start(&s, 0, 1);
+    int both[] = { ask(&s, "/r/a?m=ann"), ask(&s, "/r/a?m=bob") };
+    int refused = answered_of(both);
+    YES(is_status(lab_read_until(&s.lab, both[refused], S("\r\n\r\n")), "503"));
+    close(both[refused]);
+    close_at_once(both[1 - refused]);
+    struct str answer = S("");
+    for (int64_t end_us = clock_mono_us() + PATIENCE_US; !is_status(answer, "302") && clock_mono_us() < end_us;) {
+        int next = ask(&s, "/r/a");
+        answer = hear(&s, next);
+        close(next);
+    }
+    YES(is_status(answer, "302"));
+    end(&s);
+}
+
+static int scan(struct scene *s, int fd, int from, int count)
+{
+    int refused = 0;
+    arena_reset(s->lab.arena);
+    for (int i = 0; i < count; i++)
+        lab_send(fd, arena_fmt(s->lab.arena, "HEAD /r/no-%d HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", from + i));
+    for (int i = 0; i < count; i++) {
+        struct str answer = hear(s, fd);
+        bool is_refused = is_status(answer, "429");
+        YES(is_refused ? has(answer, "Retry-After: 1\r\n") : is_status(answer, "404"));
+        refused += is_refused;
+    }
+    return refused;
+}
+
+/* LNK-21: until they are more than a thousand in one second. */
+TEST(redirect, network_that_asks_for_unknown_codes_by_the_thousand_is_refused)
+{
+    struct scene s;
+    start(&s, 0, 0);
+    int fd = lab_connect(&s.lab), asked = 0, refused = 0;
+    for (; refused == 0 && asked < 100000; asked += 100)
+        refused = scan(&s, fd, asked, 100);
+    YES(refused > 0);
+    YES(asked > 1000);
+    close(fd);
     end(&s);
 }
