@@ -5,11 +5,12 @@
 
 #include "base/clock.h"
 #include "engine/tenants.h"
+#include "main/rig.h"
 #include "main/settle.h"
 
 #define TENANT       "bench"
-#define MAILING      "bench"
 #define MEMORY_BYTES (64u << 20)
+#define BODY_BYTES   (1u << 20) /* of a request that makes a chunk */
 #define MEMBER_BYTES 37
 
 struct bench_clicks *bench_clicks_new(int64_t members, int64_t links)
@@ -17,6 +18,7 @@ struct bench_clicks *bench_clicks_new(int64_t members, int64_t links)
     struct bench_clicks *clicks = calloc(1, sizeof *clicks);
     if (!clicks)
         abort();
+    snprintf(clicks->mailing, sizeof clicks->mailing, "bench-%016llx", (unsigned long long)random_u64());
     clicks->members = members;
     clicks->links = links;
     clicks->codes = malloc((size_t)links * sizeof *clicks->codes);
@@ -39,22 +41,29 @@ static void member_text(int64_t no, char ret[MEMBER_BYTES])
              (unsigned long long)no);
 }
 
+static struct str url_text(struct op *op, int64_t no)
+{
+    return arena_fmt(op->arena, "https://shop.example.org/p/%lld?u=%%%%{uuid}%%%%", (long long)no);
+}
+
+/* --- in a store ------------------------------------------------------------------- */
+
 static enum err make_mailing(struct op *op, struct tx *tx, void *arg)
 {
-    (void)arg;
+    struct bench_clicks *clicks = arg;
     struct tenant tenant;
     struct mailing mailing;
     struct tenant_put tenant_put = { .timezone = S("Europe/London") };
     struct mailing_put put = { .tenant = S(TENANT), .track_opens = true, .track_clicks = true };
     TRY(tenant_store(op, tx, S(TENANT), &tenant_put, &tenant));
-    return mailing_store(op, tx, S(MAILING), &put, &mailing);
+    return mailing_store(op, tx, str_of(clicks->mailing), &put, &mailing);
 }
 
 static enum err make_members(struct op *op, struct tx *tx, void *arg)
 {
     struct bench_clicks *clicks = arg;
-    struct import_chunk chunk = { .kind = IMPORT_MAILING, .mailing = S(MAILING), .lines = clicks->lines };
-    for (; chunk.count < BENCH_CLICKS_CHUNK && clicks->from + (int64_t)chunk.count < clicks->members; chunk.count++) {
+    struct import_chunk chunk = { .kind = IMPORT_MAILING, .mailing = str_of(clicks->mailing), .lines = clicks->lines };
+    for (; clicks->from + (int64_t)chunk.count < clicks->to; chunk.count++) {
         char member[MEMBER_BYTES];
         member_text(clicks->from + (int64_t)chunk.count, member);
         clicks->lines[chunk.count] =
@@ -71,62 +80,160 @@ static enum err make_members(struct op *op, struct tx *tx, void *arg)
 static enum err make_links(struct op *op, struct tx *tx, void *arg)
 {
     struct bench_clicks *clicks = arg;
-    struct link_put put = { .tenant = S(TENANT), .mailing = S(MAILING) };
-    for (int64_t i = clicks->from; i < clicks->from + BENCH_CLICKS_CHUNK && i < clicks->links; i++) {
+    struct link_put put = { .tenant = S(TENANT), .mailing = str_of(clicks->mailing) };
+    for (int64_t i = clicks->from; i < clicks->to; i++) {
         struct link link;
         bool made;
-        put.url = arena_fmt(op->arena, "https://shop.example.org/p/%lld?u=%%%%{uuid}%%%%", (long long)i);
+        put.url = url_text(op, i);
         TRY(link_make(op, tx, &put, 0, 0, &link, &made));
         memcpy(clicks->codes[i], link.code.p, LINK_CODE_BYTES);
     }
     return OK;
 }
 
-/* In the daemon's writer, or in this thread. */
-static enum err write(struct op *op, struct store *store, enum err (*fn)(struct op *op, struct tx *tx, void *arg),
-                      void *arg)
+/* --- through the API -------------------------------------------------------------- */
+
+static enum err send_lines(struct op *op, struct http_easy *api, const char *path, struct buf *lines,
+                           struct str *ret_json)
 {
-    return store ? store_write(op, store, fn, arg) : settle(op, fn, arg);
+    struct http_easy_request request = {
+        .method = "POST", .path = path, .content_type = "application/x-ndjson", .body = buf_str(lines), .read_bytes = -1
+    };
+    struct http_easy_answer answer;
+    TRY(http_easy_send(op, api, &request, &answer));
+    *ret_json = answer.body;
+    return answer.status == 200 ? OK
+                                : fail(op, ERR_IO, "POST %s answered %d: %.*s", path, answer.status, STR(answer.body));
 }
 
-struct filling {
-    struct bench_clicks *clicks;
-    struct store *store;
-    void (*done)(void *data, int64_t count);
-    void *data;
-    int64_t made;
-};
-
-static enum err fill(struct op *op, struct filling *filling, int64_t count,
-                     enum err (*make)(struct op *op, struct tx *tx, void *arg))
+static enum err put_mailing(struct op *op, struct bench_clicks *clicks, struct http_easy *api)
 {
-    struct bench_clicks *clicks = filling->clicks;
-    for (clicks->from = 0; clicks->from < count; clicks->from += BENCH_CLICKS_CHUNK) {
-        arena_reset(op->arena);
-        TRY(write(op, filling->store, make, clicks));
-        filling->made += BENCH_CLICKS_CHUNK;
-        if (filling->done)
-            filling->done(filling->data, filling->made);
+    const char *path = arena_fmt(op->arena, "/v1/mailings/%s", clicks->mailing).p;
+    TRY(rig_ask(op, api, "PUT", "/v1/tenants/" TENANT, S("{\"timezone\":\"Europe/London\"}"), NULL));
+    return rig_ask(op, api, "PUT", path, S("{\"tenant\":\"" TENANT "\"}"), NULL);
+}
+
+static enum err post_members(struct op *op, struct bench_clicks *clicks, struct http_easy *api)
+{
+    struct buf lines;
+    struct str json;
+    buf_init_arena(&lines, op->arena, BODY_BYTES);
+    for (int64_t i = clicks->from; i < clicks->to; i++) {
+        char member[MEMBER_BYTES];
+        member_text(i, member);
+        buf_add_fmt(&lines, "{\"recipient\":\"%s@reader.example\",\"member\":\"%s\"}\n", member, member);
+    }
+    return send_lines(op, api, arena_fmt(op->arena, "/v1/mailings/%s/messages", clicks->mailing).p, &lines, &json);
+}
+
+/* Every link that was made has its code in the answer, in order. */
+static enum err take_codes(struct op *op, struct bench_clicks *clicks, struct str json)
+{
+    struct str name = S("\"code\":\"");
+    for (int64_t i = clicks->from; i < clicks->to; i++) {
+        size_t at = str_search(json, name) + name.n;
+        if (at + LINK_CODE_BYTES > json.n)
+            return fail(op, ERR_IO, "%lld links were not made", (long long)(clicks->to - i));
+        memcpy(clicks->codes[i], json.p + at, LINK_CODE_BYTES);
+        json = (struct str){ json.p + at, json.n - at };
     }
     return OK;
 }
 
-enum err bench_clicks_fill(struct op *op, struct bench_clicks *clicks, struct store *store,
-                           void (*done)(void *data, int64_t count), void *data)
+static enum err post_links(struct op *op, struct bench_clicks *clicks, struct http_easy *api)
 {
+    struct buf lines;
+    struct str json;
+    buf_init_arena(&lines, op->arena, BODY_BYTES);
+    for (int64_t i = clicks->from; i < clicks->to; i++)
+        buf_add_fmt(&lines, "{\"url\":\"%.*s\",\"tenant\":\"" TENANT "\",\"mailing\":\"%s\"}\n", STR(url_text(op, i)),
+                    clicks->mailing);
+    TRY(send_lines(op, api, "/v1/links", &lines, &json));
+    return take_codes(op, clicks, json);
+}
+
+enum err bench_clicks_settle(struct op *op, struct bench_clicks *clicks, struct http_easy *api)
+{
+    /* Figures are answered when the clicks before are in them (LNK-11). */
+    return rig_ask(op, api, "GET", arena_fmt(op->arena, "/v1/links/%.*s", LINK_CODE_BYTES, clicks->codes[0]).p,
+                   (struct str){ 0 }, NULL);
+}
+
+/* --- both ------------------------------------------------------------------------- */
+
+struct filling {
+    struct bench_clicks *clicks;
+    struct store *store;
+    struct http_easy *api; /* not NULL: through this */
+    const struct bench_clicks_progress *progress;
+};
+
+/* One kind of what is made: by a command, or by a request. */
+struct making {
+    enum err (*make)(struct op *op, struct tx *tx, void *arg);
+    enum err (*post)(struct op *op, struct bench_clicks *clicks, struct http_easy *api);
+};
+
+static const struct making of_mailing = { make_mailing, put_mailing };
+static const struct making of_members = { make_members, post_members };
+static const struct making of_links = { make_links, post_links };
+
+/* By a request, in the daemon's writer, or in this thread. */
+static enum err make(struct op *op, const struct filling *filling, const struct making *making)
+{
+    if (filling->api)
+        return making->post(op, filling->clicks, filling->api);
+    return filling->store ? store_write(op, filling->store, making->make, filling->clicks)
+                          : settle(op, making->make, filling->clicks);
+}
+
+static enum err make_all(struct op *op, const struct filling *filling, const struct making *making, int64_t *made,
+                         int64_t count)
+{
+    struct bench_clicks *clicks = filling->clicks;
+    while (*made < count) {
+        arena_reset(op->arena);
+        clicks->from = *made;
+        clicks->to = count - *made < BENCH_CLICKS_CHUNK ? count : *made + BENCH_CLICKS_CHUNK;
+        TRY(make(op, filling, making));
+        *made = clicks->to;
+        if (filling->progress)
+            filling->progress->made(filling->progress->data, clicks->members_made + clicks->links_made);
+    }
+    return OK;
+}
+
+static enum err fill(struct op *op, const struct filling *filling)
+{
+    struct bench_clicks *clicks = filling->clicks;
     struct op own;
     op_init(&own, arena_new(MEMORY_BYTES), clock_wall_us());
-    struct filling filling = { .clicks = clicks, .store = store, .done = done, .data = data };
-    enum err err = write(&own, store, make_mailing, NULL);
+    enum err err = clicks->members_made ? OK : make(&own, filling, &of_mailing);
     if (err == OK)
-        err = fill(&own, &filling, clicks->members, make_members);
+        err = make_all(&own, filling, &of_members, &clicks->members_made, clicks->members);
     if (err == OK)
-        err = fill(&own, &filling, clicks->links, make_links);
+        err = make_all(&own, filling, &of_links, &clicks->links_made, clicks->links);
     if (err != OK)
         fail(op, err, "%s", own.error);
     arena_free(own.arena);
     return err;
 }
+
+enum err bench_clicks_fill(struct op *op, struct bench_clicks *clicks, struct store *store,
+                           const struct bench_clicks_progress *progress)
+{
+    struct filling filling = { .clicks = clicks, .store = store, .progress = progress };
+    return fill(op, &filling);
+}
+
+enum err bench_clicks_fill_by_api(struct op *op, struct bench_clicks *clicks, struct http_easy *api,
+                                  const struct bench_clicks_progress *progress)
+{
+    struct filling filling = { .clicks = clicks, .api = api, .progress = progress };
+    return fill(op, &filling);
+}
+
+/* --- the load --------------------------------------------------------------------- */
 
 static char *put(char *at, const char *text, size_t n)
 {

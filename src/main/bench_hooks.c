@@ -201,26 +201,6 @@ static enum err post_all(struct hooks_run *run)
     return err;
 }
 
-/* --- after ---------------------------------------------------------------- */
-
-/* What the daemon says of itself. */
-static int ask_daemon(struct cli *cli, struct bench_hooks *hooks)
-{
-    struct str overview, metrics = { 0 }, name = S("\nposthouse_resident_memory_bytes ");
-    int code = client_call(cli, "GET", "/v1/overview", (struct str){ 0 }, &overview);
-    if (code == CLI_DONE)
-        code = client_call(cli, "GET", "/metrics", (struct str){ 0 }, &metrics);
-    if (code != CLI_DONE)
-        return code;
-    hooks->engine = str_search(overview, S("\"database\":\"postgres")) < overview.n ? "postgresql" : "sqlite";
-    size_t at = str_search(metrics, name);
-    if (at == metrics.n)
-        return CLI_DONE;
-    struct str rest = { metrics.p + at + name.n, metrics.n - at - name.n };
-    str_to_int(str_cut(&rest, '\n'), 0, INT64_MAX, &hooks->rss_bytes);
-    return CLI_DONE;
-}
-
 int bench_hooks_run(struct cli *cli, struct bench_hooks *hooks)
 {
     struct hooks_run run = { .cli = cli, .hooks = hooks };
@@ -236,7 +216,7 @@ int bench_hooks_run(struct cli *cli, struct bench_hooks *hooks)
     if (code == CLI_DONE && post_all(&run) != OK)
         code = cli_fail_op(cli);
     if (code == CLI_DONE)
-        code = ask_daemon(cli, hooks);
+        code = client_about(cli, &hooks->daemon);
     if (run.sim)
         sim_close(run.sim);
     free(run.events);

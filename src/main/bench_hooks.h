@@ -17,9 +17,8 @@ struct bench_hooks {
     int64_t clients, seconds; /* what is asked: connections, and how long they post */
     int64_t posted;           /* and what came of it: reports that were answered with 200 */
     int64_t took_us;
-    int64_t *post_us; /* what each took, the caller's to free */
-    const char *engine;
-    int64_t rss_bytes; /* of the daemon, afterwards */
+    int64_t *post_us;           /* what each took, the caller's to free */
+    struct client_about daemon; /* afterwards */
 };
 
 /* Posts to the daemon of --url until the time is over or every report of the mailing was posted. An exit code, after

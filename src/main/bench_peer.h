@@ -6,16 +6,14 @@
  */
 #pragma once
 
-#include <sys/types.h>
-
+#include "main/bench_child.h"
 #include "main/load_protocol.h"
-#include "net/addr.h"
 
 struct bench_peer {
     const char *name, *package; /* of Debian */
+    const char *const *files;   /* as struct bench_program */
     const struct load_protocol *protocol;
-    pid_t pid;
-    struct addr addr;
+    struct bench_child child;
 };
 
 /* Starts it in the directory, on a free port of this machine. ERR_NOT_FOUND where it is not installed, ERR_INVALID for

@@ -9,6 +9,7 @@
 #include "net/http_reply.h"
 
 #define CONNECT_MS 5000
+#define HTTP_PORT  80
 #define IDLE_MS    120000 /* an import may wait for the disk */
 
 static const char *url_of(const struct cli *cli)
@@ -174,4 +175,42 @@ int client_pages(struct cli *cli, const char *path, int (*see)(struct cli *cli, 
         if (!after)
             return code;
     }
+}
+
+/* --- which daemon --------------------------------------------------------- */
+
+enum err client_addr(struct cli *cli, int port, struct addr *ret)
+{
+    struct op *op = &cli->op;
+    struct str url = str_of(url_of(cli)), scheme = S("http://");
+    if (!str_starts(url, scheme))
+        return fail(op, ERR_INVALID, "--url: only a URL that begins with http:// can be loaded");
+    struct str rest = { url.p + scheme.n, url.n - scheme.n };
+    rest = str_cut(&rest, '/');
+    bool is_ipv6 = rest.n > 0 && rest.p[0] == '[';
+    size_t host = is_ipv6 ? str_find(rest, ']') + 1 : str_find(rest, ':');
+    bool has_port = host < rest.n;
+    if (has_port && !port)
+        return addr_parse(op, rest, ret);
+    return addr_parse(op,
+                      arena_fmt(op->arena, "%.*s:%d", (int)(has_port ? host : rest.n), rest.p, port ? port : HTTP_PORT),
+                      ret);
+}
+
+int client_about(struct cli *cli, struct client_about *ret)
+{
+    struct str overview, metrics, name = S("\nposthouse_resident_memory_bytes ");
+    int code = client_call(cli, "GET", "/v1/overview", (struct str){ 0 }, &overview);
+    if (code == CLI_DONE)
+        code = client_call(cli, "GET", "/metrics", (struct str){ 0 }, &metrics);
+    if (code != CLI_DONE)
+        return code;
+    bool is_postgres = str_search(overview, S("\"database\":\"postgres")) < overview.n;
+    *ret = (struct client_about){ .engine = is_postgres ? "postgresql" : "sqlite" };
+    size_t at = str_search(metrics, name);
+    if (at == metrics.n)
+        return CLI_DONE;
+    struct str rest = { metrics.p + at + name.n, metrics.n - at - name.n };
+    str_to_int(str_cut(&rest, '\n'), 0, INT64_MAX, &ret->rss_bytes);
+    return CLI_DONE;
 }

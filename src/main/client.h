@@ -14,6 +14,7 @@
 #pragma once
 
 #include "main/cli.h"
+#include "net/addr.h"
 #include "net/http_easy.h"
 
 #define CLIENT_URL "http://127.0.0.1:7420"
@@ -33,6 +34,17 @@ int client_send(struct cli *cli, const struct http_easy_request *request, struct
 
 /* For requests of another kind: --url with the token, the caller's to close. ERR_INVALID when the URL is none. */
 enum err client_open(struct cli *cli, struct http_easy **ret_easy);
+
+/* The address in --url, with another port (0: its own). ERR_INVALID for a name that would have to be looked up, and for
+ * https: only for what speaks plain bytes. */
+enum err client_addr(struct cli *cli, int port, struct addr *ret);
+
+/* What a daemon says of itself. */
+struct client_about {
+    const char *engine;
+    int64_t rss_bytes;
+};
+int client_about(struct cli *cli, struct client_about *ret);
 
 /* Every page of a list, one after the other, until `see` returns something else than CLI_DONE. */
 int client_pages(struct cli *cli, const char *path, int (*see)(struct cli *cli, struct str json, void *data),

@@ -1,7 +1,7 @@
 /*
  * cmd_bench_clicks.c - durable clicks a second, beside nginx doing nothing but redirecting.
  *
- *     this process: clients ---> posthouse serve (a process of its own, its store on disk)
+ *     this process: clients ---> posthouse serve (a process of its own, its store on disk; or --url)
  *                           \--> nginx `return 302` with a buffered access log
  *
  * One mailing of --members recipients with --links links; every request takes
@@ -10,42 +10,36 @@
  * the machine with them; they take turns, so that whatever else the machine
  * does meets both, and the middle turn counts. Before the first turn clicks are
  * made until links and recipients are known, as they are some seconds after a
- * mailing went out.
+ * mailing went out. With several --links the same store is measured with ever
+ * more of them, without nginx.
+ *
+ * Processor time is that of a click with all that follows: a turn ends when its
+ * clicks are stored.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/json_write.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "main/bench_clicks.h"
-#include "main/cli.h"
+#include "main/bench_nginx.h"
+#include "main/client.h"
 #include "main/measure.h"
 #include "main/progress.h"
 #include "main/rig.h"
 #include "main/show.h"
 
 #define MEMBERS    1000000
-#define LINKS      100000
-#define NGINX_PORT 17999
-#define READY_US   INT64_C(60000000)
-#define RUNS_MAX   2
+#define LINKS      "100000"
+#define LINKS_MOST 10000000
+#define CLIENTS    64
+#define WIDE       512 /* clients of the second run, when nothing else was asked for */
+#define RUNS_MAX   8
 #define ROUNDS     3
 #define ROUNDS_MAX 99
 #define WARM_S     5
-
-struct served {
-    pid_t pid;
-    struct addr addr;
-};
+#define API_IDLE   120000
 
 /* What turns of one server came to. */
 struct turns {
@@ -55,7 +49,7 @@ struct turns {
 };
 
 struct run {
-    int64_t clients;
+    int64_t clients, links;
     struct turns ours, nginx;
     double ratio[ROUNDS_MAX];
     int64_t rss_bytes;
@@ -68,165 +62,82 @@ struct bench {
     const char *database; /* NULL: SQLite in the directory */
     int64_t database_pid; /* PostgreSQL's, when it was said */
     int64_t seconds, rounds, warm;
+    struct run runs[RUNS_MAX];
+    int count;
+    bool by_links; /* one run for each number of links */
     struct bench_clicks *clicks;
     struct progress progress;
+    struct http_easy *api;
+    struct bench_child ours, nginx; /* ours without a pid: somebody else's */
+    const char *engine;
+    double sync_ms;
 };
+
+/* --- the server ----------------------------------------------------------------------- */
 
 static void filled(void *data, int64_t count)
 {
     progress_at(data, count);
 }
 
-static enum err fill(struct bench *b)
+static enum err fill_own(struct bench *b, const struct bench_clicks_progress *progress)
 {
     struct store_config config = { .directory = b->database ? NULL : b->directory, .url = b->database };
     struct store *store;
     TRY(store_open(b->op, &config, &store));
-    progress_begin(&b->progress, "filling the store", b->clicks->members + b->clicks->links, false);
-    enum err err = bench_clicks_fill(b->op, b->clicks, store, filled, &b->progress);
-    progress_end(&b->progress);
+    enum err err = bench_clicks_fill(b->op, b->clicks, store, progress);
     store_close(store);
     return err;
 }
 
-/* --- the two servers ------------------------------------------------------------------ */
-
-static enum err child_start(struct op *op, const char *const argv[], int out, pid_t *ret_pid)
+static enum err start_own(struct bench *b)
 {
-    pid_t pid = fork();
-    if (pid < 0)
-        return fail(op, ERR_IO, "cannot start a process: %s", strerror(errno));
-    if (pid == 0) {
-        if (out >= 0)
-            dup2(out, STDOUT_FILENO);
-        prctl(PR_SET_PDEATHSIG, SIGKILL); /* not left behind when this one is killed */
-        dup2(open("/dev/null", O_RDWR), STDERR_FILENO);
-        execv(argv[0], (char *const *)(uintptr_t)argv); /* it does not change them */
-        _exit(127);
-    }
-    *ret_pid = pid;
-    return OK;
+    char addr[ADDR_TEXT_BYTES_MAX];
+    struct bench_daemon daemon = { 0 };
+    enum err err = bench_child_serve(b->op, b->directory, b->database, &daemon);
+    b->ours = (struct bench_child){ daemon.pid, daemon.http };
+    TRY(err);
+    const char *url = arena_fmt(b->op->arena, "http://%.*s", STR(addr_text(&daemon.http, addr))).p;
+    return http_easy_open(b->op, &(struct http_easy_config){ .url = url, .idle_ms = API_IDLE }, &b->api);
 }
 
-static void child_stop(pid_t pid)
+static void stop_own(struct bench *b)
 {
-    if (pid <= 0)
-        return;
-    kill(pid, SIGTERM);
-    waitpid(pid, NULL, 0);
+    if (b->api)
+        http_easy_close(b->api);
+    b->api = NULL;
+    bench_child_stop(&b->ours.pid);
 }
 
-/* The address in "posthouse ready http=127.0.0.1:41234 ...". */
-static enum err read_ready(struct op *op, int fd, struct addr *ret)
+/* Makes what is missing of the links, and has a server that runs. */
+static enum err prepare(struct bench *b, int64_t links)
 {
-    char line[512];
-    size_t n = 0;
-    while (n < sizeof line - 1) {
-        ssize_t got = read(fd, line + n, sizeof line - 1 - n);
-        if (got <= 0)
-            return fail(op, ERR_IO, "the daemon did not start");
-        n += (size_t)got;
-        if (memchr(line, '\n', n))
-            break;
-    }
-    struct str text = { line, n };
-    size_t at = str_search(text, S("http="));
-    if (at == n)
-        return fail(op, ERR_IO, "the daemon did not say where it listens");
-    text = (struct str){ line + at + 5, n - at - 5 };
-    return addr_parse(op, str_cut(&text, ' '), ret);
+    const struct bench_clicks_progress progress = { filled, &b->progress };
+    bool is_own = !cli_has(b->cli, "url");
+    b->clicks->links = links;
+    if (is_own)
+        stop_own(b);
+    progress_begin(&b->progress, "making links and readers", b->clicks->members + links, false);
+    enum err err = is_own ? fill_own(b, &progress) : bench_clicks_fill_by_api(b->op, b->clicks, b->api, &progress);
+    progress_end(&b->progress);
+    TRY(err);
+    return is_own ? start_own(b) : OK;
 }
 
-static enum err start_posthouse(struct bench *b, struct served *ret)
+static int64_t rss_bytes(struct bench *b)
 {
-    char self[256];
-    int fds[2];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0 || pipe2(fds, O_CLOEXEC) != 0)
-        return fail(b->op, ERR_IO, "cannot find this program: %s", strerror(errno));
-    self[n] = '\0';
-    const char *argv[] = { self,
-                           "serve",
-                           "--config",
-                           "/dev/null",
-                           b->database ? "--database" : "--data",
-                           b->database ? b->database : b->directory,
-                           "--http",
-                           "127.0.0.1:0",
-                           "--worker",
-                           "127.0.0.1:0",
-                           "--dev",
-                           NULL };
-    enum err err = child_start(b->op, argv, fds[1], &ret->pid);
-    close(fds[1]);
-    if (err == OK)
-        err = read_ready(b->op, fds[0], &ret->addr);
-    close(fds[0]);
-    return err;
-}
-
-static enum err write_nginx_conf(struct bench *b, const char *path)
-{
-    FILE *file = fopen(path, "we");
-    if (!file)
-        return fail(b->op, ERR_IO, "cannot write %s: %s", path, strerror(errno));
-    fprintf(file,
-            "daemon off; worker_processes auto; pid %s/nginx.pid; error_log %s/nginx-error.log;\n"
-            "events { worker_connections 4096; }\n"
-            "http {\n"
-            "  access_log %s/nginx-access.log combined buffer=64k flush=1s;\n"
-            "  client_body_temp_path %s/nginx-a; proxy_temp_path %s/nginx-b; fastcgi_temp_path %s/nginx-c;\n"
-            "  uwsgi_temp_path %s/nginx-d; scgi_temp_path %s/nginx-e;\n"
-            "  keepalive_requests 1000000000;\n"
-            "  server { listen 127.0.0.1:%d backlog=4096; location /r/ { return 302 "
-            "https://shop.example.org/new?u=$arg_m; } }\n"
-            "}\n",
-            b->directory, b->directory, b->directory, b->directory, b->directory, b->directory, b->directory,
-            b->directory, NGINX_PORT);
-    return fclose(file) == 0 ? OK : fail(b->op, ERR_IO, "cannot write %s", path);
-}
-
-static bool is_open(const struct addr *addr)
-{
-    struct sockaddr_storage storage;
-    socklen_t n = (socklen_t)addr_to_sockaddr(addr, &storage);
-    int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool open = fd >= 0 && connect(fd, (struct sockaddr *)&storage, n) == 0;
-    if (fd >= 0)
-        close(fd);
-    return open;
-}
-
-/* ret->pid stays 0 where there is no nginx. */
-static enum err start_nginx(struct bench *b, struct served *ret)
-{
-    static const char *const places[] = { NULL, "/usr/sbin/nginx", "/usr/bin/nginx", ".tools/nginx" };
-    const char *program = cli_option(b->cli, "nginx");
-    for (size_t i = 1; !program && i < sizeof places / sizeof *places; i++)
-        if (access(places[i], X_OK) == 0)
-            program = places[i];
-    ret->pid = 0;
-    if (!program)
-        return OK;
-    char conf[300];
-    snprintf(conf, sizeof conf, "%s/nginx.conf", b->directory);
-    TRY(write_nginx_conf(b, conf));
-    const char *argv[] = { program, "-c", conf, NULL };
-    TRY(child_start(b->op, argv, -1, &ret->pid));
-    TRY(addr_parse(b->op, arena_fmt(b->op->arena, "127.0.0.1:%d", NGINX_PORT), &ret->addr));
-    for (int64_t end_us = clock_mono_us() + READY_US; !is_open(&ret->addr);) {
-        if (clock_mono_us() > end_us || waitpid(ret->pid, NULL, WNOHANG) != 0)
-            return fail(b->op, ERR_IO, "%s did not start", program);
-        usleep(10000);
-    }
-    return OK;
+    struct client_about about = { 0 };
+    if (b->ours.pid)
+        return process_rss_bytes(b->ours.pid);
+    client_about(b->cli, &about);
+    return about.rss_bytes;
 }
 
 /* --- measuring ------------------------------------------------------------------------ */
 
-static struct load load_of(struct bench *b, const struct served *served, int64_t clients, int64_t seconds)
+static struct load load_of(struct bench *b, const struct bench_child *server, int64_t clients, int64_t seconds)
 {
-    return (struct load){ .addr = served->addr,
+    return (struct load){ .addr = server->addr,
                           .clients = (int)clients,
                           .seconds = seconds,
                           .status = 302,
@@ -234,19 +145,22 @@ static struct load load_of(struct bench *b, const struct served *served, int64_t
                           .data = b->clicks };
 }
 
-static int64_t database_cpu_us(const struct bench *b)
+static int64_t cpu_us(pid_t pid)
 {
-    return b->database_pid ? process_cpu_us_with_children((pid_t)b->database_pid) : 0;
+    return pid ? process_cpu_us_with_children(pid) : 0;
 }
 
-static enum err take_turn(struct bench *b, const struct served *served, int64_t clients, int round, struct turns *turns)
+static enum err take_turn(struct bench *b, const struct bench_child *server, int64_t clients, int round,
+                          struct turns *turns)
 {
-    struct load load = load_of(b, served, clients, b->seconds);
-    int64_t cpu_us = process_cpu_us_with_children(served->pid), database_us = database_cpu_us(b);
+    struct load load = load_of(b, server, clients, b->seconds);
+    int64_t server_us = cpu_us(server->pid), database_us = cpu_us((pid_t)b->database_pid);
     TRY(load_run(b->op, &load));
+    if (server == &b->ours)
+        TRY(bench_clicks_settle(b->op, b->clicks, b->api));
     double requests = (double)load.requests;
-    turns->cpu_us[round] = (double)(process_cpu_us_with_children(served->pid) - cpu_us) / requests;
-    turns->database_cpu_us[round] = (double)(database_cpu_us(b) - database_us) / requests;
+    turns->cpu_us[round] = (double)(cpu_us(server->pid) - server_us) / requests;
+    turns->database_cpu_us[round] = (double)(cpu_us((pid_t)b->database_pid) - database_us) / requests;
     turns->rate[round] = load.rate_per_second;
     turns->p50_ms[round] = load.p50_ms;
     turns->p99_ms[round] = load.p99_ms;
@@ -254,24 +168,28 @@ static enum err take_turn(struct bench *b, const struct served *served, int64_t 
     return OK;
 }
 
-static enum err run_one(struct bench *b, const struct served *posthouse, const struct served *nginx, struct run *run)
+static enum err run_one(struct bench *b, struct run *run)
 {
     for (int round = 0; round < b->rounds; round++) {
-        TRY(take_turn(b, posthouse, run->clients, round, &run->ours));
-        if (nginx->pid == 0)
+        TRY(take_turn(b, &b->ours, run->clients, round, &run->ours));
+        if (b->nginx.pid == 0)
             continue;
-        TRY(take_turn(b, nginx, run->clients, round, &run->nginx));
+        TRY(take_turn(b, &b->nginx, run->clients, round, &run->nginx));
         run->ratio[round] = run->ours.rate[round] / run->nginx.rate[round];
     }
-    run->rss_bytes = process_rss_bytes(posthouse->pid);
+    run->rss_bytes = rss_bytes(b);
     return OK;
 }
 
-static enum err warm(struct bench *b, const struct served *posthouse, int64_t clients)
+static enum err warm(struct bench *b, int64_t clients)
 {
-    struct load load = load_of(b, posthouse, clients, b->warm);
-    return b->warm ? load_run(b->op, &load) : OK;
+    struct load load = load_of(b, &b->ours, clients, b->warm);
+    if (b->warm)
+        TRY(load_run(b->op, &load));
+    return bench_clicks_settle(b->op, b->clicks, b->api);
 }
+
+/* --- what came of it ------------------------------------------------------------------ */
 
 static int by_size(const void *a, const void *b)
 {
@@ -287,15 +205,18 @@ static double middle(const struct bench *b, const double values[ROUNDS_MAX])
     return sorted[b->rounds / 2];
 }
 
+/* Into the object that is open. */
 static void put_run(struct bench *b, struct json_writer *w, const struct run *run)
 {
     json_member_int(w, "clients", run->clients);
+    json_member_int(w, "links", run->links);
     measure_put(w, "rate_per_second", middle(b, run->ours.rate), 0);
     measure_put(w, "p50_ms", middle(b, run->ours.p50_ms), 3);
     measure_put(w, "p99_ms", middle(b, run->ours.p99_ms), 3);
     measure_put(w, "max_ms", run->ours.max_ms, 3);
     json_member_int(w, "rss_bytes", run->rss_bytes);
-    measure_put(w, "cpu_us_per_click", middle(b, run->ours.cpu_us), 2);
+    if (b->ours.pid)
+        measure_put(w, "cpu_us_per_click", middle(b, run->ours.cpu_us), 2);
     if (b->database_pid)
         measure_put(w, "database_cpu_us_per_click", middle(b, run->ours.database_cpu_us), 2);
     if (run->nginx.rate[0] <= 0)
@@ -306,7 +227,21 @@ static void put_run(struct bench *b, struct json_writer *w, const struct run *ru
     measure_put(w, "ratio", middle(b, run->ratio), 3);
 }
 
-static void print(struct bench *b, const struct run *runs, int count, double sync)
+static void put_others(struct bench *b, struct json_writer *w)
+{
+    json_put_name(w, b->by_links ? "by_links" : "wide");
+    if (b->by_links)
+        json_array_begin(w);
+    for (int i = b->by_links ? 0 : 1; i < b->count; i++) {
+        json_object_begin(w);
+        put_run(b, w, &b->runs[i]);
+        json_object_end(w);
+    }
+    if (b->by_links)
+        json_array_end(w);
+}
+
+static void print(struct bench *b)
 {
     struct buf buf;
     struct json_writer w;
@@ -314,56 +249,120 @@ static void print(struct bench *b, const struct run *runs, int count, double syn
     json_write_init(&w, &buf);
     json_object_begin(&w);
     json_member_str(&w, "bench", S("clicks"));
-    json_member_str(&w, "engine", b->database ? S("postgresql") : S("sqlite"));
-    put_run(b, &w, &runs[0]);
+    json_member_str(&w, "engine", str_of(b->engine));
+    put_run(b, &w, &b->runs[0]);
     json_member_int(&w, "seconds", b->seconds);
     json_member_int(&w, "rounds", b->rounds);
-    measure_put(&w, "sync_ms", sync, 3);
+    measure_put(&w, "sync_ms", b->sync_ms, 3);
     json_member_int(&w, "members", b->clicks->members);
-    json_member_int(&w, "links", b->clicks->links);
-    if (count > 1) {
-        json_put_name(&w, "wide");
-        json_object_begin(&w);
-        put_run(b, &w, &runs[1]);
-        json_object_end(&w);
-    }
+    if (b->count > 1)
+        put_others(b, &w);
     json_object_end(&w);
     show_json(buf_str(&buf));
 }
 
-static enum err run_all(struct bench *b, struct run *runs, int count)
+static enum err run_all(struct bench *b)
 {
-    struct served posthouse = { 0 }, nginx = { 0 };
-    double sync = measure_sync_ms(b->directory);
-    TRY(fill(b));
-    enum err err = start_posthouse(b, &posthouse);
+    for (int i = 0; i < b->count; i++) {
+        struct run *run = &b->runs[i];
+        if (run->links != b->clicks->links_made) {
+            TRY(prepare(b, run->links));
+            TRY(warm(b, b->runs[b->count - 1].clients));
+        }
+        TRY(run_one(b, run));
+    }
+    print(b);
+    return OK;
+}
+
+/* Without an nginx there is nothing to compare with, unless one was named. */
+static enum err start_nginx(struct bench *b)
+{
+    const char *program = cli_option(b->cli, "nginx");
+    enum err err = b->by_links ? OK : bench_nginx_start(b->op, program, b->directory, &b->nginx);
+    if (program || err != ERR_NOT_FOUND)
+        return err;
+    fprintf(stderr, "SKIP %s, so there is no ratio\n", b->op->error);
+    b->op->error[0] = '\0';
+    return OK;
+}
+
+static enum err run_beside_nginx(struct bench *b)
+{
+    TRY(rig_directory(b->op, "posthouse-bench", b->directory, sizeof b->directory));
+    b->sync_ms = measure_sync_ms(b->directory);
+    enum err err = start_nginx(b);
     if (err == OK)
-        err = start_nginx(b, &nginx);
-    if (err == OK)
-        err = warm(b, &posthouse, runs[count - 1].clients);
-    for (int i = 0; i < count && err == OK; i++)
-        err = run_one(b, &posthouse, &nginx, &runs[i]);
-    child_stop(nginx.pid);
-    child_stop(posthouse.pid);
-    if (err == OK)
-        print(b, runs, count, sync);
-    if (err == OK && runs[0].nginx.rate[0] <= 0)
-        fprintf(stderr, "SKIP nginx: it is not installed (Debian: nginx-light), so there is no ratio\n");
+        err = run_all(b);
+    bench_child_stop(&b->nginx.pid);
+    stop_own(b);
+    rig_remove(b->directory);
     return err;
 }
 
-static enum err run_own(struct bench *b, int64_t clients)
+static enum err run_own(struct bench *b)
 {
-    struct run runs[RUNS_MAX] = { { .clients = clients ? clients : 64 }, { .clients = 512 } };
-    if (b->database)
-        TRY(rig_database_is_free(b->op, b->database));
-    TRY(rig_directory(b->op, "posthouse-bench", b->directory, sizeof b->directory));
-    enum err err = run_all(b, runs, clients ? 1 : RUNS_MAX);
+    b->engine = b->database ? "postgresql" : "sqlite";
+    if (!b->database)
+        return run_beside_nginx(b);
+    TRY(rig_database_is_free(b->op, b->database));
+    enum err err = run_beside_nginx(b);
     struct op aside = { .arena = b->op->arena };
-    if (b->database && store_erase(&aside, b->database) != OK)
+    if (store_erase(&aside, b->database) != OK)
         log_error("the schema posthouse stays in the database", LOG_ERROR_OF(&aside));
-    rig_remove(b->directory);
     return err;
+}
+
+/* Against a daemon that runs already. */
+static int run_there(struct bench *b)
+{
+    struct client_about about;
+    int code = client_about(b->cli, &about);
+    if (code != CLI_DONE)
+        return code;
+    b->engine = about.engine;
+    enum err err = client_addr(b->cli, 0, &b->ours.addr);
+    if (err == OK)
+        err = client_open(b->cli, &b->api);
+    if (err == OK)
+        err = run_beside_nginx(b);
+    return err == OK ? CLI_DONE : cli_fail_op(b->cli);
+}
+
+/* --- the command ---------------------------------------------------------------------- */
+
+static void add_run(struct bench *b, int64_t clients, int64_t links)
+{
+    struct run *run = &b->runs[b->count++];
+    run->clients = clients;
+    run->links = links;
+}
+
+/* "1000,100000": a run for each. False when they are no numbers that rise. */
+static bool runs_of_list(struct bench *b, struct str list, int64_t clients)
+{
+    int64_t links = 0;
+    while (str_given(list)) {
+        if (b->count == RUNS_MAX || !str_to_int(str_cut(&list, ','), links + 1, LINKS_MOST, &links))
+            return false;
+        add_run(b, clients, links);
+    }
+    return b->count > 0;
+}
+
+static int plan_runs(struct bench *b)
+{
+    int64_t clients = 0;
+    const char *links = cli_option(b->cli, "links");
+    if (!cli_int(b->cli, "clients", 1, 10000, &clients))
+        return CLI_USAGE;
+    if (!runs_of_list(b, str_of(links ? links : LINKS), clients ? clients : CLIENTS))
+        return cli_fail(b->cli, CLI_USAGE, "--links wants 1 to %d numbers up to %d, each larger than the one before",
+                        RUNS_MAX, LINKS_MOST);
+    b->by_links = b->count > 1;
+    if (!b->by_links && !clients)
+        add_run(b, WIDE, b->runs[0].links);
+    return CLI_DONE;
 }
 
 static int bench_clicks_run(struct cli *cli)
@@ -372,18 +371,22 @@ static int bench_clicks_run(struct cli *cli)
     b.seconds = 10;
     b.rounds = ROUNDS;
     b.warm = WARM_S;
-    int64_t clients = 0, members = MEMBERS, links = LINKS;
-    if (!cli_int(cli, "clients", 1, 10000, &clients) || !cli_int(cli, "seconds", 1, 3600, &b.seconds) ||
-        !cli_int(cli, "rounds", 1, ROUNDS_MAX, &b.rounds) || !cli_int(cli, "warm", 0, 3600, &b.warm) ||
-        !cli_int(cli, "members", 1, INT64_C(100000000), &members) ||
-        !cli_int(cli, "links", 1, INT64_C(10000000), &links) ||
+    int64_t members = MEMBERS;
+    if (!cli_int(cli, "seconds", 1, 3600, &b.seconds) || !cli_int(cli, "rounds", 1, ROUNDS_MAX, &b.rounds) ||
+        !cli_int(cli, "warm", 0, 3600, &b.warm) || !cli_int(cli, "members", 1, INT64_C(100000000), &members) ||
         !cli_int(cli, "server-pid", 1, INT32_MAX, &b.database_pid))
         return CLI_USAGE;
+    int code = plan_runs(&b);
+    if (code != CLI_DONE)
+        return code;
     log_setup(LOG_LEVEL_ERROR, LOG_FORM_LOGFMT);
-    b.clicks = bench_clicks_new(members, links);
-    enum err err = run_own(&b, clients);
+    b.clicks = bench_clicks_new(members, b.runs[b.count - 1].links);
+    if (cli_has(cli, "url"))
+        code = run_there(&b);
+    else
+        code = run_own(&b) == OK ? CLI_DONE : cli_fail_op(cli);
     bench_clicks_free(b.clicks);
-    return err == OK ? CLI_DONE : cli_fail_op(cli);
+    return code;
 }
 
 static const struct cli_option bench_clicks_options[] = {
@@ -391,11 +394,13 @@ static const struct cli_option bench_clicks_options[] = {
     { "seconds", "N", "for each turn (default 10)" },
     { "rounds", "N", "turns of each server; the middle one counts (default 3)" },
     { "warm", "N", "seconds of clicks before the first turn, not counted (default 5)" },
-    { "links", "N", "links of the mailing (default 100000)" },
+    { "links", "N[,N...]", "links of the mailing (default 100000); several: one run for each, without nginx" },
     { "members", "N", "its recipients (default 1000000)" },
     { "database", "URL", "an empty PostgreSQL database instead of embedded SQLite" },
     { "server-pid", "PID", "of its postmaster on this machine: shows its processor time, too" },
     { "nginx", "FILE", "the nginx to compare with (default: where Debian has it)" },
+    { "url", "URL", "clicks on a daemon that runs already; a tenant 'bench' stays in it" },
+    { "token", "TOKEN", "for that daemon, with scopes read and write; else POSTHOUSE_TOKEN" },
     { 0 },
 };
 
@@ -408,7 +413,8 @@ const struct command cmd_bench_clicks = {
     .text = "Prints one line of JSON. Each request takes one of the links and one of the members by chance and is\n"
             "answered when its click is on disk; nginx answers the same requests with a bare `return 302` and a\n"
             "buffered access log. The two take turns. `ratio` is ours by nginx's of the same round; without nginx\n"
-            "(Debian: nginx-light) it is left out.\n",
+            "(Debian: nginx-light) it is left out. `cpu_us_per_click` is processor time of the server until the\n"
+            "click is in all figures. With several --links `by_links` has the same for each number of them.\n",
     .options = bench_clicks_options,
     .run = bench_clicks_run,
 };

@@ -310,11 +310,11 @@ static int run_hooks(struct cli *cli, struct bench_hooks *hooks)
     int code = bench_hooks_run(cli, hooks);
     if (code == CLI_DONE) {
         struct measure_head head = { .bench = "events",
-                                     .engine = hooks->engine,
+                                     .engine = hooks->daemon.engine,
                                      .rate = hooks->took_us ? (double)hooks->posted * 1e6 / (double)hooks->took_us : 0,
                                      .p50_ms = measure_percentile_ms(hooks->post_us, (size_t)hooks->posted, 0.5),
                                      .p99_ms = measure_percentile_ms(hooks->post_us, (size_t)hooks->posted, 0.99),
-                                     .rss_bytes = hooks->rss_bytes,
+                                     .rss_bytes = hooks->daemon.rss_bytes,
                                      .seconds = (double)hooks->took_us / 1e6,
                                      .clients = hooks->clients,
                                      .sync_ms = measure_sync_ms(".") };

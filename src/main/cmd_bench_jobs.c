@@ -12,36 +12,27 @@
  * On a machine that does other work, too, jobs a second say little; what stays is
  * the processor time that a job costs the server, and with --server-pid PostgreSQL.
  */
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/process.h"
 #include "base/random.h"
 #include "main/bench_bulk.h"
 #include "main/bench_hold.h"
 #include "main/bench_peer.h"
-#include "main/cli.h"
+#include "main/client.h"
 #include "main/measure.h"
 #include "main/rig.h"
 #include "main/show.h"
 #include "main/worker_load.h"
 #include "store/db.h"
 
-#define SECONDS     5
-#define CLIENTS     10
-#define BATCH       100
-#define MANY        10     /* times as many workers */
-#define FILL_JOBS   200000 /* waiting when fetch and ack are measured alone */
-#define FILL_TIMES  2      /* as long as they are taken out, a peer may be filled */
-#define QUEUE       "bench"
-#define READY_BYTES 1024
-#define DOOR_PORT   7419
+#define SECONDS    5
+#define CLIENTS    10
+#define BATCH      100
+#define MANY       10     /* times as many workers */
+#define FILL_JOBS  200000 /* waiting when fetch and ack are measured alone */
+#define FILL_TIMES 2      /* as long as they are taken out, a peer may be filled */
+#define QUEUE      "bench"
+#define DOOR_PORT  7419
 
 /* Processor time of the servers. */
 struct cost {
@@ -58,8 +49,8 @@ struct bench {
     struct cli *cli;
     struct op *op;
     char directory[256];
-    pid_t server; /* 0 = it was there before */
-    bool erases;  /* what the server made in the database */
+    struct bench_daemon server; /* its pid 0 = it was there before */
+    bool erases;                /* what the server made in the database */
     struct bench_peer peer;
     struct addr door;
     const char *api; /* URL of our own server */
@@ -75,72 +66,18 @@ struct bench {
 
 /* --- the server ----------------------------------------------------------- */
 
-static void run_server(const char *directory, const char *database, int out)
-{
-    const char *argv[12] = { "posthouse", "serve",       "--dev",    "--config",   "/dev/null",
-                             "--http",    "127.0.0.1:0", "--worker", "127.0.0.1:0" };
-    argv[9] = database ? "--database" : "--data";
-    argv[10] = database ? database : directory;
-    dup2(out, STDOUT_FILENO);
-    setenv("POSTHOUSE_LOG_LEVEL", "error", 1);
-    execv("/proc/self/exe", (char *const *)(uintptr_t)argv); /* it does not change them */
-    _exit(127);
-}
-
-/* The word behind " http=" or its like; empty when it is not there. */
-static struct str ready_word(struct str line, struct str name)
-{
-    size_t at = str_search(line, name);
-    if (at == line.n)
-        return S("");
-    struct str rest = { line.p + at + name.n, line.n - at - name.n };
-    return str_cut(&rest, ' ');
-}
-
-/* The ready line names the doors. */
-static enum err await_server(struct bench *b, int in)
-{
-    char line[READY_BYTES];
-    size_t n = 0;
-    ssize_t got;
-    while (n < sizeof line - 1 && (got = read(in, line + n, sizeof line - 1 - n)) > 0) {
-        n += (size_t)got;
-        struct str text = { line, n }, door = ready_word(text, S(" worker="));
-        if (str_find(text, '\n') == n || door.n == 0)
-            continue;
-        b->api = arena_fmt(b->op->arena, "http://%.*s", STR(ready_word(text, S(" http=")))).p;
-        return addr_parse(b->op, door, &b->door);
-    }
-    return fail(b->op, ERR_IO, "the server did not start");
-}
-
 static enum err start_server(struct bench *b)
 {
-    int ends[2];
-    if (pipe(ends) != 0)
-        return fail(b->op, ERR_IO, "cannot make a pipe");
-    b->server = fork();
-    if (b->server == 0) {
-        close(ends[0]);
-        run_server(b->directory, cli_option(b->cli, "database"), ends[1]);
-    }
-    close(ends[1]);
-    enum err err = b->server > 0 ? await_server(b, ends[0]) : fail(b->op, ERR_IO, "cannot start a process");
-    close(ends[0]);
-    return err;
-}
-
-static void stop_server(struct bench *b)
-{
-    if (b->server <= 0)
-        return;
-    kill(b->server, SIGTERM);
-    waitpid(b->server, NULL, 0);
+    char http[ADDR_TEXT_BYTES_MAX];
+    TRY(bench_child_serve(b->op, b->directory, cli_option(b->cli, "database"), &b->server));
+    b->door = b->server.worker;
+    b->api = arena_fmt(b->op->arena, "http://%.*s", STR(addr_text(&b->server.http, http))).p;
+    return OK;
 }
 
 static pid_t server_pid(const struct bench *b)
 {
-    return b->peer.pid > 0 ? b->peer.pid : b->server;
+    return b->peer.child.pid > 0 ? b->peer.child.pid : b->server.pid;
 }
 
 static int64_t server_bytes(const struct bench *b)
@@ -331,37 +268,21 @@ static enum err bench_push(struct bench *b)
 
 /* --- the commands --------------------------------------------------------- */
 
-/* The door of the server whose API is at this URL, where it usually is. */
-static enum err door_of_url(struct bench *b, const char *url)
-{
-    struct str rest = str_of(url);
-    size_t scheme = str_search(rest, S("://"));
-    if (scheme < rest.n)
-        rest = (struct str){ rest.p + scheme + 3, rest.n - scheme - 3 };
-    rest = str_cut(&rest, '/');
-    bool has_brackets = rest.n > 0 && rest.p[0] == '[';
-    size_t host = has_brackets ? str_find(rest, ']') + 1 : str_find(rest, ':');
-    return addr_parse(b->op,
-                      arena_fmt(b->op->arena, "%.*s:%d", (int)(host < rest.n ? host : rest.n), rest.p, DOOR_PORT),
-                      &b->door);
-}
-
 static enum err prepare(struct bench *b)
 {
-    const char *worker = cli_option(b->cli, "worker"), *url = cli_option(b->cli, "url");
-    const char *database = cli_option(b->cli, "database");
+    const char *worker = cli_option(b->cli, "worker"), *database = cli_option(b->cli, "database");
     TRY(rig_directory(b->op, "posthouse-bench", b->directory, sizeof b->directory));
     b->sync_ms = measure_sync_ms(b->directory);
     b->seed = random_u64();
     if (cli_has(b->cli, "peer")) {
         TRY(bench_peer_start(b->op, cli_option(b->cli, "peer"), b->directory, &b->peer));
-        b->door = b->peer.addr;
+        b->door = b->peer.child.addr;
         return OK;
     }
     if (worker)
         return addr_parse(b->op, str_of(worker), &b->door);
-    if (url)
-        return door_of_url(b, url);
+    if (cli_has(b->cli, "url"))
+        return client_addr(b->cli, DOOR_PORT, &b->door); /* where it usually is */
     if (database)
         TRY(rig_database_is_free(b->op, database));
     b->erases = database != NULL;
@@ -384,7 +305,7 @@ static int bench_run(struct cli *cli, enum err (*measure)(struct bench *b))
     enum err err = prepare(&b);
     if (err == OK)
         err = measure(&b);
-    stop_server(&b);
+    bench_child_stop(&b.server.pid);
     bench_peer_stop(&b.peer);
     if (b.erases) {
         struct op aside = { .arena = b.op->arena };

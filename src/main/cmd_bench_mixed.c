@@ -184,7 +184,7 @@ static enum err prepare(struct bench *b)
     progress_end(&b->progress);
     TRY(err);
     progress_begin(&b->progress, "making links and readers", b->clicks->members + b->clicks->links, false);
-    err = bench_clicks_fill(b->op, b->clicks, NULL, filled, &b->progress);
+    err = bench_clicks_fill(b->op, b->clicks, NULL, &(struct bench_clicks_progress){ filled, &b->progress });
     progress_end(&b->progress);
     return err;
 }

@@ -50,6 +50,39 @@ test('bench events --url loads a daemon that runs with webhooks, and every one o
   assert.match(cli(['check', ...daemon.store]).stdout, / 0 differ/)
 })
 
+test('bench clicks beside nginx says what a click costs until it is in all figures', () => {
+  const line = bench('clicks', '--members', '2000', '--links', '100', '--seconds', '1', '--rounds', '1', '--warm', '0', '--clients', '4')
+  assert.deepEqual([line.engine, line.clients, line.links, line.members], ['sqlite', 4, 100, 2000])
+  assert.ok(line.cpu_us_per_click > 0)
+})
+
+test('bench clicks with several numbers of links measures one store with ever more of them', () => {
+  const line = bench('clicks', '--members', '2000', '--links', '10,1500', '--seconds', '1', '--rounds', '1', '--warm', '0')
+  assert.deepEqual(line.by_links.map(({ links }) => links), [10, 1500])
+  for (const run of line.by_links) assert.ok(run.cpu_us_per_click > 0 && run.rate_per_second > 0, JSON.stringify(run))
+  for (const wrong of ['5,3', '5,', ',5', '0', 'x', '']) assert.equal(cli(['bench', 'clicks', '--links', wrong]).status, 2, wrong)
+})
+
+test('bench clicks --url clicks on a daemon that runs, and every one of them is in its figures', async () => {
+  const daemon = await startDaemon({ dev: true })
+  const line = bench('clicks', '--url', daemon.url, '--members', '1500', '--links', '1200', '--seconds', '1', '--rounds', '1', '--clients', '4')
+  assert.deepEqual([line.engine, line.clients], [daemon.store[0] === '--database' ? 'postgresql' : 'sqlite', 4])
+  const { text } = await daemon.get('/metrics')
+  const answered = Number(text.match(/^posthouse_clicks_total (\d+)$/m)[1])
+  assert.ok(answered >= line.rate_per_second * 0.9, `${answered} answered`)
+  const [mailing] = (await daemon.get('/v1/overview')).body.mailings
+  assert.equal(mailing.stats.messages, 1500)
+  let counted = 0
+  for (let after = ''; after !== null; ) {
+    const { items, next } = (await daemon.get(`/v1/mailings/${mailing.id}/links?limit=1000${after && `&after=${after}`}`)).body
+    for (const { clicks } of items) counted += clicks
+    after = next
+  }
+  assert.equal(counted, answered)
+  await daemon.stop()
+  assert.match(cli(['check', ...daemon.store]).stdout, / 0 differ/)
+})
+
 test('bench mixed says what clicks, jobs and events do alone and together, and what each keeps', () => {
   const line = bench('mixed', '--seconds', '1', '--clients', '8')
   for (const figures of [line.alone, line.together])
@@ -73,5 +106,5 @@ test('bench nodes says what an old snapshot costs, and what the same time does w
 })
 
 test('a bench of a daemon that nobody answers for ends with 69', () => {
-  assert.equal(cli(['bench', 'events', '--url', 'http://127.0.0.1:9']).status, 69)
+  for (const name of ['events', 'clicks']) assert.equal(cli(['bench', name, '--url', 'http://127.0.0.1:9']).status, 69)
 })
