@@ -5,5 +5,7 @@
  */
 #define JSON_PORTABLE 1
 #include "../../src/base/json.c"
+#include "../../src/base/json_text.c"
+#include "../../src/base/json_value.c"
 
 #include "test_json.c"
