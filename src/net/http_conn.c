@@ -6,12 +6,9 @@
 
 #include "net/http_reply.h"
 
-#define HELD_BYTES_MAX     131072 /* one read, with room to spare */
-#define PIECES_MAX         16     /* of one write */
-#define BODY_IN_ARENA_MAX  16384  /* larger bodies get memory that can grow in place */
-#define BODY_BYTES_AT_ONCE 65536  /* room made before the bytes have come */
-#define PROGRESS_BYTES_MIN 1024   /* of body or answer within its time; less is a client that stalls */
-#define UNSENT_BYTES_MAX   65536  /* of answers the client does not read: its next request waits for it */
+#define HELD_BYTES_MAX   131072 /* one read, with room to spare */
+#define PIECES_MAX       16     /* of one write */
+#define UNSENT_BYTES_MAX 65536  /* of answers the client does not read: its next request waits for it */
 
 /* --- writing ------------------------------------------------------------ */
 
@@ -147,18 +144,6 @@ static void on_closed(uv_handle_t *handle)
         free(conn);
 }
 
-/* No more of the body will come: the taker hears it once. */
-static void body_breaks(struct http_request *request, enum err err, const char *why)
-{
-    void (*take)(struct http_request *, struct str, enum http_body) = request->body_take;
-    request->body_take = NULL;
-    request->body_complete = true;
-    request->keep_alive = false;
-    request->body_err = fail(&request->op, err, "%s", why);
-    if (take)
-        take(request, (struct str){ NULL, 0 }, HTTP_BODY_BROKEN);
-}
-
 void http_conn_close(struct http_conn *conn)
 {
     if (conn->closing)
@@ -180,203 +165,9 @@ void http_conn_close(struct http_conn *conn)
     if (request->streaming && request->stream_gone)
         request->stream_gone(request);
     else if (!request->body_complete && !request->answered)
-        body_breaks(request, ERR_IO, "the client left before the body was complete");
+        http_request_break(request, ERR_IO, "the client left before the body was complete");
     else if (request->left)
         request->left(request, true);
-}
-
-/* --- events of the parser ----------------------------------------------- */
-
-/* Answers an error that this folder found; what else the client sends is thrown away. */
-static void conn_refuse(struct http_conn *conn, int status, const char *detail)
-{
-    conn->deaf = true;
-    figure_add(&conn->server->broken, 1);
-    struct http_request *request = conn->request;
-    if (!request)
-        request = conn->request = http_request_take(conn->server, conn);
-    if (request->handed) {
-        enum err err = status == 413 ? ERR_TOO_LARGE : status == 408 ? ERR_IO : ERR_MALFORMED;
-        body_breaks(request, err, detail);
-        return;
-    }
-    request->handed = true;
-    request->keep_alive = false;
-    http_problem(request, status, S(""), str_of(detail), NULL, 0);
-}
-
-static void request_dispatch(struct http_request *request)
-{
-    request->handed = true;
-    request->route->handle(request);
-}
-
-/* "/blog/r/x" where the prefix is "/blog": the rest, when a prefixed route answers it. */
-static enum err match_below_prefix(struct http_conn *conn, struct http_request *request, struct http_match *ret)
-{
-    struct str prefix = conn->server->config.prefix, path = request->path;
-    ret->route = NULL;
-    if (!prefix.n || !str_starts(path, prefix) || path.n == prefix.n || path.p[prefix.n] != '/')
-        return ERR_NOT_FOUND;
-    struct op aside;
-    op_init(&aside, request->op.arena, request->op.now_us);
-    path = (struct str){ path.p + prefix.n, path.n - prefix.n };
-    TRY(http_router_match(&aside, conn->server->router, request->method, path, ret));
-    return ret->route && ret->route->flags & HTTP_PREFIXED ? OK : ERR_NOT_FOUND;
-}
-
-static bool request_find_route(struct http_conn *conn, struct http_request *request)
-{
-    struct http_match match;
-    enum err err = match_below_prefix(conn, request, &match);
-    if (err != OK)
-        err = http_router_match(&request->op, conn->server->router, request->method, request->path, &match);
-    if (err != OK) {
-        http_fail(request, err);
-        return false;
-    }
-    if (!match.route) {
-        http_reply_header(request, S("Allow"), http_router_allow(&request->op, conn->server->router, request->path));
-        http_problem(request, 405, S(""), S("this path does not answer to that method"), NULL, 0);
-        return false;
-    }
-    request->route = match.route;
-    request->param_count = match.param_count;
-    memcpy(request->params, match.params, sizeof match.params[0] * (size_t)match.param_count);
-    return true;
-}
-
-/* What is known before the body: true when the request may go on. */
-static bool request_may_enter(struct http_conn *conn, struct http_request *request)
-{
-    request->handed = true; /* each of these answers by itself when it refuses */
-    if (!request_find_route(conn, request))
-        return false;
-    if (conn->server->config.admit) {
-        enum err err = conn->server->config.admit(request);
-        if (err != OK) {
-            http_fail(request, err);
-            return false;
-        }
-    }
-    if (conn->parser.content_length > (uint64_t)request->route->body_bytes_max) {
-        figure_add(&conn->server->broken, 1);
-        http_fail(request, fail(&request->op, ERR_TOO_LARGE, "the body may hold at most %lld bytes here",
-                                (long long)request->route->body_bytes_max));
-        return false;
-    }
-    request->handed = false;
-    return true;
-}
-
-static void request_prepare_body(struct http_conn *conn, struct http_request *request)
-{
-    uint64_t length = conn->parser.content_length;
-    size_t max = (size_t)request->route->body_bytes_max;
-    if (!conn->parser.chunked && length <= BODY_IN_ARENA_MAX) {
-        buf_init_arena(&request->body_buffer, request->op.arena, (size_t)length);
-        buf_reserve(&request->body_buffer, (size_t)length);
-        return;
-    }
-    buf_init(&request->body_buffer, conn->parser.chunked ? max : (size_t)length);
-    if (!conn->parser.chunked)
-        buf_reserve(&request->body_buffer, length < BODY_BYTES_AT_ONCE ? (size_t)length : BODY_BYTES_AT_ONCE);
-}
-
-static void conn_on_body_expected(struct http_conn *conn, struct http_request *request)
-{
-    if (request->head.expects_continue && request->head.minor == 1) {
-        http_out_add(&conn->out, &conn->server->pool, S("HTTP/1.1 100 Continue\r\n\r\n"));
-        http_conn_flush_later(conn);
-    }
-    if (request->route->flags & HTTP_BODY_STREAM) {
-        request_dispatch(request); /* it may have answered and be gone now */
-        assert(conn->request != request || request->body_take || request->answered);
-        return;
-    }
-    request_prepare_body(conn, request);
-}
-
-static void body_ends(struct http_request *request)
-{
-    void (*take)(struct http_request *, struct str, enum http_body) = request->body_take;
-    request->body_take = NULL;
-    if (take)
-        take(request, (struct str){ NULL, 0 }, HTTP_BODY_END);
-}
-
-/* A streamed body of no bytes has an end, too. */
-static void conn_on_no_body(struct http_conn *conn, struct http_request *request)
-{
-    request_dispatch(request);
-    if (conn->request == request)
-        body_ends(request);
-}
-
-static void conn_on_head(struct http_conn *conn, struct str head)
-{
-    struct http_server *server = conn->server;
-    http_conn_wait(conn, HTTP_WAIT_HANDLER);
-    figure_add(&server->requests, 1);
-    conn->asked = true;
-    struct http_request *request = conn->request = http_request_take(server, conn);
-
-    char *copy = arena_alloc_raw(request->op.arena, head.n);
-    assert(copy); /* an arena holds a head */
-    memcpy(copy, head.p, head.n);
-    http_parser_forget_head(&conn->parser);
-    struct http_refusal refusal = http_head_read((struct str){ copy, head.n }, &request->head);
-    if (refusal.status) {
-        conn_refuse(conn, refusal.status, refusal.detail);
-        return;
-    }
-    request->method = request->head.method;
-    request->target = request->head.target;
-    request->path = request->head.path;
-    request->query = request->head.query;
-    request->head_only = str_eq(request->method, S("HEAD"));
-    request->keep_alive = conn->parser.keep_alive;
-    request->body_complete = !conn->parser.has_body;
-    if (!request_may_enter(conn, request))
-        return;
-    if (conn->parser.has_body)
-        conn_on_body_expected(conn, request);
-    else
-        conn_on_no_body(conn, request);
-}
-
-static void conn_on_body(struct http_conn *conn, struct str piece)
-{
-    struct http_request *request = conn->request;
-    conn->progress += piece.n;
-    if (conn->progress >= PROGRESS_BYTES_MIN && conn->wait == HTTP_WAIT_BODY)
-        http_conn_wait(conn, HTTP_WAIT_BODY);
-
-    request->body_bytes += (int64_t)piece.n;
-    if (request->body_bytes > request->route->body_bytes_max) {
-        conn_refuse(conn, 413, "the body is larger than this path takes");
-        return;
-    }
-    if (request->handed) {
-        if (request->body_take)
-            request->body_take(request, piece, HTTP_BODY_PIECE);
-        return;
-    }
-    buf_add_str(&request->body_buffer, piece);
-    if (request->body_buffer.full)
-        conn_refuse(conn, 413, "the body does not fit the memory of a request");
-}
-
-static void conn_on_body_end(struct http_conn *conn)
-{
-    struct http_request *request = conn->request;
-    request->body_complete = true;
-    if (!request->handed) {
-        request->body = buf_str(&request->body_buffer);
-        request_dispatch(request);
-        return;
-    }
-    body_ends(request);
 }
 
 /* --- reading ------------------------------------------------------------ */
@@ -395,22 +186,7 @@ static struct str conn_feed(struct http_conn *conn, struct str bytes)
     while (event != HTTP_EVENT_MORE && conn_may_parse(conn)) {
         struct str piece = { NULL, 0 };
         event = http_parser_next(&conn->parser, &bytes, &piece);
-        switch (event) {
-        case HTTP_EVENT_MORE:
-            break;
-        case HTTP_EVENT_HEAD:
-            conn_on_head(conn, piece);
-            break;
-        case HTTP_EVENT_BODY:
-            conn_on_body(conn, piece);
-            break;
-        case HTTP_EVENT_END:
-            conn_on_body_end(conn);
-            break;
-        case HTTP_EVENT_BAD:
-            conn_refuse(conn, conn->parser.refusal.status, conn->parser.refusal.detail);
-            break;
-        }
+        http_conn_event(conn, event, piece);
     }
     conn->feeding = false;
     if (conn->closing || conn->finish || conn->deaf)
@@ -544,7 +320,7 @@ static void conn_rest(struct http_conn *conn)
 static bool write_moved(struct http_conn *conn)
 {
     uint64_t sent = conn_sent(conn);
-    if (sent < conn->sent_mark + PROGRESS_BYTES_MIN)
+    if (sent < conn->sent_mark + HTTP_PROGRESS_BYTES_MIN)
         return false;
     http_conn_wait(conn, HTTP_WAIT_WRITE);
     conn->sent_mark = sent;
@@ -566,7 +342,7 @@ bool http_conn_expire(struct http_conn *conn)
     case HTTP_WAIT_BODY:
         figure_add(&conn->server->dropped, 1);
         http_conn_wait(conn, HTTP_WAIT_HANDLER);
-        conn_refuse(conn, 408, "the request came too slowly");
+        http_conn_refuse(conn, 408, "the request came too slowly");
         conn_rest(conn);
         return true;
     case HTTP_WAIT_FIRST:

@@ -20,6 +20,8 @@
 #include "net/http_server.h"
 #include "net/listener.h"
 
+#define HTTP_PROGRESS_BYTES_MIN 1024 /* of body or answer within its time; less is a client that stalls */
+
 enum http_wait {
     HTTP_WAIT_HANDLER, /* on us: no time-out */
     HTTP_WAIT_FIRST,   /* nothing was asked yet */
@@ -104,7 +106,19 @@ void http_conn_answered(struct http_conn *conn, bool keep);
 /* Something was added to conn->out: it leaves at the end of this turn. */
 void http_conn_flush_later(struct http_conn *conn);
 
+/* The taker of a streamed body wants no more for now, or again; what had come meanwhile is given first. */
 void http_conn_pause(struct http_conn *conn, bool paused);
+
+/* http_request.c */
+
+/* What the parser found in the bytes of the connection. */
+void http_conn_event(struct http_conn *conn, enum http_event event, struct str piece);
+
+/* Answers an error that this folder found; what else the client sends is thrown away. */
+void http_conn_refuse(struct http_conn *conn, int status, const char *detail);
+
+/* No more of the body will come: the taker hears it once. */
+void http_request_break(struct http_request *request, enum err err, const char *why);
 
 /* http_reply.c */
 
