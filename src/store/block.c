@@ -7,207 +7,7 @@
 #include "store/block_log.h"
 #include "store/block_parts.h"
 #include "store/core.h"
-#include "store/postgres_table.h"
 #include "store/seq.h"
-
-extern const struct schema_step block_step;
-extern const struct family block_family;
-
-const struct schema_step block_step = {
-    "blocks",
-    "CREATE TABLE block_message_fixed (no INTEGER PRIMARY KEY, data BLOB NOT NULL);"
-    "CREATE TABLE block_message_delivery (no INTEGER PRIMARY KEY, data BLOB NOT NULL);"
-    "CREATE TABLE block_message_engagement (no INTEGER PRIMARY KEY, data BLOB NOT NULL);"
-    "CREATE TABLE block_member (no INTEGER PRIMARY KEY, data BLOB NOT NULL);",
-    /* Two blocks fill a page of PostgreSQL. Those that are changed for months have room for their next version, so that
-     * a settled block stays on its page; block_message_fixed is written as messages are made, then left alone. */
-    "CREATE TABLE block_message_fixed (no bigint PRIMARY KEY, data bytea NOT NULL)" PG_GROWS ";"
-    "CREATE TABLE block_message_delivery (no bigint PRIMARY KEY, data bytea NOT NULL)" PG_CHANGES ";"
-    "CREATE TABLE block_message_engagement (no bigint PRIMARY KEY, data bytea NOT NULL)" PG_CHANGES ";"
-    "CREATE TABLE block_member (no bigint PRIMARY KEY, data bytea NOT NULL)" PG_CHANGES
-    ";" PG_PLAIN("block_message_fixed", "data") PG_PLAIN("block_message_delivery", "data")
-        PG_PLAIN("block_message_engagement", "data") PG_PLAIN("block_member", "data"),
-};
-
-#define BLOCK_SQL(kind, table)                                                                                         \
-    SQL(kind##_get, "SELECT data FROM " table " WHERE no = ?1", NULL);                                                 \
-    SQL(kind##_add, "INSERT INTO " table " (no, data) VALUES (?1, ?2)", NULL);                                         \
-    SQL(kind##_set, "UPDATE " table " SET data = ?2 WHERE no = ?1", NULL);                                             \
-    SQL_WALK(kind##_walk, "SELECT no, data FROM " table " WHERE no >= ?1 AND no < ?2 ORDER BY no", NULL);              \
-    SQL_ONLY_POSTGRES(kind##_pick, "SELECT no, data FROM " table " WHERE no = ANY (?1) ORDER BY no");                  \
-    SQL(kind##_erase, "DELETE FROM " table " WHERE no >= ?1 AND no < ?2", NULL)
-
-BLOCK_SQL(fixed, "block_message_fixed");
-BLOCK_SQL(delivery, "block_message_delivery");
-BLOCK_SQL(engagement, "block_message_engagement");
-BLOCK_SQL(member, "block_member");
-BLOCK_SQL(link, "block_link");
-BLOCK_SQL(visitor, "block_visitor");
-
-const struct block_kind_of block_kinds[BLOCK_KINDS] = {
-#define KIND(type, name)                                                                                               \
-    {                                                                                                                  \
-        sizeof(type), BLOCK_BYTES / sizeof(type), &name##_get, &name##_add, &name##_set, &name##_walk, &name##_pick,   \
-            &name##_erase                                                                                              \
-    }
-    [BLOCK_MESSAGE_FIXED] = KIND(struct message_fixed, fixed),
-    [BLOCK_MESSAGE_DELIVERY] = KIND(struct message_delivery, delivery),
-    [BLOCK_MESSAGE_ENGAGEMENT] = KIND(struct message_engagement, engagement),
-    [BLOCK_MEMBER] = KIND(struct member_state, member),
-    [BLOCK_LINK] = KIND(struct link_state, link),
-    [BLOCK_VISITOR] = KIND(struct message_engagement, visitor),
-};
-
-size_t store_block_record_bytes(enum block_kind kind)
-{
-    return block_kinds[kind].record_bytes;
-}
-
-uint64_t store_block_per_block(enum block_kind kind)
-{
-    return block_kinds[kind].per_block;
-}
-
-uint64_t block_key(enum block_kind kind, uint64_t block_no)
-{
-    return (uint64_t)kind << 56 | block_no;
-}
-
-static size_t chain_of(uint64_t key)
-{
-    return key * 0x9E3779B97F4A7C15u >> 32 & (CHAINS - 1);
-}
-
-uint64_t block_key_of(uint64_t record_key)
-{
-    enum block_kind kind = (enum block_kind)(record_key >> 56);
-    return block_key(kind, (record_key & NUMBER_MASK) / block_kinds[kind].per_block);
-}
-
-/* Copies a row's bytes; a row of another length is a damaged file. */
-enum err block_copy_row(struct op *op, struct stmt *stmt, int column, uint8_t *data)
-{
-    struct str row = col_blob_borrowed(stmt, column);
-    if (row.n != BLOCK_BYTES)
-        return fail(op, ERR_IO, "a state block is damaged: %zu bytes", row.n);
-    memcpy(data, row.p, BLOCK_BYTES);
-    return OK;
-}
-
-enum err block_read_row(struct op *op, struct tx *tx, enum block_kind kind, uint64_t block_no, uint8_t *data,
-                        bool *ret_stored)
-{
-    struct stmt *stmt;
-    bool found;
-    TRY(tx_stmt(op, tx, block_kinds[kind].get, &stmt));
-    bind_int(stmt, 1, (int64_t)block_no);
-    TRY(stmt_row(op, stmt, &found));
-    if (found) {
-        TRY(block_copy_row(op, stmt, 0, data));
-        stmt_reset(stmt);
-    } else {
-        memset(data, 0, BLOCK_BYTES);
-    }
-    *ret_stored = found;
-    return OK;
-}
-
-/* --- the writer's cache --- */
-
-static void blocks_close(void *state)
-{
-    struct blocks *blocks = state;
-    for (size_t i = 0; i < blocks->count; i += SLAB_BLOCKS)
-        free(blocks->all[i]); /* the first of each slab */
-    free(blocks->all);
-    free(blocks->order);
-    buf_done(&blocks->row);
-    buf_done(&blocks->entries);
-    free(blocks->wants.keys);
-    free(blocks->wants.numbers);
-    free(blocks->sweep.keys);
-    debts_done(blocks);
-    free(blocks);
-}
-
-void blocks_grow(struct blocks *blocks)
-{
-    if (blocks->count + SLAB_BLOCKS > blocks->room) {
-        blocks->room = blocks->room ? 2 * blocks->room : 16 * SLAB_BLOCKS;
-        blocks->all = realloc(blocks->all, blocks->room * sizeof *blocks->all);
-    }
-    struct block *slab = calloc(SLAB_BLOCKS, sizeof *slab);
-    if (!blocks->all || !slab)
-        abort();
-    for (size_t i = 0; i < SLAB_BLOCKS; i++) {
-        blocks->all[blocks->count++] = &slab[i];
-        slab[i].key = UINT64_MAX;
-        slab[i].chain = blocks->free;
-        blocks->free = &slab[i];
-    }
-}
-
-struct block *block_find(const struct blocks *blocks, uint64_t key)
-{
-    struct block *block = blocks->chains[chain_of(key)];
-    while (block && block->key != key)
-        block = block->chain;
-    return block;
-}
-
-void block_forget(struct blocks *blocks, struct block *block)
-{
-    struct block **link = &blocks->chains[chain_of(block->key)];
-    while (*link != block)
-        link = &(*link)->chain;
-    *link = block->chain;
-    for (int i = 0; i < BLOCK_KINDS; i++)
-        if (blocks->last[i] == block)
-            blocks->last[i] = NULL;
-    block->chain = blocks->free;
-    block->key = UINT64_MAX;
-    blocks->free = block;
-    blocks->used--;
-}
-
-/* A block that is not in RAM yet, its bytes not filled. */
-struct block *block_adopt(struct blocks *blocks, uint64_t key, bool stored)
-{
-    struct block *block = blocks->free;
-    blocks->free = block->chain;
-    block->key = key;
-    block->in_touched = block->dirty = block->owed = block->logged = false;
-    memset(block->changed, 0, sizeof block->changed);
-    memset(block->behind, 0, sizeof block->behind);
-    block->stored = stored;
-    struct block **chain = &blocks->chains[chain_of(key)];
-    block->chain = *chain;
-    *chain = block;
-    blocks->used++;
-    if (blocks->debt_count > 0)
-        debt_pay(blocks, block);
-    return block;
-}
-
-enum err block_load(struct op *op, struct tx *tx, struct blocks *blocks, enum block_kind kind, uint64_t block_no,
-                    struct block **ret_block)
-{
-    if (!blocks->free)
-        blocks_grow(blocks);
-    const struct page *page = &blocks->pages[kind];
-    bool stored = page->stored;
-    if (page->key == block_key(kind, block_no))
-        memcpy(blocks->free->data, page->data, BLOCK_BYTES);
-    else
-        TRY(block_read_row(op, tx, kind, block_no, blocks->free->data, &stored)); /* fails: it stays free */
-    *ret_block = block_adopt(blocks, block_key(kind, block_no), stored);
-    return OK;
-}
-
-void *block_record_in(uint8_t *data, enum block_kind kind, uint64_t no)
-{
-    return data + no % block_kinds[kind].per_block * block_kinds[kind].record_bytes;
-}
 
 static enum err block_in_ram(struct op *op, struct tx *tx, enum block_kind kind, uint64_t block_no,
                              struct block **ret_block)
@@ -226,17 +26,6 @@ static enum err block_in_ram(struct op *op, struct tx *tx, enum block_kind kind,
     block->recent = true;
     *ret_block = block;
     return OK;
-}
-
-void block_mark(struct blocks *blocks, struct block *block)
-{
-    block->dirty = true;
-    if (block->in_touched)
-        return;
-    block->in_touched = true;
-    block->touched = blocks->touched;
-    blocks->touched = block;
-    blocks->touched_count++;
 }
 
 static void block_touch(struct tx *tx, struct blocks *blocks, struct block *block)
@@ -430,25 +219,20 @@ enum err store_block_delete(struct op *op, struct tx *tx, enum block_kind kind, 
 
 /* --- the group --- */
 
-/* The clock hand passes a block: one that was not used since it last did leaves, unless this transaction changed it. */
-static void hand_step(struct blocks *blocks)
+static void blocks_close(void *state)
 {
-    struct block *block = blocks->all[blocks->hand++ % blocks->count];
-    if (block->key == UINT64_MAX || block->in_touched || (block->owed && blocks->shared))
-        return;
-    if (block->recent) {
-        block->recent = false;
-        return;
-    }
-    if (block->owed)
-        debt_keep(blocks, block);
-    block_forget(blocks, block);
-}
-
-static void blocks_shrink(struct blocks *blocks)
-{
-    for (size_t steps = 2 * blocks->count; blocks->used > CACHE_BLOCKS && steps > 0; steps--)
-        hand_step(blocks);
+    struct blocks *blocks = state;
+    for (size_t i = 0; i < blocks->count; i += SLAB_BLOCKS)
+        free(blocks->all[i]); /* the first of each slab */
+    free(blocks->all);
+    free(blocks->order);
+    buf_done(&blocks->row);
+    buf_done(&blocks->entries);
+    free(blocks->wants.keys);
+    free(blocks->wants.numbers);
+    free(blocks->sweep.keys);
+    debts_done(blocks);
+    free(blocks);
 }
 
 void store_block_release(struct tx *tx)
@@ -472,7 +256,7 @@ static void blocks_kept(void *state)
     size_t steps = blocks->used < CACHE_BLOCKS ? 0 : blocks->lone_count / LONES_A_STEP;
     blocks_settle_kept(blocks);
     for (; steps > 0; steps--) /* a full cache makes room for what is asked for these days */
-        hand_step(blocks);
+        blocks_hand_step(blocks);
     blocks_shrink(blocks);
 }
 

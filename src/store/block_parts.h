@@ -1,7 +1,9 @@
 /*
  * block_parts.h - the inside of blocks, shared by their files.
  *
- *     block.c         the cache and the calls
+ *     block.c         the calls, and what the end of a group means
+ *     block_cache.c   which blocks are in RAM
+ *     block_rows.c    their tables
  *     block_settle.c  what a transaction changed goes to the log, and later to the rows
  *     block_debt.c    records that are newer than their rows, of blocks that are not in the cache
  *     block_reload.c  the log laid over what is in RAM
@@ -33,8 +35,14 @@ struct block_kind_of {
 };
 extern const struct block_kind_of block_kinds[BLOCK_KINDS];
 
+/* The record in the bytes of its block. */
+static inline void *block_record_in(uint8_t *data, enum block_kind kind, uint64_t no)
+{
+    return data + no % block_kinds[kind].per_block * block_kinds[kind].record_bytes;
+}
+
 struct block {
-    uint64_t key;                       /* kind and number, see key_of: their order is the order of flushing */
+    uint64_t key;                       /* kind and number, see block_key: their order is the order of flushing */
     struct block *chain;                /* same hash, or the free list */
     struct block *touched;              /* next of those changed in this transaction */
     bool in_touched;                    /* its bytes are not those of the newest commit */
@@ -130,8 +138,12 @@ struct blocks {
 
 extern const struct family block_family;
 
-/* Of a block: kind and number, so that their order is the order of flushing. */
+/* --- block_rows.c --- */
+
+/* Of a block: kind and number, so that their order is the order of flushing. And of the block that a record stands in.
+ */
 uint64_t block_key(enum block_kind kind, uint64_t block_no);
+uint64_t block_key_of(uint64_t record_key);
 
 /* Copies a row's bytes; a row of another length is a damaged file. */
 enum err block_copy_row(struct op *op, struct stmt *stmt, int column, uint8_t *data);
@@ -140,6 +152,8 @@ enum err block_copy_row(struct op *op, struct stmt *stmt, int column, uint8_t *d
 enum err block_read_row(struct op *op, struct tx *tx, enum block_kind kind, uint64_t block_no, uint8_t *data,
                         bool *ret_stored);
 
+/* --- block_cache.c --- */
+
 /* Makes blocks->free not NULL. */
 void blocks_grow(struct blocks *blocks);
 
@@ -147,19 +161,22 @@ void blocks_grow(struct blocks *blocks);
 struct block *block_find(const struct blocks *blocks, uint64_t key);
 void block_forget(struct blocks *blocks, struct block *block);
 
-/* Takes the free block into the cache; its bytes are the caller's. */
+/* Takes the free block into the cache; it is not there yet, and its bytes are the caller's. */
 struct block *block_adopt(struct blocks *blocks, uint64_t key, bool stored);
 
 /* Reads the block's row into a free block. */
 enum err block_load(struct op *op, struct tx *tx, struct blocks *blocks, enum block_kind kind, uint64_t block_no,
                     struct block **ret_block);
-void *block_record_in(uint8_t *data, enum block_kind kind, uint64_t no);
-
-/* The key of the block that a record stands in. */
-uint64_t block_key_of(uint64_t record_key);
 
 /* The block's bytes are changed in this transaction. */
 void block_mark(struct blocks *blocks, struct block *block);
+
+/* The clock hand passes a block: one that was not used since it last did leaves, unless this transaction changed it.
+ * Then: until the cache is of its size, or every block was passed twice. */
+void blocks_hand_step(struct blocks *blocks);
+void blocks_shrink(struct blocks *blocks);
+
+/* --- block.c --- */
 
 /* Rows are about to be written, or the transaction ends: what was read of them is not valid any more. */
 void pages_forget(struct blocks *blocks);
