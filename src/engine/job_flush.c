@@ -4,6 +4,7 @@
 #include "engine/job_queue.h"
 #include "engine/job_log.h"
 #include "store/store_done.h"
+#include "store/store_run_part.h"
 #include "store/store_schedule.h"
 
 #define FLUSH_JOBS      500 /* looked up at a time */
@@ -99,6 +100,7 @@ static enum err flush_all(struct op *op, struct tx *tx, struct jobs *jobs)
     TRY(batches_forget(op, tx, jobs));
     TRY(progress_forget(op, tx, jobs));
     TRY(store_fired_end_all(op, tx));
+    TRY(store_part_delete_all(op, tx));
     TRY(delete_queues(op, tx, jobs));
     return forget_history(op, tx, jobs);
 }

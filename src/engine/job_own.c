@@ -6,18 +6,20 @@
 #include "engine/job_bulk.h"
 #include "engine/job_push.h"
 #include "engine/jobs_own.h"
-#include "engine/keep_log.h"
+#include "engine/keep_run.h"
 
 #define OWN_POLICY  "{\"budget\":\"background\",\"crash_limit\":0}"
 #define KEEP_POLICY "{\"concurrency\":2,\"budget\":\"keep\",\"lease\":\"60s\",\"crash_limit\":0,\"retry\":{\"max\":10}}"
 
-static const struct {
-    const char *jobtype;
-    enum err (*step)(struct op *op, struct tx *tx, struct own_work *work);
-} kinds[] = {
-    { BULK_TYPE, job_bulk_step },
-    { KEEP_LOG_TYPE, keep_log_step },
-};
+typedef enum err (*step_fn)(struct op *op, struct tx *tx, struct own_work *work);
+
+/* NULL: there is no such work. */
+static step_fn step_of(struct str jobtype)
+{
+    if (str_eq(jobtype, S(BULK_TYPE)))
+        return job_bulk_step;
+    return keep_kind(jobtype) ? keep_run_step : NULL;
+}
 
 struct str own_policy(struct str queue)
 {
@@ -28,7 +30,7 @@ static struct own_work work_of(struct op *op, const struct own_turn *turn)
 {
     struct str job = arena_fmt(op->arena, "{%.*s}", STR(turn->body));
     struct str custom = S("{}"), nominal = S("");
-    struct own_work work = { .args = S("[]"), .rows = turn->rows };
+    struct own_work work = { .id = turn->lease.id, .jobtype = turn->jobtype, .args = S("[]"), .rows = turn->rows };
     json_find(op->arena, job, JSON_STRICT, S("args"), &work.args);
     json_find(op->arena, job, JSON_STRICT, S("custom"), &custom);
     json_find(op->arena, custom, JSON_STRICT, S("nominal_at"), &nominal);
@@ -45,16 +47,14 @@ static enum err step(struct op *op, struct tx *tx, struct jobs *jobs, struct own
     struct job_ref ref = { .lease = turn->lease };
     enum job_stale stale;
     int64_t until_us;
-    size_t kind = 0;
+    step_fn run_step = step_of(turn->jobtype);
     bool found;
-    while (kind < sizeof kinds / sizeof *kinds && !str_eq(str_of(kinds[kind].jobtype), turn->jobtype))
-        kind++;
-    if (kind == sizeof kinds / sizeof *kinds)
+    if (!run_step)
         return fail(op, ERR_NOT_FOUND, "there is no work of the type %.*s", STR(turn->jobtype));
     TRY(store_work_get(op, tx, lease->id, &work->at, &found));
     int64_t lease_us = lease->queue->policy.lease_us;
     bool is_late = lease->until_us < jobs_engine_us(jobs, tx) + lease_us / 2;
-    TRY(kinds[kind].step(op, tx, work));
+    TRY(run_step(op, tx, work));
     work->at.eta_s = turn->eta_s;
     turn->done = work->at.done;
     turn->total = work->at.total;

@@ -7,7 +7,7 @@
  * goes on where it stood after a pause, a stop or a crash. Between steps others
  * have the writer, and the budget's cpu_share says how long (BUD-2).
  *
- * A new kind is a function with a line in the registry of job_own.c.
+ * A new kind is a function with a line in step_of of job_own.c; housekeeping has a table of its own (keep_run.h).
  */
 #pragma once
 
@@ -23,6 +23,8 @@
 
 /* One step of one job, for its function. */
 struct own_work {
+    uint64_t id;
+    struct str jobtype;
     struct str args;    /* the job's, a JSON array */
     struct work_row at; /* where it stands; the function leaves there where the next step begins */
     int64_t nominal_us; /* of a run of a schedule, else when it was asked for; wall: what is old, say, as of then */

@@ -14,17 +14,15 @@
 enum err keep_step(struct op *op, struct tx *tx, struct keep_result *ret)
 {
     int32_t today = (int32_t)(op->now_us / DAY_US);
-    bool more_keys, more_deltas, more_inbox;
+    bool more_keys, more_deltas;
     int gone;
     /* Parked reports before the keys of their days, so that they take their own keys with them. */
     TRY(park_expire(op, tx, KEEP_ROWS, &gone));
     TRY(store_dedupe_expire(op, tx, today - KEEP_DEDUPE_DAYS, KEEP_DEDUPE_ROWS, &more_keys));
     TRY(store_client_key_expire(op, tx, today - CLIENT_KEY_DAYS));
     TRY(store_delta_fold(op, tx, STORE_FOLD_ROWS, &more_deltas));
-    TRY(store_inbox_expire(op, tx, op->now_us - KEEP_INBOX_DAYS * DAY_US, KEEP_ROWS, &more_inbox));
     TRY(store_inbox_shrink(op, tx));
-    *ret = (struct keep_result){ .parked_gone = gone,
-                                 .more = gone == KEEP_ROWS || more_keys || more_deltas || more_inbox };
+    *ret = (struct keep_result){ .parked_gone = gone, .more = gone == KEEP_ROWS || more_keys || more_deltas };
     return OK;
 }
 

@@ -5,9 +5,8 @@
  *     keys of events that can be read again           35 days after the event (SRC-13)
  *     keys that make clients comparable               3 days (LED-24)
  *     what counters moved by, into the counters       a minute, where the store keeps it apart (LED-18)
- *     what a transaction said and could not be done   35 days (TX-2)
  *
- * Events and the audit list are the work of a schedule (keep_log.h). Answers
+ * What is only read is the work of a schedule (keep_log.h). Answers
  * under Idempotency-Keys and tokens of webhooks leave by themselves when new
  * ones come. One step is one command of the writer and bounded in rows, so
  * nobody notices it; whoever calls it comes again while there is more.
@@ -19,7 +18,6 @@
 #define KEEP_ROWS        500 /* of each kind in one step */
 #define KEEP_DEDUPE_DAYS 35
 #define KEEP_DEDUPE_ROWS 50 /* of some hundred keys each */
-#define KEEP_INBOX_DAYS  35
 
 struct keep_result {
     int parked_gone; /* reports thrown away with their keys: worth a warning */

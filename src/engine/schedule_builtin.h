@@ -7,7 +7,7 @@
  * (job_own.h) in the queue `keep`, and none of them is ever deleted.
  *
  * A new one is a line in the table of schedule_builtin.c, and the work it runs
- * one in the registry of job_own.c.
+ * one in the table of keep_run.c.
  */
 #pragma once
 

@@ -7,6 +7,7 @@
 #include "base/instant.h"
 #include "base/log.h"
 #include "engine/job_push.h"
+#include "engine/keep_run.h"
 #include "engine/schedule_builtin.h"
 
 #define DUE_SCHEDULES 100 /* in one transaction */
@@ -72,6 +73,7 @@ static enum err push_run(struct op *op, struct tx *tx, struct jobs *jobs, const 
     TRY(push_inside(op, tx, jobs, &spec, &pushed));
     row->at_us = op->now_us;
     row->state = pushed.result == JOB_PUSHED ? FIRED_LIVE : FIRED_SKIPPED;
+    row->own_state = keep_kind(spec.jobtype) ? row->state : 0;
     row->jid = pushed.result == JOB_PUSHED ? pushed.jid : (struct str){ 0 };
     return store_fired_put(op, tx, row);
 }
@@ -309,9 +311,15 @@ enum err run_moves(struct op *op, struct tx *tx, struct jobs *jobs, const struct
     TRY(store_fired_get(op, tx, job->opts.run, &row, &found));
     if (!found)
         return OK; /* its schedule was deleted */
-    row.state = state == JOB_DONE ? FIRED_DONE : state == JOB_DEAD ? FIRED_DEAD : FIRED_LIVE;
+    int to = state == JOB_DONE ? FIRED_DONE : state == JOB_DEAD ? FIRED_DEAD : FIRED_LIVE;
+    int64_t count = to == FIRED_DONE ? rows_of(op, job) : -1;
+    if (row.own_state) {
+        TRY(keep_run_moves(op, tx, job, &row, to, count));
+    } else {
+        row.state = to;
+        row.row_count = count;
+    }
     row.ended_us = row.state == FIRED_LIVE ? 0 : op->now_us;
-    row.row_count = row.state == FIRED_DONE ? rows_of(op, job) : -1;
     jobs_touch(jobs, tx);
     jobs->runs_look = true;
     jobs_due(jobs, jobs_engine_us(jobs, tx));

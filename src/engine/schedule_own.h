@@ -23,3 +23,8 @@ enum err schedule_must(struct op *op, struct tx *tx, struct str id, struct sched
 /* The tick looks at schedules by this wall time at the latest. */
 void schedules_wake(struct jobs *jobs, int64_t due_us);
 struct str run_text(struct op *op, uint64_t run);
+
+/* keep_run.c: a job of a run with parts came into this state, enum fired_state; `rows` it says to have done, -1 = none.
+ * The run's row is changed, not written. */
+enum err keep_run_moves(struct op *op, struct tx *tx, const struct job_known *job, struct fired_row *run, int to,
+                        int64_t rows);

@@ -13,7 +13,7 @@
 
 static const char *const overlaps[] = { "skip", "queue", "allow" };
 static const char *const catch_ups[] = { "last", "none", "all" };
-static const char *const states[] = { "", "waiting", "live", "done", "dead", "skipped", "missed" };
+static const char *const states[] = { "", "waiting", "live", "done", "dead", "skipped", "missed", "held" };
 
 static void put_instant(struct json_writer *w, int64_t us)
 {
@@ -48,7 +48,7 @@ static enum err put_next(struct op *op, struct json_writer *w, const struct sche
 
 static void put_run(struct op *op, struct json_writer *w, const struct fired_row *row)
 {
-    bool pushed = row->state != FIRED_WAITS;
+    bool pushed = row->state != FIRED_WAITS, has_parts = row->own_state != 0;
     json_object_begin(w);
     json_member_str(w, "run", run_text(op, row->run));
     member_instant(w, "at", row->nominal_us);
@@ -56,9 +56,10 @@ static void put_run(struct op *op, struct json_writer *w, const struct fired_row
     json_member_str(w, "jid", row->jid);
     member_instant(w, "started_at", pushed ? row->at_us : 0);
     member_instant(w, "ended_at", row->ended_us);
-    json_member_int(w, "children", pushed);
-    json_member_int(w, "done", row->state == FIRED_DONE);
-    json_member_int(w, "dead", row->state == FIRED_DEAD);
+    json_member_int(w, "children", has_parts ? row->children : pushed);
+    json_member_int(w, "done", has_parts ? row->done : row->state == FIRED_DONE);
+    json_member_int(w, "dead", has_parts ? row->dead : row->state == FIRED_DEAD);
+    json_member_int(w, "held", row->held);
     if (row->row_count >= 0)
         json_member_int(w, "rows", row->row_count);
     else

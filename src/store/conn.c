@@ -293,6 +293,18 @@ enum err stmt_by_no(struct op *op, struct tx *tx, const struct sql *sql, uint64_
     return stmt_later(op, stmt);
 }
 
+enum err stmt_has_older(struct op *op, struct tx *tx, const struct sql *sql, int64_t before, bool *ret)
+{
+    struct stmt *stmt;
+    bool found;
+    TRY(tx_stmt(op, tx, sql, &stmt));
+    bind_int(stmt, 1, 1);
+    TRY(stmt_row(op, stmt, &found));
+    *ret = found && col_int(stmt, 1) < before;
+    stmt_reset(stmt);
+    return OK;
+}
+
 /* One more than max is read, for the instant of the first that is left. */
 enum err stmt_due(struct op *op, struct tx *tx, const struct sql *sql, int64_t by_us, int max, uint64_t *ret,
                   int *ret_count, int64_t *ret_next_us)

@@ -120,6 +120,9 @@ enum err stmt_done(struct op *op, struct stmt *stmt);
  * the group; the same as stmt_done on SQLite. The values bound may be given up when it returns. */
 enum err stmt_later(struct op *op, struct stmt *stmt);
 
+/* Is the first row older: "SELECT no, at FROM ... ORDER BY no LIMIT ?1", whose `at` grows with `no`. */
+enum err stmt_has_older(struct op *op, struct tx *tx, const struct sql *sql, int64_t before, bool *ret);
+
 /* A change whose only parameter is the number of a row, as the removal of one; run by stmt_later. */
 enum err stmt_by_no(struct op *op, struct tx *tx, const struct sql *sql, uint64_t no);
 

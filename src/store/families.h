@@ -48,6 +48,7 @@ extern const struct schema_step batch_step;
 extern const struct schema_step work_step;
 extern const struct schema_step progress_step;
 extern const struct schema_step schedule_step;
+extern const struct schema_step run_part_step;
 extern const struct schema_step job_log_step;
 extern const struct schema_step source_delta_step;
 

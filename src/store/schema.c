@@ -65,7 +65,9 @@
     X(lease_node_step)                                                                                                 \
     X(schedule_pause_step)                                                                                             \
     X(work_eta_step)                                                                                                   \
-    X(message_of_member_step)
+    X(message_of_member_step)                                                                                          \
+    X(fired_parts_step)                                                                                                \
+    X(run_part_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush, and
  * compare them with those of before when other nodes have written. */

@@ -64,7 +64,12 @@ enum err store_audit_list(struct op *op, struct tx *tx, uint64_t before_no, int 
     return OK;
 }
 
-enum err store_audit_expire(struct op *op, struct tx *tx, int64_t before_ms, int max_rows, int *ret_gone)
+enum err store_audit_has_older(struct op *op, struct tx *tx, int64_t before_us, bool *ret)
+{
+    return stmt_has_older(op, tx, &audit_oldest, before_us / 1000, ret);
+}
+
+enum err store_audit_expire(struct op *op, struct tx *tx, int64_t before_us, int max_rows, int *ret_gone)
 {
     struct stmt *stmt;
     int64_t last = 0;
@@ -73,7 +78,7 @@ enum err store_audit_expire(struct op *op, struct tx *tx, int64_t before_ms, int
     bind_int(stmt, 1, max_rows);
     while (more && !young) {
         TRY(stmt_row(op, stmt, &more));
-        young = more && col_int(stmt, 1) >= before_ms;
+        young = more && col_int(stmt, 1) >= before_us / 1000;
         if (more && !young)
             last = col_int(stmt, 0);
     }

@@ -25,5 +25,6 @@ enum err store_audit_add(struct op *op, struct tx *tx, struct str who, struct st
 enum err store_audit_list(struct op *op, struct tx *tx, uint64_t before_no, int max, struct audit **ret_entries,
                           int *ret_count);
 
-/* Throws away entries older than before_ms, at most max_rows; *ret_gone counts them. */
-enum err store_audit_expire(struct op *op, struct tx *tx, int64_t before_ms, int max_rows, int *ret_gone);
+/* Throws away entries older than before_us, at most max_rows; *ret_gone counts them. */
+enum err store_audit_has_older(struct op *op, struct tx *tx, int64_t before_us, bool *ret);
+enum err store_audit_expire(struct op *op, struct tx *tx, int64_t before_us, int max_rows, int *ret_gone);

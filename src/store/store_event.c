@@ -228,6 +228,11 @@ enum err store_event_find(struct op *op, struct tx *tx, struct str id, struct st
     return OK;
 }
 
+enum err store_event_has_older(struct op *op, struct tx *tx, int64_t before_us, bool *ret)
+{
+    return stmt_has_older(op, tx, &event_oldest, before_us, ret);
+}
+
 enum err store_event_expire(struct op *op, struct tx *tx, int64_t before_us, int max_rows, int *ret_gone)
 {
     struct stmt *stmt;

@@ -43,4 +43,5 @@ enum err store_event_find(struct op *op, struct tx *tx, struct str id, struct st
                           struct event_row *ret_rows, int *ret_count);
 
 /* Deletes events that were received before (EVT-51), oldest first, at most max_rows; *ret_gone counts them. */
+enum err store_event_has_older(struct op *op, struct tx *tx, int64_t before_us, bool *ret);
 enum err store_event_expire(struct op *op, struct tx *tx, int64_t before_us, int max_rows, int *ret_gone);

@@ -59,6 +59,7 @@ SQL(refused_add,
     NULL);
 SQL(refused_after,
     "SELECT no, kind, at_us, subject, body, reason FROM inbox_refused WHERE no > ?1 ORDER BY no LIMIT ?2", NULL);
+SQL_SCAN(refused_oldest, "SELECT no, refused_at_us FROM inbox_refused ORDER BY no LIMIT ?1", NULL);
 SQL_SCAN(refused_expire,
          "DELETE FROM inbox_refused WHERE no IN (SELECT no FROM inbox_refused ORDER BY no LIMIT ?2)"
          " AND refused_at_us < ?1",
@@ -166,14 +167,19 @@ enum err store_inbox_refused_each(struct op *op, struct tx *tx, int64_t after_no
     }
 }
 
-enum err store_inbox_expire(struct op *op, struct tx *tx, int64_t before_us, size_t max, bool *ret_more)
+enum err store_inbox_has_older(struct op *op, struct tx *tx, int64_t before_us, bool *ret)
+{
+    return stmt_has_older(op, tx, &refused_oldest, before_us, ret);
+}
+
+enum err store_inbox_expire(struct op *op, struct tx *tx, int64_t before_us, int max_rows, int *ret_gone)
 {
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, &refused_expire, &stmt));
     bind_int(stmt, 1, before_us);
-    bind_int(stmt, 2, (int64_t)max);
+    bind_int(stmt, 2, max_rows);
     TRY(stmt_done(op, stmt));
-    *ret_more = stmt_changes(stmt) == (int64_t)max;
+    *ret_gone = (int)stmt_changes(stmt);
     return OK;
 }
 

@@ -50,8 +50,9 @@ enum err store_inbox_refused_each(struct op *op, struct tx *tx, int64_t after_no
                                                  void *arg),
                                   void *arg);
 
-/* Throws refused rows away that stand longer than since before_us, at most max. */
-enum err store_inbox_expire(struct op *op, struct tx *tx, int64_t before_us, size_t max, bool *ret_more);
+/* Throws refused rows away that stand longer than since before_us, at most max_rows; *ret_gone counts them. */
+enum err store_inbox_has_older(struct op *op, struct tx *tx, int64_t before_us, bool *ret);
+enum err store_inbox_expire(struct op *op, struct tx *tx, int64_t before_us, int max_rows, int *ret_gone);
 
 /* Gives the space of an emptied inbox back to the disk when it is worth it and nobody is writing to it. */
 enum err store_inbox_shrink(struct op *op, struct tx *tx);

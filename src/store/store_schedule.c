@@ -38,10 +38,23 @@ const struct schema_step schedule_pause_step = {
     "ALTER TABLE fired ADD COLUMN row_count BIGINT NOT NULL DEFAULT -1;",
 };
 
+const struct schema_step fired_parts_step = {
+    "runs with parts",
+    "ALTER TABLE fired ADD COLUMN own_state INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE fired ADD COLUMN children INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE fired ADD COLUMN done INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE fired ADD COLUMN dead INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE fired ADD COLUMN held INTEGER NOT NULL DEFAULT 0;",
+    "ALTER TABLE fired ADD COLUMN own_state BIGINT NOT NULL DEFAULT 0, ADD COLUMN children BIGINT NOT NULL DEFAULT 0,"
+    " ADD COLUMN done BIGINT NOT NULL DEFAULT 0, ADD COLUMN dead BIGINT NOT NULL DEFAULT 0,"
+    " ADD COLUMN held BIGINT NOT NULL DEFAULT 0;",
+};
+
 #define ROW                                                                                                            \
     "no, id, cron, zone, job, overlap, catch_up, jitter_ms, after, anchor_us, last_us, next_us, due_us, skipped, "     \
     "paused"
-#define FIRED "run, schedule, nominal_us, manual, state, jid, at_us, ended_us, row_count"
+#define FIRED                                                                                                          \
+    "run, schedule, nominal_us, manual, state, jid, at_us, ended_us, row_count, own_state, children, done, dead, held"
 
 SQL(schedule_put,
     "INSERT INTO schedule (" ROW ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
@@ -58,9 +71,14 @@ SQL_SCAN(schedule_total, "SELECT count(*) FROM schedule", NULL);
 SQL(schedule_first_due, "SELECT no, due_us FROM schedule WHERE due_us < ?1 ORDER BY due_us LIMIT ?2", NULL);
 SQL(schedule_of_after, "SELECT no FROM schedule WHERE after = ?1 LIMIT 1", NULL);
 SQL(schedule_remove, "DELETE FROM schedule WHERE no = ?1", NULL);
-SQL(fired_insert, "INSERT INTO fired (" FIRED ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
+SQL(fired_insert,
+    "INSERT INTO fired (" FIRED ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+    " ON CONFLICT DO NOTHING",
     NULL);
-SQL(fired_put, "UPDATE fired SET state = ?2, jid = ?3, at_us = ?4, ended_us = ?5, row_count = ?6 WHERE run = ?1", NULL);
+SQL(fired_put,
+    "UPDATE fired SET state = ?2, jid = ?3, at_us = ?4, ended_us = ?5, row_count = ?6, own_state = ?7, children = ?8,"
+    " done = ?9, dead = ?10, held = ?11 WHERE run = ?1",
+    NULL);
 SQL(fired_get, "SELECT " FIRED " FROM fired WHERE run = ?1", NULL);
 SQL(fired_waiting, "SELECT " FIRED " FROM fired WHERE state <= 2 AND state = 1 AND run > ?1 ORDER BY run LIMIT ?2",
     NULL);
@@ -68,7 +86,7 @@ SQL(fired_live, "SELECT " FIRED " FROM fired WHERE state <= 2 AND state = 2 AND 
 SQL(fired_open_of,
     "SELECT state, count(*) FROM fired WHERE state <= 2 AND state IN (1, 2) AND schedule = ?1 GROUP BY state", NULL);
 SQL(fired_runs,
-    "SELECT " FIRED " FROM fired WHERE schedule = ?1 AND nominal_us <= ?2 AND state <= 4"
+    "SELECT " FIRED " FROM fired WHERE schedule = ?1 AND nominal_us <= ?2 AND state IN (1, 2, 3, 4, 7)"
     " ORDER BY nominal_us DESC, manual DESC LIMIT ?3",
     NULL);
 SQL(fired_missed,
@@ -216,6 +234,15 @@ enum err store_schedule_delete(struct op *op, struct tx *tx, uint32_t no)
 
 /* --- runs --- */
 
+static void bind_parts(struct stmt *stmt, int first, const struct fired_row *row)
+{
+    bind_int(stmt, first, row->own_state);
+    bind_int(stmt, first + 1, row->children);
+    bind_int(stmt, first + 2, row->done);
+    bind_int(stmt, first + 3, row->dead);
+    bind_int(stmt, first + 4, row->held);
+}
+
 enum err store_fired_add(struct op *op, struct tx *tx, const struct fired_row *row, bool *ret_added)
 {
     struct stmt *stmt;
@@ -229,6 +256,7 @@ enum err store_fired_add(struct op *op, struct tx *tx, const struct fired_row *r
     bind_int(stmt, 7, row->at_us);
     bind_int(stmt, 8, row->ended_us);
     bind_int(stmt, 9, row->row_count);
+    bind_parts(stmt, 10, row);
     TRY(stmt_done(op, stmt));
     *ret_added = stmt_changes(stmt) == 1;
     return OK;
@@ -244,6 +272,7 @@ enum err store_fired_put(struct op *op, struct tx *tx, const struct fired_row *r
     bind_int(stmt, 4, row->at_us);
     bind_int(stmt, 5, row->ended_us);
     bind_int(stmt, 6, row->row_count);
+    bind_parts(stmt, 7, row);
     return stmt_done(op, stmt);
 }
 
@@ -259,6 +288,11 @@ static void read_fired(struct op *op, struct stmt *stmt, struct fired_row *ret)
         .at_us = col_int(stmt, 6),
         .ended_us = col_int(stmt, 7),
         .row_count = col_int(stmt, 8),
+        .own_state = (int)col_int(stmt, 9),
+        .children = col_int(stmt, 10),
+        .done = col_int(stmt, 11),
+        .dead = col_int(stmt, 12),
+        .held = col_int(stmt, 13),
     };
 }
 

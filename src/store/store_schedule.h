@@ -47,7 +47,8 @@ enum err store_schedule_behind(struct op *op, struct tx *tx, uint32_t no, uint32
 /* With all its rows. */
 enum err store_schedule_delete(struct op *op, struct tx *tx, uint32_t no);
 
-enum fired_state { FIRED_WAITS = 1, FIRED_LIVE, FIRED_DONE, FIRED_DEAD, FIRED_SKIPPED, FIRED_MISSED }; /* file format */
+/* File format. FIRED_HELD: all that began has ended, and some parts wait for another schedule (keep_run.h). */
+enum fired_state { FIRED_WAITS = 1, FIRED_LIVE, FIRED_DONE, FIRED_DEAD, FIRED_SKIPPED, FIRED_MISSED, FIRED_HELD };
 
 struct fired_row {
     uint64_t run;
@@ -55,16 +56,18 @@ struct fired_row {
     int64_t nominal_us;
     uint64_t manual; /* 0: of the schedule itself; else its run again, so that those by hand are many */
     int state;
-    struct str jid;    /* not given = never pushed */
-    int64_t at_us;     /* wall: when it was pushed, or left out */
-    int64_t ended_us;  /* wall; 0 = has not */
-    int64_t row_count; /* that its job says to have done; -1 = it says nothing */
+    struct str jid;                     /* not given = never pushed */
+    int64_t at_us;                      /* wall: when it was pushed, or left out */
+    int64_t ended_us;                   /* wall; 0 = has not */
+    int64_t row_count;                  /* that its jobs say to have done; -1 = they say nothing */
+    int own_state;                      /* of a run with parts: that of its own job; 0 = it has no parts */
+    int64_t children, done, dead, held; /* its parts; those of no other state are live */
 };
 
 /* *ret_added is false, and nothing changed, when the nominal time has its row. */
 enum err store_fired_add(struct op *op, struct tx *tx, const struct fired_row *row, bool *ret_added);
 
-/* State, jid, instants and rows. */
+/* All that moves. */
 enum err store_fired_put(struct op *op, struct tx *tx, const struct fired_row *row);
 enum err store_fired_get(struct op *op, struct tx *tx, uint64_t run, struct fired_row *ret, bool *ret_found);
 

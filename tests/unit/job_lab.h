@@ -185,7 +185,7 @@ static inline enum err lab_own_step_run(struct op *op, struct tx *tx, void *arg)
 
 static inline struct job_lease lab_lease(struct lab *lab, const struct job_out *job);
 
-/* The next job of a queue of ours, leased; its texts live as long as the lab. */
+/* The next job of a queue of ours, leased; its texts live as long as the lab. Its jid is that of jobs_out[0]. */
 static inline struct own_turn lab_own_begin(struct lab *lab, const char *queue, int rows)
 {
     static struct post post;
@@ -193,6 +193,7 @@ static inline struct own_turn lab_own_begin(struct lab *lab, const char *queue, 
     struct job_fetch fetch = { .post = &post, .queues = &name, .queue_count = 1, .max = 1, .inside = true };
     WRITES(&lab->f, lab_own_fetch_run, &fetch);
     EQ(fetch.count, 1);
+    lab->jobs_out[0] = (struct job_out){ .jid = arena_str(lab->f.arena, fetch.jobs[0].jid) };
     return (struct own_turn){ .lease = lab_lease(lab, &fetch.jobs[0]),
                               .jobtype = arena_str(lab->f.arena, fetch.jobs[0].jobtype),
                               .body = arena_str(lab->f.arena, fetch.jobs[0].body),

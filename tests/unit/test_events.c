@@ -1,6 +1,7 @@
 #include "engine/events.h"
 
 #include "engine/keep_log.h"
+#include "keep_lab.h"
 #include "store_test.h"
 
 static struct fixture f;
@@ -90,15 +91,9 @@ static enum err list(struct op *op, struct tx *tx, void *arg)
     return store_event_list(op, tx, &filter, 10, note, arg, &more, &last);
 }
 
-static enum err tidy(struct op *op, struct tx *tx, void *arg)
-{
-    bool more;
-    return keep_log(op, tx, op->now_us, 10, arg, &more);
-}
-
 TEST(events, leave_after_30_days)
 {
-    int gone;
+    struct keep_all all = { .jobtype = KEEP_LOG_TYPE };
     fixture_start(&f);
     f.op.now_us = INT64_C(1800000000) * 1000000;
     struct recording r = { .count = 1 };
@@ -107,11 +102,11 @@ TEST(events, leave_after_30_days)
     f.op.now_us += INT64_C(29) * 86400 * 1000000;
     r.rows[0] = read_event("{\"id\":\"young\",\"type\":\"a\"}");
     WRITES(&f, record, &r);
-    WRITES(&f, tidy, &gone);
-    EQ(gone, 0);
+    WRITES(&f, keep_all, &all);
+    EQ(all.parts, 0);
     f.op.now_us += INT64_C(2) * 86400 * 1000000;
-    WRITES(&f, tidy, &gone);
-    EQ(gone, 1);
+    WRITES(&f, keep_all, &all);
+    EQ(all.gone, 1);
     struct listing left = { 0 };
     READS(&f, list, &left);
     EQ(left.count, 1);

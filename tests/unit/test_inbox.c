@@ -1,6 +1,7 @@
 #include "engine/inbox.h"
 
-#include "engine/keep.h"
+#include "engine/keep_log.h"
+#include "keep_lab.h"
 #include "ledger_test.h"
 #include "store/store_inbox.h"
 #include "store/store_message.h"
@@ -233,23 +234,18 @@ TEST(inbox, a_message_is_as_old_as_the_call_that_added_it)
     ledger_stop(&l);
 }
 
-static enum err keep_run(struct op *op, struct tx *tx, void *arg)
-{
-    return keep_step(op, tx, arg);
-}
-
 TEST(inbox, what_was_refused_is_kept_for_35_days)
 {
     struct ledger l;
-    struct keep_result kept;
+    struct keep_all all = { .jobtype = KEEP_LOG_TYPE };
     ledger_start(&l);
     say(&l, INBOX_MESSAGE, "nowhere", "{\"recipient\":\"a@x.org\"}");
     EQ(take(&l, 100).refused, 1);
     l.fixture.op.now_us += 35 * DAY;
-    WRITES(&l.fixture, keep_run, &kept);
+    WRITES(&l.fixture, keep_all, &all);
     EQ(refused_of(&l).count, 1);
     l.fixture.op.now_us += SECOND;
-    WRITES(&l.fixture, keep_run, &kept);
+    WRITES(&l.fixture, keep_all, &all);
     EQ(refused_of(&l).count, 0);
     ledger_stop(&l);
 }

@@ -1,20 +1,12 @@
 /*
- * test_keep_log.c - the nightly work on the log of events and the audit list: when, how much of it, and when it fails.
+ * test_keep_log.c - the nightly work on what is only read: when, how much of it, and when it fails.
  */
-#include "base/instant.h"
 #include "engine/events.h"
 #include "engine/keep_log.h"
-#include "engine/schedule_builtin.h"
-#include "lab_events.h"
+#include "keep_lab.h"
 #include "store/store_audit.h"
 
 static struct lab lab;
-
-static enum err make_builtin(struct op *op, struct tx *tx, void *arg)
-{
-    (void)arg;
-    return schedules_builtin_make(op, tx);
-}
 
 static enum err record(struct op *op, struct tx *tx, void *arg)
 {
@@ -43,74 +35,46 @@ static struct str events(void)
     return lab_events(&lab, note_type);
 }
 
-static void go_to(const char *instant)
+/* KEEP-2. */
+TEST(keep_log, makes_no_children_when_nothing_is_old)
 {
-    YES(instant_parse(str_of(instant), &lab.f.op.now_us));
-    lab_tick(&lab);
-    lab_tick(&lab);
-}
-
-static void start_at(const char *instant)
-{
-    lab_start(&lab);
-    go_to(instant);
-    WRITES(&lab.f, make_builtin, NULL);
-}
-
-struct view {
-    struct str json;
-};
-
-static enum err view_run(struct op *op, struct tx *tx, void *arg)
-{
-    struct view *view = arg;
-    struct buf buf;
-    struct json_writer w;
-    buf_init_arena(&buf, op->arena, 1 << 20);
-    json_write_init(&w, &buf);
-    TRY(schedule_view(op, tx, S("keep.log"), &w));
-    view->json = buf_str(&buf);
-    return OK;
-}
-
-static bool shows(const char *text)
-{
-    struct view view;
-    READS(&lab.f, view_run, &view);
-    return str_search(view.json, str_of(text)) < view.json.n;
+    keep_start_at(&lab, "2026-05-01T03:00:00Z");
+    recorded("young");
+    keep_go_to(&lab, "2026-05-01T03:10:00Z");
+    EQ(keep_work(&lab, 500), 1);
+    EQ(keep_ready(&lab), 0);
+    YES(keep_shows(&lab, "keep.log", "\"state\":\"done\""));
+    YES(keep_shows(&lab, "keep.log", "\"children\":0,\"done\":0,\"dead\":0,\"held\":0,\"rows\":0"));
+    lab_end(&lab);
 }
 
 /* KEEP-6, KEEP-12, EVT-51. */
 TEST(keep_log, takes_away_what_was_old_at_its_nominal_time_and_says_how_much)
 {
-    start_at("2026-05-01T03:00:00Z");
+    keep_start_at(&lab, "2026-05-01T03:00:00Z");
     for (int i = 0; i < 3; i++)
         recorded("old");
-    go_to("2026-05-01T03:20:00Z");
-    struct own_turn turn = lab_own_begin(&lab, KEEP_QUEUE, 2);
-    lab_own_finish(&lab, &turn);
-    YES(shows("\"rows\":0"));
+    keep_go_to(&lab, "2026-05-01T03:20:00Z");
+    keep_work_all(&lab);
     recorded("young");
-    go_to("2026-05-31T03:10:00Z");
-    turn = lab_own_begin(&lab, KEEP_QUEUE, 2);
+    keep_go_to(&lab, "2026-05-31T03:10:00Z");
     lab_wait_ms(&lab, INT64_C(3600000)); /* it begins late: what became old since waits for the next night */
-    EQ(lab_own_finish(&lab, &turn), 2);
+    EQ(keep_work(&lab, 500), 1);
+    EQ(keep_ready(&lab), 1); /* of the audit list nothing is old */
+    EQ(keep_work(&lab, 2), 2);
     STR_EQ(events(), "young ");
-    YES(shows("\"rows\":3"));
-    YES(shows("\"done\":1"));
+    YES(keep_shows(&lab, "keep.log", "\"children\":1,\"done\":1,\"dead\":0,\"held\":0,\"rows\":3"));
     lab_end(&lab);
 }
 
 /* KEEP-7. */
 TEST(keep_log, that_is_dead_is_told_as_blocked)
 {
-    start_at("2026-05-01T03:00:00Z");
-    go_to("2026-05-01T03:10:00Z");
-    struct own_turn turn = lab_own_begin(&lab, KEEP_QUEUE, 2);
-    struct lab_end_call call = { .ref = { .lease = turn.lease }, .fails = true, .failure = { .final = true } };
-    WRITES(&lab.f, lab_end_run, &call);
+    keep_start_at(&lab, "2026-05-01T03:00:00Z");
+    keep_go_to(&lab, "2026-05-01T03:10:00Z");
+    keep_fail(&lab);
     STR_EQ(events(), "keep.blocked job.dead ");
-    YES(shows("\"state\":\"dead\""));
+    YES(keep_shows(&lab, "keep.log", "\"state\":\"dead\""));
     lab_end(&lab);
 }
 
@@ -128,8 +92,8 @@ static enum err budget(const char *policy)
 /* KEEP-1. */
 TEST(keep_log, has_a_queue_and_a_budget_of_its_own_that_keep_a_slot)
 {
-    start_at("2026-05-01T03:00:00Z");
-    go_to("2026-05-01T03:10:00Z");
+    keep_start_at(&lab, "2026-05-01T03:00:00Z");
+    keep_go_to(&lab, "2026-05-01T03:10:00Z");
     struct queue_view view = lab_view(&lab, KEEP_QUEUE);
     YES(str_search(view.policy, S("\"budget\":\"keep\"")) < view.policy.n);
     struct lab_queue none = { .name = S(KEEP_QUEUE), .patch = { S("{\"concurrency\":0}"), -1, -1 } };

@@ -31,14 +31,14 @@ static enum err list(struct op *op, struct tx *tx, void *arg)
 }
 
 struct expiry {
-    int64_t before_ms;
+    int64_t before_us;
     int max_rows, gone;
 };
 
 static enum err expire(struct op *op, struct tx *tx, void *arg)
 {
     struct expiry *expiry = arg;
-    return store_audit_expire(op, tx, expiry->before_ms, expiry->max_rows, &expiry->gone);
+    return store_audit_expire(op, tx, expiry->before_us, expiry->max_rows, &expiry->gone);
 }
 
 TEST(store_audit, lists_newest_first_in_pages)
@@ -65,7 +65,7 @@ TEST(store_audit, expires_old_entries_in_slices)
 {
     fixture_start(&f);
     WRITES(&f, add_five, NULL);
-    struct expiry expiry = { 3000, 2, 0 };
+    struct expiry expiry = { 3000000, 2, 0 };
     WRITES(&f, expire, &expiry);
     EQ(expiry.gone, 2);
     WRITES(&f, expire, &expiry);
