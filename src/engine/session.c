@@ -74,6 +74,13 @@ void session_sign(struct jobs *jobs, struct tx *tx, struct session *session)
     jobs_touch(jobs, tx);
 }
 
+void session_heard(struct tx *tx, struct session_id id)
+{
+    struct jobs *jobs = jobs_of(tx);
+    if (jobs->loaded)
+        session_sign(jobs, tx, session_of(jobs, id));
+}
+
 enum err session_join(struct op *op, struct tx *tx, const struct session_info *info, struct session_id *ret_id)
 {
     struct jobs *jobs;

@@ -58,6 +58,9 @@ enum err session_leave(struct op *op, struct tx *tx, struct session_id id);
 enum err session_beat(struct op *op, struct tx *tx, const struct session_info *info, enum session_state wish,
                       int64_t rss_kb, enum session_state *ret_state, struct str **ret_revoked, size_t *ret_count);
 
+/* The worker said something that no other call here hears of: a sign of life (LEASE-4). */
+void session_heard(struct tx *tx, struct session_id id);
+
 /* An operator's word: SESSION_QUIET or SESSION_TERMINATE. ERR_NOT_FOUND. */
 enum err session_tell(struct op *op, struct tx *tx, struct str name, enum session_state state);
 

@@ -62,6 +62,7 @@ static enum err batch_run(struct post *post)
 {
     struct batch_command *batch = command_of(post)->data;
     struct op *op = &post->op;
+    command_heard(post);
     switch (batch->said.verb) {
     case BATCH_NEW:
         return batch_create(op, post->tx, &batch->new, JOB_WORKER, &batch->bid);

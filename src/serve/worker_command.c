@@ -125,6 +125,11 @@ void command_back(struct worker_command *command)
     conn_drain(command->conn);
 }
 
+void command_heard(struct post *post)
+{
+    session_heard(post->tx, command_of(post)->session);
+}
+
 enum err command_home(struct post *post)
 {
     command_back(command_of(post));

@@ -128,6 +128,9 @@ static inline struct worker_command *command_of(struct post *post)
 void command_send(struct worker_command *command, const struct hop *route);
 enum err command_home(struct post *post);
 
+/* In the writer, of what the engine does not hear anyway: its worker lives (LEASE-4). */
+void command_heard(struct post *post);
+
 /* Sends a command that has just come home, in its last hop, along the route once more. */
 void command_again(struct worker_command *command, const struct hop *route);
 

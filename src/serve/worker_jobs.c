@@ -18,6 +18,7 @@ struct push {
 static enum err push_commit(struct post *post)
 {
     struct push *push = command_of(post)->data;
+    command_heard(post);
     return job_push(&post->op, post->tx, &push->spec, 1, false, &push->pushed);
 }
 
@@ -122,6 +123,7 @@ static enum err read_items(struct worker_command *command, struct pushb *pushb)
 static enum err pushb_commit(struct post *post)
 {
     struct pushb *pushb = command_of(post)->data;
+    command_heard(post);
     return job_push(&post->op, post->tx, pushb->specs, pushb->count, false, pushb->pushed);
 }
 

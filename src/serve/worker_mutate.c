@@ -19,6 +19,7 @@ struct mutate {
 static enum err slice_commit(struct post *post)
 {
     struct mutate *mutate = command_of(post)->data;
+    command_heard(post);
     return job_mutate(&post->op, post->tx, &mutate->mutation);
 }
 

@@ -109,6 +109,7 @@ static enum err info_read(struct post *post)
 {
     struct info *info = command_of(post)->data;
     struct json_writer w;
+    command_heard(post);
     job_totals(post->tx, &info->totals);
     buf_init_arena(&info->queues, post->op.arena, COMMAND_BYTES_MAX);
     json_write_init(&w, &info->queues);
@@ -259,6 +260,7 @@ static enum err queue_commit(struct post *post)
 {
     struct queue_command *queue = command_of(post)->data;
     const struct worker_queues *queues = &queue->said.queues;
+    command_heard(post);
     if (queue->said.all)
         return each_queue(&post->op, post->tx, queue_do_all, queue);
     for (size_t i = 0; i < queues->count; i++)

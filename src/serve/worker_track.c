@@ -16,6 +16,7 @@ static enum err track_run(struct post *post)
     struct track_command *track = command->data;
     struct job_ref ref = { .by_jid = true, .jid = track->said.jid, .session = command->session };
     struct job_said said = { track->said.percent, track->said.desc };
+    command_heard(post);
     if (track->said.set)
         return job_track_set(&post->op, post->tx, &ref, &said, track->said.until_us);
     return job_track_get(&post->op, post->tx, track->said.jid, &track->found);

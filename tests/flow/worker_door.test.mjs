@@ -269,6 +269,18 @@ test('the information document has what clients look for', async () => {
 
 // --- junk ---
 
+test('every command of a worker is a sign of its life', async () => {
+  const c = await worker({ wid: 'w-signs' })
+  const seen = async () => (await daemon.get('/v1/workers')).body.items.find(({ id }) => id === 'w-signs').seen_at
+  let last = await seen()
+  for (const line of ['INFO', `PUSH ${job('job-sign1', { queue: 'signs' })}`, `PUSHB [${job('job-sign2', { queue: 'signs' })}]`, 'FETCH signs', 'ACK {"jid":"job-sign1"}',
+    'FETCH signs', 'FAIL {"jid":"job-sign2"}', 'TRACK GET job-sign1', 'QUEUE LATENCY signs', 'BATCH NEW {"success":{"jobtype":"t","args":[]}}', 'BEAT {"wid":"w-signs"}',
+    'MUTATE {"cmd":"clear","target":"retries"}']) {
+    await until(async () => (await c.ask(line), (await seen()) > last), 5000, () => line)
+    last = await seen()
+  }
+})
+
 test('ten thousand commands in one write are answered in their order', async () => {
   const c = await worker({ wid: 'w-pipe' })
   const lines = []
