@@ -101,6 +101,23 @@ static int put_number(struct cli *cli, struct json_writer *w, const char *option
     return CLI_DONE;
 }
 
+static int put_rate(struct cli *cli, struct json_writer *w, const char *option, struct str text)
+{
+    int64_t limit, burst = 0;
+    struct str rest = text, number = str_cut(&rest, '/'), per = str_cut(&rest, '/');
+    if (!str_to_int(number, 0, INT64_MAX, &limit) || per.n == 0 ||
+        (str_given(rest) && !str_to_int(rest, 0, INT64_MAX, &burst)))
+        return cli_fail(cli, CLI_USAGE, "--%s must be like 40/60s or, with a burst, 40/60s/3, not \"%.*s\"", option,
+                        STR(text));
+    json_object_begin(w);
+    json_member_int(w, "limit", limit);
+    json_member_str(w, "per", per);
+    if (str_given(rest))
+        json_member_int(w, "burst", burst);
+    json_object_end(w);
+    return CLI_DONE;
+}
+
 static int put_json(struct cli *cli, struct json_writer *w, const char *option, struct str text)
 {
     struct json j;
@@ -116,6 +133,10 @@ static int put_value(struct cli *cli, struct json_writer *w, const struct body_f
 {
     const char *value = cli_option(cli, field->option);
     int code = CLI_DONE;
+    if (field->may_be_none && str_eq(str_of(value), S("none"))) {
+        json_put_null(w);
+        return CLI_DONE;
+    }
     switch (field->kind) {
     case BODY_TEXT:
         json_put_str(w, str_of(value));
@@ -126,6 +147,8 @@ static int put_value(struct cli *cli, struct json_writer *w, const struct body_f
         return put_bool(cli, w, field->option, str_of(value));
     case BODY_NUMBER:
         return put_number(cli, w, field->option, str_of(value));
+    case BODY_RATE:
+        return put_rate(cli, w, field->option, str_of(value));
     case BODY_JSON:
         return put_json(cli, w, field->option, str_of(value));
     case BODY_TEXTS:

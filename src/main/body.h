@@ -20,7 +20,8 @@ enum body_kind {
     BODY_TEXTS,    /* a list: the option may stand several times, and commas separate */
     BODY_TEXT_MAP, /* {"email":"7d"} from email=7d, the same way */
     BODY_NUMBER,
-    BODY_JSON /* JSON as it stands */
+    BODY_RATE, /* {"limit":40,"per":"60s","burst":3} from 40/60s/3; the burst may be left out */
+    BODY_JSON  /* JSON as it stands */
 };
 
 /* A table of them ends with one that has no option. */
@@ -29,6 +30,7 @@ struct body_field {
     const char *member;
     const char *parent; /* "timing": the member lies inside this object; NULL: in the body itself */
     enum body_kind kind;
+    bool may_be_none; /* "none" takes away what was set: null */
 };
 
 /* The option every command with a body has. */

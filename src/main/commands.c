@@ -16,8 +16,9 @@ extern const struct command cmd_node_list;
 extern const struct command cmd_event_put, cmd_event_list;
 extern const struct command cmd_push, cmd_job_list, cmd_job_show, cmd_job_retry, cmd_job_run, cmd_job_kill,
     cmd_job_cancel, cmd_job_bulk;
-extern const struct command cmd_queue_list, cmd_queue_set, cmd_queue_pause, cmd_queue_resume, cmd_queue_drain,
-    cmd_queue_delete, cmd_budget_set, cmd_worker_list, cmd_worker_quiet, cmd_worker_terminate;
+extern const struct command cmd_queue_list, cmd_queue_show, cmd_queue_set, cmd_queue_pause, cmd_queue_resume,
+    cmd_queue_drain, cmd_queue_delete, cmd_budget_list, cmd_budget_set, cmd_worker_list, cmd_worker_quiet,
+    cmd_worker_terminate;
 extern const struct command cmd_schedule_put, cmd_schedule_list, cmd_schedule_show, cmd_schedule_run,
     cmd_schedule_delete;
 extern const struct command cmd_top;
@@ -64,11 +65,13 @@ const struct command *const commands[] = {
     &cmd_job_cancel,
     &cmd_job_bulk,
     &cmd_queue_list,
+    &cmd_queue_show,
     &cmd_queue_set,
     &cmd_queue_pause,
     &cmd_queue_resume,
     &cmd_queue_drain,
     &cmd_queue_delete,
+    &cmd_budget_list,
     &cmd_budget_set,
     &cmd_worker_list,
     &cmd_worker_quiet,

@@ -178,6 +178,42 @@ test('a budget in use is not deleted, and a worker that beats is listed', async 
   await daemon.stop()
 })
 
+test('the command line sets every word of a policy, shows it and takes it away', async () => {
+  const daemon = await startDaemon()
+  const cli = async (...words) => daemon.cli([...words, '--json'])
+  assert.equal((await cli('budget', 'set', 'db', '--concurrency', '4', '--rate', '10/1s/3', '--cpu-share', '0.25')).status, 0)
+  const { concurrency, rate, cpu_share } = JSON.parse((await cli('budget', 'list')).stdout).items.find(({ id }) => id === 'db')
+  assert.deepEqual([concurrency, rate, cpu_share], [4, { limit: 10, per: '1s', burst: 3 }, 0.25])
+  const words = {
+    concurrency: [5, 'five', -1], node_concurrency: [3, 'x', 100001], worker_concurrency: [2, 'x', 100001], rate: ['40/60s/2', '40', '40/60s/41'],
+    budget: ['db', null, 'nowhere'], budget_cost: [2, 'x', 1001], weight: [7, 'x', 101], key_concurrency: [2, 'x', 0], key_rate: ['7/1s', 'x', '0/1s'],
+    keys: ['{"tenant-7":{"weight":3,"concurrency":4}}', '{', '{"k":{"weight":101}}'], priorities: ['yes', 'maybe', null], ageing: ['1m', null, 'soon'],
+    max_queued: [1000, 'x', -1], max_bytes: [100000, 'x', -1], max_age: ['1h', null, 'old'], lease: ['2m', null, '59s'], timeout: ['1m', null, '2d'],
+    retry: ['{"max":3,"backoff":"list","delays":["5s","5m","30m"]}', '[', '{"backoff":"never"}'], crash_limit: [9, 'x', 1001],
+    retain: ['{"done":"1h","done_max":10,"dead":"7d"}', '{', '{"done":"long"}'], recover_lost_workers: ['no', 'x', null], handler: ['{"kind":"pull"}', '{', '{"kind":"magic"}'],
+  }
+  const shown = { rate: { limit: 40, per: '60s', burst: 2 }, key_rate: { limit: 7, per: '1s' }, priorities: true, recover_lost_workers: false, handler: { kind: 'pull', internal: true } }
+  const option = (word) => `--${word.replaceAll('_', '-')}`
+  for (const [word, [good, unreadable, outside]] of Object.entries(words)) {
+    if (unreadable !== null) assert.equal((await cli('queue', 'set', 'q', option(word), `${unreadable}`)).status, 2, word)
+    if (outside === null) continue
+    const refused = await cli('queue', 'set', 'q', option(word), `${outside}`)
+    assert.equal(refused.status, 1, word)
+    assert.match(refused.stderr, new RegExp(word.split('_')[0]), word)
+  }
+  const all = Object.entries(words).flatMap(([word, [good]]) => [option(word), `${good}`])
+  const set = await cli('queue', 'set', 'q', ...all)
+  assert.equal(set.status, 0, set.stderr)
+  const queue = JSON.parse((await cli('queue', 'show', 'q')).stdout)
+  for (const [word, [good]] of Object.entries(words))
+    assert.deepEqual(queue[word], shown[word] ?? (/^[{]/.test(good) ? JSON.parse(good) : good), word)
+  assert.equal((await cli('queue', 'set', 'q', ...Object.keys(words).flatMap((word) => [option(word), 'none']))).status, 0)
+  const bare = JSON.parse((await cli('queue', 'show', 'q')).stdout)
+  assert.deepEqual(Object.keys(words).filter((word) => word in bare), [])
+  assert.equal(bare.version, queue.version + 1)
+  await daemon.stop()
+})
+
 test('bad words of a fetch are refused with their places', async () => {
   const daemon = await startDaemon()
   for (const [body, pointer] of [[{ queues: [] }, '/queues'], [{ queues: ['q'], max: 0 }, '/max'],
