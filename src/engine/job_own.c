@@ -40,6 +40,19 @@ static struct own_work work_of(struct op *op, const struct own_turn *turn)
     return work;
 }
 
+/* KEEP-4: it had its slot for long enough, and somebody waits. The rest goes behind them, with its bookmark. */
+static enum err give_way(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease)
+{
+    struct job_known job;
+    bool found;
+    TRY(job_know(op, tx, jobs, lease->id, &job, &found));
+    if (!found)
+        return fail(op, ERR_BUG, "leased job %.*s has no row", STR(lease->jid));
+    TRY(lease_end(op, tx, jobs, lease, false));
+    TRY(job_put(op, tx, jobs, job.queue, &job, 0, JOB_SCHEDULED, false));
+    return jobs_serve(op, tx, jobs);
+}
+
 /* The work's effect, its bookmark and its lease, which must not run out while there is more to do. */
 static enum err step(struct op *op, struct tx *tx, struct jobs *jobs, struct own_turn *turn, struct lease *lease,
                      struct own_work *work)
@@ -53,6 +66,7 @@ static enum err step(struct op *op, struct tx *tx, struct jobs *jobs, struct own
         return fail(op, ERR_NOT_FOUND, "there is no work of the type %.*s", STR(turn->jobtype));
     TRY(store_work_get(op, tx, lease->id, &work->at, &found));
     int64_t lease_us = lease->queue->policy.lease_us;
+    bool is_due = jobs_engine_us(jobs, tx) - lease->started_us >= OWN_SLOT_US;
     bool is_late = lease->until_us < jobs_engine_us(jobs, tx) + lease_us / 2;
     TRY(run_step(op, tx, work));
     work->at.eta_s = turn->eta_s;
@@ -64,6 +78,9 @@ static enum err step(struct op *op, struct tx *tx, struct jobs *jobs, struct own
         return job_ack(op, tx, &ref, &stale);
     }
     TRY(store_work_put(op, tx, turn->lease.id, &work->at));
+    turn->is_over = is_due && lease->queue->counts.ready > 0;
+    if (turn->is_over)
+        return give_way(op, tx, jobs, lease);
     return is_late ? job_extend(op, tx, &ref, lease_us, &stale, &until_us) : OK;
 }
 

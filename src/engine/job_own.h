@@ -17,9 +17,8 @@
 #define OWN_QUEUE       "posthouse.background" /* what people ask for, with the budget `background` */
 #define KEEP_QUEUE      "keep"                 /* what falls due by itself, with the budget `keep` (KEEP-1) */
 #define OWN_CONCURRENCY 8
-#define OWN_ROWS        100 /* of a first step; the next ones follow its time */
-#define OWN_ROWS_MIN    5
-#define OWN_ROWS_MAX    500
+#define OWN_ROWS_MAX    500                     /* of a step that people asked for; own_pace.h says how many */
+#define OWN_SLOT_US     (INT64_C(30) * 1000000) /* after so long others that wait have its slot (KEEP-4) */
 
 /* One step of one job, for its function. */
 struct own_work {
@@ -41,7 +40,7 @@ struct own_turn {
     int64_t eta_s; /* how long the rest takes, as the runner sees it; -1 = not known yet */
     /* the answer */
     int64_t done, total;
-    bool is_over;      /* the job is done and acked, or somebody else's by now */
+    bool is_over;      /* the job is done and acked, or waits for its next slot, or is somebody else's by now */
     bool is_yielding;  /* its queue is paused, or all stops: give it back */
     int64_t share_ppm; /* of the time that its steps may take */
 };

@@ -20,7 +20,8 @@
  *     job_read*.c       JSON into a job, job_opts.c what of it is kept, job_write.c back, job_canonical.c compared
  *     job_walk.c        along the rows of a state
  *     job_view.c        what people see of jobs, job_queue.c of queues, job_metrics.c, schedule_view.c
- *     job_handler.c     who works on them beside workers; job_own.c our own work
+ *     job_handler.c     who works on them beside workers; job_own.c our own work,
+ *                       own_pace.c how much of it at once
  *     job_news.c        what the log of events hears of them
  *     job_progress.c    what jobs say of themselves
  *     session.c         workers; session_table.c in RAM

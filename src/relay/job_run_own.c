@@ -5,15 +5,9 @@
 #include "base/log.h"
 #include "relay/job_runner_parts.h"
 
-/* As long as a step runs and is stored, all others wait for the writer. While many are there it is their p99 that must
- * not show it, and there the number of steps counts more than their length (docs/adr/0018). */
-#define STEP_US          4000
-#define STEP_BESIDE_US   800
-#define SHARE_BESIDE_PPM 8000
 #define CROWDED_MS       100 /* others have changed something ... */
 #define CROWDED_COMMANDS 10  /* ... so often within that time */
-#define REST_MS_MAX      1000
-#define TRIES_MAX        10 /* of a step that fails, each time half as long */
+#define TRIES_MAX        10  /* of a step that fails, each time half as long */
 
 #define PACE_MS       30000 /* between two marks of how far it was */
 #define PACE_FIRST_MS 2000  /* less says nothing */
@@ -61,13 +55,6 @@ static bool is_crowded(struct job_runner *runner)
     return runner->is_crowded;
 }
 
-static int rows_for(int rows, int64_t took_us, int64_t wanted_us)
-{
-    int64_t fit = rows * wanted_us / (took_us + 1), most = 2 * (int64_t)rows;
-    fit = fit < most ? fit : most;
-    return (int)(fit < OWN_ROWS_MIN ? OWN_ROWS_MIN : fit > OWN_ROWS_MAX ? OWN_ROWS_MAX : fit);
-}
-
 /* How long the rest takes at the pace of the last minute: marks are 30 s apart, and the older one counts. */
 static void note_pace(struct run *run, const struct own_turn *turn)
 {
@@ -87,12 +74,10 @@ static void note_pace(struct run *run, const struct own_turn *turn)
 static void go_on(struct run *run, const struct stepping *s)
 {
     bool crowded = is_crowded(run->crew->runner);
-    int64_t share_ppm = crowded && s->turn.share_ppm > SHARE_BESIDE_PPM ? SHARE_BESIDE_PPM : s->turn.share_ppm;
-    int64_t rest_ms = s->took_us * (1000000 - share_ppm) / share_ppm / 1000;
-    run->rows = rows_for(run->rows, s->took_us, crowded ? STEP_BESIDE_US : STEP_US);
+    own_pace_took(&run->own, s->took_us, crowded);
     run->tries = 0;
     note_pace(run, &s->turn);
-    step_later(run, rest_ms < 1 ? 1 : rest_ms < REST_MS_MAX ? rest_ms : REST_MS_MAX);
+    step_later(run, own_pace_rest_ms(s->took_us, s->turn.share_ppm, crowded));
 }
 
 /* Nothing of the step is stored: again with half of it, and in the end the job fails and has its retries. */
@@ -106,7 +91,7 @@ static void try_again(struct run *run, const struct stepping *s)
         run_over(run);
         return;
     }
-    run->rows = run->rows / 2 > 1 ? run->rows / 2 : 1;
+    own_pace_failed(&run->own);
     step_later(run, RUNNER_AGAIN_MS);
 }
 
@@ -117,7 +102,7 @@ static enum err stepped(struct post *post)
     struct job_runner *runner = run->crew->runner;
     bool is_over = post->err == OK && s->turn.is_over, is_cut = post->err != OK && runner->is_quiet;
     if (is_over) {
-        run_free(run); /* acked with its last step */
+        run_free(run); /* acked with its last step, or ready again behind others */
     } else if (is_cut || runner->is_quiet || (post->err == OK && s->turn.is_yielding)) {
         run->end = END_RETURN;
         run_over(run);
@@ -138,7 +123,7 @@ static void run_step(struct run *run)
     s->turn = (struct own_turn){ .lease = run->lease,
                                  .jobtype = run->jobtype,
                                  .body = run->body,
-                                 .rows = run->rows,
+                                 .rows = run->own.rows,
                                  .eta_s = run->eta_s,
                                  .share_ppm = 1000000 };
     s->post.hop = route;
@@ -147,7 +132,7 @@ static void run_step(struct run *run)
 
 void run_own(struct run *run)
 {
-    run->rows = OWN_ROWS;
+    run->own = own_pace_begin(run->crew->queue.name);
     run->eta_s = -1;
     run_step(run);
 }

@@ -9,6 +9,7 @@
 #include "engine/job_fetch.h"
 #include "engine/job_handler.h"
 #include "engine/job_own.h"
+#include "engine/own_pace.h"
 #include "net/child.h"
 #include "net/http_client.h"
 #include "relay/breaker.h"
@@ -69,8 +70,9 @@ struct run {
     bool is_calling;
     struct child child;
     bool is_running;
-    struct timer again; /* the store could not take the end, or own work rests */
-    int rows, tries;    /* of own work: of its next step */
+    struct timer again;  /* the store could not take the end, or own work rests */
+    struct own_pace own; /* of own work: its next step */
+    int tries;           /* of that step */
     struct run_mark pace[2];
     int64_t eta_s;
 };

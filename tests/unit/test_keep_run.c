@@ -86,6 +86,47 @@ TEST(keep_run, has_ended_when_the_last_child_has)
     lab_end(&lab);
 }
 
+static enum err many_events(struct op *op, struct tx *tx, void *arg)
+{
+    int64_t no = 100;
+    for (int i = 0; i < *(int *)arg; i++)
+        TRY(add_one_of_each(op, tx, &no));
+    return OK;
+}
+
+/* KEEP-4, HAND-5. */
+TEST(keep_run, a_child_gives_its_slot_up_after_30_s_and_goes_on_behind_the_others)
+{
+    int count = 6;
+    lab_start_file(&lab);
+    keep_begin_at(&lab, "2026-05-01T03:00:00Z");
+    WRITES(&lab.f, many_events, &count);
+    keep_go_to(&lab, "2027-07-01T03:10:00Z");
+    keep_work(&lab, 500);
+    struct own_turn audit = lab_own_begin(&lab, KEEP_QUEUE, 2);
+    lab_wait_ms(&lab, 29000);
+    WRITES(&lab.f, lab_own_step_run, &audit);
+    YES(!audit.is_over);
+    EQ(keep_ready(&lab), 2);
+    lab_wait_ms(&lab, 1000);
+    WRITES(&lab.f, lab_own_step_run, &audit);
+    YES(audit.is_over);
+    EQ(keep_ready(&lab), 3);
+    STR_EQ(last("done"), "0");
+    keep_work(&lab, 500);
+    keep_work(&lab, 500); /* events and inbox were before it */
+    STR_EQ(last("done"), "2");
+    audit = lab_own_begin(&lab, KEEP_QUEUE, 2);
+    EQ(audit.done, 0);
+    lab_wait_ms(&lab, 60000); /* nobody waits: it keeps the slot */
+    EQ(lab_own_finish(&lab, &audit), 2);
+    EQ(audit.done, 6);
+    STR_EQ(last("state"), "\"done\"");
+    STR_EQ(last("rows"), "18");
+    EQ(differences(), 0);
+    lab_end(&lab);
+}
+
 /* KEEP-7. */
 TEST(keep_run, a_dead_child_stops_no_other_and_the_run_is_done_when_it_was_retried)
 {

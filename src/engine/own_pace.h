@@ -1,0 +1,32 @@
+/*
+ * own_pace.h - how much of our own work one step does, and how long it rests after it.
+ *
+ *     others keep the writer busy     0.8 ms a step, 0.8 % of the time (docs/adr/0018)
+ *     people asked for it             4 ms a step
+ *     housekeeping                    500 rows; twice as many behind a chunk under 10 ms, half as many behind one
+ *                                     above 20 ms, 50 to 1,000 (KEEP-5)
+ *
+ * Beyond 50 ms a chunk has broken its bound, and the next one is cut to what fits, below 50 rows if need be.
+ * Reads no clock: whoever runs the steps says what the last one took.
+ */
+#pragma once
+
+#include "base/str.h"
+
+struct own_pace {
+    bool is_keep; /* housekeeping */
+    int rows;     /* of the next step */
+};
+
+/* For the first step of a job of this queue. */
+struct own_pace own_pace_begin(struct str queue);
+
+/* Behind a step; is_crowded: others keep the writer busy. */
+void own_pace_took(struct own_pace *pace, int64_t took_us, bool is_crowded);
+
+/* Behind one that failed: half as many. */
+void own_pace_failed(struct own_pace *pace);
+
+/* Milliseconds until the next step, so that steps take at most this share of the time: at least as long as the step
+ * took while the share is one half. */
+int64_t own_pace_rest_ms(int64_t took_us, int64_t share_ppm, bool is_crowded);

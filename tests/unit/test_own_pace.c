@@ -1,0 +1,61 @@
+#include "engine/own_pace.h"
+
+#include "engine/job_own.h"
+#include "test.h"
+
+/* The rows of the next chunk of housekeeping. */
+static int keep_after(int rows, int64_t took_us)
+{
+    struct own_pace pace = { true, rows };
+    own_pace_took(&pace, took_us, false);
+    return pace.rows;
+}
+
+/* KEEP-5. */
+TEST(own_pace, a_chunk_of_housekeeping_doubles_below_10_ms_and_halves_above_20)
+{
+    EQ(own_pace_begin(S(KEEP_QUEUE)).rows, 500);
+    EQ(keep_after(500, 9999), 1000);
+    EQ(keep_after(500, 10000), 500);
+    EQ(keep_after(500, 20000), 500);
+    EQ(keep_after(500, 20001), 250);
+    EQ(keep_after(1000, 1), 1000);
+    EQ(keep_after(60, 30000), 50);
+    EQ(keep_after(50, 50000), 50);
+}
+
+/* KEEP-5, HAND-5. */
+TEST(own_pace, a_chunk_beyond_50_ms_is_followed_by_one_that_fits)
+{
+    EQ(keep_after(50, 100000), 9);
+    EQ(keep_after(1000, 1000000), 19);
+    EQ(keep_after(1, 1000000), 1);
+    EQ(keep_after(9, 5000), 50); /* and when it was the disk that was slow, the next ones are as before */
+}
+
+/* HAND-5. */
+TEST(own_pace, steps_for_people_take_4_ms_and_all_take_less_beside_others)
+{
+    struct own_pace pace = own_pace_begin(S(OWN_QUEUE)), keep = own_pace_begin(S(KEEP_QUEUE));
+    EQ(pace.rows, 100);
+    own_pace_took(&pace, 1000, false);
+    EQ(pace.rows, 200);
+    own_pace_took(&pace, 8000, false);
+    EQ(pace.rows, 99);
+    own_pace_took(&pace, 4000, true);
+    own_pace_took(&keep, 5000, true);
+    EQ(pace.rows, 19);
+    EQ(keep.rows, 79);
+    own_pace_failed(&pace);
+    EQ(pace.rows, 9);
+}
+
+/* KEEP-5, BUD-2. */
+TEST(own_pace, rests_at_least_as_long_as_it_worked_and_longer_beside_others)
+{
+    EQ(own_pace_rest_ms(10000, 500000, false), 10);
+    EQ(own_pace_rest_ms(10000, 200000, false), 40);
+    EQ(own_pace_rest_ms(10, 1000000, false), 1);
+    EQ(own_pace_rest_ms(800, 500000, true), 99);
+    EQ(own_pace_rest_ms(100000, 5000, true), 1000);
+}
