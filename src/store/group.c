@@ -210,7 +210,7 @@ static enum end group_once(struct store *store, struct op *op, struct post **pos
         end = group_ahead(op, &tx, posts, *n);
     conn_forget_answers(tx.conn);
     uint64_t before = tx_mark(&tx);
-    int64_t start_us = clock_mono_us();
+    int64_t start_us = store_mono_us(store);
     int ran = 0;
     while (end == END_KEPT && ran < *n) {
         bool alone = command_run(&tx, posts[ran]);
@@ -219,7 +219,7 @@ static enum end group_once(struct store *store, struct op *op, struct post **pos
             end = END_LOST;
         else if (!alone || tx.broken)
             end = END_LATE;
-        else if (ran < *n && (tx.full || clock_mono_us() - start_us > GROUP_TIME_US))
+        else if (ran < *n && (tx.full || store_mono_us(store) - start_us > GROUP_TIME_US))
             *n = ran;
     }
     if (end == END_KEPT) {

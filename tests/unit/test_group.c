@@ -5,7 +5,7 @@
 #include "store_test.h"
 
 /* Commands of these tests count in a mailing, take a number and change a record; some then fail. */
-enum way { SUCCEED, FAIL_FIRST, FAIL_LATE, FAIL_LATE_ONCE, FAIL_AFTER_OTHERS };
+enum way { SUCCEED, TAKE_60_MS, FAIL_FIRST, FAIL_LATE, FAIL_LATE_ONCE, FAIL_AFTER_OTHERS };
 
 struct command {
     struct post post;
@@ -42,6 +42,8 @@ static enum err command_run(struct post *post)
     if (command->way == FAIL_FIRST)
         return fail(&post->op, ERR_CONFLICT, "refused");
     TRY(change(command));
+    if (command->way == TAKE_60_MS)
+        f.op.now_us += 60000;
     if (command->way == FAIL_LATE || (command->way == FAIL_LATE_ONCE && command->runs == 1))
         return fail(&post->op, ERR_INVALID, "too late");
     return OK;
@@ -129,6 +131,21 @@ TEST(group, fails_a_command_alone_that_has_written_nothing)
         EQ(commands[i].runs, 1);
     stored(2);
     EQ(store_figures(f.store).reruns, 0);
+    fixture_end(&f);
+}
+
+TEST(group, leaves_those_that_wait_to_the_next_one_after_50_ms)
+{
+    start();
+    send(0, SUCCEED);
+    send(1, TAKE_60_MS);
+    send(2, SUCCEED);
+    EQ(store_turn(f.store), 2);
+    EQ(commands[2].runs, 0);
+    stored(2);
+    EQ(store_turn(f.store), 1);
+    EQ(commands[2].post.err, OK);
+    stored(3);
     fixture_end(&f);
 }
 
