@@ -267,6 +267,40 @@ enum err stmt_row(struct op *op, struct stmt *stmt, bool *ret_has_row)
     return err;
 }
 
+enum err stmt_each(struct op *op, struct stmt *stmt, enum err (*fn)(struct op *op, struct stmt *stmt, void *arg),
+                   void *arg)
+{
+    for (;;) {
+        bool found;
+        TRY(stmt_row(op, stmt, &found));
+        if (!found)
+            return OK;
+        enum err err = fn(op, stmt, arg);
+        if (err != OK) {
+            stmt_reset(stmt);
+            return err;
+        }
+    }
+}
+
+enum err stmt_each_of(struct op *op, struct tx *tx, const struct sql *alone, const struct sql *together,
+                      const uint64_t *numbers, size_t count,
+                      enum err (*fn)(struct op *op, struct stmt *stmt, void *arg), void *arg)
+{
+    struct stmt *stmt;
+    if (tx_is_shared(tx)) {
+        TRY(tx_stmt(op, tx, together, &stmt));
+        bind_numbers(stmt, 1, numbers, count);
+        return stmt_each(op, stmt, fn, arg);
+    }
+    for (size_t i = 0; i < count; i++) {
+        TRY(tx_stmt(op, tx, alone, &stmt));
+        bind_int(stmt, 1, (int64_t)numbers[i]);
+        TRY(stmt_each(op, stmt, fn, arg));
+    }
+    return OK;
+}
+
 enum err stmt_done(struct op *op, struct stmt *stmt)
 {
     enum err err = stmt_begin(op, stmt);

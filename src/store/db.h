@@ -112,6 +112,17 @@ void bind_blobs(struct stmt *stmt, int i, const struct str *values, size_t n);
 /* Steps to the next row. Without one the statement is reset. */
 enum err stmt_row(struct op *op, struct stmt *stmt, bool *ret_has_row);
 
+/* Runs fn for each row of a query; it reads columns and must not reset. An error of it ends the query and is returned.
+ */
+enum err stmt_each(struct op *op, struct stmt *stmt, enum err (*fn)(struct op *op, struct stmt *stmt, void *arg),
+                   void *arg);
+
+/* The same for those of the rows `numbers` (which ascend) that are there, in order. Where a look-up costs a trip they
+ * are asked by `together`, "... WHERE no = ANY (?1) ORDER BY no"; else each by `alone`, "... WHERE no = ?1". */
+enum err stmt_each_of(struct op *op, struct tx *tx, const struct sql *alone, const struct sql *together,
+                      const uint64_t *numbers, size_t count,
+                      enum err (*fn)(struct op *op, struct stmt *stmt, void *arg), void *arg);
+
 /* Runs a change to its end and resets it. */
 enum err stmt_done(struct op *op, struct stmt *stmt);
 

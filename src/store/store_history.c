@@ -29,10 +29,9 @@ SQL_ONLY_SQLITE(history_insert, "INSERT INTO history(seq, message_no, prev, at_m
 SQL_ONLY_POSTGRES(history_rows, "INSERT INTO history(seq, message_no, prev, at_ms, from_status, to_status, cause)"
                                 " SELECT * FROM unnest(?1" PG_INTS ",?2" PG_INTS ",?3" PG_INTS ",?4" PG_INTS
                                 ",?5" PG_INTS ",?6" PG_INTS ",?7" PG_TEXTS ")");
-SQL(history_by_seq, "SELECT prev, at_ms, from_status, to_status, cause FROM history WHERE seq = ?1", NULL);
-
-SQL_ONLY_POSTGRES(history_by_seqs, "SELECT prev, at_ms, from_status, to_status, cause, seq FROM history"
-                                   " WHERE seq = ANY (?1) ORDER BY seq");
+#define HISTORY_COLUMNS "prev, at_ms, from_status, to_status, cause, seq"
+SQL(history_by_seq, "SELECT " HISTORY_COLUMNS " FROM history WHERE seq = ?1", NULL);
+SQL_ONLY_POSTGRES(history_by_seqs, "SELECT " HISTORY_COLUMNS " FROM history WHERE seq = ANY (?1) ORDER BY seq");
 
 /* PostgreSQL: rows of the command under way, inserted together behind it. */
 
@@ -138,25 +137,16 @@ enum err store_history_get(struct op *op, struct tx *tx, uint64_t seq, struct hi
     return OK;
 }
 
-static enum err history_each_alone(struct op *op, struct tx *tx, const uint64_t *seqs, size_t count,
-                                   enum err (*fn)(struct op *op, uint64_t seq, uint64_t prev,
-                                                  const struct history_entry *entry, void *arg),
-                                   void *arg)
+struct visit {
+    enum err (*fn)(struct op *op, uint64_t seq, uint64_t prev, const struct history_entry *entry, void *arg);
+    void *arg;
+};
+
+static enum err visit_row(struct op *op, struct stmt *stmt, void *arg)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct stmt *stmt;
-        bool found;
-        TRY(tx_stmt(op, tx, &history_by_seq, &stmt));
-        bind_int(stmt, 1, (int64_t)seqs[i]);
-        TRY(stmt_row(op, stmt, &found));
-        if (!found)
-            continue;
-        struct history_entry entry = history_columns(stmt, col_str_borrowed(stmt, 4));
-        enum err err = fn(op, seqs[i], (uint64_t)col_int(stmt, 0), &entry, arg);
-        stmt_reset(stmt);
-        TRY(err);
-    }
-    return OK;
+    const struct visit *visit = arg;
+    struct history_entry entry = history_columns(stmt, col_str_borrowed(stmt, 4));
+    return visit->fn(op, (uint64_t)col_int(stmt, 5), (uint64_t)col_int(stmt, 0), &entry, visit->arg);
 }
 
 enum err store_history_each(struct op *op, struct tx *tx, const uint64_t *seqs, size_t count,
@@ -164,21 +154,6 @@ enum err store_history_each(struct op *op, struct tx *tx, const uint64_t *seqs, 
                                            const struct history_entry *entry, void *arg),
                             void *arg)
 {
-    struct stmt *stmt;
-    if (!tx_is_shared(tx))
-        return history_each_alone(op, tx, seqs, count, fn, arg);
-    TRY(tx_stmt(op, tx, &history_by_seqs, &stmt));
-    bind_numbers(stmt, 1, seqs, count);
-    for (;;) {
-        bool found;
-        TRY(stmt_row(op, stmt, &found));
-        if (!found)
-            return OK;
-        struct history_entry entry = history_columns(stmt, col_str_borrowed(stmt, 4));
-        enum err err = fn(op, (uint64_t)col_int(stmt, 5), (uint64_t)col_int(stmt, 0), &entry, arg);
-        if (err != OK) {
-            stmt_reset(stmt);
-            return err;
-        }
-    }
+    struct visit visit = { fn, arg };
+    return stmt_each_of(op, tx, &history_by_seq, &history_by_seqs, seqs, count, visit_row, &visit);
 }

@@ -24,7 +24,7 @@ SQL(job_insert,
     NULL);
 SQL(job_by_id, "SELECT queue, flags, jid, type, opts, body FROM job WHERE id = ?1", NULL);
 SQL(job_by_jid, "SELECT id FROM job WHERE jid = ?1", NULL);
-SQL(job_is_there, "SELECT 1 FROM job WHERE id = ?1", NULL);
+SQL(job_is_there, "SELECT id FROM job WHERE id = ?1", NULL);
 SQL_ONLY_POSTGRES(job_are_there, "SELECT id FROM job WHERE id = ANY (?1) ORDER BY id");
 SQL(job_remove, "DELETE FROM job WHERE id = ?1", NULL);
 SQL(job_behind, "SELECT id, queue, flags, jid, type, opts FROM job WHERE id > ?1 ORDER BY id LIMIT ?2", NULL);
@@ -150,36 +150,25 @@ enum err store_job_find(struct op *op, struct tx *tx, struct str jid, uint64_t *
     return OK;
 }
 
-static enum err there_together(struct op *op, struct tx *tx, const uint64_t *ids, size_t n, uint64_t *ret,
-                               size_t *ret_count)
+struct there {
+    uint64_t *ids;
+    size_t count;
+};
+
+static enum err note_there(struct op *op, struct stmt *stmt, void *arg)
 {
-    struct stmt *stmt;
-    TRY(job_rows_write(op, tx));
-    TRY(tx_stmt(op, tx, &job_are_there, &stmt));
-    bind_numbers(stmt, 1, ids, n);
-    for (bool more = true; more;) {
-        TRY(stmt_row(op, stmt, &more));
-        if (more)
-            ret[(*ret_count)++] = (uint64_t)col_int(stmt, 0);
-    }
+    struct there *there = arg;
+    (void)op;
+    there->ids[there->count++] = (uint64_t)col_int(stmt, 0);
     return OK;
 }
 
 enum err store_job_there(struct op *op, struct tx *tx, const uint64_t *ids, size_t n, uint64_t *ret, size_t *ret_count)
 {
-    *ret_count = 0;
-    if (tx_is_shared(tx))
-        return there_together(op, tx, ids, n, ret, ret_count);
-    for (size_t i = 0; i < n; i++) {
-        struct stmt *stmt;
-        bool found;
-        TRY(tx_stmt(op, tx, &job_is_there, &stmt));
-        bind_int(stmt, 1, (int64_t)ids[i]);
-        TRY(stmt_row(op, stmt, &found));
-        stmt_reset(stmt);
-        if (found)
-            ret[(*ret_count)++] = ids[i];
-    }
+    struct there there = { ret, 0 };
+    TRY(job_rows_write(op, tx));
+    TRY(stmt_each_of(op, tx, &job_is_there, &job_are_there, ids, n, note_there, &there));
+    *ret_count = there.count;
     return OK;
 }
 

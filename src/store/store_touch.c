@@ -289,44 +289,23 @@ enum err store_touch_get(struct op *op, struct tx *tx, uint64_t seq, struct touc
     return OK;
 }
 
-static enum err touch_each_alone(struct op *op, struct tx *tx, const uint64_t *seqs, size_t count,
-                                 enum err (*fn)(struct op *op, const struct touch_row *row, void *arg), void *arg)
+struct visit {
+    enum err (*fn)(struct op *op, const struct touch_row *row, void *arg);
+    void *arg;
+};
+
+static enum err visit_row(struct op *op, struct stmt *stmt, void *arg)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct stmt *stmt;
-        bool found;
-        TRY(tx_stmt(op, tx, &touch_by_seq, &stmt));
-        bind_int(stmt, 1, (int64_t)seqs[i]);
-        TRY(stmt_row(op, stmt, &found));
-        if (!found)
-            continue;
-        struct touch_row row = touch_columns(stmt);
-        stmt_reset(stmt);
-        TRY(fn(op, &row, arg));
-    }
-    return OK;
+    const struct visit *visit = arg;
+    struct touch_row row = touch_columns(stmt);
+    return visit->fn(op, &row, visit->arg);
 }
 
 enum err store_touch_each(struct op *op, struct tx *tx, const uint64_t *seqs, size_t count,
                           enum err (*fn)(struct op *op, const struct touch_row *row, void *arg), void *arg)
 {
-    struct stmt *stmt;
-    if (!tx_is_shared(tx))
-        return touch_each_alone(op, tx, seqs, count, fn, arg);
-    TRY(tx_stmt(op, tx, &touch_by_seqs, &stmt));
-    bind_numbers(stmt, 1, seqs, count);
-    for (;;) {
-        bool found;
-        TRY(stmt_row(op, stmt, &found));
-        if (!found)
-            return OK;
-        struct touch_row row = touch_columns(stmt);
-        enum err err = fn(op, &row, arg);
-        if (err != OK) {
-            stmt_reset(stmt);
-            return err;
-        }
-    }
+    struct visit visit = { fn, arg };
+    return stmt_each_of(op, tx, &touch_by_seq, &touch_by_seqs, seqs, count, visit_row, &visit);
 }
 
 enum err store_touch_set_bits(struct op *op, struct tx *tx, uint64_t seq, uint32_t bits)
