@@ -4,7 +4,7 @@
  * What it holds in RAM is in jobs_ram.h; here is what its files call of each other.
  *
  *     jobs.c            opens, reads the rows, what the end of a group means
- *     job_queues.c      queues in RAM; job_slots.c what they may start now
+ *     job_queues.c      queues in RAM; job_lanes.c what waits in one, job_slots.c what it may start now
  *     job_budget.c      budgets that queues share
  *     job_place.c       where a waiting job lies: ready, timer, gate
  *     job_push.c        takes jobs in; job_unique.c locks of unique jobs

@@ -1,4 +1,4 @@
-#include "engine/lane.h"
+#include "engine/job_lanes.h"
 #include "store/store_ready.h"
 #include "store_test.h"
 
@@ -106,7 +106,7 @@ static void all_came(int rows, int keys)
     }
 }
 
-TEST(lane, keeps_a_window_in_ram_and_hands_out_all_of_it_in_order)
+TEST(job_lanes, keeps_a_window_in_ram_and_hands_out_all_of_it_in_order)
 {
     begin();
     struct lanes *lanes = lanes_for_test(true);
@@ -119,7 +119,7 @@ TEST(lane, keeps_a_window_in_ram_and_hands_out_all_of_it_in_order)
     end(lanes, 0);
 }
 
-TEST(lane, reads_a_backlog_as_it_goes_not_when_it_starts)
+TEST(job_lanes, reads_a_backlog_as_it_goes_not_when_it_starts)
 {
     begin();
     WRITES(&f, fill, (&(struct filling){ NULL, 4000, 0 }));
@@ -132,7 +132,7 @@ TEST(lane, reads_a_backlog_as_it_goes_not_when_it_starts)
     end(lanes, 0);
 }
 
-TEST(lane, gives_keys_smaller_windows_and_hides_none)
+TEST(job_lanes, gives_keys_smaller_windows_and_hides_none)
 {
     begin();
     struct lanes *lanes = lanes_for_test(true);
@@ -145,7 +145,7 @@ TEST(lane, gives_keys_smaller_windows_and_hides_none)
     end(lanes, 0);
 }
 
-TEST(lane, holds_next_to_nothing_when_all_lanes_together_are_full)
+TEST(job_lanes, holds_next_to_nothing_when_all_lanes_together_are_full)
 {
     begin();
     ids = most_ids = LANE_IDS_MAX; /* of other queues */

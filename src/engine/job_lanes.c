@@ -1,24 +1,12 @@
-#include "engine/lane.h"
+#include "engine/job_lanes.h"
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "engine/job_lane.h"
 #include "store/store_ready.h"
 
 #define SCAN_STEP 32 /* keys looked for in one pick */
-
-struct lane {
-    uint64_t key;
-    struct lane *hash_next;
-    struct lane *next, *prev; /* of the ring; NULL = not in it */
-    struct lane_place *places;
-    uint32_t head, count, room; /* places[head .. head + count - 1], no wrapping */
-    uint64_t last;              /* every row up to this place is in the window or gone */
-    bool complete;              /* and there is none behind it */
-    bool capped;
-    int64_t credit;
-};
 
 struct level {
     struct lane **slots;
@@ -181,30 +169,16 @@ static uint32_t window_max(const struct lanes *lanes, const struct lane *lane)
     return lane->key ? LANE_KEY_WINDOW : LANE_WINDOW;
 }
 
-/* Room for one more place at the end. */
-static void lane_reserve(struct lane *lane, uint32_t more)
+static void place_append(struct lanes *lanes, struct lane *lane, const struct lane_place *place)
 {
-    if (lane->head + lane->count + more <= lane->room)
-        return;
-    if (lane->head) {
-        memmove(lane->places, lane->places + lane->head, lane->count * sizeof *lane->places);
-        lane->head = 0;
-    }
-    if (lane->count + more <= lane->room)
-        return;
-    lane->room = lane->count + more < 4 ? 4 : (lane->count + more) * 2;
-    struct lane_place *places = realloc(lane->places, lane->room * sizeof *lane->places);
-    if (!places)
-        abort();
-    lane->places = places;
+    lane_append(lane, place);
+    ++*lanes->host.ids;
 }
 
-static void lane_append(struct lanes *lanes, struct lane *lane, const struct lane_place *place)
+static void place_pop(struct lanes *lanes, struct lane *lane)
 {
-    lane_reserve(lane, 1);
-    lane->places[lane->head + lane->count++] = *place;
-    lane->last = place->ord;
-    ++*lanes->host.ids;
+    lane_pop(lane);
+    --*lanes->host.ids;
 }
 
 void lanes_add(struct lanes *lanes, int level_no, uint64_t key, const struct lane_place *place)
@@ -226,23 +200,9 @@ void lanes_add(struct lanes *lanes, int level_no, uint64_t key, const struct lan
     if (lane->count >= window_max(lanes, lane))
         lane->complete = false;
     else
-        lane_append(lanes, lane, place);
+        place_append(lanes, lane, place);
     if (!lane->capped)
         ring_add(lanes, level, lane);
-}
-
-/* First index in the window whose place is at least ord. */
-static uint32_t lane_search(const struct lane *lane, uint64_t ord)
-{
-    uint32_t low = 0, high = lane->count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (lane->places[lane->head + middle].ord < ord)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
 }
 
 void lanes_return(struct lanes *lanes, int level_no, uint64_t key, const struct lane_place *place)
@@ -258,20 +218,7 @@ void lanes_return(struct lanes *lanes, int level_no, uint64_t key, const struct 
     }
     if (place->ord > lane->last && !lane->complete)
         return; /* it lies behind the window */
-    if (lane->head == 0) {
-        lane_reserve(lane, 1);
-        uint32_t at = lane_search(lane, place->ord);
-        memmove(lane->places + at + 1, lane->places + at, (lane->count - at) * sizeof *lane->places);
-        lane->places[at] = *place;
-    } else {
-        uint32_t at = lane_search(lane, place->ord);
-        memmove(lane->places + lane->head - 1, lane->places + lane->head, at * sizeof *lane->places);
-        lane->head--;
-        lane->places[lane->head + at] = *place;
-    }
-    lane->count++;
-    if (place->ord > lane->last)
-        lane->last = place->ord;
+    lane_insert(lane, place);
     ++*lanes->host.ids;
     if (!lane->capped)
         ring_add(lanes, level, lane);
@@ -280,15 +227,8 @@ void lanes_return(struct lanes *lanes, int level_no, uint64_t key, const struct 
 void lanes_remove(struct lanes *lanes, int level_no, uint64_t key, uint64_t ord)
 {
     struct lane *lane = lane_find(&lanes->levels[level_no], key);
-    if (!lane)
-        return;
-    uint32_t at = lane_search(lane, ord);
-    if (at == lane->count || lane->places[lane->head + at].ord != ord)
-        return;
-    struct lane_place *place = lane->places + lane->head + at;
-    memmove(place, place + 1, (lane->count - at - 1) * sizeof *place);
-    lane->count--;
-    --*lanes->host.ids;
+    if (lane && lane_remove(lane, ord))
+        --*lanes->host.ids;
 }
 
 static enum err lane_fill(struct op *op, struct tx *tx, struct lanes *lanes, int level, struct lane *lane, uint64_t cut)
@@ -303,7 +243,7 @@ static enum err lane_fill(struct op *op, struct tx *tx, struct lanes *lanes, int
     uint64_t after = cut && cut - 1 > lane->last ? cut - 1 : lane->last;
     enum err err = store_ready_lane(op, tx, &key, after, (int)max, rows, &n);
     for (int i = 0; err == OK && i < n; i++)
-        lane_append(lanes, lane, &(struct lane_place){ rows[i].ord, rows[i].job });
+        place_append(lanes, lane, &(struct lane_place){ rows[i].ord, rows[i].job });
     if (err == OK)
         lane->complete = n < (int)max;
     free(rows);
@@ -353,11 +293,8 @@ static enum err level_head(struct op *op, struct tx *tx, struct lanes *lanes, in
             return OK; /* all of them are at their limits */
         if (!lane)
             continue;
-        while (lane->count && lane->places[lane->head].ord < cut) {
-            lane->head++;
-            lane->count--;
-            --*lanes->host.ids;
-        }
+        while (lane->count && lane_head(lane)->ord < cut)
+            place_pop(lanes, lane);
         if (!lane->complete && lane->count <= window_max(lanes, lane) / 4)
             TRY(lane_fill(op, tx, lanes, level_no, lane, cut));
         if (lane->count == 0) {
@@ -376,7 +313,7 @@ static enum err level_head(struct op *op, struct tx *tx, struct lanes *lanes, in
 
 static int64_t standing(int level, const struct lane *lane, int64_t now_us, int64_t ageing_us)
 {
-    int64_t waited_us = now_us - (int64_t)lane->places[lane->head].ord;
+    int64_t waited_us = now_us - (int64_t)lane_head(lane)->ord;
     int64_t priority = level ? level : 5;
     if (ageing_us < 0)
         return 0;
@@ -399,8 +336,7 @@ enum err lanes_pick(struct op *op, struct tx *tx, struct lanes *lanes, uint64_t 
         if (!lane)
             continue;
         int64_t value = standing(i, lane, now_us, ageing_us);
-        if (best && (value < best_standing ||
-                     (value == best_standing && lane->places[lane->head].ord > best->places[best->head].ord)))
+        if (best && (value < best_standing || (value == best_standing && lane_head(lane)->ord > lane_head(best)->ord)))
             continue;
         best = lane;
         best_level = i;
@@ -408,7 +344,7 @@ enum err lanes_pick(struct op *op, struct tx *tx, struct lanes *lanes, uint64_t 
     }
     *ret_found = best != NULL;
     if (best)
-        *ret = (struct lane_pick){ best_level, best->key, best->places[best->head], best };
+        *ret = (struct lane_pick){ best_level, best->key, *lane_head(best), best };
     return OK;
 }
 
@@ -416,29 +352,15 @@ void lanes_take(struct lanes *lanes, const struct lane_pick *pick)
 {
     struct level *level = &lanes->levels[pick->level];
     struct lane *lane = pick->lane;
-    assert(lane->count && lane->places[lane->head].ord == pick->place.ord);
-    lane->head++;
-    lane->count--;
+    assert(lane->count && lane_head(lane)->ord == pick->place.ord);
+    place_pop(lanes, lane);
     lane->credit--;
-    --*lanes->host.ids;
-    if (lane->count == 0)
-        lane->head = 0;
     if (lane->count == 0 && lane->complete && lane->key)
         lane_drop(lanes, level, lane);
     else if (lane->count == 0 && lane->complete) /* the lane without key comes and goes: its memory stays */
         ring_remove(lanes, level, lane);
     else if (lane->credit < 1)
         ring_arrive(lanes, level, lane->next);
-}
-
-static size_t lane_peek(const struct lane *lane, size_t max, uint64_t *ret_ids)
-{
-    size_t n = lane->count < max ? lane->count : max;
-    for (size_t i = 0; i < n; i++) {
-        const struct lane_place *place = &lane->places[lane->head + i];
-        ret_ids[i] = place->job ? place->job : place->ord;
-    }
-    return n;
 }
 
 size_t lanes_peek(const struct lanes *lanes, size_t max, uint64_t *ret_ids)
@@ -473,7 +395,7 @@ uint64_t lanes_oldest(const struct lanes *lanes)
     for (int i = 0; i < LEVELS; i++)
         for (size_t s = 0; s < lanes->levels[i].slot_count; s++)
             for (const struct lane *lane = lanes->levels[i].slots[s]; lane; lane = lane->hash_next)
-                if (lane->count && (!oldest || lane->places[lane->head].ord < oldest))
-                    oldest = lane->places[lane->head].ord;
+                if (lane->count && (!oldest || lane_head(lane)->ord < oldest))
+                    oldest = lane_head(lane)->ord;
     return oldest;
 }

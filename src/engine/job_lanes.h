@@ -1,5 +1,5 @@
 /*
- * lane.h - which ready job of a queue is next: windows over `ready`, keys in turn, levels by age.
+ * job_lanes.h - which ready job of a queue is next: windows over `ready`, keys in turn, levels by age.
  *
  * A queue has ten levels (0: without priority, 1..9), a level has a ring of
  * lanes, one per fairness key that has ready work, and a lane holds the first
