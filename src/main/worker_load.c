@@ -19,7 +19,6 @@
 #define EVENTS         256
 #define STALL_US       INT64_C(60000000)
 #define LATENCIES_MAX  2000000 /* of each kind; later ones are not kept */
-#define ARGS_BYTES_MAX 256
 
 enum state { LOAD_GREETED, LOAD_HELLO, LOAD_IDLE, LOAD_PUSH, LOAD_FETCH, LOAD_ACK };
 
@@ -48,35 +47,53 @@ struct load {
     int epoll;
     int64_t began_us, ends_us, moved_us;
     int64_t sent, pushed, fetched, acked;
+    struct buf job; /* the one that was written last */
     struct latencies push, fetch, work;
 };
 
 /* --- what is said --------------------------------------------------------- */
 
-/* About 120 bytes, as those of a report to one recipient. */
-static int job_text(const struct load *load, int64_t no, char *out, size_t room)
+/* Digits of a number, with zeros before it up to width. By hand: printf takes as long as the server does with a job. */
+static void put_number(struct buf *out, uint64_t number, unsigned base, int width)
 {
-    char args[ARGS_BYTES_MAX];
-    snprintf(args, sizeof args,
-             "{\"recipient\":%" PRId64 ",\"mailing\":\"2026-11-01-monthly\",\"email\":\"user%07" PRId64
-             "@example.org\",\"template\":\"report\",\"site\":%" PRId64 ",\"k\":\"%08" PRIx64 "\"}",
-             no, no, no % 977, load->config->seed & 0xffffffff);
-    return snprintf(out, room,
-                    "{\"jid\":\"%08" PRIx64 "%016" PRIx64 "\",\"jobtype\":\"noop\",\"queue\":\"%.*s\",\"args\":[%s]}",
-                    load->config->seed & 0xffffffff, (uint64_t)no, STR(load->config->queue), args);
+    char digits[32];
+    size_t at = sizeof digits;
+    for (int i = 0; i < width || number; i++, number /= base)
+        digits[--at] = "0123456789abcdef"[number % base];
+    buf_add(out, digits + at, sizeof digits - at);
+}
+
+/* The job of this number, about 120 bytes of args as those of a report to one recipient. Until the next one. */
+static struct str job_text(struct load *load, uint64_t no)
+{
+    struct buf *out = &load->job;
+    uint64_t seed = load->config->seed & 0xffffffff;
+    buf_reset(out);
+    buf_add_str(out, S("{\"jid\":\""));
+    put_number(out, seed, 16, 8);
+    put_number(out, no, 16, 16);
+    buf_add_str(out, S("\",\"jobtype\":\"noop\",\"queue\":\""));
+    buf_add_str(out, load->config->queue);
+    buf_add_str(out, S("\",\"args\":[{\"recipient\":"));
+    put_number(out, no, 10, 1);
+    buf_add_str(out, S(",\"mailing\":\"2026-11-01-monthly\",\"email\":\"user"));
+    put_number(out, no, 10, 7);
+    buf_add_str(out, S("@example.org\",\"template\":\"report\",\"site\":"));
+    put_number(out, no % 977, 10, 1);
+    buf_add_str(out, S(",\"k\":\""));
+    put_number(out, seed, 16, 8);
+    buf_add_str(out, S("\"}]}"));
+    return buf_str(out);
 }
 
 static void say_push(struct load *load, struct client *client)
 {
     const struct load_config *config = load->config;
-    char job[LOAD_JOB_BYTES_MAX];
     int batch = config->batch < load->protocol->batch_max ? config->batch : load->protocol->batch_max;
     int64_t left = config->jobs ? config->jobs - load->sent : INT64_MAX;
     client->carries = left < batch ? (int)left : batch;
-    for (int i = 0; i < client->carries; i++) {
-        struct str text = { job, (size_t)job_text(load, load->sent++, job, sizeof job) };
-        load->protocol->push(&client->out, config->queue, text, i, client->carries);
-    }
+    for (int i = 0; i < client->carries; i++)
+        load->protocol->push(&client->out, config->queue, job_text(load, (uint64_t)load->sent++), i, client->carries);
     client->state = LOAD_PUSH;
     client->asked_us = clock_mono_us();
 }
@@ -305,6 +322,7 @@ static void load_end(struct load *load)
         buf_done(&load->clients[i].in);
         buf_done(&load->clients[i].out);
     }
+    buf_done(&load->job);
     close(load->epoll);
     free(load->clients);
     free(load->push.us);
@@ -321,6 +339,7 @@ enum err worker_load(struct op *op, const struct load_config *config, struct loa
     load.fetch.us = malloc(LATENCIES_MAX * sizeof *load.fetch.us);
     load.work.us = malloc(LATENCIES_MAX * sizeof *load.work.us);
     load.epoll = epoll_create1(EPOLL_CLOEXEC);
+    buf_init(&load.job, LOAD_JOB_BYTES_MAX);
     if (!load.clients || !load.push.us || !load.fetch.us || !load.work.us || load.epoll < 0)
         abort();
     enum err err = run(&load);
