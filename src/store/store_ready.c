@@ -3,7 +3,10 @@
 #include "store/families.h"
 #include "store/job_rows.h"
 
-#define TOGETHER 8 /* rows of ready_insert_8 */
+#define TOGETHER 32 /* rows of ready_insert_many */
+#define ROW      "(?, ?, ?, ?, ?)"
+#define ROWS_4   ROW ", " ROW ", " ROW ", " ROW
+#define ROWS_16  ROWS_4 ", " ROWS_4 ", " ROWS_4 ", " ROWS_4
 
 const struct schema_step ready_step = {
     "ready",
@@ -22,11 +25,8 @@ const struct schema_step ready_step = {
 /* --- ready --- */
 
 SQL(ready_insert, "INSERT INTO ready (queue, level, key, ord, job) VALUES (?1, ?2, ?3, ?4, ?5)", NULL);
-SQL_SCAN(ready_insert_8, /* of the rows it is given */
-         "INSERT INTO ready (queue, level, key, ord, job) VALUES (?1, ?2, ?3, ?4, ?5), (?6, ?7, ?8, ?9, ?10),"
-         " (?11, ?12, ?13, ?14, ?15), (?16, ?17, ?18, ?19, ?20), (?21, ?22, ?23, ?24, ?25), (?26, ?27, ?28, ?29, ?30),"
-         " (?31, ?32, ?33, ?34, ?35), (?36, ?37, ?38, ?39, ?40)",
-         NULL);
+SQL_MARKED(ready_insert_many, "INSERT INTO ready (queue, level, key, ord, job) VALUES " ROWS_16 ", " ROWS_16, NULL,
+           SQL_SQLITE | SQL_SCANS); /* scans the rows it is given */
 SQL(ready_remove, "DELETE FROM ready WHERE queue = ?1 AND level = ?2 AND key = ?3 AND ord = ?4", NULL);
 SQL(ready_of_lane,
     "SELECT ord, job FROM ready WHERE queue = ?1 AND level = ?2 AND key = ?3 AND ord > ?4 ORDER BY ord LIMIT ?5", NULL);
@@ -68,7 +68,7 @@ enum err store_ready_add_all(struct op *op, struct tx *tx, const struct ready_ro
     size_t i = 0, together = job_rows_of(tx) ? 0 : count;
     for (; i + TOGETHER <= together; i += TOGETHER) {
         struct stmt *stmt;
-        TRY(tx_stmt(op, tx, &ready_insert_8, &stmt));
+        TRY(tx_stmt(op, tx, &ready_insert_many, &stmt));
         for (int k = 0; k < TOGETHER; k++)
             bind_row(stmt, 1 + k * 5, &rows[i + (size_t)k]);
         TRY(stmt_done(op, stmt));
