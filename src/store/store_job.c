@@ -18,10 +18,16 @@ const struct schema_step job_step = {
     "CREATE UNIQUE INDEX job_jid ON job (jid);",
 };
 
-SQL(job_insert,
-    "INSERT INTO job (id, jid, queue, type, flags, opts, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
-    " ON CONFLICT DO NOTHING",
-    NULL);
+#define JOB_COLUMNS "id, jid, queue, type, flags, opts, body"
+#define COLUMNS     7
+#define ROW         "(?, ?, ?, ?, ?, ?, ?)"
+#define ROWS_4      ROW ", " ROW ", " ROW ", " ROW
+
+SQL(job_insert, "INSERT INTO job (" JOB_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING", NULL);
+SQL_MARKED(job_insert_together,
+           "INSERT INTO job (" JOB_COLUMNS ") VALUES " ROWS_4 ", " ROWS_4 ", " ROWS_4 ", " ROWS_4
+           " ON CONFLICT DO NOTHING",
+           NULL, SQL_SQLITE | SQL_SCANS); /* scans the rows it is given */
 SQL(job_by_id, "SELECT queue, flags, jid, type, opts, body FROM job WHERE id = ?1", NULL);
 SQL(job_by_jid, "SELECT id FROM job WHERE jid = ?1", NULL);
 SQL(job_is_there, "SELECT id FROM job WHERE id = ?1", NULL);
@@ -56,6 +62,20 @@ static enum err add_later(struct op *op, struct tx *tx, struct job_rows *rows, c
     return OK;
 }
 
+static void bind_row(struct stmt *stmt, int at, const struct job_row *row)
+{
+    bind_int(stmt, at, (int64_t)row->id);
+    bind_str(stmt, at + 1, row->jid);
+    bind_int(stmt, at + 2, row->queue_no);
+    bind_str(stmt, at + 3, row->type);
+    bind_int(stmt, at + 4, row->flags);
+    if (str_given(row->opts))
+        bind_blob(stmt, at + 5, row->opts.p, row->opts.n);
+    else
+        bind_null(stmt, at + 5);
+    bind_blob(stmt, at + 6, row->body.p, row->body.n);
+}
+
 enum err store_job_add(struct op *op, struct tx *tx, const struct job_row *row, bool *ret_added)
 {
     struct stmt *stmt;
@@ -63,18 +83,25 @@ enum err store_job_add(struct op *op, struct tx *tx, const struct job_row *row, 
     if (rows)
         return add_later(op, tx, rows, row, ret_added);
     TRY(tx_stmt(op, tx, &job_insert, &stmt));
-    bind_int(stmt, 1, (int64_t)row->id);
-    bind_str(stmt, 2, row->jid);
-    bind_int(stmt, 3, row->queue_no);
-    bind_str(stmt, 4, row->type);
-    bind_int(stmt, 5, row->flags);
-    if (str_given(row->opts))
-        bind_blob(stmt, 6, row->opts.p, row->opts.n);
-    else
-        bind_null(stmt, 6);
-    bind_blob(stmt, 7, row->body.p, row->body.n);
+    bind_row(stmt, 1, row);
     TRY(stmt_done(op, stmt));
     *ret_added = stmt_changes(stmt) == 1;
+    return OK;
+}
+
+bool store_job_likes_together(struct tx *tx)
+{
+    return !tx_is_shared(tx); /* there the group collects them anyway */
+}
+
+enum err store_job_add_together(struct op *op, struct tx *tx, const struct job_row *const *rows, bool *ret_all)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &job_insert_together, &stmt));
+    for (int i = 0; i < STORE_JOBS_TOGETHER; i++)
+        bind_row(stmt, 1 + i * COLUMNS, rows[i]);
+    TRY(stmt_done(op, stmt));
+    *ret_all = stmt_changes(stmt) == STORE_JOBS_TOGETHER;
     return OK;
 }
 

@@ -9,6 +9,8 @@
 
 #include "store/tx.h"
 
+#define STORE_JOBS_TOGETHER 16 /* rows of store_job_add_together */
+
 struct job_row {
     uint64_t id;
     uint32_t queue_no;
@@ -21,6 +23,13 @@ struct job_row {
 
 /* *ret_added is false, and nothing changed, when a row has the jid already. */
 enum err store_job_add(struct op *op, struct tx *tx, const struct job_row *row, bool *ret_added);
+
+/* True where rows are better added together than each by itself. */
+bool store_job_likes_together(struct tx *tx);
+
+/* Adds those of these STORE_JOBS_TOGETHER rows whose jid no row has, earlier ones first. *ret_all is false when some
+ * were left out: store_job_there says which are there. Only where store_job_likes_together. */
+enum err store_job_add_together(struct op *op, struct tx *tx, const struct job_row *const *rows, bool *ret_all);
 
 /* Texts lie in op's arena. *ret_found false: no such row. */
 enum err store_job_get(struct op *op, struct tx *tx, uint64_t id, struct job_row *ret, bool *ret_found);

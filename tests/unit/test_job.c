@@ -56,6 +56,66 @@ TEST(job, a_live_jid_is_a_duplicate_and_a_finished_one_for_two_minutes_more)
     lab_end(&lab);
 }
 
+struct lab_pushes {
+    struct job_spec specs[60];
+    struct job_pushed pushed[60];
+};
+
+static enum err lab_pushes_run(struct op *op, struct tx *tx, void *arg)
+{
+    struct lab_pushes *pushes = arg;
+    return job_push(op, tx, pushes->specs, 60, false, pushes->pushed);
+}
+
+/* Jobs of one push share their statements; those that are there already, or come twice, cost nobody else anything. */
+TEST(job, of_many_in_one_push_those_that_are_there_are_duplicates_and_the_others_keep_their_order)
+{
+    static struct lab_pushes pushes;
+    struct str wanted = S("job-0020");
+    lab_start(&lab);
+    struct job_reader reader = lab_reader(&lab);
+    push("q", "job-0020");
+    push("other", "job-0033");
+    for (int i = 0; i < 60; i++) {
+        int no = i == 5 ? 4 : i == 40 ? 3 : i; /* twice in one statement, and twice far from each other */
+        struct str text = arena_fmt(lab.f.arena,
+                                    "{\"jid\":\"job-%04d\",\"queue\":\"%s\",\"jobtype\":\"t\","
+                                    "\"args\":[]%s}",
+                                    no, i == 50 ? "new" : "q", i % 2 ? ",\"retry\":3" : "");
+        SUCCEEDS(&lab.f.op, job_read(&lab.f.op, &reader, text, &pushes.specs[i]));
+    }
+    WRITES(&lab.f, lab_pushes_run, &pushes);
+    for (int i = 0; i < 60; i++) {
+        bool known = i == 5 || i == 20 || i == 33 || i == 40;
+        EQ(pushes.pushed[i].result, known ? JOB_DUPLICATE : JOB_PUSHED);
+        if (!known && i != 50)
+            wanted = arena_fmt(lab.f.arena, "%.*s job-%04d", STR(wanted), i);
+    }
+    EQ(lab_view(&lab, "q").ready, 56);
+    STR_EQ(lab_order(&lab, "q", 60), wanted.p);
+    EQ(lab_fetch(&lab, "new", 1), 1);
+    lab_end(&lab);
+}
+
+/* QUE-5: each is counted before the next is let in. */
+TEST(job, of_many_in_one_push_no_more_go_into_a_queue_than_it_has_room_for)
+{
+    static struct lab_pushes pushes;
+    lab_start(&lab);
+    struct job_reader reader = lab_reader(&lab);
+    lab_policy(&lab, "q", "{\"max_queued\":20}");
+    for (int i = 0; i < 60; i++) {
+        struct str text =
+            arena_fmt(lab.f.arena, "{\"jid\":\"job-%04d\",\"queue\":\"q\",\"jobtype\":\"t\",\"args\":[]}", i);
+        SUCCEEDS(&lab.f.op, job_read(&lab.f.op, &reader, text, &pushes.specs[i]));
+    }
+    WRITES(&lab.f, lab_pushes_run, &pushes);
+    for (int i = 0; i < 60; i++)
+        EQ(pushes.pushed[i].result, i < 20 ? JOB_PUSHED : JOB_REFUSED);
+    EQ(lab_view(&lab, "q").ready, 20);
+    lab_end(&lab);
+}
+
 /* JOB-3. */
 TEST(job, remembers_finished_jids_through_a_restart_whose_time_does_not_count)
 {
