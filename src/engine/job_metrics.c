@@ -49,6 +49,10 @@ void jobs_metrics(struct jobs *jobs, struct tx *tx)
     metric_set(METRIC_PLAIN(
                    metric_gauge("posthouse_job_fetches_waiting", "Fetches held until a job is ready.", "", METRIC_ONE)),
                (int64_t)jobs->held_count);
+    metric_set(METRIC_PLAIN(metric_gauge("posthouse_keep_blocked",
+                                         "Housekeeping held back by another schedule for more than two hours.", "",
+                                         METRIC_ONE)),
+               jobs->keep_blocked);
     show_total("posthouse_jobs_pushed_total", "Jobs taken in.", totals.pushed);
     show_total("posthouse_jobs_processed_total", "Attempts that ended, well or badly.", totals.processed);
     show_total("posthouse_jobs_failed_total", "Attempts that failed.", totals.failures);

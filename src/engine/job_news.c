@@ -140,6 +140,19 @@ enum err news_batch_expired(struct op *op, struct tx *tx, struct jobs *jobs, str
     return news_end(op, tx, jobs, "batch.expired", bid, &news);
 }
 
+enum err news_held(struct op *op, struct tx *tx, struct jobs *jobs, struct str schedule, struct str run, struct str why,
+                   int64_t since_us)
+{
+    struct news news;
+    char text[INSTANT_TEXT_BYTES];
+    news_begin(jobs, &news);
+    json_member_str(&news.w, "schedule", schedule);
+    json_member_str(&news.w, "run", run);
+    json_member_str(&news.w, "why", why);
+    json_member_str(&news.w, "since", instant_text(since_us, 3, text));
+    return news_end(op, tx, jobs, "keep.blocked", schedule, &news);
+}
+
 enum err news_handler(struct op *op, struct tx *tx, struct jobs *jobs, const struct handler_word *word)
 {
     struct news news;

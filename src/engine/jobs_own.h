@@ -346,6 +346,9 @@ enum err push_inside(struct op *op, struct tx *tx, struct jobs *jobs, const stru
 enum err news_died(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_known *job, enum job_death death);
 enum err news_batch_expired(struct op *op, struct tx *tx, struct jobs *jobs, struct str bid, struct str description,
                             int64_t total, int64_t pending);
+/* A run of ours waits for another schedule since then (KEEP-10). */
+enum err news_held(struct op *op, struct tx *tx, struct jobs *jobs, struct str schedule, struct str run, struct str why,
+                   int64_t since_us);
 enum err news_handler(struct op *op, struct tx *tx, struct jobs *jobs, const struct handler_word *word);
 enum err news_flush(struct op *op, struct tx *tx, struct jobs *jobs);
 void news_drop(struct jobs *jobs);

@@ -219,6 +219,8 @@ struct jobs {
     uint64_t batch_cursor, batch_job_cursor;
     int64_t schedules_next_us; /* wall: no schedule fires before */
     bool runs_look;            /* a run that waits may go now */
+    int64_t blocked_looked_us; /* wall: when runs that wait for too long were looked for */
+    int64_t keep_blocked;      /* and how many of ours there were */
     struct progress *progress[PROGRESS_SLOTS], *grouped_progress;
     int64_t progress_count;
 

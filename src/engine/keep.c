@@ -4,7 +4,6 @@
 #include "base/metric.h"
 #include "engine/check.h"
 #include "engine/park.h"
-#include "store/dedupe.h"
 #include "store/store_client_key.h"
 #include "store/store_delta.h"
 #include "store/store_inbox.h"
@@ -13,16 +12,13 @@
 
 enum err keep_step(struct op *op, struct tx *tx, struct keep_result *ret)
 {
-    int32_t today = (int32_t)(op->now_us / DAY_US);
-    bool more_keys, more_deltas;
+    bool more_deltas;
     int gone;
-    /* Parked reports before the keys of their days, so that they take their own keys with them. */
-    TRY(park_expire(op, tx, KEEP_ROWS, &gone));
-    TRY(store_dedupe_expire(op, tx, today - KEEP_DEDUPE_DAYS, KEEP_DEDUPE_ROWS, &more_keys));
-    TRY(store_client_key_expire(op, tx, today - CLIENT_KEY_DAYS));
+    TRY(park_shrink(op, tx, KEEP_ROWS, &gone));
+    TRY(store_client_key_expire(op, tx, (int32_t)(op->now_us / DAY_US) - CLIENT_KEY_DAYS));
     TRY(store_delta_fold(op, tx, STORE_FOLD_ROWS, &more_deltas));
     TRY(store_inbox_shrink(op, tx));
-    *ret = (struct keep_result){ .parked_gone = gone, .more = gone == KEEP_ROWS || more_keys || more_deltas };
+    *ret = (struct keep_result){ .parked_gone = gone, .more = gone == KEEP_ROWS || more_deltas };
     return OK;
 }
 

@@ -1,12 +1,11 @@
 /*
  * keep.h - what must go some day, taken away a little at a time.
  *
- *     reports that wait for a message nobody made     35 days, 1,000,000 per source (LED-14)
- *     keys of events that can be read again           35 days after the event (SRC-13)
+ *     reports that wait for a message nobody made     1,000,000 per source (LED-14)
  *     keys that make clients comparable               3 days (LED-24)
  *     what counters moved by, into the counters       a minute, where the store keeps it apart (LED-18)
  *
- * What is only read is the work of a schedule (keep_log.h). Answers
+ * What may wait for the night is the work of schedules (keep_run.h). Answers
  * under Idempotency-Keys and tokens of webhooks leave by themselves when new
  * ones come. One step is one command of the writer and bounded in rows, so
  * nobody notices it; whoever calls it comes again while there is more.
@@ -15,9 +14,7 @@
 
 #include "store/tx.h"
 
-#define KEEP_ROWS        500 /* of each kind in one step */
-#define KEEP_DEDUPE_DAYS 35
-#define KEEP_DEDUPE_ROWS 50 /* of some hundred keys each */
+#define KEEP_ROWS 500 /* of each kind in one step */
 
 struct keep_result {
     int parked_gone; /* reports thrown away with their keys: worth a warning */

@@ -3,6 +3,7 @@
 #include "base/instant.h"
 #include "engine/job_push.h"
 #include "engine/keep_log.h"
+#include "engine/keep_parked.h"
 #include "engine/schedule_own.h"
 #include "store/store_run_part.h"
 
@@ -10,6 +11,8 @@
 
 static const struct keep_kind kinds[] = {
     { KEEP_LOG_TYPE, keep_log_find, keep_log_chunk },
+    { KEEP_PARKED_TYPE, keep_parked_find, keep_parked_chunk },
+    { KEEP_KEYS_TYPE, keep_keys_find, keep_keys_chunk },
 };
 
 const struct keep_kind *keep_kind(struct str jobtype)

@@ -7,8 +7,6 @@
 #include "store/dedupe.h"
 #include "store/store_parked.h"
 
-#define DAY_MS 86400000
-
 /* An event as it is kept: numbers, then texts with their lengths. A text that is not given has length UINT32_MAX. */
 struct parked_head {
     uint32_t kind, suppress, bits;
@@ -166,16 +164,29 @@ enum err park_meet(struct op *op, struct tx *tx, const struct message_row *row, 
     return meet_ref(op, tx, row, name_ref_provider(tx, row->provider_hash, 0));
 }
 
-enum err park_expire(struct op *op, struct tx *tx, int max, int *ret_gone)
+static enum err throw_away(struct op *op, struct tx *tx, const struct parked *parked, size_t count)
 {
-    struct parked *parked;
-    size_t count;
-    int64_t before_ms = op_now_ms(op) - (int64_t)PARKED_KEEP_DAYS * DAY_MS;
-    TRY(store_parked_oldest(op, tx, before_ms, max, &parked, &count));
     for (size_t i = 0; i < count; i++) {
         TRY(store_dedupe_forget(op, tx, parked[i].day, parked[i].key));
         TRY(store_parked_delete(op, tx, parked[i].seq));
     }
-    *ret_gone = (int)count;
     return OK;
+}
+
+enum err park_shrink(struct op *op, struct tx *tx, int max, int *ret_gone)
+{
+    struct parked *parked;
+    size_t count;
+    TRY(store_parked_over(op, tx, max, &parked, &count));
+    *ret_gone = (int)count;
+    return throw_away(op, tx, parked, count);
+}
+
+enum err park_expire(struct op *op, struct tx *tx, uint32_t source_no, int64_t before_us, int max, int *ret_gone)
+{
+    struct parked *parked;
+    size_t count;
+    TRY(store_parked_of_source(op, tx, source_no, before_us / 1000, max, &parked, &count));
+    *ret_gone = (int)count;
+    return throw_away(op, tx, parked, count);
 }

@@ -19,5 +19,8 @@ enum err park_event(struct op *op, struct tx *tx, struct str source_id, uint32_t
 /* Applies everything that waited for this row. mailing_id may be not given. */
 enum err park_meet(struct op *op, struct tx *tx, const struct message_row *row, struct str mailing_id);
 
-/* Throws away at most max of the events that are too old or too many, with their keys; *ret_gone tells how many. */
-enum err park_expire(struct op *op, struct tx *tx, int max, int *ret_gone);
+/* Throws away at most max of the events that are too many, with their keys; *ret_gone tells how many. */
+enum err park_shrink(struct op *op, struct tx *tx, int max, int *ret_gone);
+
+/* The same of those of a source that were parked before. */
+enum err park_expire(struct op *op, struct tx *tx, uint32_t source_no, int64_t before_us, int max, int *ret_gone);

@@ -2,9 +2,12 @@
 
 #include "engine/job_own.h"
 #include "engine/keep_log.h"
+#include "engine/keep_parked.h"
 
 static const struct builtin_schedule builtins[] = {
-    { "keep.log", "10 3 * * *", "UTC", KEEP_LOG_TYPE },
+    { "keep.log", "10 3 * * *", "UTC", KEEP_LOG_TYPE, NULL },
+    { "keep.parked", "20 3 * * *", "UTC", KEEP_PARKED_TYPE, NULL },
+    { "keep.keys", "20 3 * * *", "UTC", KEEP_KEYS_TYPE, "keep.parked" }, /* reports take their keys with them */
 };
 #define BUILTINS (sizeof builtins / sizeof *builtins)
 
@@ -34,6 +37,7 @@ enum err schedule_builtin_fill(struct op *op, struct str id, struct schedule_put
     if (str_given(put->after))
         return json_problem(op, problems, "/after", "what a built-in schedule waits for cannot be changed");
     put->job = job_of(op, builtin);
+    put->after = builtin->after ? str_of(builtin->after) : (struct str){ 0 };
     put->builtin = true;
     return OK;
 }

@@ -17,6 +17,7 @@
 
 struct builtin_schedule {
     const char *id, *cron, *zone, *jobtype;
+    const char *after; /* NULL = none; it stands before in the table */
 };
 
 /* NULL: it is none of ours. */

@@ -3,6 +3,8 @@
  */
 #include "engine/schedule_own.h"
 
+#include <stdlib.h>
+
 #include "base/id.h"
 #include "base/instant.h"
 #include "base/log.h"
@@ -15,6 +17,9 @@
 #define WAITING_MAX   1000
 #define FIRED_KEPT    200 /* rows of runs that ended, per schedule */
 #define ILL_US        (INT64_C(3600) * 1000000)
+
+#define BLOCKED_US      (INT64_C(7200) * 1000000) /* held back for so long is told */
+#define BLOCKED_LOOK_US (INT64_C(60) * 1000000)
 
 struct str run_text(struct op *op, uint64_t run)
 {
@@ -78,22 +83,50 @@ static enum err push_run(struct op *op, struct tx *tx, struct jobs *jobs, const 
     return store_fired_put(op, tx, row);
 }
 
-/* SCHED-7: has what this one waits for ended done, as of this nominal time. */
-static enum err after_ended(struct op *op, struct tx *tx, const struct schedule_row *s, int64_t nominal_us, bool *ret)
+/* The nominal time at which a schedule comes next, also one that is paused; INT64_MAX = none. */
+static int64_t comes_next_us(struct op *op, const struct schedule_row *s)
+{
+    struct cron cron;
+    const struct zone *zone;
+    int64_t at_us;
+    if (!s->paused)
+        return s->next_us;
+    if (schedule_read(op, s, &cron, &zone) != OK || !cron_next(&cron, zone, s->anchor_us, s->last_us, &at_us))
+        return INT64_MAX;
+    return at_us;
+}
+
+/* The run that another one waits for: the newest by hand when that is later, else the newest up to its nominal time. */
+static enum err run_before(struct op *op, struct tx *tx, uint32_t schedule, int64_t nominal_us, struct fired_row *ret,
+                           int *ret_count)
+{
+    TRY(store_fired_runs(op, tx, schedule, INT64_MAX, 1, ret, ret_count));
+    if (*ret_count && (ret->manual || ret->nominal_us <= nominal_us))
+        return OK;
+    return store_fired_runs(op, tx, schedule, nominal_us, 1, ret, ret_count);
+}
+
+enum err schedule_waits_why(struct op *op, struct tx *tx, const struct schedule_row *s, int64_t nominal_us,
+                            struct str *ret_why)
 {
     struct schedule_row other;
     struct fired_row run;
+    bool found = false;
     int n;
-    *ret = true;
-    if (!s->after)
-        return OK;
-    TRY(store_schedule_get(op, tx, s->after, &other, ret));
-    if (!*ret) {
-        *ret = true; /* nobody to wait for */
-        return OK;
-    }
-    TRY(store_fired_runs(op, tx, other.no, nominal_us, 1, &run, &n));
-    *ret = other.next_us > nominal_us && (n == 0 || run.state == FIRED_DONE);
+    *ret_why = (struct str){ 0 };
+    if (s->after)
+        TRY(store_schedule_get(op, tx, s->after, &other, &found));
+    if (!found)
+        return OK; /* nobody to wait for */
+    TRY(run_before(op, tx, other.no, nominal_us, &run, &n));
+    int64_t owed_us = comes_next_us(op, &other);
+    if (owed_us <= nominal_us && (n == 0 || run.nominal_us < owed_us))
+        *ret_why = arena_fmt(op->arena, "%.*s %s", STR(other.id), other.paused ? "is paused" : "has not begun yet");
+    else if (n && run.state != FIRED_DONE)
+        *ret_why = arena_fmt(op->arena, "run %.*s of %.*s %s", STR(run_text(op, run.run)), STR(other.id),
+                             run.state == FIRED_DEAD   ? "is dead"
+                             : run.state == FIRED_HELD ? "is held back itself"
+                                                       : "has not ended");
     return OK;
 }
 
@@ -109,13 +142,14 @@ static enum err fire(struct op *op, struct tx *tx, struct jobs *jobs, struct sch
                              .at_us = op->now_us,
                              .row_count = -1 };
     int waiting, live;
-    bool may, added;
+    bool added;
+    struct str why;
     TRY(store_fired_open(op, tx, s->no, &waiting, &live));
-    TRY(after_ended(op, tx, s, nominal_us, &may));
+    TRY(schedule_waits_why(op, tx, s, nominal_us, &why));
     bool busy = s->overlap != OVERLAP_ALLOW && waiting + live > 0;
     if (busy && (s->overlap == OVERLAP_SKIP || waiting > 0))
         row.state = FIRED_SKIPPED;
-    else if (busy || !may)
+    else if (busy || str_given(why))
         row.state = FIRED_WAITS;
     jobs_touch(jobs, tx);
     TRY(store_fired_add(op, tx, &row, &added));
@@ -241,14 +275,15 @@ static enum err fire_or_rest(struct op *op, struct tx *tx, struct jobs *jobs, ui
 static enum err start_waiting(struct op *op, struct tx *tx, struct jobs *jobs, struct fired_row *row)
 {
     struct schedule_row s;
+    struct str why;
     int waiting, live;
-    bool found, may;
+    bool found;
     TRY(store_schedule_get(op, tx, row->schedule, &s, &found));
     if (!found)
         return OK;
     TRY(store_fired_open(op, tx, s.no, &waiting, &live));
-    TRY(after_ended(op, tx, &s, row->nominal_us, &may));
-    if (!may || (live > 0 && s.overlap != OVERLAP_ALLOW))
+    TRY(schedule_waits_why(op, tx, &s, row->nominal_us, &why));
+    if (str_given(why) || (live > 0 && s.overlap != OVERLAP_ALLOW))
         return OK;
     jobs_touch(jobs, tx);
     return push_run(op, tx, jobs, &s, row);
@@ -263,6 +298,46 @@ static enum err waiting_tick(struct op *op, struct tx *tx, struct jobs *jobs)
     TRY(store_fired_waiting(op, tx, 0, WAITING_MAX, rows, &n));
     for (int i = 0; i < n; i++)
         TRY(start_waiting(op, tx, jobs, &rows[i]));
+    return OK;
+}
+
+/* --- runs that wait for too long (KEEP-10) --- */
+
+/* Only what is ours is told: others see theirs wait. */
+static enum err look_at_held(struct op *op, struct tx *tx, struct jobs *jobs, struct fired_row *row)
+{
+    struct schedule_row s;
+    struct str why;
+    bool found;
+    if (op->now_us - row->at_us < BLOCKED_US)
+        return OK;
+    TRY(store_schedule_get(op, tx, row->schedule, &s, &found));
+    if (!found || !schedule_builtin(s.id))
+        return OK;
+    TRY(schedule_waits_why(op, tx, &s, row->nominal_us, &why));
+    if (!str_given(why))
+        return OK;
+    jobs->keep_blocked++;
+    if (row->told)
+        return OK;
+    row->told = true;
+    jobs_touch(jobs, tx);
+    TRY(news_held(op, tx, jobs, s.id, run_text(op, row->run), why, row->at_us));
+    return store_fired_put(op, tx, row);
+}
+
+static enum err blocked_tick(struct op *op, struct tx *tx, struct jobs *jobs)
+{
+    struct fired_row *rows;
+    int n;
+    if (llabs(op->now_us - jobs->blocked_looked_us) < BLOCKED_LOOK_US)
+        return OK;
+    jobs->blocked_looked_us = op->now_us;
+    jobs->keep_blocked = 0;
+    TRY(op_alloc(op, WAITING_MAX * sizeof *rows, &rows));
+    TRY(store_fired_waiting(op, tx, 0, WAITING_MAX, rows, &n));
+    for (int i = 0; i < n; i++)
+        TRY(look_at_held(op, tx, jobs, &rows[i]));
     return OK;
 }
 
@@ -281,6 +356,7 @@ enum err schedules_tick(struct op *op, struct tx *tx, struct jobs *jobs)
     }
     if (jobs->runs_look)
         TRY(waiting_tick(op, tx, jobs));
+    TRY(blocked_tick(op, tx, jobs));
     if (next_us < INT64_MAX)
         jobs_due(jobs, next_us - jobs->lag_us);
     return OK;

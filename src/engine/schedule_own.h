@@ -20,6 +20,10 @@ enum err schedule_read(struct op *op, const struct schedule_row *row, struct cro
 void schedule_aim(struct schedule_row *row, const struct cron *cron, const struct zone *zone, int64_t after_us);
 enum err schedule_must(struct op *op, struct tx *tx, struct str id, struct schedule_row *ret);
 
+/* SCHED-7: why a run for this nominal time must wait, for people; not given = it may go. Rows only. */
+enum err schedule_waits_why(struct op *op, struct tx *tx, const struct schedule_row *s, int64_t nominal_us,
+                            struct str *ret_why);
+
 /* The tick looks at schedules by this wall time at the latest. */
 void schedules_wake(struct jobs *jobs, int64_t due_us);
 struct str run_text(struct op *op, uint64_t run);

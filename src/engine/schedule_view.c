@@ -46,8 +46,10 @@ static enum err put_next(struct op *op, struct json_writer *w, const struct sche
     return OK;
 }
 
-static void put_run(struct op *op, struct json_writer *w, const struct fired_row *row)
+static enum err put_run(struct op *op, struct tx *tx, struct json_writer *w, const struct schedule_row *s,
+                        const struct fired_row *row)
 {
+    struct str why = { 0 };
     bool pushed = row->state != FIRED_WAITS, has_parts = row->own_state != 0;
     json_object_begin(w);
     json_member_str(w, "run", run_text(op, row->run));
@@ -64,7 +66,12 @@ static void put_run(struct op *op, struct json_writer *w, const struct fired_row
         json_member_int(w, "rows", row->row_count);
     else
         json_member_null(w, "rows");
+    if (!pushed)
+        TRY(schedule_waits_why(op, tx, s, row->nominal_us, &why));
+    if (!pushed)
+        json_member_str(w, "why", str_given(why) ? why : S("the run before has not ended"));
     json_object_end(w);
+    return OK;
 }
 
 static enum err put_runs(struct op *op, struct tx *tx, struct json_writer *w, const struct schedule_row *s)
@@ -81,13 +88,13 @@ static enum err put_runs(struct op *op, struct tx *tx, struct json_writer *w, co
     TRY(store_fired_runs(op, tx, s->no, INT64_MAX, RUNS_SHOWN, rows, &n));
     json_put_name(w, "last");
     if (n)
-        put_run(op, w, &rows[0]);
+        TRY(put_run(op, tx, w, s, &rows[0]));
     else
         json_put_null(w);
     json_put_name(w, "runs");
     json_array_begin(w);
     for (int i = 0; i < n; i++)
-        put_run(op, w, &rows[i]);
+        TRY(put_run(op, tx, w, s, &rows[i]));
     json_array_end(w);
     return OK;
 }

@@ -466,9 +466,18 @@ enum err store_dedupe_forget(struct op *op, struct tx *tx, int32_t day, const ui
     return OK;
 }
 
-enum err store_dedupe_expire(struct op *op, struct tx *tx, int32_t before_day, int64_t max_rows, bool *ret_more)
+enum err store_dedupe_has_older(struct op *op, struct tx *tx, int32_t before_day, bool *ret)
+{
+    const struct dedupe *dedupe = tx_state(tx, &dedupe_family);
+    (void)op;
+    *ret = runs_older(dedupe->runs, before_day);
+    return OK;
+}
+
+enum err store_dedupe_expire(struct op *op, struct tx *tx, int32_t before_day, int64_t max_rows, int64_t *ret_gone,
+                             bool *ret_more)
 {
     struct dedupe *dedupe = tx_state(tx, &dedupe_family);
     assert(tx_may_write(tx));
-    return runs_expire(op, tx, dedupe->runs, before_day, max_rows, ret_more);
+    return runs_expire(op, tx, dedupe->runs, before_day, max_rows, ret_gone, ret_more);
 }

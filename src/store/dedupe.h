@@ -34,5 +34,8 @@ enum err store_dedupe_prefetch(struct op *op, struct tx *tx, struct dedupe_key *
 /* Gives a key back, as when a parked event is thrown away and may come again (LED-14). Unknown keys are no error. */
 enum err store_dedupe_forget(struct op *op, struct tx *tx, int32_t day, const uint64_t key[2]);
 
-/* Throws away keys of days before before_day, at most max_rows; `ret_more` says whether some are left. */
-enum err store_dedupe_expire(struct op *op, struct tx *tx, int32_t before_day, int64_t max_rows, bool *ret_more);
+/* Throws away keys of days before before_day, at most max_rows of some hundred keys each; `ret_more` says whether some
+ * are left. */
+enum err store_dedupe_has_older(struct op *op, struct tx *tx, int32_t before_day, bool *ret);
+enum err store_dedupe_expire(struct op *op, struct tx *tx, int32_t before_day, int64_t max_rows, int64_t *ret_gone,
+                             bool *ret_more);

@@ -218,16 +218,23 @@ enum err runs_work(struct op *op, struct tx *tx, struct runs *runs, size_t keys)
     return erase_work(op, tx, runs, &buckets);
 }
 
-enum err runs_expire(struct op *op, struct tx *tx, struct runs *runs, int32_t before_day, int64_t max_buckets,
-                     bool *ret_more)
+bool runs_older(const struct runs *runs, int32_t before_day)
 {
+    for (const struct run *run = runs->all; run; run = run->next)
+        if (run->day < before_day && !run->gone)
+            return true;
+    return false;
+}
+
+enum err runs_expire(struct op *op, struct tx *tx, struct runs *runs, int32_t before_day, int64_t max_buckets,
+                     int64_t *ret_gone, bool *ret_more)
+{
+    int64_t left = max_buckets;
     for (struct run *run = runs->all; run; run = run->next)
         if (run->day < before_day && run->pending != RUN_DEAD)
             TRY(run_die(op, tx, runs, run));
-    TRY(erase_work(op, tx, runs, &max_buckets));
-    *ret_more = false;
-    for (const struct run *run = runs->all; run; run = run->next)
-        if (run->day < before_day && run->pending == RUN_DEAD && !run->gone)
-            *ret_more = true;
+    TRY(erase_work(op, tx, runs, &left));
+    *ret_gone = max_buckets - left;
+    *ret_more = runs_older(runs, before_day);
     return OK;
 }

@@ -87,9 +87,12 @@ enum err runs_add(struct op *op, struct tx *tx, struct runs *runs, int32_t day, 
 /* Merges and erases about `keys` keys' worth. */
 enum err runs_work(struct op *op, struct tx *tx, struct runs *runs, size_t keys);
 
+/* Are there runs of days before before_day, also such as are being erased. */
+bool runs_older(const struct runs *runs, int32_t before_day);
+
 /* Ends the runs of days before before_day and erases at most max_buckets rows. */
 enum err runs_expire(struct op *op, struct tx *tx, struct runs *runs, int32_t before_day, int64_t max_buckets,
-                     bool *ret_more);
+                     int64_t *ret_gone, bool *ret_more);
 
 void runs_kept(struct runs *runs);
 void runs_drop(struct runs *runs);

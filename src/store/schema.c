@@ -67,7 +67,8 @@
     X(work_eta_step)                                                                                                   \
     X(message_of_member_step)                                                                                          \
     X(fired_parts_step)                                                                                                \
-    X(run_part_step)
+    X(run_part_step)                                                                                                   \
+    X(fired_told_step)
 
 /* Flushed in this order before COMMIT; numbers last, because the others may take some while they flush, and
  * compare them with those of before when other nodes have written. */

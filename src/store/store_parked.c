@@ -43,11 +43,7 @@ SQL(parked_ref_delete, "DELETE FROM parked_ref WHERE seq = ?1", NULL);
 SQL_SCAN(parked_counts, "SELECT source_no, count(*) FROM parked GROUP BY source_no",
          "SELECT source_no, sum(count)::bigint FROM (SELECT source_no, count FROM parked_count UNION ALL"
          " SELECT source_no, count FROM parked_count_delta WHERE no > " DELTA_FOLDED ") AS parts GROUP BY source_no");
-/* Numbers grow with time: only the first ones can be old, and no more than the limit are looked at. */
-SQL_SCAN(parked_old,
-         "SELECT " PARKED_COLUMNS " FROM parked p WHERE p.seq IN (SELECT seq FROM parked ORDER BY seq LIMIT ?2)"
-         " AND p.parked_at_ms < ?1 ORDER BY p.seq",
-         NULL);
+/* Numbers grow with time. */
 SQL(parked_old_of_source, "SELECT " PARKED_COLUMNS " FROM parked p WHERE p.source_no = ?1 ORDER BY p.seq LIMIT ?2",
     NULL);
 
@@ -310,23 +306,46 @@ enum err store_parked_delete(struct op *op, struct tx *tx, uint64_t seq)
     return counts_add(op, tx, source_no, -1);
 }
 
-enum err store_parked_oldest(struct op *op, struct tx *tx, int64_t before_ms, int max, struct parked **ret,
-                             size_t *ret_count)
+static enum err of_source(struct op *op, struct tx *tx, uint32_t source_no, int64_t max, struct parked **ret,
+                          size_t *ret_count)
 {
     struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &parked_old_of_source, &stmt));
+    bind_int(stmt, 1, source_no);
+    bind_int(stmt, 2, max);
+    return parked_rows(op, stmt, (size_t)max, ret, ret_count);
+}
+
+enum err store_parked_of_source(struct op *op, struct tx *tx, uint32_t source_no, int64_t before_ms, int max,
+                                struct parked **ret, size_t *ret_count)
+{
+    TRY(of_source(op, tx, source_no, max, ret, ret_count));
+    for (size_t i = 0; i < *ret_count; i++)
+        if ((*ret)[i].parked_at_ms >= before_ms)
+            *ret_count = i;
+    return OK;
+}
+
+enum err store_parked_next_source(struct op *op, struct tx *tx, int64_t after, int64_t *ret_source_no)
+{
     struct parked_counts *counts;
+    TRY(counts_of(op, tx, &counts));
+    *ret_source_no = -1;
+    for (int64_t i = after + 1; i < SOURCES_MAX && *ret_source_no < 0; i++)
+        if (counts->of_source[i] > 0)
+            *ret_source_no = i;
+    return OK;
+}
+
+enum err store_parked_over(struct op *op, struct tx *tx, int max, struct parked **ret, size_t *ret_count)
+{
+    struct parked_counts *counts;
+    *ret_count = 0;
     TRY(counts_of(op, tx, &counts));
     for (uint32_t i = 0; i < SOURCES_MAX; i++) {
         int64_t over = counts->of_source[i] - PARKED_PER_SOURCE_MAX;
-        if (over <= 0)
-            continue;
-        TRY(tx_stmt(op, tx, &parked_old_of_source, &stmt));
-        bind_int(stmt, 1, i);
-        bind_int(stmt, 2, over < max ? over : max);
-        return parked_rows(op, stmt, (size_t)max, ret, ret_count);
+        if (over > 0)
+            return of_source(op, tx, i, over < max ? over : max, ret, ret_count);
     }
-    TRY(tx_stmt(op, tx, &parked_old, &stmt));
-    bind_int(stmt, 1, before_ms);
-    bind_int(stmt, 2, max);
-    return parked_rows(op, stmt, (size_t)max, ret, ret_count);
+    return OK;
 }

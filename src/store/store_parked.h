@@ -39,7 +39,13 @@ enum err store_parked_delete(struct op *op, struct tx *tx, uint64_t seq);
 /* How many a source has parked. */
 enum err store_parked_count(struct op *op, struct tx *tx, uint32_t source_no, int64_t *ret_count);
 
-/* The oldest events: those parked before before_ms, and of any source what stands above PARKED_PER_SOURCE_MAX; at most
- * `max`, in the op's arena. */
-enum err store_parked_oldest(struct op *op, struct tx *tx, int64_t before_ms, int max, struct parked **ret,
-                             size_t *ret_count);
+/* The oldest events of some source that has more than PARKED_PER_SOURCE_MAX: what is too many, at most `max`, in the
+ * op's arena. */
+enum err store_parked_over(struct op *op, struct tx *tx, int max, struct parked **ret, size_t *ret_count);
+
+/* The oldest events of a source that were parked before; the same way. */
+enum err store_parked_of_source(struct op *op, struct tx *tx, uint32_t source_no, int64_t before_ms, int max,
+                                struct parked **ret, size_t *ret_count);
+
+/* The next source behind this number that has something parked; -1 = none. */
+enum err store_parked_next_source(struct op *op, struct tx *tx, int64_t after, int64_t *ret_source_no);

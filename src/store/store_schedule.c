@@ -50,11 +50,19 @@ const struct schema_step fired_parts_step = {
     " ADD COLUMN held BIGINT NOT NULL DEFAULT 0;",
 };
 
+const struct schema_step fired_told_step = {
+    "runs that wait for too long",
+    "ALTER TABLE fired ADD COLUMN told INTEGER NOT NULL DEFAULT 0;",
+    "ALTER TABLE fired ADD COLUMN told BIGINT NOT NULL DEFAULT 0;",
+};
+
 #define ROW                                                                                                            \
     "no, id, cron, zone, job, overlap, catch_up, jitter_ms, after, anchor_us, last_us, next_us, due_us, skipped, "     \
     "paused"
 #define FIRED                                                                                                          \
-    "run, schedule, nominal_us, manual, state, jid, at_us, ended_us, row_count, own_state, children, done, dead, held"
+    "run, schedule, nominal_us, manual, state, jid, at_us, ended_us, row_count, own_state, children, done, dead, "     \
+    "held, "                                                                                                           \
+    "told"
 
 SQL(schedule_put,
     "INSERT INTO schedule (" ROW ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
@@ -72,12 +80,12 @@ SQL(schedule_first_due, "SELECT no, due_us FROM schedule WHERE due_us < ?1 ORDER
 SQL(schedule_of_after, "SELECT no FROM schedule WHERE after = ?1 LIMIT 1", NULL);
 SQL(schedule_remove, "DELETE FROM schedule WHERE no = ?1", NULL);
 SQL(fired_insert,
-    "INSERT INTO fired (" FIRED ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+    "INSERT INTO fired (" FIRED ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
     " ON CONFLICT DO NOTHING",
     NULL);
 SQL(fired_put,
     "UPDATE fired SET state = ?2, jid = ?3, at_us = ?4, ended_us = ?5, row_count = ?6, own_state = ?7, children = ?8,"
-    " done = ?9, dead = ?10, held = ?11 WHERE run = ?1",
+    " done = ?9, dead = ?10, held = ?11, told = ?12 WHERE run = ?1",
     NULL);
 SQL(fired_get, "SELECT " FIRED " FROM fired WHERE run = ?1", NULL);
 SQL(fired_waiting, "SELECT " FIRED " FROM fired WHERE state <= 2 AND state = 1 AND run > ?1 ORDER BY run LIMIT ?2",
@@ -241,6 +249,7 @@ static void bind_parts(struct stmt *stmt, int first, const struct fired_row *row
     bind_int(stmt, first + 2, row->done);
     bind_int(stmt, first + 3, row->dead);
     bind_int(stmt, first + 4, row->held);
+    bind_int(stmt, first + 5, row->told);
 }
 
 enum err store_fired_add(struct op *op, struct tx *tx, const struct fired_row *row, bool *ret_added)
@@ -293,6 +302,7 @@ static void read_fired(struct op *op, struct stmt *stmt, struct fired_row *ret)
         .done = col_int(stmt, 11),
         .dead = col_int(stmt, 12),
         .held = col_int(stmt, 13),
+        .told = col_int(stmt, 14) != 0,
     };
 }
 

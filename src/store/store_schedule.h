@@ -62,6 +62,7 @@ struct fired_row {
     int64_t row_count;                  /* that its jobs say to have done; -1 = they say nothing */
     int own_state;                      /* of a run with parts: that of its own job; 0 = it has no parts */
     int64_t children, done, dead, held; /* its parts; those of no other state are live */
+    bool told;                          /* that it waits for another schedule for too long */
 };
 
 /* *ret_added is false, and nothing changed, when the nominal time has its row. */

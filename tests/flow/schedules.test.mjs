@@ -60,7 +60,7 @@ test('a schedule over HTTP shows what comes, runs by hand and refuses what canno
   assert.deepEqual([last.run, last.at, last.state, last.done], [ran.body.run, '2026-03-29T01:00:00Z', 'done', 1])
   assert.equal((await d.post('/v1/schedules/nightly/run', { at: 'noon' })).status, 422)
   assert.equal((await d.post('/v1/schedules/nobody/run', {})).status, 404)
-  assert.deepEqual((await d.get('/v1/schedules')).body.items.map((item) => item.id), ['after', 'keep.log', 'nightly'])
+  assert.deepEqual((await d.get('/v1/schedules')).body.items.map((item) => item.id), ['after', 'keep.keys', 'keep.log', 'keep.parked', 'nightly'])
   assert.equal((await d.delete('/v1/schedules/after')).status, 204)
   assert.equal((await d.delete('/v1/schedules/nightly')).status, 204)
   assert.equal((await d.get('/v1/schedules/nightly')).status, 404)

@@ -64,6 +64,45 @@ static inline void keep_start_at(struct lab *lab, const char *instant)
     keep_begin_at(lab, instant);
 }
 
+struct keep_pause {
+    struct str id;
+    bool paused;
+};
+
+static inline enum err keep_pause_run(struct op *op, struct tx *tx, void *arg)
+{
+    const struct keep_pause *pause = arg;
+    const struct builtin_schedule *builtin = schedule_builtin(pause->id);
+    struct schedule_put put = { .cron = str_of(builtin->cron), .timezone = S("UTC"), .paused = pause->paused };
+    TRY(schedule_builtin_fill(op, pause->id, &put, NULL));
+    return schedule_store(op, tx, pause->id, &put);
+}
+
+static inline void keep_pause(struct lab *lab, const char *id, bool paused)
+{
+    struct keep_pause pause = { str_of(id), paused };
+    WRITES(&lab->f, keep_pause_run, &pause);
+}
+
+/* Of what is ours only this schedule falls due. */
+static inline void keep_only(struct lab *lab, const char *id)
+{
+    static const char *const all[] = { "keep.log", "keep.parked", "keep.keys" };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(all[i], id) != 0)
+            keep_pause(lab, all[i], true);
+}
+
+struct keep_by_hand {
+    struct str id, run;
+};
+
+static inline enum err keep_by_hand_run(struct op *op, struct tx *tx, void *arg)
+{
+    struct keep_by_hand *by_hand = arg;
+    return schedule_run(op, tx, by_hand->id, 0, &by_hand->run);
+}
+
 struct keep_view {
     struct str id, json;
 };

@@ -272,12 +272,13 @@ struct expiry {
     int32_t before_day;
     int64_t max_rows;
     bool more;
+    int64_t gone;
 };
 
 static enum err expire(struct op *op, struct tx *tx, void *arg)
 {
     struct expiry *expiry = arg;
-    return store_dedupe_expire(op, tx, expiry->before_day, expiry->max_rows, &expiry->more);
+    return store_dedupe_expire(op, tx, expiry->before_day, expiry->max_rows, &expiry->gone, &expiry->more);
 }
 
 TEST(dedupe, expires_whole_days_in_slices)

@@ -39,6 +39,7 @@ static struct str events(void)
 TEST(keep_log, makes_no_children_when_nothing_is_old)
 {
     keep_start_at(&lab, "2026-05-01T03:00:00Z");
+    keep_only(&lab, "keep.log");
     recorded("young");
     keep_go_to(&lab, "2026-05-01T03:10:00Z");
     EQ(keep_work(&lab, 500), 1);
@@ -52,6 +53,7 @@ TEST(keep_log, makes_no_children_when_nothing_is_old)
 TEST(keep_log, takes_away_what_was_old_at_its_nominal_time_and_says_how_much)
 {
     keep_start_at(&lab, "2026-05-01T03:00:00Z");
+    keep_only(&lab, "keep.log");
     for (int i = 0; i < 3; i++)
         recorded("old");
     keep_go_to(&lab, "2026-05-01T03:20:00Z");
@@ -71,6 +73,7 @@ TEST(keep_log, takes_away_what_was_old_at_its_nominal_time_and_says_how_much)
 TEST(keep_log, that_is_dead_is_told_as_blocked)
 {
     keep_start_at(&lab, "2026-05-01T03:00:00Z");
+    keep_only(&lab, "keep.log");
     keep_go_to(&lab, "2026-05-01T03:10:00Z");
     keep_fail(&lab);
     STR_EQ(events(), "keep.blocked job.dead ");
@@ -93,6 +96,7 @@ static enum err budget(const char *policy)
 TEST(keep_log, has_a_queue_and_a_budget_of_its_own_that_keep_a_slot)
 {
     keep_start_at(&lab, "2026-05-01T03:00:00Z");
+    keep_only(&lab, "keep.log");
     keep_go_to(&lab, "2026-05-01T03:10:00Z");
     struct queue_view view = lab_view(&lab, KEEP_QUEUE);
     YES(str_search(view.policy, S("\"budget\":\"keep\"")) < view.policy.n);

@@ -1,6 +1,7 @@
 /*
  * test_keep_run.c - parents and children of housekeeping: pages, failures, and when a run has ended.
  */
+#include "base/metric.h"
 #include "engine/check.h"
 #include "engine/events.h"
 #include "engine/keep_log.h"
@@ -27,6 +28,7 @@ static void start_at_night(void)
     int64_t no = 0;
     lab_start_file(&lab);
     keep_begin_at(&lab, "2026-05-01T03:00:00Z");
+    keep_only(&lab, "keep.log");
     WRITES(&lab.f, add_one_of_each, &no);
     keep_go_to(&lab, "2027-07-01T03:10:00Z");
     EQ(keep_ready(&lab), 1);
@@ -100,6 +102,7 @@ TEST(keep_run, a_child_gives_its_slot_up_after_30_s_and_goes_on_behind_the_other
     int count = 6;
     lab_start_file(&lab);
     keep_begin_at(&lab, "2026-05-01T03:00:00Z");
+    keep_only(&lab, "keep.log");
     WRITES(&lab.f, many_events, &count);
     keep_go_to(&lab, "2027-07-01T03:10:00Z");
     keep_work(&lab, 500);
@@ -146,5 +149,96 @@ TEST(keep_run, a_dead_child_stops_no_other_and_the_run_is_done_when_it_was_retri
     STR_EQ(last("state"), "\"done\"");
     STR_EQ(last("dead"), "0");
     EQ(differences(), 0);
+    lab_end(&lab);
+}
+
+/* --- after another one --- */
+
+/* Runs that were told to be held back, with the reason: a dead job's event has a jid as its subject. */
+static void note_held(struct buf *text, const struct event_row *row)
+{
+    struct str why = S("");
+    if (!str_eq(row->type, S("keep.blocked")) || !str_starts(row->subject, S("keep.")))
+        return;
+    json_find(lab.f.arena, row->data, JSON_STRICT, S("why"), &why);
+    buf_add_fmt(text, "%.*s: %.*s", STR(row->subject), (int)why.n - 2, why.p + 1);
+}
+
+static struct str held_events(void)
+{
+    return lab_events(&lab, note_held);
+}
+
+static struct str gauge(void)
+{
+    const struct metric_cell *cell = METRIC_PLAIN(metric_gauge("posthouse_keep_blocked", "Held back.", "", METRIC_ONE));
+    return arena_fmt(lab.f.arena, "%lld", (long long)metric_value(cell));
+}
+
+/* What stands in the newest run of keep.keys. */
+static bool keys_show(const char *text)
+{
+    return keep_shows(&lab, "keep.keys", text);
+}
+
+static void start_with_both_due(void)
+{
+    keep_start_at(&lab, "2026-05-01T03:00:00Z");
+    keep_pause(&lab, "keep.log", true);
+    keep_go_to(&lab, "2026-05-01T03:20:00Z");
+    EQ(keep_ready(&lab), 1);
+    YES(keep_shows(&lab, "keep.parked", "\"state\":\"live\""));
+    YES(keys_show("\"state\":\"waiting\""));
+}
+
+/* KEEP-9, SCHED-7. */
+TEST(keep_run, begins_when_the_whole_run_before_it_has_ended_and_not_by_the_clock)
+{
+    start_with_both_due();
+    YES(keys_show("of keep.parked has not ended\""));
+    keep_work(&lab, 500);
+    lab_tick(&lab);
+    YES(keys_show("\"state\":\"live\""));
+    keep_work(&lab, 500);
+    YES(keys_show("\"state\":\"done\""));
+    lab_end(&lab);
+}
+
+/* KEEP-10. */
+TEST(keep_run, that_is_held_back_for_two_hours_is_told_once_and_goes_when_the_other_was_run_by_hand)
+{
+    struct keep_by_hand by_hand = { S("keep.parked") };
+    start_with_both_due();
+    keep_fail(&lab);
+    YES(keys_show("of keep.parked is dead\""));
+    lab_pass_ms(&lab, 7190000);
+    STR_EQ(held_events(), "");
+    lab_pass_ms(&lab, 120000);
+    YES(str_search(held_events(), S("keep.keys: run r-")) == 0);
+    size_t once = held_events().n;
+    lab_pass_ms(&lab, 600000);
+    EQ(held_events().n, once);
+    STR_EQ(gauge(), "1");
+    WRITES(&lab.f, keep_by_hand_run, &by_hand);
+    keep_work(&lab, 500);
+    lab_pass_ms(&lab, 61000);
+    YES(keys_show("\"state\":\"live\""));
+    STR_EQ(gauge(), "0");
+    lab_end(&lab);
+}
+
+/* KEEP-10, SCHED-7. */
+TEST(keep_run, waits_for_a_schedule_that_is_paused_and_says_so)
+{
+    keep_start_at(&lab, "2026-05-01T03:00:00Z");
+    keep_pause(&lab, "keep.parked", true);
+    keep_pause(&lab, "keep.log", true);
+    keep_go_to(&lab, "2026-05-01T03:20:00Z");
+    YES(keys_show("\"why\":\"keep.parked is paused\""));
+    struct keep_by_hand by_hand = { S("keep.parked") };
+    WRITES(&lab.f, keep_by_hand_run, &by_hand);
+    keep_work(&lab, 500);
+    lab_tick(&lab);
+    YES(keys_show("\"state\":\"live\""));
     lab_end(&lab);
 }

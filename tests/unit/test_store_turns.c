@@ -422,7 +422,8 @@ static enum err take_some(struct op *op, struct tx *tx, void *arg)
 
 static enum err expire_day(struct op *op, struct tx *tx, void *arg)
 {
-    return store_dedupe_expire(op, tx, 1, 40, arg);
+    int64_t gone;
+    return store_dedupe_expire(op, tx, 1, 40, &gone, arg);
 }
 
 SQL_SCAN(test_runs, "SELECT count(*) FROM dedupe_run", NULL);
