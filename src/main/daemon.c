@@ -202,6 +202,7 @@ static enum err open_redirect(struct op *op, struct daemon *daemon)
         .api = &daemon->api,
         .node = links_node(daemon),
         .spool_path = settings_click_spool(daemon->op.arena, conf),
+        .spool_clicks = (size_t)conf_int(conf, "links", "spool_clicks"),
         .max_waiting = conf_int(conf, "links", "max_waiting"),
         .wait_ms = conf_ms(conf, "links", "max_wait"),
         .cache_bytes = (size_t)conf_bytes(conf, "links", "cache_bytes"),

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "main/declared_jobs.h"
+#include "store/spool.h"
 
 static const struct conf_key server_keys[] = {
     { .name = "http", .type = CONF_TEXT, .max = 100, .fallback = "127.0.0.1:7420" },
@@ -65,6 +66,11 @@ static const struct conf_key links_keys[] = {
     { .name = "max_waiting", .type = CONF_INT, .min = 1, .max = 1000000, .fallback = "20000" },
     { .name = "not_found_page", .type = CONF_PATH },
     { .name = "spool", .type = CONF_PATH },
+    { .name = "spool_clicks",
+      .type = CONF_INT,
+      .min = SPOOL_PLACES_MIN,
+      .max = SPOOL_PLACES_MAX,
+      .fallback = "1048576" },
     { .name = "unsubscribe_key_file", .type = CONF_PATH },
     { 0 },
 };

@@ -76,7 +76,7 @@ void call_send(struct call *call, const struct hop *route)
     call->post.hop = !is_stream && call->idempotency ? idempotency_wrap(call, route) : route;
     bool shows_clicks = (call->request->route->flags & API_SHOWS_CLICKS) != 0;
     if (shows_clicks && call->api->redirect)
-        redirect_send_behind(call->api->redirect, &call->post);
+        redirect_send_behind(call->api->redirect, call);
     else
         post_send(&call->post);
 }

@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "serve/click_line_parts.h"
 #include "store/spool.h"
 #include "store/store_click.h"
 #include "store/tx.h"
 
 #define FREE_BATCHES_MAX 8
+#define TELL_US          1000000
 
 /* --- batches -------------------------------------------------------------------- */
 
@@ -87,18 +89,22 @@ static void pass_first(struct click_fence **first, struct click_fence ***last)
     fence->passed(fence);
 }
 
-/* What a reader asks for is stored, or cannot be stored for now. */
-static bool may_read(const struct click_line *line, uint64_t upto)
+/* What a reader asks for is stored, or cannot be stored for now, or not so soon. */
+static bool may_read(const struct click_line *line, const struct click_fence *fence)
 {
-    return line->stored >= upto || atomic_load(&line->stalled) || !line->spool || click_spool_left(line->spool) == 0;
+    return line->stored >= fence->upto || atomic_load(&line->stalled) || !line->spool ||
+           click_spool_left(line->spool) == 0 || loop_now_ms(line->config.loop) >= fence->until_ms;
 }
 
 void line_pass_fences(struct click_line *line)
 {
     while (line->fences && line->answered >= line->fences->upto)
         pass_first(&line->fences, &line->last_fence);
-    while (line->readers && may_read(line, line->readers->upto))
+    while (line->readers && may_read(line, line->readers)) {
+        bool stored = line->stored >= line->readers->upto || !line->spool;
+        line->readers->behind = stored ? 0 : click_spool_left(line->spool);
         pass_first(&line->readers, &line->last_reader);
+    }
 }
 
 void line_answer(struct click_line *line, struct click_wait *wait, bool stored)
@@ -206,11 +212,12 @@ static void send_filling(struct click_line *line)
     }
 }
 
-static void line_flush(struct errand *errand)
+/* At the end of a turn, before its answers are written: those of clicks leave with them when the journal is quick. */
+static int64_t line_settle(void *data)
 {
-    struct click_line *line = MAIL_OF(errand, struct click_line, flush);
-    line->flush_due = false;
+    struct click_line *line = data;
     send_filling(line);
+    return line->spool && click_spool_flush(line->spool) ? SETTLE_DONE : SETTLE_NOTHING;
 }
 
 void click_line_add(struct click_line *line, struct click_wait *wait)
@@ -232,12 +239,9 @@ void click_line_add(struct click_line *line, struct click_wait *wait)
     batch->clicks[batch->count] = wait->click;
     wait->place = &batch->waits[batch->count];
     batch->waits[batch->count++] = wait;
-    if (batch->count == CLICK_BATCH_MAX) {
+    if (batch->count == CLICK_BATCH_MAX)
         send_filling(line);
-    } else if (!line->flush_due) {
-        line->flush_due = true;
-        loop_at_turn_end(line->config.loop, &line->flush);
-    }
+    loop_settle(line->config.loop, line_settle, line);
 }
 
 void click_line_leave(struct click_line *line, struct click_wait *wait, bool gone)
@@ -270,6 +274,7 @@ void click_line_fence(struct click_line *line, struct click_fence *fence)
 void click_line_fence_reader(struct click_line *line, struct click_fence *fence)
 {
     fence->upto = line->spool ? click_spool_newest(line->spool) : 0;
+    fence->until_ms = loop_now_ms(line->config.loop) + line->config.fence_ms;
     fence->next = NULL;
     *line->last_reader = fence;
     line->last_reader = &fence->next;
@@ -297,7 +302,8 @@ static enum err read_mark(struct op *op, struct tx *tx, void *arg)
 
 struct left_over {
     struct click_line *line;
-    struct click *clicks;
+    struct click_records records;
+    struct click clicks[FOLLOW_MOST];
     size_t count;
 };
 
@@ -307,26 +313,43 @@ static enum err store_left_over(struct op *op, struct tx *tx, void *arg)
     return click_apply_all(op, tx, str_of(left->line->node), left->line->stored, left->clicks, left->count);
 }
 
-/* What a crash left in the spool. A store that cannot write leaves it there: the line begins in its spool. */
+static enum err replay_next(struct op *op, struct click_line *line, struct left_over *left)
+{
+    arena_reset(op->arena);
+    left->records = click_spool_oldest(line->spool, FOLLOW_MOST);
+    TRY(click_spool_read(op, line->spool, left->records, line->stored, left->clicks, &left->count));
+    TRY(store_write(op, line->config.store, store_left_over, left));
+    if (left->count > 0)
+        line->stored = left->clicks[left->count - 1].number;
+    click_spool_drop(line->spool, left->records);
+    return OK;
+}
+
+/* What a crash or a stop left in the spool, with a word each second: of a large journal that takes its time. A store
+ * that cannot write leaves it there: the line begins in its spool. */
 static enum err replay_all(struct op *op, struct click_line *line)
 {
-    struct left_over left = { .line = line };
-    size_t all = (size_t)click_spool_left(line->spool);
-    struct click clicks[CLICK_REPLAY_FEW];
-    left.clicks = clicks;
-    while ((left.count = click_spool_peek(line->spool, clicks, CLICK_REPLAY_FEW)) > 0) {
-        arena_reset(op->arena);
-        enum err err = store_write(op, line->config.store, store_left_over, &left);
-        if (err == ERR_UNAVAILABLE)
-            return OK;
-        TRY(err);
-        line->stored = clicks[left.count - 1].number;
-        click_spool_drop(line->spool, line->stored);
+    int64_t all = click_spool_left(line->spool), told_us = clock_mono_us();
+    struct left_over *left = malloc(sizeof *left);
+    enum err err = OK;
+    if (!left)
+        abort();
+    left->line = line;
+    while (err == OK && click_spool_left(line->spool) > 0) {
+        err = replay_next(op, line, left);
+        if (clock_mono_us() - told_us < TELL_US)
+            continue;
+        told_us = clock_mono_us();
+        log_info("clicks of the spool are being stored", LOG_INT("clicks", all),
+                 LOG_INT("left", click_spool_left(line->spool)));
     }
-    if (all > 0)
-        log_info("clicks of the spool are stored", LOG_INT("clicks", (int64_t)all));
-    if (all > 0)
+    free(left);
+    if (err != OK)
+        return err == ERR_UNAVAILABLE ? OK : err;
+    if (all > 0) {
+        log_info("clicks of the spool are stored", LOG_INT("clicks", all));
         click_spool_clear(line->spool);
+    }
     return OK;
 }
 
@@ -360,12 +383,14 @@ static enum err open_spool(struct op *op, struct click_line *line)
 {
     struct op own;
     op_init(&own, arena_new(CLICK_MEMORY_MAX), op->now_us);
-    enum err err = click_spool_open(&own, line->config.loop, line->config.spool_path, str_of(line->node), line->stored,
-                                    &line->spool);
+    enum err err = click_spool_open(&own, line->config.loop, line->config.spool_path, str_of(line->node),
+                                    line->config.room, line->stored, &line->spool);
     if (err == OK)
         err = replay_all(&own, line);
     if (err == OK && click_spool_newest(line->spool) > line->newest)
         line->newest = click_spool_newest(line->spool);
+    if (err == OK)
+        line->config.room = click_spool_room(line->spool);
     if (err != OK)
         fail(op, err, "%s", own.error);
     arena_free(own.arena);
@@ -385,18 +410,21 @@ enum err click_line_open(struct op *op, const struct click_line_config *config, 
     if (!line->config.wait_ms)
         line->config.wait_ms = CLICK_WAIT_MS;
     if (!line->config.room)
-        line->config.room = SPOOL_RECORDS;
+        line->config.room = CLICK_ROOM;
+    if (!line->config.fence_ms)
+        line->config.fence_ms = CLICK_FENCE_MS;
+    if (!line->config.drain_ms)
+        line->config.drain_ms = CLICK_DRAIN_MS;
     snprintf(line->node, sizeof line->node, "%.*s", STR(config->node));
-    line->flush.run = line_flush;
     line->journal = config->spool_path && !store_is_shared(config->store);
     line->last_fence = &line->fences;
     line->last_reader = &line->readers;
-    line_behind_init(line);
     declare_metrics(line);
     enum err err = store_read(op, config->store, read_mark, line);
     line->newest = line->stored;
     if (err == OK && config->spool_path)
         err = open_spool(op, line);
+    line_behind_init(line);
     line->chain = line->stored;
     if (err != OK) {
         click_line_close(line);
@@ -427,8 +455,10 @@ struct begin_drain {
 static void begin_drain(void *data)
 {
     const struct begin_drain *begin = data;
-    begin->line->drain = begin->drain;
-    line_go_on(begin->line);
+    struct click_line *line = begin->line;
+    line->drain = begin->drain;
+    line->drain->until_ms = loop_now_ms(line->config.loop) + line->config.drain_ms;
+    line_go_on(line);
 }
 
 void click_line_drain(struct click_line *line)

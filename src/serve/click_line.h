@@ -25,7 +25,7 @@
  * so whatever the outcome of a commit was, the number of the newest stored
  * click tells which records of the spool are still to be stored: none is lost,
  * none counts twice (LNK-42). Who wants to read figures waits until what was
- * answered before is stored: click_line_fence_reader.
+ * answered before is stored, for a second at most: click_line_fence_reader.
  *
  * A client that leaves frees its place at once; its click is dropped unless a
  * group has it already (LNK-40). What is not durable after `wait_ms`, or would
@@ -41,13 +41,11 @@
 #define CLICK_BATCH_MAX   128  /* clicks of one command */
 #define CLICK_STALL_MS    1000 /* a commit not back after this: the spool takes over */
 #define CLICK_WAIT_MS     5000 /* refused after this */
-#define CLICK_REPLAY      8192 /* clicks of the spool stored in one command, while that is quick, */
-#define CLICK_REPLAY_FEW  2048 /* otherwise, */
-#define CLICK_REPLAY_MIN  192  /* and while others want the writer, too */
-#define CLICK_QUICK_MS    50   /* what is quick; */
-#define CLICK_LONG_MS     100  /* above it the next one is smaller */
-#define CLICK_BEHIND_MS   50   /* fewer are stored after this */
+#define CLICK_BEHIND_MS   50   /* few clicks of the journal are stored after this */
+#define CLICK_FENCE_MS    1000 /* so long a reader waits for what is behind */
+#define CLICK_DRAIN_MS    8000 /* and so long the end; the rest stays in the journal for the next start */
 #define CLICK_WAITING_MAX 20000
+#define CLICK_ROOM        (1 << 20) /* clicks in the journal: 80 MiB on disk */
 #define CLICK_NODE_BYTES  64
 
 struct store;
@@ -69,15 +67,17 @@ struct click_line_config {
     int64_t max_waiting;    /* 0 = CLICK_WAITING_MAX */
     int64_t stall_ms;       /* 0 = CLICK_STALL_MS */
     int64_t wait_ms;        /* 0 = CLICK_WAIT_MS */
-    size_t room;            /* clicks in the spool; 0 = all its records */
+    size_t room;            /* clicks in the spool, at least 1024; 0 = CLICK_ROOM */
+    int64_t fence_ms;       /* 0 = CLICK_FENCE_MS */
+    int64_t drain_ms;       /* 0 = CLICK_DRAIN_MS */
 };
 
 /* Opens the spool and stores what a crash left in it, before any loop or door runs. Errors are the spool's and the
  * store's. */
 enum err click_line_open(struct op *op, const struct click_line_config *config, struct click_line **ret_line);
 
-/* Returns when nothing is with the writer any more and what the store takes is stored. The door is closed before; any
- * thread but the loop's. */
+/* Returns when nothing is with the writer any more and what the store takes within `drain_ms` is stored. The door is
+ * closed before; any thread but the loop's. */
 void click_line_drain(struct click_line *line);
 
 /* After the loop has ended. */
@@ -97,12 +97,14 @@ void click_line_leave(struct click_line *line, struct click_wait *wait, bool gon
 struct click_fence {
     struct click_fence *next;
     uint64_t upto;
+    int64_t until_ms; /* of a reader */
+    int64_t behind;   /* of a reader: clicks not stored when it passed before its time; else 0 */
     void (*passed)(struct click_fence *fence);
 };
 void click_line_fence(struct click_line *line, struct click_fence *fence);
 
 /* Calls fn once every click that was answered before is stored: at once when all are, or when the store does not take
- * them for now. */
+ * them for now. Not later than after CLICK_FENCE_MS: `behind` then says how many it still has to take. */
 void click_line_fence_reader(struct click_line *line, struct click_fence *fence);
 
 /* Clicks in the spool that the store does not take; 0 while everything is well. Any thread. */

@@ -1,20 +1,18 @@
 /*
  * click_line_behind.c - clicks that are durable in the spool and follow into the store.
  *
- * What the spool holds is stored in order, at most CLICK_REPLAY clicks a command
- * and one command at a time: the number of the newest stored click decides what
- * is left. As a journal the spool is always a little ahead of the store; it is
- * behind in earnest (`stalled`) when a command fails or is not back in a second.
+ * What the spool holds is stored in order, one command at a time (click_follow.h): the number of the newest stored
+ * click decides what is left. As a journal the spool is always a little ahead of the store; it is behind in earnest
+ * (`stalled`) when a command fails or is not back in a second.
  */
 #include <assert.h>
 #include <stdlib.h>
 
 #include "serve/click_line_parts.h"
 
-#define TICK_MS    100
-#define RETRY_MS   1000
-#define PACED_FROM 4    /* part of the room from which on clicks enter at the pace of the store */
-#define IDLE_MS    1000 /* without clicks: the file is made to say that it holds nothing */
+#define TICK_MS  100
+#define RETRY_MS 1000
+#define IDLE_MS  1000 /* without clicks: the file is made to say that it holds nothing */
 
 static int64_t now_ms(const struct click_line *line)
 {
@@ -52,7 +50,7 @@ static bool may_enter(struct click_line *line, const struct batch *batch)
 
 static void note_records(struct click_line *line)
 {
-    metric_set(line->records, click_line_spooled(line));
+    metric_set(line->records, (int64_t)left_of(line));
 }
 
 /* --- into the spool ------------------------------------------------------------------- */
@@ -210,32 +208,23 @@ void line_spool_made(void *data)
 static enum err replay_commit(struct post *post)
 {
     struct replay *replay = (struct replay *)post;
-    return click_apply_all(&post->op, post->tx, str_of(replay->line->node), replay->after, replay->clicks,
-                           replay->count);
+    const struct click_line *line = replay->line;
+    TRY(click_spool_read(&post->op, line->spool, replay->records, replay->after, replay->clicks, &replay->count));
+    return click_apply_all(&post->op, post->tx, str_of(line->node), replay->after, replay->clicks, replay->count);
 }
 
 static void replay_stored(struct click_line *line)
 {
-    line->stored = line->replay->clicks[line->replay->count - 1].number;
-    click_spool_drop(line->spool, line->stored);
-    click_pace_stored(&line->pace, line->replay->count, left_of(line) > CLICK_REPLAY, now_ms(line));
-    if (atomic_load(&line->stalled) && line->state == LINE_JOURNAL && left_of(line) <= CLICK_REPLAY) {
+    const struct replay *replay = line->replay;
+    if (replay->count > 0)
+        line->stored = replay->clicks[replay->count - 1].number;
+    click_spool_drop(line->spool, replay->records);
+    click_pace_stored(&line->pace, replay->count, left_of(line) > FOLLOW_MOST, now_ms(line));
+    if (atomic_load(&line->stalled) && line->state == LINE_JOURNAL && left_of(line) <= FOLLOW_MOST) {
         atomic_store(&line->stalled, false);
         log_info("the store takes clicks again");
     }
     note_records(line);
-}
-
-/* Large commands cost less a click, but others wait for the writer as long as one takes. */
-static size_t next_most(const struct replay *replay, int64_t took_ms)
-{
-    if (replay->post.crowded)
-        return CLICK_REPLAY_MIN;
-    if (took_ms > CLICK_LONG_MS && replay->most > CLICK_REPLAY_FEW)
-        return replay->most / 2;
-    if (replay->most >= CLICK_REPLAY_FEW && took_ms > CLICK_QUICK_MS)
-        return replay->most;
-    return 2 * replay->most < CLICK_REPLAY ? 2 * replay->most : CLICK_REPLAY;
 }
 
 static enum err replay_back(struct post *post)
@@ -243,7 +232,7 @@ static enum err replay_back(struct post *post)
     struct replay *replay = (struct replay *)post;
     struct click_line *line = replay->line;
     replay->under_way = false;
-    replay->most = next_most(replay, now_ms(line) - replay->sent_ms);
+    click_follow_back(&line->follow, replay->count, post->crowded, line->newest, now_ms(line));
     if (post->err == OK)
         replay_stored(line);
     else if (line->state == LINE_CATCH_UP)
@@ -262,7 +251,6 @@ static struct replay *replay_of(struct click_line *line)
         if (!line->replay)
             abort();
         line->replay->post.op.arena = arena_new(CLICK_MEMORY_MAX);
-        line->replay->most = CLICK_REPLAY_FEW;
     }
     return line->replay;
 }
@@ -281,7 +269,9 @@ static void replay_send(struct click_line *line)
     replay->after = line->stored;
     replay->sent_ms = now_ms(line);
     replay->under_way = true;
-    replay->count = click_spool_peek(line->spool, replay->clicks, replay->most);
+    replay->records = click_spool_oldest(line->spool, line->follow.most);
+    replay->count = 0;
+    click_follow_sent(&line->follow, line->newest, replay->sent_ms);
     line->hurry = false;
     loop_timer_clear(line->config.loop, &line->delay);
     loop_adopt(line->config.loop, &replay->post);
@@ -308,14 +298,29 @@ static void leave_spool(struct click_line *line)
             batch_send(line, batch);
 }
 
-/* Many at once cost little each, so a few wait for more unless somebody wants to read them. */
+/* Milliseconds until the next clicks of the journal are stored. Many at once cost little each, so a few wait for more
+ * unless somebody wants to read them, or nobody clicks any more. */
+static int64_t next_in_ms(struct click_line *line, size_t left)
+{
+    bool calm = now_ms(line) - line->joined_ms >= TICK_MS, now = calm || line->readers || line->drain;
+    if (now || left > line->pace.easy)
+        click_follow_hurry(&line->follow);
+    int64_t rest_ms = click_follow_wait(&line->follow, now_ms(line));
+    if (rest_ms > 0)
+        return rest_ms;
+    return now || line->hurry || left >= line->follow.most ? 0 : CLICK_BEHIND_MS;
+}
+
 static void store_journal(struct click_line *line, size_t left)
 {
     spool_held(line, false);
-    if (left >= replay_of(line)->most || (left > 0 && (line->hurry || line->readers || line->drain)))
+    if (left == 0)
+        return;
+    int64_t wait_ms = next_in_ms(line, left);
+    if (wait_ms == 0)
         replay_send(line);
-    else if (left > 0 && !timer_is_set(&line->delay))
-        loop_timer_set(line->config.loop, &line->delay, CLICK_BEHIND_MS);
+    else if (!timer_is_set(&line->delay))
+        loop_timer_set(line->config.loop, &line->delay, wait_ms);
 }
 
 static void on_delay(struct timer *timer)
@@ -338,8 +343,10 @@ static void end_drain(struct click_line *line)
     struct drain *drain = line->drain;
     bool busy =
         line->under_way.first || line->spooling || line->held.first || (line->replay && line->replay->under_way);
-    if (!drain || busy || (left_of(line) > 0 && !atomic_load(&line->stalled)))
+    if (!drain || busy || (left_of(line) > 0 && !atomic_load(&line->stalled) && now_ms(line) < drain->until_ms))
         return;
+    if (left_of(line) > 0)
+        log_info("clicks stay in the spool for the next start", LOG_INT("clicks", (int64_t)left_of(line)));
     line->drain = NULL;
     line->state = LINE_STORE; /* nothing is begun any more */
     if (line->spool && left_of(line) == 0 && !line->cleared)
@@ -351,19 +358,19 @@ static void go_on(struct click_line *line)
 {
     if (line->state == LINE_STORE || line->under_way.first || (line->replay && line->replay->under_way))
         return; /* the outcome of what is with the writer decides what is left to be stored */
-    if (line->spool)
-        click_spool_drop(line->spool, line->stored);
     size_t left = left_of(line);
     note_records(line);
     if (left > 0 && !store_is_ready(line->config.store))
         stall(line, "it cannot write");
     if (now_ms(line) < line->retry_at_ms || !store_is_ready(line->config.store))
         return;
+    if (line->drain && now_ms(line) >= line->drain->until_ms)
+        return;
     if (line->state == LINE_JOURNAL) {
         store_journal(line, left);
         return;
     }
-    if (left <= CLICK_REPLAY)
+    if (left <= FOLLOW_MOST)
         line->state = LINE_CATCH_UP;
     if (left > 0)
         replay_send(line);
@@ -440,7 +447,8 @@ void line_behind_init(struct click_line *line)
     line->tick.run = on_tick;
     line->delay.run = on_delay;
     line->entry.run = on_entry;
-    click_pace_init(&line->pace, line->config.room / PACED_FROM);
+    click_follow_init(&line->follow);
+    click_pace_init(&line->pace, line->config.room / 4 * 3, line->config.room / 8);
     line->cleared = true;
     line->last_spooling = &line->spooling;
 }

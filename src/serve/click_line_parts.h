@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/metric.h"
+#include "serve/click_follow.h"
 #include "serve/click_line.h"
 #include "serve/click_pace.h"
 #include "serve/click_spool.h"
@@ -46,21 +47,22 @@ struct spooling {
     struct click_wait *waits[CLICK_BATCH_MAX]; /* NULL: answered */
 };
 
-/* Clicks of the spool on their way to the store. */
+/* Clicks of the spool on their way to the store; the writer reads them from the file. */
 struct replay {
     struct post post; /* first */
     struct click_line *line;
     uint64_t after;
     int64_t sent_ms;
     bool under_way; /* with the writer */
-    size_t most;    /* clicks of the next one */
+    struct click_records records;
     size_t count;
-    struct click clicks[CLICK_REPLAY];
+    struct click clicks[FOLLOW_MOST];
 };
 
 /* Waits until everything that may be stored is stored, before the loop ends. */
 struct drain {
     struct mailbox box;
+    int64_t until_ms; /* what is not stored by then stays in the spool */
     struct mail done;
 };
 
@@ -85,12 +87,11 @@ struct click_line {
     struct click_fence *fences, **last_fence;
     struct click_fence *readers, **last_reader; /* who wait until what is durable is stored, too */
     struct drain *drain;                        /* NULL: nobody ends the line yet */
-    struct errand flush;
-    bool flush_due;
-    bool hurry;                /* what the spool holds is to be stored now */
-    bool cleared;              /* the spool's file says that it holds nothing */
-    struct timer tick;         /* stalls, late waits, idleness */
-    struct timer delay;        /* until what the spool holds is stored, however little it is */
+    bool hurry;                                 /* what the spool holds is to be stored now */
+    bool cleared;                               /* the spool's file says that it holds nothing */
+    struct timer tick;                          /* stalls, late waits, idleness */
+    struct timer delay;                         /* until what the spool holds is stored, however little it is */
+    struct click_follow follow;
     struct click_pace pace;    /* of clicks that enter the journal */
     struct timer entry;        /* until held ones may */
     int64_t joined_ms;         /* when the newest click joined */

@@ -5,9 +5,9 @@
 #define LATE_US     2000   /* who asks a little late has lost nothing: timers know milliseconds */
 #define COST_US_MAX 100000 /* of one batch, whatever the store does */
 
-void click_pace_init(struct click_pace *pace, size_t easy)
+void click_pace_init(struct click_pace *pace, size_t easy, size_t span)
 {
-    *pace = (struct click_pace){ .easy = easy };
+    *pace = (struct click_pace){ .easy = easy, .span = span };
 }
 
 void click_pace_stored(struct click_pace *pace, size_t count, bool behind, int64_t now_ms)
@@ -22,7 +22,7 @@ void click_pace_stored(struct click_pace *pace, size_t count, bool behind, int64
 static int64_t cost_us(const struct click_pace *pace, size_t used, size_t count)
 {
     int64_t store_us = (int64_t)count * pace->each_us / PARTS;
-    int64_t cost = store_us * (int64_t)(used - pace->easy) / (int64_t)pace->easy;
+    int64_t cost = store_us * (int64_t)(used - pace->easy) / (int64_t)pace->span;
     return cost < COST_US_MAX ? cost : COST_US_MAX;
 }
 

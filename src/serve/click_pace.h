@@ -3,14 +3,13 @@
  *
  * Left alone such a journal fills, and then clicks wait for room, which comes
  * by whole commands of the writer: hundreds of places at once, then none for
- * some ten milliseconds. And whoever asks for figures waits until all that is
- * in it is stored. So from `easy` clicks on they enter one by one, ever more
- * slowly:
+ * some ten milliseconds. So from `easy` clicks on they enter one by one, ever
+ * more slowly:
  *
- *     in the journal    up to easy    2 * easy               3 * easy
+ *     in the journal    up to easy    easy + span            easy + 2 * span
  *     a click takes     nothing       as long as the store   twice as long ...
  *
- * A journal under load settles at twice `easy`, everybody waits about the same,
+ * A journal under load settles at easy + span, everybody waits about the same,
  * and the rest of it is there for a store that stalls.
  *
  * Thread: owned by its line's loop, no lock; it reads no clock.
@@ -22,13 +21,14 @@
 #include <stdint.h>
 
 struct click_pace {
-    size_t easy;       /* clicks that may be in the journal and slow nobody */
+    size_t easy;       /* clicks that may be in the journal and slow nobody, */
+    size_t span;       /* and how many more of them take what the store takes */
     int64_t each_us;   /* that the store takes for a click of late, in sixteenths; 0 = not known */
     int64_t stored_ms; /* when some were stored last; 0 = the store had caught up since */
     int64_t next_us;   /* when the next one may enter */
 };
 
-void click_pace_init(struct click_pace *pace, size_t easy);
+void click_pace_init(struct click_pace *pace, size_t easy, size_t span);
 
 /* The store has taken so many; behind: there are more for it. */
 void click_pace_stored(struct click_pace *pace, size_t count, bool behind, int64_t now_ms);

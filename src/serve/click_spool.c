@@ -1,100 +1,97 @@
 #include "serve/click_spool.h"
 
+#include <assert.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "store/spool.h"
 
-#define KEPT_ROOM 8192 /* clicks whose memory stays: half a megabyte; a power of two */
+#define QUICK_US 1000 /* a group that takes longer is worth a change of threads */
+#define SMOOTHED 8    /* groups, one like the other */
 
 _Static_assert(sizeof(struct click) <= SPOOL_PAYLOAD_BYTES, "a click fits a record");
 
 struct click_spool {
     struct loop *loop;
     char *path, *node;
-    struct spool *file; /* the thread's; NULL until it is made */
+    size_t places;
+    struct spool *file;          /* NULL until it is made, by the thread */
+    pthread_mutex_t turn;        /* of the file: the thread's, or the loop's in its place */
+    atomic_int_fast64_t took_us; /* to write and sync a group, of late */
+    struct mail *jobs, **last;   /* of this turn of the loop */
+    size_t sent;                 /* clicks in them */
     struct mailbox box;
     struct thread thread;
     atomic_bool stop, clear, make;
-    atomic_size_t dropped; /* records that the thread may drop */
-    bool wanted;           /* click_spool_make was called */
-    size_t under_way;      /* clicks */
-    struct errand made;    /* the file is there now */
+    atomic_uint_fast64_t dropped; /* records below this number the thread may drop */
+    bool wanted;                  /* click_spool_make was called */
+    size_t under_way;             /* clicks of jobs that are not done, those of this turn included */
+    struct errand made;           /* the file is there now */
     bool is_made;
     void (*made_told)(void *data);
     void *made_data;
-    struct click *kept;       /* a ring of those durable and not stored, the oldest at head */
-    size_t head, count, room; /* room: 0 or a power of two */
-    uint64_t newest;
+    uint64_t first, next; /* records that are durable and not stored: [first, next) */
+    uint64_t newest;      /* click in them, or ever */
     atomic_int_fast64_t left;
 };
 
 /* --- what is kept ------------------------------------------------------------------ */
 
-static void note_left(struct click_spool *spool)
+static void keep(struct click_spool *spool, uint64_t from, uint64_t to, uint64_t newest)
 {
-    atomic_store(&spool->left, (int64_t)spool->count);
+    if (spool->first == spool->next)
+        spool->first = from;
+    spool->next = to;
+    spool->newest = newest;
+    atomic_store(&spool->left, (int64_t)(spool->next - spool->first));
 }
 
-static struct click *kept_at(const struct click_spool *spool, size_t i)
+struct click_records click_spool_oldest(const struct click_spool *spool, size_t most)
 {
-    return &spool->kept[(spool->head + i) & (spool->room - 1)];
+    uint64_t count = spool->next - spool->first;
+    return (struct click_records){ spool->first, spool->first + (count < most ? count : most) };
 }
 
-/* The ring in another size; what it holds fits. */
-static void ring_resize(struct click_spool *spool, size_t room)
-{
-    struct click *wider = malloc(room * sizeof *wider);
-    if (!wider)
-        abort();
-    for (size_t i = 0; i < spool->count; i++)
-        wider[i] = *kept_at(spool, i);
-    free(spool->kept);
-    spool->kept = wider;
-    spool->head = 0;
-    spool->room = room;
-}
+struct reading {
+    uint64_t above;
+    struct click *clicks;
+    size_t count;
+};
 
-static void keep(struct click_spool *spool, const struct click *clicks, size_t count)
+/* What was refused after all may stand behind newer ones. */
+static void read_one(uint64_t number, const void *payload, void *arg)
 {
-    size_t room = spool->room ? spool->room : KEPT_ROOM;
-    while (room < spool->count + count)
-        room *= 2;
-    if (room != spool->room)
-        ring_resize(spool, room);
-    for (size_t i = 0; i < count; i++)
-        *kept_at(spool, spool->count + i) = clicks[i];
-    spool->count += count;
-    if (count)
-        spool->newest = clicks[count - 1].number;
-    note_left(spool);
-}
-
-size_t click_spool_peek(const struct click_spool *spool, struct click *ret_clicks, size_t room)
-{
-    size_t n = spool->count < room ? spool->count : room;
-    for (size_t i = 0; i < n; i++)
-        ret_clicks[i] = *kept_at(spool, i);
-    return n;
-}
-
-void click_spool_drop(struct click_spool *spool, uint64_t stored)
-{
-    size_t n = 0;
-    while (n < spool->count && kept_at(spool, n)->number <= stored)
-        n++;
-    if (n == 0)
+    (void)number;
+    struct reading *reading = arg;
+    struct click *click = &reading->clicks[reading->count];
+    memcpy(click, payload, sizeof *click);
+    if (click->number <= reading->above)
         return;
-    spool->head = (spool->head + n) & (spool->room - 1);
-    spool->count -= n;
-    atomic_fetch_add(&spool->dropped, n);
-    note_left(spool);
-    if (spool->count == 0 && spool->room > KEPT_ROOM)
-        ring_resize(spool, KEPT_ROOM); /* after a burst the memory goes, too */
+    reading->above = click->number;
+    reading->count++;
+}
+
+enum err click_spool_read(struct op *op, const struct click_spool *spool, struct click_records records, uint64_t above,
+                          struct click *ret_clicks, size_t *ret_count)
+{
+    struct reading reading = { .above = above, .clicks = ret_clicks };
+    TRY(spool_each(op, spool->file, records.from, records.to, sizeof(struct click), read_one, &reading));
+    *ret_count = reading.count;
+    return OK;
+}
+
+void click_spool_drop(struct click_spool *spool, struct click_records records)
+{
+    assert(records.from == spool->first && records.to <= spool->next);
+    spool->first = records.to;
+    atomic_store(&spool->dropped, records.to);
+    atomic_store(&spool->left, (int64_t)(spool->next - spool->first));
 }
 
 uint64_t click_spool_newest(const struct click_spool *spool)
@@ -109,7 +106,12 @@ int64_t click_spool_left(const struct click_spool *spool)
 
 size_t click_spool_used(const struct click_spool *spool)
 {
-    return spool->count + spool->under_way;
+    return (size_t)(spool->next - spool->first) + spool->under_way;
+}
+
+size_t click_spool_room(const struct click_spool *spool)
+{
+    return spool->is_made ? spool_places(spool->file) : spool->places;
 }
 
 bool click_spool_is_made(const struct click_spool *spool)
@@ -117,51 +119,64 @@ bool click_spool_is_made(const struct click_spool *spool)
     return spool->is_made;
 }
 
-/* --- the thread -------------------------------------------------------------------- */
+/* --- the file, for whoever has the turn --------------------------------------------- */
 
 static enum err file_make(struct op *op, struct click_spool *spool)
 {
     size_t count;
-    return spool->file ? OK : spool_open(op, spool->path, str_of(spool->node), &spool->file, &count);
+    return spool->file ? OK : spool_open(op, spool->path, str_of(spool->node), spool->places, &spool->file, &count);
+}
+
+static struct click_spool_job *job_of(struct mail *mail)
+{
+    return MAIL_OF(mail, struct click_spool_job, mail);
 }
 
 static void job_write(struct click_spool *spool, struct op *op, struct click_spool_job *job)
 {
     job->err = file_make(op, spool);
+    if (job->err == OK)
+        job->records.from = spool_next(spool->file);
     for (size_t i = 0; i < job->count && job->err == OK; i++)
         job->err = spool_append(op, spool->file, &job->clicks[i], sizeof *job->clicks);
-    if (job->err != OK)
+    if (job->err == OK)
+        job->records.to = spool_next(spool->file);
+    else
         snprintf(job->reason, sizeof job->reason, "%s", op->error);
 }
 
-static void job_home(struct errand *errand)
+/* What is stored gives room to what comes. */
+static void drop_stored(struct click_spool *spool)
 {
-    struct click_spool_job *job = MAIL_OF(errand, struct click_spool_job, errand);
-    struct click_spool *spool = job->spool;
-    spool->under_way -= job->count;
-    if (job->err == OK)
-        keep(spool, job->clicks, job->count);
-    job->done(job);
+    uint64_t stored = atomic_load(&spool->dropped), first = spool_first(spool->file);
+    if (stored > first)
+        spool_drop(spool->file, (size_t)(stored - first));
 }
 
-/* All jobs at hand in one sync. */
-static void write_all(struct click_spool *spool, struct mail *mail)
+static void note_took(struct click_spool *spool, int64_t us)
+{
+    int64_t before = atomic_load(&spool->took_us);
+    atomic_store(&spool->took_us, before + (us - before) / SMOOTHED);
+}
+
+/* All these jobs in one sync. */
+static void write_all(struct click_spool *spool, struct mail *first)
 {
     struct op op;
     op_init(&op, NULL, 0);
-    if (mail && spool->file)
-        spool_drop(spool->file, atomic_exchange(&spool->dropped, 0));
-    for (struct mail *m = mail; m; m = m->next)
-        job_write(spool, &op, MAIL_OF(m, struct click_spool_job, mail));
-    enum err synced = mail && spool->file ? spool_sync(&op, spool->file) : OK;
-    while (mail) {
-        struct click_spool_job *job = MAIL_OF(mail, struct click_spool_job, mail);
-        mail = mail->next;
-        if (synced != OK && job->err == OK) {
-            job->err = synced;
-            snprintf(job->reason, sizeof job->reason, "%s", op.error);
-        }
-        loop_send(spool->loop, &job->errand);
+    int64_t began_us = clock_mono_us();
+    if (spool->file)
+        drop_stored(spool);
+    for (struct mail *mail = first; mail; mail = mail->next)
+        job_write(spool, &op, job_of(mail));
+    enum err synced = spool->file ? spool_sync(&op, spool->file) : OK;
+    note_took(spool, clock_mono_us() - began_us);
+    for (struct mail *mail = first; mail && synced != OK; mail = mail->next) {
+        struct click_spool_job *job = job_of(mail);
+        if (job->err != OK)
+            continue;
+        job->err = synced;
+        snprintf(job->reason, sizeof job->reason, "%s", op.error);
     }
 }
 
@@ -169,7 +184,6 @@ static void clear_file(struct click_spool *spool)
 {
     struct op op;
     op_init(&op, NULL, 0);
-    atomic_store(&spool->dropped, 0);
     if (spool->file &&
         spool_clear(&op, spool->file) != OK) /* harmless: the store knows which of its clicks are stored */
         log_warn("the spool of clicks could not be emptied", LOG_ERROR_OF(&op));
@@ -185,6 +199,36 @@ static void make_ahead(struct click_spool *spool)
         loop_send(spool->loop, &spool->made);
 }
 
+/* --- the thread -------------------------------------------------------------------- */
+
+/* What is at hand was sent after the clearing: nothing is sent before it is done. */
+static void spool_round(struct click_spool *spool, struct mail *mail)
+{
+    pthread_mutex_lock(&spool->turn);
+    if (atomic_exchange(&spool->make, false))
+        make_ahead(spool);
+    if (atomic_exchange(&spool->clear, false))
+        clear_file(spool);
+    if (mail)
+        write_all(spool, mail);
+    pthread_mutex_unlock(&spool->turn);
+    while (mail) {
+        struct click_spool_job *job = job_of(mail);
+        mail = mail->next;
+        loop_send(spool->loop, &job->errand);
+    }
+}
+
+static void spool_run(void *context)
+{
+    struct click_spool *spool = context;
+    while (!atomic_load(&spool->stop))
+        spool_round(spool, mailbox_wait(&spool->box, -1));
+    spool_round(spool, mailbox_take_all(&spool->box));
+}
+
+/* --- the loop ---------------------------------------------------------------------- */
+
 static void spool_made(struct errand *errand)
 {
     struct click_spool *spool = MAIL_OF(errand, struct click_spool, made);
@@ -192,28 +236,58 @@ static void spool_made(struct errand *errand)
     spool->made_told(spool->made_data);
 }
 
-static void spool_run(void *context)
+static void job_home(struct errand *errand)
 {
-    struct click_spool *spool = context;
-    while (!atomic_load(&spool->stop)) {
-        struct mail *mail = mailbox_wait(&spool->box, -1);
-        if (atomic_exchange(&spool->make, false))
-            make_ahead(spool);
-        if (atomic_exchange(&spool->clear, false))
-            clear_file(spool); /* what is at hand was sent after it: nothing is sent before it is done */
-        write_all(spool, mail);
-    }
-    write_all(spool, mailbox_take_all(&spool->box));
-    if (atomic_load(&spool->clear))
-        clear_file(spool);
+    struct click_spool_job *job = MAIL_OF(errand, struct click_spool_job, errand);
+    struct click_spool *spool = job->spool;
+    spool->under_way -= job->count;
+    if (job->err == OK)
+        keep(spool, job->records.from, job->records.to, job->clicks[job->count - 1].number);
+    job->done(job);
 }
 
 void click_spool_send(struct click_spool *spool, struct click_spool_job *job)
 {
     job->spool = spool;
     job->errand.run = job_home;
+    job->mail.next = NULL;
+    *spool->last = &job->mail;
+    spool->last = &job->mail.next;
+    spool->sent += job->count;
     spool->under_way += job->count;
-    mailbox_post_always(&spool->box, &job->mail);
+}
+
+/* The thread has nothing to do, the disk is quick, and nobody else has the turn: then the loop takes it. */
+static bool turn_take(struct click_spool *spool)
+{
+    bool alone = spool->is_made && spool->sent == spool->under_way;
+    if (!alone || atomic_load(&spool->took_us) > QUICK_US || pthread_mutex_trylock(&spool->turn) != 0)
+        return false;
+    if (!atomic_load(&spool->clear))
+        return true;
+    pthread_mutex_unlock(&spool->turn);
+    return false;
+}
+
+bool click_spool_flush(struct click_spool *spool)
+{
+    struct mail *mail = spool->jobs, *next;
+    bool here = mail && turn_take(spool);
+    spool->jobs = NULL;
+    spool->last = &spool->jobs;
+    spool->sent = 0;
+    if (here) {
+        write_all(spool, mail);
+        pthread_mutex_unlock(&spool->turn);
+    }
+    for (; mail; mail = next) {
+        next = mail->next; /* a job that is done is gone */
+        if (here)
+            job_home(&job_of(mail)->errand);
+        else
+            mailbox_post_always(&spool->box, mail);
+    }
+    return here;
 }
 
 void click_spool_make(struct click_spool *spool, void (*made)(void *data), void *data)
@@ -235,45 +309,57 @@ void click_spool_clear(struct click_spool *spool)
 
 /* --- open -------------------------------------------------------------------------- */
 
-/* Keeps what is to be stored; what was refused after all may stand behind newer ones. */
-static void read_all(struct op *op, struct click_spool *spool, size_t count, uint64_t stored)
+struct look {
+    uint64_t stored, first; /* the first record that is to be stored; 0 = none */
+    uint64_t newest;
+};
+
+static void look_at(uint64_t number, const void *payload, void *arg)
 {
-    size_t before = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct click click;
-        if (spool_read(op, spool->file, i, &click, sizeof click) != OK || click.number <= spool->newest)
-            continue;
-        if (click.number > stored)
-            keep(spool, &click, 1);
-        else
-            before = i + 1;
-        spool->newest = click.number;
-    }
-    if (spool->file)
-        spool_drop(spool->file, before);
+    struct look *look = arg;
+    struct click click;
+    memcpy(&click, payload, sizeof click);
+    if (click.number > look->stored && !look->first)
+        look->first = number;
+    look->newest = click.number > look->newest ? click.number : look->newest;
 }
 
-enum err click_spool_open(struct op *op, struct loop *loop, const char *path, struct str node, uint64_t stored,
-                          struct click_spool **ret_spool)
+/* What is to be stored, and the newest click there ever was. */
+static enum err look_for_left(struct op *op, struct click_spool *spool, uint64_t stored)
+{
+    struct look look = { .stored = stored };
+    uint64_t next = spool_next(spool->file);
+    TRY(spool_each(op, spool->file, spool_first(spool->file), next, sizeof(struct click), look_at, &look));
+    spool->first = spool->next = next;
+    keep(spool, look.first ? look.first : next, next, look.newest);
+    atomic_store(&spool->dropped, spool->first);
+    drop_stored(spool);
+    return OK;
+}
+
+enum err click_spool_open(struct op *op, struct loop *loop, const char *path, struct str node, size_t places,
+                          uint64_t stored, struct click_spool **ret_spool)
 {
     struct click_spool *spool = calloc(1, sizeof *spool);
     size_t count = 0;
     if (!spool)
         abort();
     spool->loop = loop;
+    spool->last = &spool->jobs;
+    pthread_mutex_init(&spool->turn, NULL);
     mailbox_init(&spool->box, INT64_MAX, NULL, NULL);
     spool->path = strdup(path);
     spool->node = strndup(node.p, node.n);
-    enum err err = access(path, F_OK) == 0 ? spool_open(op, path, node, &spool->file, &count) : OK;
-    if (err == OK)
-        read_all(op, spool, count, stored);
+    spool->places = places;
+    enum err err = access(path, F_OK) == 0 ? spool_open(op, path, node, places, &spool->file, &count) : OK;
+    if (err == OK && spool->file)
+        err = look_for_left(op, spool, stored);
     spool->is_made = spool->file != NULL;
     spool->made.run = spool_made;
     if (err == OK)
         err = thread_start(op, &spool->thread, "spool", spool_run, spool);
     if (err != OK) {
         spool_close(spool->file);
-        free(spool->kept);
         free(spool->path);
         free(spool->node);
         free(spool);
@@ -297,7 +383,6 @@ void click_spool_close(struct click_spool *spool)
         return;
     click_spool_stop(spool);
     spool_close(spool->file);
-    free(spool->kept);
     free(spool->path);
     free(spool->node);
     free(spool);

@@ -2,7 +2,11 @@
  * click_spool.h - clicks that are durable in the spool and not yet in the store.
  *
  * A thread of its own writes and syncs the file (store/spool.h), all jobs that
- * wait in one sync; the loop keeps what is durable in order, to store it later.
+ * wait in one sync. While that takes less than the two changes of threads cost,
+ * and the thread has nothing to do, the loop does it in the thread's place at
+ * the end of its turn. The loop knows which of its records are durable and not
+ * stored; whoever stores them reads them there, so that a journal of a million
+ * clicks costs no memory but what the system spares for its pages.
  *
  * Thread: owned by the loop of its line; click_spool_left may be asked by any.
  */
@@ -13,6 +17,11 @@
 
 struct click_spool;
 
+/* Records of the file, [from, to). */
+struct click_records {
+    uint64_t from, to;
+};
+
 /* Clicks to be made durable. Embed it; it stays in place until `done` has run on the loop. */
 struct click_spool_job {
     struct mail mail;     /* of the thread's mailbox */
@@ -20,15 +29,16 @@ struct click_spool_job {
     struct click_spool *spool;
     const struct click *clicks;
     size_t count;
+    struct click_records records; /* where they are, when it went well */
     enum err err;
     char reason[OP_ERROR_BYTES_MAX];
     void (*done)(struct click_spool_job *job);
 };
 
 /* Opens the file when there is one and starts the thread; what stands in it of this node with a number above
- * `stored` is kept. */
-enum err click_spool_open(struct op *op, struct loop *loop, const char *path, struct str node, uint64_t stored,
-                          struct click_spool **ret_spool);
+ * `stored` is kept. A file that is made has so many places. */
+enum err click_spool_open(struct op *op, struct loop *loop, const char *path, struct str node, size_t places,
+                          uint64_t stored, struct click_spool **ret_spool);
 
 /* Runs what waits, ends the thread: nothing is sent to the loop any more. Any thread. */
 void click_spool_stop(struct click_spool *spool);
@@ -42,17 +52,28 @@ void click_spool_make(struct click_spool *spool, void (*made)(void *data), void 
 /* The file is there. */
 bool click_spool_is_made(const struct click_spool *spool);
 
-/* Sends a job to the thread; jobs are done in order. When it succeeds its clicks are kept for the store. */
+/* Takes a job; jobs are done in order. When it succeeds its clicks are kept for the store. */
 void click_spool_send(struct click_spool *spool, struct click_spool_job *job);
+
+/* At the end of a turn: what was taken in it is done here and now, then this returns true; or given to the thread. */
+bool click_spool_flush(struct click_spool *spool);
+
+/* Clicks that it has room for. */
+size_t click_spool_room(const struct click_spool *spool);
 
 /* Clicks that take room in it: those kept, and those of jobs under way. */
 size_t click_spool_used(const struct click_spool *spool);
 
-/* The oldest clicks kept, at most room; returns how many. */
-size_t click_spool_peek(const struct click_spool *spool, struct click *ret_clicks, size_t room);
+/* The oldest records kept, at most so many. */
+struct click_records click_spool_oldest(const struct click_spool *spool, size_t most);
 
-/* Clicks up to this number are stored: they are kept no longer. */
-void click_spool_drop(struct click_spool *spool, uint64_t stored);
+/* Reads their clicks, as far as their numbers are above `above` and grow; damaged ones are left out. Any thread, while
+ * they are kept. ERR_IO. */
+enum err click_spool_read(struct op *op, const struct click_spool *spool, struct click_records records, uint64_t above,
+                          struct click *ret_clicks, size_t *ret_count);
+
+/* The oldest records, these, are stored: they are kept no longer. */
+void click_spool_drop(struct click_spool *spool, struct click_records records);
 
 /* The newest number ever seen in the file or kept; 0 = none. */
 uint64_t click_spool_newest(const struct click_spool *spool);
@@ -60,5 +81,5 @@ uint64_t click_spool_newest(const struct click_spool *spool);
 /* Nothing is kept: the file may be emptied. Done by the thread, behind what was sent before. */
 void click_spool_clear(struct click_spool *spool);
 
-/* How many are kept. Any thread. */
+/* How many records are kept. Any thread. */
 int64_t click_spool_left(const struct click_spool *spool);

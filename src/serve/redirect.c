@@ -1,5 +1,6 @@
 #include "serve/redirect.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/metric.h"
@@ -247,23 +248,28 @@ void redirect_end_after(struct redirect *redirect, struct call *call)
 
 struct sending {
     struct click_fence fence; /* first */
-    struct post *post;
+    struct call *call;
 };
 
+/* What it will read is older than the answers that clicks got: it says by how many. */
 static void sending_passed(struct click_fence *fence)
 {
-    post_send(((struct sending *)fence)->post);
+    struct call *call = ((struct sending *)fence)->call;
+    if (fence->behind > 0)
+        http_reply_header(call->request, S("Posthouse-Behind"),
+                          arena_fmt(call->post.op.arena, "%" PRId64, fence->behind));
+    post_send(&call->post);
 }
 
-void redirect_send_behind(struct redirect *redirect, struct post *post)
+void redirect_send_behind(struct redirect *redirect, struct call *call)
 {
-    struct sending *sending = arena_alloc(post->op.arena, sizeof *sending);
+    struct sending *sending = arena_alloc(call->post.op.arena, sizeof *sending);
     if (!sending) {
-        post_send(post);
+        post_send(&call->post);
         return;
     }
     sending->fence.passed = sending_passed;
-    sending->post = post;
+    sending->call = call;
     click_line_fence_reader(redirect->line, &sending->fence);
 }
 
@@ -303,6 +309,7 @@ enum err redirect_open(struct op *op, const struct redirect_config *config, stru
                                       .loop = config->loop,
                                       .node = config->node,
                                       .spool_path = config->spool_path,
+                                      .room = config->spool_clicks,
                                       .max_waiting = redirect->config.max_waiting,
                                       .wait_ms = redirect->config.wait_ms,
                                       .stall_ms = config->stall_ms };

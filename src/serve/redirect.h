@@ -29,6 +29,7 @@ struct redirect_config {
     const struct api *api;     /* its lists: scanners, networks of machines, proxies */
     struct str node;           /* click_line.h */
     const char *spool_path;    /* NULL: none */
+    size_t spool_clicks;       /* 0 = default */
     int64_t max_waiting;       /* 0 = default */
     int64_t wait_ms;           /* 0 = default */
     int64_t stall_ms;          /* 0 = default */
@@ -54,9 +55,10 @@ void redirect_learn(struct redirect *redirect, const struct link *link);
  * been answered (LNK-20). */
 void redirect_end_after(struct redirect *redirect, struct call *call);
 
-/* Sends the post on its way when every click answered before is stored, so that who was sent on finds his click. On the
- * loop; the request's memory is used. */
-void redirect_send_behind(struct redirect *redirect, struct post *post);
+/* Sends the call on its way when every click answered before is stored, so that who was sent on finds his click; after
+ * a second at the latest, with a header that says how many clicks its answer does not know. On the loop; the request's
+ * memory is used. */
+void redirect_send_behind(struct redirect *redirect, struct call *call);
 
 /* A client looked at an unsubscribe page: evidence for its next click (LNK-33). */
 void redirect_probe(struct redirect *redirect, struct http_request *request);

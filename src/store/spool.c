@@ -9,24 +9,23 @@
 
 #include "base/crc32c.h"
 
-#define MAGIC      0x32304c4f4f505350u /* "PSPOOL02" */
+#define MAGIC      0x33304c4f4f505350u /* "PSPOOL03" */
 #define PAGE_BYTES 4096
-#define FILE_BYTES (SPOOL_HEADER_BYTES + (int64_t)SPOOL_RECORDS * SPOOL_RECORD_BYTES)
 #define FILL_BYTES 65536
-#define AT_ONCE    (FILL_BYTES / SPOOL_RECORD_BYTES) /* records of one read or write */
+#define AT_ONCE    512 /* records of one read or write */
 
 struct header {
     uint64_t magic;
-    uint64_t from;  /* the first number that counts; never 0 */
+    uint64_t from; /* the first number that counts; never 0 */
+    uint64_t places;
     uint32_t owner; /* CRC of its name */
     uint32_t crc;   /* of what stands before it */
 };
 
 struct record {
     uint32_t crc; /* of what stands behind it */
-    uint32_t place;
-    uint64_t number;
     uint32_t payload_bytes;
+    uint64_t number;
     uint8_t payload[SPOOL_PAYLOAD_BYTES];
 };
 _Static_assert(sizeof(struct record) == SPOOL_RECORD_BYTES, "file format");
@@ -34,6 +33,7 @@ _Static_assert(sizeof(struct record) == SPOOL_RECORD_BYTES, "file format");
 struct spool {
     int fd;
     uint32_t owner;
+    uint64_t places;
     int newer;       /* which of the headers counts */
     uint64_t first;  /* the oldest record that counts */
     uint64_t next;   /* behind the newest durable one */
@@ -68,9 +68,22 @@ static bool read_at(int fd, void *ret_bytes, size_t n, int64_t at)
     return pread(fd, ret_bytes, n, at) == (ssize_t)n;
 }
 
-static int64_t record_at(uint64_t number)
+static int64_t record_at(const struct spool *spool, uint64_t number)
 {
-    return SPOOL_HEADER_BYTES + (int64_t)(number % SPOOL_RECORDS) * SPOOL_RECORD_BYTES;
+    return SPOOL_HEADER_BYTES + (int64_t)(number % spool->places) * SPOOL_RECORD_BYTES;
+}
+
+static int64_t file_bytes(const struct spool *spool)
+{
+    return SPOOL_HEADER_BYTES + (int64_t)spool->places * SPOOL_RECORD_BYTES;
+}
+
+/* Of `count` records from a number on, those whose places follow one another. */
+static size_t run_of(const struct spool *spool, uint64_t number, uint64_t count)
+{
+    uint64_t to_end = spool->places - number % spool->places;
+    uint64_t n = count < to_end ? count : to_end;
+    return n < AT_ONCE ? (size_t)n : AT_ONCE;
 }
 
 static uint32_t record_crc(const struct record *record)
@@ -82,7 +95,7 @@ static uint32_t record_crc(const struct record *record)
 
 static enum err header_write(struct op *op, struct spool *spool, uint64_t from)
 {
-    struct header header = { .magic = MAGIC, .from = from, .owner = spool->owner };
+    struct header header = { .magic = MAGIC, .from = from, .places = spool->places, .owner = spool->owner };
     int other = !spool->newer;
     header.crc = crc32c(&header, offsetof(struct header, crc));
     TRY(write_at(op, spool->fd, &header, sizeof header, (int64_t)other * PAGE_BYTES));
@@ -96,29 +109,31 @@ static struct header header_read(const struct spool *spool, int which)
 {
     struct header header;
     if (!read_at(spool->fd, &header, sizeof header, (int64_t)which * PAGE_BYTES) || header.magic != MAGIC ||
-        header.crc != crc32c(&header, offsetof(struct header, crc)))
+        header.crc != crc32c(&header, offsetof(struct header, crc)) || header.places < SPOOL_PLACES_MIN ||
+        header.places > SPOOL_PLACES_MAX)
         return (struct header){ 0 };
     return header;
 }
 
 /* --- records ------------------------------------------------------------------- */
 
-static bool record_fits(const struct record *record, uint64_t place)
+static bool record_fits(const struct record *record)
 {
-    return record->number > 0 && record->number % SPOOL_RECORDS == place && record->place == place &&
-           record->payload_bytes <= SPOOL_PAYLOAD_BYTES && record->crc == record_crc(record);
+    return record->number > 0 && record->payload_bytes <= SPOOL_PAYLOAD_BYTES && record->crc == record_crc(record);
 }
 
 /* Finds the oldest and the newest record from `from` on. */
 static enum err find_records(struct op *op, struct spool *spool, uint64_t from)
 {
     uint64_t oldest = UINT64_MAX, newest = 0;
-    for (uint64_t place = 0; place < SPOOL_RECORDS; place += AT_ONCE) {
-        if (!read_at(spool->fd, spool->records, sizeof spool->records, record_at(place)))
+    size_t n;
+    for (uint64_t place = 0; place < spool->places; place += n) {
+        n = run_of(spool, place, spool->places - place);
+        if (!read_at(spool->fd, spool->records, n * sizeof *spool->records, record_at(spool, place)))
             return io_failed(op, "reading");
-        for (uint64_t i = 0; i < AT_ONCE; i++) {
+        for (size_t i = 0; i < n; i++) {
             const struct record *record = &spool->records[i];
-            if (record->number < from || !record_fits(record, place + i))
+            if (record->number < from || record->number % spool->places != place + i || !record_fits(record))
                 continue;
             oldest = record->number < oldest ? record->number : oldest;
             newest = record->number > newest ? record->number : newest;
@@ -135,9 +150,8 @@ static enum err write_unsaid(struct op *op, struct spool *spool)
     uint64_t number = spool->next + spool->behind - spool->unsaid;
     const struct record *record = spool->records;
     while (spool->unsaid > 0) {
-        uint64_t to_end = SPOOL_RECORDS - number % SPOOL_RECORDS;
-        size_t n = spool->unsaid < to_end ? spool->unsaid : (size_t)to_end;
-        TRY(write_at(op, spool->fd, record, n * sizeof *record, record_at(number)));
+        size_t n = run_of(spool, number, spool->unsaid);
+        TRY(write_at(op, spool->fd, record, n * sizeof *record, record_at(spool, number)));
         spool->unsaid -= n;
         record += n;
         number += n;
@@ -153,14 +167,12 @@ static void forget_behind(struct spool *spool)
 enum err spool_append(struct op *op, struct spool *spool, const void *payload, size_t n)
 {
     assert(n <= SPOOL_PAYLOAD_BYTES);
-    if (spool->next + spool->behind - spool->first >= SPOOL_RECORDS)
+    if (spool_next(spool) - spool->first >= spool->places)
         return fail(op, ERR_TOO_LARGE, "the spool of clicks is full");
     if (spool->unsaid == AT_ONCE)
         TRY(write_unsaid(op, spool));
-    uint64_t number = spool->next + spool->behind;
     struct record *record = &spool->records[spool->unsaid++];
-    *record =
-        (struct record){ .place = (uint32_t)(number % SPOOL_RECORDS), .number = number, .payload_bytes = (uint32_t)n };
+    *record = (struct record){ .number = spool_next(spool), .payload_bytes = (uint32_t)n };
     memcpy(record->payload, payload, n);
     record->crc = record_crc(record);
     spool->behind++;
@@ -178,15 +190,58 @@ enum err spool_sync(struct op *op, struct spool *spool)
     return err;
 }
 
+enum err spool_each(struct op *op, const struct spool *spool, uint64_t from, uint64_t to, size_t n,
+                    void (*take)(uint64_t number, const void *payload, void *arg), void *arg)
+{
+    struct record records[AT_ONCE];
+    size_t count;
+    for (uint64_t number = from; number < to; number += count) {
+        count = run_of(spool, number, to - number);
+        if (!read_at(spool->fd, records, count * sizeof *records, record_at(spool, number)))
+            return io_failed(op, "reading");
+        for (size_t i = 0; i < count; i++)
+            if (records[i].number == number + i && records[i].payload_bytes == n && record_fits(&records[i]))
+                take(number + i, records[i].payload, arg);
+    }
+    return OK;
+}
+
+struct one {
+    void *payload;
+    size_t bytes;
+    bool found;
+};
+
+static void take_one(uint64_t number, const void *payload, void *arg)
+{
+    (void)number;
+    struct one *one = arg;
+    memcpy(one->payload, payload, one->bytes);
+    one->found = true;
+}
+
 enum err spool_read(struct op *op, struct spool *spool, size_t i, void *ret_payload, size_t n)
 {
-    struct record record;
+    struct one one = { .payload = ret_payload, .bytes = n };
     uint64_t number = spool->first + i;
-    if (i >= spool_count(spool) || !read_at(spool->fd, &record, sizeof record, record_at(number)) ||
-        record.number != number || !record_fits(&record, number % SPOOL_RECORDS) || record.payload_bytes != n)
-        return fail(op, ERR_NOT_FOUND, "the spool of clicks has no record %zu", i);
-    memcpy(ret_payload, record.payload, n);
-    return OK;
+    if (i < spool_count(spool))
+        TRY(spool_each(op, spool, number, number + 1, n, take_one, &one));
+    return one.found ? OK : fail(op, ERR_NOT_FOUND, "the spool of clicks has no record %zu", i);
+}
+
+size_t spool_places(const struct spool *spool)
+{
+    return (size_t)spool->places;
+}
+
+uint64_t spool_first(const struct spool *spool)
+{
+    return spool->first;
+}
+
+uint64_t spool_next(const struct spool *spool)
+{
+    return spool->next + spool->behind;
 }
 
 void spool_drop(struct spool *spool, size_t n)
@@ -210,14 +265,20 @@ size_t spool_count(const struct spool *spool)
 
 /* --- the file ------------------------------------------------------------------ */
 
-/* Every block is written, so that no later write needs space. */
-static enum err fill(struct op *op, struct spool *spool, int64_t from)
+/* Gives the file its size. Every block is written, so that no later write needs space. */
+static enum err fill(struct op *op, struct spool *spool)
 {
     static const char zeros[FILL_BYTES];
-    for (int64_t at = from; at < FILE_BYTES; at += FILL_BYTES) {
-        int64_t left = FILE_BYTES - at;
-        TRY(write_at(op, spool->fd, zeros, left < FILL_BYTES ? (size_t)left : FILL_BYTES, at));
-    }
+    struct stat stat;
+    int64_t bytes = file_bytes(spool);
+    if (fstat(spool->fd, &stat) != 0)
+        return io_failed(op, "looking at it");
+    if (stat.st_size == bytes)
+        return OK;
+    if (stat.st_size > bytes && ftruncate(spool->fd, bytes) != 0)
+        return io_failed(op, "shortening it");
+    for (int64_t at = stat.st_size; at < bytes; at += FILL_BYTES)
+        TRY(write_at(op, spool->fd, zeros, bytes - at < FILL_BYTES ? (size_t)(bytes - at) : FILL_BYTES, at));
     if (fsync(spool->fd) != 0)
         return io_failed(op, "syncing");
     return OK;
@@ -230,24 +291,42 @@ static struct header newer_header(struct spool *spool)
     return spool->newer ? b : a;
 }
 
-static enum err spool_begin(struct op *op, struct spool *spool)
+/* An empty file gets another size. When there is no space for it the old one will do. */
+static enum err resize(struct op *op, struct spool *spool, size_t places)
 {
-    struct stat stat;
-    if (fstat(spool->fd, &stat) != 0)
-        return io_failed(op, "looking at it");
-    if (stat.st_size < FILE_BYTES)
-        TRY(fill(op, spool, stat.st_size));
-    struct header newer = newer_header(spool);
-    if (newer.from == 0)
-        newer.from = 1;
-    else if (newer.owner == spool->owner)
-        return find_records(op, spool, newer.from);
-    TRY(find_records(op, spool, newer.from));
+    uint64_t before = spool->places;
+    spool->places = places;
+    if (fill(op, spool) != OK) {
+        spool->places = before;
+        op->error[0] = '\0';
+        TRY(fill(op, spool));
+    }
+    spool->next++; /* so that no header of before looks as new as this one */
     return spool_clear(op, spool);
 }
 
-enum err spool_open(struct op *op, const char *path, struct str owner, struct spool **ret_spool, size_t *ret_count)
+static enum err spool_begin(struct op *op, struct spool *spool, size_t places)
 {
+    struct header newer = newer_header(spool);
+    if (newer.from == 0) {
+        spool->places = places;
+        spool->first = spool->next = 1;
+        TRY(fill(op, spool));
+        return spool_clear(op, spool);
+    }
+    spool->places = newer.places;
+    TRY(fill(op, spool));
+    TRY(find_records(op, spool, newer.from));
+    bool is_ours = newer.owner == spool->owner;
+    if (is_ours && (spool->places == places || spool_count(spool) > 0))
+        return OK;
+    return resize(op, spool, places);
+}
+
+enum err spool_open(struct op *op, const char *path, struct str owner, size_t places, struct spool **ret_spool,
+                    size_t *ret_count)
+{
+    assert(places >= SPOOL_PLACES_MIN && places <= SPOOL_PLACES_MAX);
     struct spool *spool = calloc(1, sizeof *spool);
     if (!spool)
         abort();
@@ -256,7 +335,7 @@ enum err spool_open(struct op *op, const char *path, struct str owner, struct sp
     spool->fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     enum err err = spool->fd < 0 ? fail(op, ERR_IO, "cannot open %s: %s", path, strerror(errno)) : OK;
     if (err == OK)
-        err = spool_begin(op, spool);
+        err = spool_begin(op, spool, places);
     if (err != OK) {
         if (is_new)
             unlink(path); /* half a spool would only take the space away from others */
@@ -275,13 +354,16 @@ enum err spool_look(struct op *op, const char *path, size_t *ret_count)
     if (!spool)
         abort();
     spool->fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat stat = { .st_size = 0 };
+    struct header newer = { 0 };
     enum err err = OK;
-    if (spool->fd < 0 || fstat(spool->fd, &stat) != 0)
-        err = errno == ENOENT ? OK : io_failed(op, "looking at it");
-    else if (stat.st_size >= FILE_BYTES)
-        err = find_records(op, spool, newer_header(spool).from);
-    if (err == OK && stat.st_size >= FILE_BYTES)
+    if (spool->fd >= 0)
+        newer = newer_header(spool);
+    else if (errno != ENOENT)
+        err = io_failed(op, "looking at it");
+    spool->places = newer.places;
+    if (newer.from)
+        err = find_records(op, spool, newer.from);
+    if (newer.from && err == OK)
         *ret_count = spool_count(spool);
     spool_close(spool);
     return err;

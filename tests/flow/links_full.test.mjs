@@ -3,7 +3,7 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { checked, clicks, follow, spoolIsThere } from './lib/clicks.mjs'
+import { checked, clicks, follow, SMALL_SPOOL, spoolIsThere } from './lib/clicks.mjs'
 import { startDaemon, until } from './lib/daemon.mjs'
 import { fill, smallDisk } from './lib/disk.mjs'
 
@@ -22,7 +22,7 @@ async function prepare(daemon) {
 test('readers are sent on from the spool while the disk is full, and every click is counted once afterwards', async (t) => {
   const place = smallDisk(t, DISK_BYTES)
   if (!place) return t.skip('mounting a file system is not allowed here')
-  const daemon = await startDaemon({ data: join(place, 'data') })
+  const daemon = await startDaemon({ data: join(place, 'data'), env: SMALL_SPOOL })
   t.after(() => daemon.kill())
   await prepare(daemon)
   const free = fill(place)
@@ -54,7 +54,7 @@ test('readers are sent on from the spool while the disk is full, and every click
 test('the spool empties itself when there is space again, without a restart', async (t) => {
   const place = smallDisk(t, DISK_BYTES)
   if (!place) return t.skip('mounting a file system is not allowed here')
-  const daemon = await startDaemon({ data: join(place, 'data') })
+  const daemon = await startDaemon({ data: join(place, 'data'), env: SMALL_SPOOL })
   t.after(() => daemon.kill())
   await prepare(daemon)
   const free = fill(place)

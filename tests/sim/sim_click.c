@@ -42,6 +42,7 @@
 #define LINKS_FREE    4 /* of no mailing */
 #define LINKS         (MAILINGS * LINKS_MAILING + LINKS_FREE)
 #define CLICKS_MAX    4000
+#define PLACES        4096 /* of the spool */
 #define BATCHES_MAX   4
 #define BATCH_CLICKS  16
 #define TOUCHES_EXACT 56 /* of one clicker; beyond it alike ones are counted together */
@@ -227,7 +228,7 @@ static void node_begin(void)
     spool_close(plan.spool);
     plan.spool = NULL;
     SIM_OK(&machine->op, store_read(&machine->op, machine->store, read_mark, &plan.stored));
-    SIM_OK(&machine->op, spool_open(&machine->op, plan.spool_path, S("sim"), &plan.spool, &count));
+    SIM_OK(&machine->op, spool_open(&machine->op, plan.spool_path, S("sim"), PLACES, &plan.spool, &count));
     machine->is_calm = was_calm;
     plan.kept = newest_of_spool(count);
     drop_stored();

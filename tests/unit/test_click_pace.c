@@ -8,7 +8,7 @@
 static struct click_pace start(void)
 {
     struct click_pace pace;
-    click_pace_init(&pace, EASY);
+    click_pace_init(&pace, EASY, EASY);
     for (int64_t ms = 1000; ms <= 2000; ms += 10)
         click_pace_stored(&pace, 100, true, ms);
     return pace;
@@ -73,14 +73,14 @@ TEST(click_pace, does_not_count_the_time_the_store_had_nothing_to_do)
 TEST(click_pace, slows_nobody_before_it_knows_the_store)
 {
     struct click_pace pace;
-    click_pace_init(&pace, EASY);
+    click_pace_init(&pace, EASY, EASY);
     YES(enter(&pace, 10 * EASY) > 1000000);
 }
 
 TEST(click_pace, lets_somebody_in_now_and_then_however_slow_the_store_is)
 {
     struct click_pace pace;
-    click_pace_init(&pace, EASY);
+    click_pace_init(&pace, EASY, EASY);
     click_pace_stored(&pace, 1, true, 1);
     click_pace_stored(&pace, 1, true, 1000000);
     YES(enter(&pace, 100 * EASY) >= 100);

@@ -39,7 +39,7 @@ static void make_spool(struct scene *s)
     struct spool *spool;
     size_t count;
     snprintf(s->spool, sizeof s->spool, "%s/click-spool", s->fixture.directory);
-    SUCCEEDS(&s->fixture.op, spool_open(&s->fixture.op, s->spool, S("test"), &spool, &count));
+    SUCCEEDS(&s->fixture.op, spool_open(&s->fixture.op, s->spool, S("test"), SPOOL_PLACES_MIN, &spool, &count));
     spool_close(spool);
 }
 

@@ -6,6 +6,8 @@
 #include "base/crc32c.h"
 #include "test.h"
 
+#define PLACES 4000
+
 struct place {
     char directory[64], path[96];
     struct op op;
@@ -13,11 +15,16 @@ struct place {
     size_t count;
 };
 
-static void reopen(struct place *place)
+static void reopen_with(struct place *place, size_t places)
 {
     spool_close(place->spool);
     place->spool = NULL;
-    SUCCEEDS(&place->op, spool_open(&place->op, place->path, S("here"), &place->spool, &place->count));
+    SUCCEEDS(&place->op, spool_open(&place->op, place->path, S("here"), places, &place->spool, &place->count));
+}
+
+static void reopen(struct place *place)
+{
+    reopen_with(place, PLACES);
 }
 
 static void start(struct place *place)
@@ -121,16 +128,16 @@ TEST(spool, goes_round_when_the_oldest_are_dropped)
 {
     struct place place;
     start(&place);
-    append_synced(&place, 0, SPOOL_RECORDS - 10);
-    spool_drop(place.spool, SPOOL_RECORDS - 110);
-    append_synced(&place, SPOOL_RECORDS - 10, SPOOL_RECORDS + 500);
+    append_synced(&place, 0, PLACES - 10);
+    spool_drop(place.spool, PLACES - 110);
+    append_synced(&place, PLACES - 10, PLACES + 500);
     EQ(spool_count(place.spool), 610);
-    EQ(number_at(&place, 0), SPOOL_RECORDS - 110);
-    EQ(number_at(&place, 609), SPOOL_RECORDS + 499);
+    EQ(number_at(&place, 0), PLACES - 110);
+    EQ(number_at(&place, 609), PLACES + 499);
     reopen(&place); /* which were dropped is not in the file: all that still stand are seen */
-    EQ(place.count, SPOOL_RECORDS);
+    EQ(place.count, PLACES);
     EQ(number_at(&place, 0), 500);
-    EQ(number_at(&place, SPOOL_RECORDS - 1), SPOOL_RECORDS + 499);
+    EQ(number_at(&place, PLACES - 1), PLACES + 499);
     SUCCEEDS(&place.op, spool_clear(&place.op, place.spool));
     append_synced(&place, 7, 8);
     reopen(&place);
@@ -157,13 +164,62 @@ TEST(spool, goes_on_behind_what_was_written_and_not_synced)
     end(&place);
 }
 
+TEST(spool, takes_another_size_when_it_is_empty_and_keeps_what_stands_in_it)
+{
+    struct place place;
+    start(&place);
+    append_synced(&place, 0, PLACES);
+    reopen_with(&place, 3 * PLACES);
+    EQ(spool_places(place.spool), PLACES);
+    EQ(place.count, PLACES);
+    for (size_t places = 3 * PLACES; places >= PLACES / 2; places /= 3) {
+        SUCCEEDS(&place.op, spool_clear(&place.op, place.spool));
+        reopen_with(&place, places);
+        EQ(spool_places(place.spool), places);
+        EQ(place.count, 0);
+        append_synced(&place, 7, 8);
+        reopen_with(&place, places);
+        EQ(place.count, 1);
+        EQ(number_at(&place, 0), 7);
+    }
+    end(&place);
+}
+
+struct seen {
+    int numbers[8];
+    int count;
+};
+
+static void see(uint64_t number, const void *payload, void *arg)
+{
+    (void)number;
+    struct seen *seen = arg;
+    memcpy(&seen->numbers[seen->count++], payload, sizeof(int));
+}
+
+TEST(spool, hands_out_records_round_its_end)
+{
+    struct place place;
+    struct seen seen = { 0 };
+    start(&place);
+    append_synced(&place, 0, PLACES - 3);
+    spool_drop(place.spool, PLACES - 10);
+    append_synced(&place, PLACES - 3, PLACES + 3);
+    uint64_t next = spool_next(place.spool);
+    SUCCEEDS(&place.op, spool_each(&place.op, place.spool, next - 8, next, sizeof(int), see, &seen));
+    EQ(seen.count, 8);
+    for (int i = 0; i < 8; i++)
+        EQ(seen.numbers[i], PLACES - 5 + i);
+    end(&place);
+}
+
 TEST(spool, is_empty_for_another_owner)
 {
     struct place place;
     start(&place);
     append_synced(&place, 0, 3);
     spool_close(place.spool);
-    SUCCEEDS(&place.op, spool_open(&place.op, place.path, S("there"), &place.spool, &place.count));
+    SUCCEEDS(&place.op, spool_open(&place.op, place.path, S("there"), PLACES, &place.spool, &place.count));
     EQ(place.count, 0);
     reopen(&place);
     EQ(place.count, 0);
@@ -204,11 +260,11 @@ TEST(spool, refuses_more_than_it_has_room_for)
 {
     struct place place;
     start(&place);
-    for (int i = 0; i < SPOOL_RECORDS; i++)
+    for (int i = 0; i < PLACES; i++)
         append(&place, i);
     int one = 1;
     EQ(spool_append(&place.op, place.spool, &one, sizeof one), ERR_TOO_LARGE);
     SUCCEEDS(&place.op, spool_sync(&place.op, place.spool));
-    EQ(spool_count(place.spool), SPOOL_RECORDS);
+    EQ(spool_count(place.spool), PLACES);
     end(&place);
 }

@@ -14,7 +14,11 @@ import { join } from 'node:path'
 import { cli, until } from './daemon.mjs'
 
 const BROWSER = 'Mozilla/5.0 (X11) Firefox/128.0'
-const SPOOL_BYTES = 32 << 20
+
+// A spool that is full soon and leaves a small disk its space: startDaemon({ env: SMALL_SPOOL }).
+export const SPOOL_CLICKS = 20_000
+export const SMALL_SPOOL = { POSTHOUSE_LINKS_SPOOL_CLICKS: String(SPOOL_CLICKS) }
+const RECORD_BYTES = 80
 
 // One click on a connection of its own (agent false) or of an agent; redirects are not followed.
 export function follow(daemon, path, agent = undefined) {
@@ -59,11 +63,11 @@ export function pipeline(daemon, paths, answered) {
   })
 }
 
-// The spool is made in the background when the first click comes.
+// A small spool is made in the background when the first click comes.
 export const spoolIsThere = (daemon) =>
   until(() => {
     const spool = join(daemon.data, 'click-spool')
-    return existsSync(spool) && statSync(spool).size >= SPOOL_BYTES
+    return existsSync(spool) && statSync(spool).size >= SPOOL_CLICKS * RECORD_BYTES
   })
 
 // Nobody writes to the database until release(), or the end of the test.
