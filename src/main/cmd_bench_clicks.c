@@ -13,12 +13,14 @@
  * mailing went out. With several --links the same store is measured with ever
  * more of them, without nginx.
  *
- * Processor time is that of a click with all that follows: a turn ends when its
+ * The rate is that of a burst, which the journal takes. Processor time and the
+ * sustained rate are those of a click with all that follows: a turn ends when its
  * clicks are stored.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/json_write.h"
 #include "base/log.h"
 #include "base/process.h"
@@ -44,6 +46,8 @@
 /* What turns of one server came to. */
 struct turns {
     double rate[ROUNDS_MAX], p50_ms[ROUNDS_MAX], p99_ms[ROUNDS_MAX];
+    double follow_s[ROUNDS_MAX];                            /* until its clicks were stored, too */
+    double sustained[ROUNDS_MAX];                           /* clicks a second, that time included */
     double cpu_us[ROUNDS_MAX], database_cpu_us[ROUNDS_MAX]; /* processor time for a request */
     double max_ms;                                          /* of all turns */
 };
@@ -155,10 +159,15 @@ static enum err take_turn(struct bench *b, const struct bench_child *server, int
 {
     struct load load = load_of(b, server, clients, b->seconds);
     int64_t server_us = cpu_us(server->pid), database_us = cpu_us((pid_t)b->database_pid);
+    int64_t began_us = clock_mono_us();
     TRY(load_run(b->op, &load));
+    int64_t answered_us = clock_mono_us();
     if (server == &b->ours)
         TRY(bench_clicks_settle(b->op, b->clicks, b->api));
+    int64_t stored_us = clock_mono_us();
     double requests = (double)load.requests;
+    turns->follow_s[round] = (double)(stored_us - answered_us) / 1e6;
+    turns->sustained[round] = requests * 1e6 / (double)(stored_us - began_us);
     turns->cpu_us[round] = (double)(cpu_us(server->pid) - server_us) / requests;
     turns->database_cpu_us[round] = (double)(cpu_us((pid_t)b->database_pid) - database_us) / requests;
     turns->rate[round] = load.rate_per_second;
@@ -214,6 +223,8 @@ static void put_run(struct bench *b, struct json_writer *w, const struct run *ru
     measure_put(w, "p50_ms", middle(b, run->ours.p50_ms), 3);
     measure_put(w, "p99_ms", middle(b, run->ours.p99_ms), 3);
     measure_put(w, "max_ms", run->ours.max_ms, 3);
+    measure_put(w, "sustained_per_second", middle(b, run->ours.sustained), 0);
+    measure_put(w, "follow_seconds", middle(b, run->ours.follow_s), 2);
     json_member_int(w, "rss_bytes", run->rss_bytes);
     if (b->ours.pid)
         measure_put(w, "cpu_us_per_click", middle(b, run->ours.cpu_us), 2);
@@ -410,11 +421,14 @@ const struct command cmd_bench_clicks = {
     .verb = "clicks",
     .operands = "",
     .summary = "measures durable clicks a second beside nginx",
-    .text = "Prints one line of JSON. Each request takes one of the links and one of the members by chance and is\n"
-            "answered when its click is on disk; nginx answers the same requests with a bare `return 302` and a\n"
-            "buffered access log. The two take turns. `ratio` is ours by nginx's of the same round; without nginx\n"
-            "(Debian: nginx-light) it is left out. `cpu_us_per_click` is processor time of the server until the\n"
-            "click is in all figures. With several --links `by_links` has the same for each number of them.\n",
+    .text =
+        "Prints one line of JSON. Each request takes one of the links and one of the members by chance and is\n"
+        "answered when its click is on disk; nginx answers the same requests with a bare `return 302` and a\n"
+        "buffered access log. The two take turns. `ratio` is ours by nginx's of the same round; without nginx\n"
+        "(Debian: nginx-light) it is left out. The rate is that of a burst, which the journal takes and the store\n"
+        "follows: `follow_seconds` until all of it is in the figures, `sustained_per_second` is the rate with that\n"
+        "time. `cpu_us_per_click` is processor time of the server until then. With several --links `by_links` has the "
+        "same for each number of them.\n",
     .options = bench_clicks_options,
     .run = bench_clicks_run,
 };

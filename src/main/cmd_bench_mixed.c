@@ -217,6 +217,7 @@ static enum err measure(struct bench *b, struct figures *each, struct figures *t
 {
     TRY(prepare(b));
     TRY(alone(b, "clicks", click, each));
+    TRY(bench_clicks_settle(b->op, b->clicks, b->rig.api)); /* what follows a burst is no part of what comes next */
     TRY(alone(b, "jobs", work, each));
     TRY(begin_to_read(b));
     TRY(read_for_a_while(b, each));

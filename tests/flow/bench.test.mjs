@@ -53,7 +53,8 @@ test('bench events --url loads a daemon that runs with webhooks, and every one o
 test('bench clicks beside nginx says what a click costs until it is in all figures', () => {
   const line = bench('clicks', '--members', '2000', '--links', '100', '--seconds', '1', '--rounds', '1', '--warm', '0', '--clients', '4')
   assert.deepEqual([line.engine, line.clients, line.links, line.members], ['sqlite', 4, 100, 2000])
-  assert.ok(line.cpu_us_per_click > 0)
+  assert.ok(line.cpu_us_per_click > 0 && line.follow_seconds >= 0)
+  assert.ok(line.sustained_per_second > 0 && line.sustained_per_second <= line.rate_per_second, JSON.stringify(line))
 })
 
 test('bench clicks with several numbers of links measures one store with ever more of them', () => {
