@@ -89,6 +89,31 @@ test('decisions have a number each, and say it', () => {
   })
 })
 
+test('the manual names every option of every command', () => {
+  const help = (words) => cli([...words, '--help']).stdout
+  const named = (text, before) => [...text.matchAll(new RegExp(`^ {2}${before}([a-z]+)`, 'gm'))].map(([, word]) => word)
+  const options = (text) => [...text.matchAll(/^ {2}--([a-z0-9-]+)/gm)].map(([, name]) => name)
+  const manual = new Set([...readFileSync('man/posthouse.1', 'utf8').matchAll(/\bFl -([a-z0-9-]+)/g)].map(([, name]) => name))
+  let count = 0
+  for (const noun of new Set(named(help([]), ''))) {
+    const verbs = [...new Set(named(help([noun]), `${noun} `))].map((verb) => [noun, verb])
+    for (const words of [[noun], ...verbs])
+      for (const name of options(help(words))) {
+        assert.ok(manual.has(name), `posthouse.1 does not tell of --${name} of "${words.join(' ')}"`)
+        count++
+      }
+  }
+  assert.ok(count > 150, `${count} options`)
+})
+
+test('every metric that a paper speaks of is one of the program', () => {
+  const sources = readdirSync('src', { recursive: true }).filter((name) => name.endsWith('.c')).map((name) => readFileSync(join('src', name), 'utf8')).join('')
+  for (const page of pages)
+    for (const [name] of readFileSync(page, 'utf8').matchAll(/\bposthouse_[a-z_]+/g))
+      if (/_(?:total|seconds|bytes|jobs|records|ready|waiting|leads)$/.test(name))
+        assert.ok(sources.includes(`"${name}"`), `${page} speaks of ${name}, which is not there`)
+})
+
 test('the manual names every command and every key of the configuration', () => {
   const plain = (page) => readFileSync(page, 'utf8').replace(/^\.(Cm|Ic|It|Nm|Fl|Ar|Op|Xo|Xc) */gm, '').replace(/ (Cm|Ic|Ar|Fl|Op) /g, ' ')
   const commands = [...cli(['--help']).stdout.matchAll(/^ {2}([a-z]+(?: [a-z]+)?) /gm)].map(([, words]) => words)
