@@ -15,6 +15,8 @@
 #define FORESIGHT  8   /* times as many jobs as are asked for, so that the next groups need not ask */
 #define PEEK_MAX   512 /* of one queue */
 #define PEEK_BYTES (4 << 20)
+#define FEW        32         /* a trip costs more than so many jobs ... */
+#define FEW_BYTES  (64 << 10) /* ... that are small */
 #define WISHES_MAX 65536
 
 /* --- what commands say --- */
@@ -110,13 +112,22 @@ enum err wishes_send(struct op *op, struct tx *tx, struct jobs *jobs)
     return store_job_ask(op, tx, jobs->wishes.jids, jobs->wishes.jid_count);
 }
 
-/* Jobs of the size that is usual in the queue, so that together they are not too many bytes. */
-static size_t peek_max(const struct queue *queue)
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How many jobs of the size that is usual in the queue are so many bytes. */
+static int64_t jobs_in(const struct queue *queue, int64_t bytes)
 {
     int64_t size = queue->counts.ready > 0 ? queue->counts.ready_bytes / queue->counts.ready : 0;
-    int64_t fit = PEEK_BYTES / (size > 0 ? size : 1), wanted = queue->wished * FORESIGHT;
-    fit = fit < PEEK_MAX ? fit : PEEK_MAX;
-    wanted = wanted < fit ? wanted : fit;
+    return bytes / (size > 0 ? size : 1);
+}
+
+static size_t peek_max(const struct queue *queue)
+{
+    int64_t wanted = queue->wished * FORESIGHT, few = least(jobs_in(queue, FEW_BYTES), FEW);
+    wanted = least(wanted > few ? wanted : few, least(jobs_in(queue, PEEK_BYTES), PEEK_MAX));
     return wanted < 1 ? 1 : (size_t)wanted;
 }
 

@@ -294,6 +294,11 @@ static enum err follow_row(void *arg, const struct job_log_row *row)
     return OK;
 }
 
+enum err log_ask(struct op *op, struct tx *tx, const struct jobs *jobs)
+{
+    return store_job_log_ask(op, tx, jobs->log.no);
+}
+
 enum err log_follow(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_whole)
 {
     struct reading r = { .op = op, .tx = tx, .jobs = jobs, .next = jobs->log.no + 1, .based = true, .since_us = -1 };

@@ -52,6 +52,9 @@ void log_know(struct jobs *jobs, uint64_t no);
 
 /* --- job_follow.c --- */
 
+/* Asks for what others did with the turn: the next log_follow need not. */
+enum err log_ask(struct op *op, struct tx *tx, const struct jobs *jobs);
+
 /* Lays over RAM what others did. *ret_whole false: it must be read again. */
 enum err log_follow(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_whole);
 

@@ -216,7 +216,10 @@ static enum err watch_foreign(struct op *op, struct tx *tx, bool anew, void *dat
 
 static enum err watch_ask(struct op *op, struct tx *tx, void *data)
 {
-    return wishes_send(op, tx, data);
+    struct jobs *jobs = data;
+    if (jobs->loaded && tx_expects_news(tx))
+        TRY(log_ask(op, tx, jobs));
+    return wishes_send(op, tx, jobs);
 }
 
 static enum err watch_ahead(struct op *op, struct tx *tx, void *data)

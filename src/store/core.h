@@ -127,6 +127,7 @@ struct tx {
     bool arena_full;                 /* a column did not fit into the command's arena: its result must not stand */
     bool foreign;                    /* others have written since this store's last group */
     bool anew;                       /* and what RAM knows cannot be made true from what they left */
+    bool expects_news;               /* they had before the last one, and will have done so again */
     bool again;                      /* broken, but surely not stored: a moment later it may do better */
     bool spoilt;                     /* broken by one command's own fault */
     bool careful;                    /* asks before it begins; else it may suppose */

@@ -190,6 +190,7 @@ static enum err turn_open(struct op *op, struct tx *tx)
     struct turn_news news;
     TRY(transaction_send(op, conn, &turn_begin));
     TRY(pg_send_text(op, conn, &turn_take));
+    tx->expects_news = conn->in_turns;
     if (conn->in_turns)
         TRY(families_ask(op, tx));
     TRY(store_ask_watch(op, tx));

@@ -3,6 +3,9 @@
 #include "store/families.h"
 #include "store/postgres_table.h"
 
+#define ASKED      64 /* rows that come with the turn; who missed more asks for the rest */
+#define ASKED_TEXT "64"
+
 /* Rows of jobs under way pass within seconds (PG-2). */
 #define PASSES                                                                                                         \
     " SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,"  \
@@ -23,6 +26,8 @@ const struct schema_step job_log_step = {
 SQL_ONLY_POSTGRES(job_log_insert, "INSERT INTO job_log (no, at_us, counts, changes) VALUES (?1, ?2, ?3, ?4)");
 SQL_MARKED(job_log_behind, NULL, "SELECT no, at_us, counts, changes FROM job_log WHERE no > ?1 ORDER BY no",
            SQL_POSTGRES | SQL_WALKS);
+SQL_ONLY_POSTGRES(job_log_next,
+                  "SELECT no, at_us, counts, changes FROM job_log WHERE no > ?1 ORDER BY no LIMIT " ASKED_TEXT);
 SQL_MARKED(job_log_counts, NULL, "SELECT counts FROM job_log ORDER BY no", SQL_POSTGRES | SQL_SCANS | SQL_WALKS);
 SQL_ONLY_POSTGRES(job_log_newest, "SELECT no FROM job_log ORDER BY no DESC LIMIT 1");
 SQL_ONLY_POSTGRES(job_log_remove, "DELETE FROM job_log WHERE no > ?1 AND no <= ?2");
@@ -38,12 +43,19 @@ enum err store_job_log_add(struct op *op, struct tx *tx, const struct job_log_ro
     return stmt_later(op, stmt);
 }
 
-enum err store_job_log_each(struct op *op, struct tx *tx, uint64_t after,
-                            enum err (*fn)(void *arg, const struct job_log_row *row), void *arg)
+enum err store_job_log_ask(struct op *op, struct tx *tx, uint64_t after)
 {
     struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &job_log_behind, &stmt));
+    TRY(tx_stmt(op, tx, &job_log_next, &stmt));
     bind_int(stmt, 1, (int64_t)after);
+    return stmt_ask(op, stmt);
+}
+
+/* The rows of one statement; counts them, and says the number of the last. */
+static enum err rows_each(struct op *op, struct stmt *stmt, enum err (*fn)(void *arg, const struct job_log_row *row),
+                          void *arg, uint64_t *last, int *ret_count)
+{
+    *ret_count = 0;
     for (bool more = true; more;) {
         TRY(stmt_row(op, stmt, &more));
         if (!more)
@@ -55,8 +67,24 @@ enum err store_job_log_each(struct op *op, struct tx *tx, uint64_t after,
             .changes = col_blob_borrowed(stmt, 3),
         };
         TRY(fn(arg, &row));
+        *last = row.no;
+        ++*ret_count;
     }
     return OK;
+}
+
+enum err store_job_log_each(struct op *op, struct tx *tx, uint64_t after,
+                            enum err (*fn)(void *arg, const struct job_log_row *row), void *arg)
+{
+    struct stmt *stmt;
+    int count = ASKED;
+    if (tx_answer(tx, &job_log_next, &stmt))
+        TRY(rows_each(op, stmt, fn, arg, &after, &count));
+    if (count < ASKED)
+        return OK;
+    TRY(tx_stmt(op, tx, &job_log_behind, &stmt));
+    bind_int(stmt, 1, (int64_t)after);
+    return rows_each(op, stmt, fn, arg, &after, &count);
 }
 
 enum err store_job_log_counts(struct op *op, struct tx *tx, void (*fn)(void *arg, struct str counts), void *arg)

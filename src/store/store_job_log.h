@@ -22,7 +22,10 @@ struct job_log_row {
 
 enum err store_job_log_add(struct op *op, struct tx *tx, const struct job_log_row *row);
 
-/* Rows behind `after`, in order, bytes borrowed during the call. */
+/* Sends the question of the call below in the trip that begins the transaction. */
+enum err store_job_log_ask(struct op *op, struct tx *tx, uint64_t after);
+
+/* Rows behind `after`, in order, bytes borrowed during the call. What was asked with the turn is not asked again. */
 enum err store_job_log_each(struct op *op, struct tx *tx, uint64_t after,
                             enum err (*fn)(void *arg, const struct job_log_row *row), void *arg);
 

@@ -106,6 +106,11 @@ bool tx_asks_ahead(const struct tx *tx)
     return tx->writing && tx_is_shared(tx);
 }
 
+bool tx_expects_news(const struct tx *tx)
+{
+    return tx->expects_news;
+}
+
 bool tx_supposes(const struct tx *tx)
 {
     return tx->supposes;

@@ -164,8 +164,9 @@ struct store_watch {
     /* Others have written since: what RAM says may be old; `anew`: and cannot be made true from what they left. Ahead
      * of the families: their state is still old. */
     enum err (*foreign)(struct op *op, struct tx *tx, bool anew, void *data);
-    /* Commands have said what they will ask (struct hop). `ask` sends what needs nothing from RAM in the trip that
-     * begins the transaction (stmt_ask), `ahead` reads those answers and asks the rest; only where tx_asks_ahead. */
+    /* Commands have said what they will ask (struct hop). `ask` sends what is true whatever others wrote in the
+     * trip that begins the transaction (stmt_ask), `ahead` reads those answers and asks the rest; only where
+     * tx_asks_ahead. */
     enum err (*ask)(struct op *op, struct tx *tx, void *data);
     enum err (*ahead)(struct op *op, struct tx *tx, void *data);
 };
@@ -205,6 +206,10 @@ int store_steps_known(void);
 /* True where a look-up costs a trip to a server: then what is asked over and over is worth being said beforehand, by
  * the prefetch calls of the families. */
 bool tx_asks_ahead(const struct tx *tx);
+
+/* For `ask` of a watch: others wrote before the newest turn of this store and will have done so again, so what RAM
+ * needs to follow them is worth asking with the turn. */
+bool tx_expects_news(const struct tx *tx);
 
 /* What the store did since it was opened; a snapshot for metrics, any thread. */
 struct store_figures {

@@ -103,6 +103,25 @@ TEST(job_nodes, a_node_follows_by_the_log_and_reads_no_leases_again)
     end_two();
 }
 
+/* Trips of a group of node 1 behind one of node 0. */
+static uint64_t trips_behind(const char *jid)
+{
+    EQ(lab_job(&nodes[0], "q", jid, ""), JOB_PUSHED);
+    uint64_t before = trips(1);
+    WRITES(&nodes[1].f, begin, NULL);
+    return trips(1) - before;
+}
+
+TEST(job_nodes, in_turns_a_node_asks_what_the_other_did_in_the_trip_that_begins_its_group)
+{
+    START_TWO();
+    YES(trips_behind("job-0001") > 2); /* it did not know that they take turns */
+    EQ(trips_behind("job-0002"), 2);   /* the turn with the log; the commit */
+    EQ(trips_behind("job-0003"), 2);
+    EQ(queue_at(1, "q")->counts.ready, 3);
+    end_two();
+}
+
 /* NODE-4, QUE-1. */
 TEST(job_nodes, a_limit_holds_over_all_nodes)
 {

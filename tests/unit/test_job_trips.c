@@ -120,6 +120,49 @@ TEST(job_trips, of_a_fetch_do_not_grow_with_its_jobs)
     lab_end(&lab);
 }
 
+/* A fetch of one job that says so beforehand, as those of the doors do. */
+struct told_fetch {
+    struct post post;
+    struct job_fetch fetch;
+};
+
+static enum err told_fetch_run(struct post *post)
+{
+    return job_fetch(&post->op, post->tx, &((struct told_fetch *)(void *)post)->fetch);
+}
+
+static void told_fetch_ahead(struct post *post)
+{
+    job_fetch_ahead(post->tx, &((struct told_fetch *)(void *)post)->fetch);
+}
+
+static void fetch_told(struct str queue)
+{
+    static const struct hop route[] = { { told_fetch_run, THREAD_WRITER, told_fetch_ahead }, { 0 } };
+    struct told_fetch told = { .post = { .hop = route } };
+    struct post *posts[] = { &told.post };
+    told.fetch = (struct job_fetch){ .post = &told.post, .queues = &queue, .queue_count = 1, .max = 1 };
+    op_init(&told.post.op, lab.f.arena, lab.f.op.now_us);
+    EQ(group_run(lab.f.store, &lab.f.op, posts, 1), 1);
+    EQ(told.fetch.count, 1);
+}
+
+TEST(job_trips, of_fetches_behind_each_other_one_in_thirty_asks_what_is_in_the_jobs)
+{
+    if (!test_server())
+        SKIP("there is no server to ask");
+    lab_start(&lab);
+    push(MANY, 0);
+    lab_reopen(&lab); /* nothing of them is in RAM */
+    fetch_told(S("q"));
+    uint64_t before = lab.f.store->conn->trips;
+    for (int i = 0; i < 90; i++)
+        fetch_told(S("q"));
+    print_message("# 90 fetches: %d trips\n", (int)(lab.f.store->conn->trips - before));
+    YES(lab.f.store->conn->trips - before <= 90 + 8 + 3); /* a trip each, two before it is calm, and the bodies */
+    lab_end(&lab);
+}
+
 /* --- what limits cost --- */
 
 struct cost {
