@@ -242,11 +242,14 @@ void stmt_reset(struct stmt *stmt)
     stmt->stepped = stmt->asked = false;
 }
 
-/* The simulation's say before a change begins. */
+/* The simulation's say before a statement of the writer begins, or gives another row. */
 static enum err stmt_begin(struct op *op, struct stmt *stmt)
 {
     bool then_die;
-    if (!stmt->reads && !stmt->stepped)
+    const struct tx *tx = stmt->conn->tx;
+    if (stmt->reads && tx && tx->writing)
+        TRY(conn_fault(op, stmt->conn, STORE_AT_READ, stmt->sql->name, &then_die));
+    else if (!stmt->reads && !stmt->stepped)
         TRY(conn_fault(op, stmt->conn, STORE_AT_STATEMENT, stmt->sql->name, &then_die));
     stmt->stepped = true;
     return OK;

@@ -207,7 +207,8 @@ static enum err after_stmt(struct op *op, struct tx *tx, const struct dedupe *de
     return OK;
 }
 
-/* Reads the rows of the log behind those known. */
+/* Reads the rows of the log behind those known. They are known to the end only when what they say of the runs is, too:
+ * before that a group that fails sets the log back. */
 static enum err log_replay(struct op *op, struct tx *tx, struct dedupe *dedupe, struct news *news)
 {
     struct stmt *stmt;
@@ -225,7 +226,6 @@ static enum err log_replay(struct op *op, struct tx *tx, struct dedupe *dedupe, 
             return err;
         }
     }
-    dedupe->log_kept = dedupe->log;
     return OK;
 }
 
@@ -313,6 +313,7 @@ static enum err dedupe_open(struct op *op, struct tx *tx, void **ret_state)
         dedupe_close(dedupe);
         return err;
     }
+    dedupe->log_kept = dedupe->log;
     *ret_state = dedupe;
     return OK;
 }
@@ -377,9 +378,10 @@ static enum err dedupe_foreign(struct op *op, struct tx *tx, void *state)
     struct news news = { .runs = false };
     TRY(log_replay(op, tx, dedupe, &news));
     if (news.runs)
-        return runs_load(op, tx, dedupe->runs, news.has_merge ? &news.merge : NULL);
-    if (news.has_merge)
+        TRY(runs_load(op, tx, dedupe->runs, news.has_merge ? &news.merge : NULL));
+    else if (news.has_merge)
         runs_merge_set(dedupe->runs, &news.merge);
+    dedupe->log_kept = dedupe->log;
     return OK;
 }
 

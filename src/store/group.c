@@ -101,7 +101,7 @@ static enum end group_commit(struct tx *tx, struct op *op, uint64_t before, int 
 {
     struct store *store = tx->store;
     bool changed = tx_mark(tx) != before;
-    if (changed && group_flush(op, tx) != OK) {
+    if (changed && (group_flush(op, tx) != OK || tx->broken)) {
         group_rollback(tx);
         return group_lost(tx, op);
     }

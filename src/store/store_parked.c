@@ -62,6 +62,7 @@ static enum err counts_read(struct op *op, struct tx *tx, struct parked_counts *
 {
     struct stmt *stmt;
     memset(counts, 0, sizeof *counts);
+    counts->stale = true; /* unless all of it can be read */
     TRY(tx_stmt(op, tx, &parked_counts, &stmt));
     for (;;) {
         bool found;
@@ -73,6 +74,7 @@ static enum err counts_read(struct op *op, struct tx *tx, struct parked_counts *
     }
     counts->all_kept = counts->all;
     memcpy(counts->of_source_kept, counts->of_source, sizeof counts->of_source);
+    counts->stale = false;
     return OK;
 }
 

@@ -33,7 +33,8 @@ struct store;
 /* Where the simulation may interfere, and what it may do there. */
 enum store_point {
     STORE_AT_STATEMENT, /* before a statement of the writer that changes rows */
-    STORE_AT_COMMIT     /* before the commit of a group that changed something */
+    STORE_AT_COMMIT,    /* before the commit of a group that changed something */
+    STORE_AT_READ       /* before a statement of the writer that reads, or the next row of its answer */
 };
 enum store_fault {
     STORE_NO_FAULT,

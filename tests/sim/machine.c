@@ -13,7 +13,7 @@
 static enum store_fault ask(void *data, enum store_point point)
 {
     struct machine *machine = data;
-    if (machine->is_calm ||
+    if (machine->is_calm || point == STORE_AT_READ ||
         !rng_chance(machine->rng, point == STORE_AT_COMMIT ? machine->at_commit : machine->at_statement))
         return STORE_NO_FAULT;
     switch (rng_below(machine->rng, point == STORE_AT_COMMIT ? 4 : 3)) {

@@ -58,6 +58,17 @@ static inline void test_database_end(void)
     test_sql(NULL, text);
 }
 
+/* Ends the connections of stores to the database of this process; others are tested beside it. */
+static inline void test_end_links(void)
+{
+    char text[192];
+    snprintf(text, sizeof text,
+             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'posthouse'"
+             " AND datname = '%s'",
+             test_name);
+    test_sql(NULL, text);
+}
+
 /* Puts every row and number back to what the steps of the schema made. */
 static const char test_reset_function[] =
     "CREATE SCHEMA seed;"

@@ -74,17 +74,6 @@ static int64_t things(void)
     return n;
 }
 
-/* Of this program's database only: others are tested beside it. */
-static void end_links(void)
-{
-    char text[192];
-    snprintf(text, sizeof text,
-             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'posthouse'"
-             " AND datname = '%s'",
-             test_name);
-    test_sql(NULL, text);
-}
-
 /* --- links that break --- */
 
 TEST(postgres, goes_on_when_its_links_were_ended_while_idle)
@@ -93,7 +82,7 @@ TEST(postgres, goes_on_when_its_links_were_ended_while_idle)
     for (int64_t i = 1; i <= 3; i++) {
         WRITES(&f, add, &i);
         EQ(things(), i);
-        end_links();
+        test_end_links();
     }
     EQ(things(), 3);
     YES(store_is_ready(f.store));
@@ -106,7 +95,7 @@ static enum err add_and_break_once(struct op *op, struct tx *tx, void *arg)
 {
     TRY(add(op, tx, arg));
     if (runs++ == 0)
-        end_links();
+        test_end_links();
     int64_t more = *(int64_t *)arg + 1;
     return add(op, tx, &more);
 }

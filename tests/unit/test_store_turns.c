@@ -463,6 +463,70 @@ TEST(turns, take_each_key_once_while_both_merge)
     end_two();
 }
 
+/* --- links that end --- */
+
+static int64_t reads_left; /* of a group, before its link ends */
+
+static enum store_fault end_at_read(void *data, enum store_point point)
+{
+    (void)data;
+    if (point == STORE_AT_READ && reads_left > 0 && --reads_left == 0)
+        test_end_links();
+    return STORE_NO_FAULT;
+}
+
+/* What a group finds and does; run again it finds the same. */
+struct meeting {
+    struct rng dice;
+    int64_t figures;
+};
+
+static enum err meet_all(struct op *op, struct tx *tx, void *arg)
+{
+    const struct meeting *meeting = arg;
+    struct mailing_stats stats;
+    int64_t parked;
+    struct edits edits = { 3, false, true };
+    struct takes takes = { 10, false, true };
+    dice = meeting->dice;
+    memcpy(model, before, sizeof model);
+    memcpy(taken, taken_before, sizeof taken);
+    TRY(stats_of_seven(op, tx, &stats));
+    EQ(stats.figure[MAILING_OPENED], meeting->figures);
+    TRY(store_parked_count(op, tx, 3, &parked));
+    EQ(parked, meeting->figures);
+    TRY(edit_some(op, tx, &edits));
+    TRY(take_some(op, tx, &takes));
+    return count_all(op, tx, NULL);
+}
+
+static void meet_by(int i, int64_t figures)
+{
+    struct meeting meeting = { dice, figures };
+    memcpy(before, model, sizeof model);
+    memcpy(taken_before, taken, sizeof taken);
+    write_by(i, meet_all, &meeting);
+}
+
+TEST(turns, know_what_others_wrote_at_whichever_answer_a_link_ends)
+{
+    START_TWO();
+    dedupe_young_max = 20;
+    memset(model, 0, sizeof model);
+    memset(taken, 0, sizeof taken);
+    int64_t figures = 0;
+    f.faults.ask = end_at_read;
+    for (int64_t nth = 1; reads_left == 0; nth++) {
+        for (int i = 0; i < 2; i++) /* the keys of both are enough for a run */
+            meet_by(1, figures++);
+        reads_left = nth;
+        meet_by(0, figures++);
+    }
+    reads_left = 0;
+    write_by(0, compare_all, NULL);
+    end_two();
+}
+
 /* --- caches --- */
 
 static enum err client_key_of(struct op *op, struct tx *tx, void *arg)
