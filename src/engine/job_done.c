@@ -241,6 +241,7 @@ void finished_unload(struct jobs *jobs)
     free(jobs->finished_slots);
     jobs->finished = NULL;
     jobs->finished_slots = NULL;
+    jobs->done_gone = 0;
     jobs->finished_first = jobs->finished_count = jobs->finished_room = jobs->finished_slot_count = 0;
 }
 
@@ -312,7 +313,9 @@ enum err done_sweep(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_m
     retention(jobs, &keep_us, &keep_max);
     for (; count < DROP_MAX; count++) {
         struct done_chunk oldest;
-        TRY(store_done_oldest(op, tx, &oldest));
+        TRY(store_done_oldest(op, tx, count ? dropped : jobs->done_gone, &oldest));
+        if (oldest.no && count == 0)
+            jobs->done_gone = oldest.no - 1; /* whatever becomes of this group */
         if (!oldest.no || oldest.at_us + FINISHED_US > now_us)
             break;
         if (oldest.at_us + keep_us > now_us && oldest.before + oldest.count > total - keep_max)

@@ -82,10 +82,10 @@ static enum err delete_queues(struct op *op, struct tx *tx, struct jobs *jobs)
 static enum err forget_history(struct op *op, struct tx *tx, struct jobs *jobs)
 {
     struct done_chunk chunk;
-    TRY(store_done_oldest(op, tx, &chunk));
+    TRY(store_done_oldest(op, tx, 0, &chunk));
     while (chunk.no) {
         TRY(store_done_drop(op, tx, chunk.no));
-        TRY(store_done_oldest(op, tx, &chunk));
+        TRY(store_done_oldest(op, tx, chunk.no, &chunk));
     }
     finished_unload(jobs);
     return store_done_keys_drop(op, tx, INT64_MAX);

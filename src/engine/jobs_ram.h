@@ -193,6 +193,7 @@ struct jobs {
     struct finished *finished; /* ring */
     int32_t *finished_slots;
     size_t finished_first, finished_count, finished_room, finished_slot_count;
+    uint64_t done_gone; /* chunks of finished jobs up to this one were dropped */
 
     struct job_fetch *held, *held_new, *released; /* lists by fetch->next */
     struct job_fetch **heap;                      /* held ones by until_us */

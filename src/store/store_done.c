@@ -21,7 +21,7 @@ const struct schema_step done_keys_step = {
 
 SQL(done_insert, "INSERT INTO job_done (no, at_us, count, before, records) VALUES (?1, ?2, ?3, ?4, ?5)", NULL);
 SQL(done_before, "SELECT no, at_us, count, before, records FROM job_done WHERE no < ?1 ORDER BY no DESC LIMIT 1", NULL);
-SQL(done_oldest, "SELECT no, at_us, count, before FROM job_done WHERE no > 0 ORDER BY no LIMIT 1", NULL);
+SQL(done_oldest, "SELECT no, at_us, count, before FROM job_done WHERE no > ?1 ORDER BY no LIMIT 1", NULL);
 SQL(done_remove, "DELETE FROM job_done WHERE no = ?1", NULL);
 SQL_WALK(done_behind, "SELECT no, at_us, count, before, records FROM job_done WHERE no > ?1 ORDER BY no", NULL);
 SQL(done_keys_insert, "INSERT INTO job_done_keys (first, last, after, keys) VALUES (?1, ?2, ?3, ?4)", NULL);
@@ -63,11 +63,12 @@ enum err store_done_before(struct op *op, struct tx *tx, uint64_t no, struct don
     return OK;
 }
 
-enum err store_done_oldest(struct op *op, struct tx *tx, struct done_chunk *ret)
+enum err store_done_oldest(struct op *op, struct tx *tx, uint64_t behind, struct done_chunk *ret)
 {
     struct stmt *stmt;
     bool found;
     TRY(tx_stmt(op, tx, &done_oldest, &stmt));
+    bind_int(stmt, 1, (int64_t)behind);
     TRY(stmt_row(op, stmt, &found));
     *ret = (struct done_chunk){ 0 };
     if (found)

@@ -154,6 +154,39 @@ TEST(job_done_keys, keys_go_with_the_chunks_they_are_of_and_with_a_flush)
     lab_end(&lab);
 }
 
+static enum err put_chunk(struct op *op, struct tx *tx, void *arg)
+{
+    struct done_chunk chunk = { .no = *(const uint64_t *)arg, .records = S("") };
+    return store_done_add(op, tx, &chunk);
+}
+
+static enum err oldest_no(struct op *op, struct tx *tx, void *arg)
+{
+    struct done_chunk chunk;
+    TRY(store_done_oldest(op, tx, 0, &chunk));
+    *(uint64_t *)arg = chunk.no;
+    return OK;
+}
+
+/* HIST-3. While somebody holds an old snapshot, rows that are gone are walked over by whoever looks from the first on: a
+ * row that lies there tells whether somebody does. */
+TEST(job_done_keys, the_sweep_looks_for_old_chunks_behind_those_it_dropped)
+{
+    uint64_t lost = 1, oldest = 0;
+    lab_start(&lab);
+    lab_policy(&lab, "q", "{\"retain\":{\"done\":\"5m\"}}");
+    for (int i = 0; i < 3; i++) {
+        finish(2 * EACH);
+        lab_pass_ms(&lab, 400000);
+    }
+    WRITES(&lab.f, put_chunk, &lost);
+    finish(EACH);
+    lab_pass_ms(&lab, 400000);
+    WRITES(&lab.f, oldest_no, &oldest);
+    EQ(oldest, lost);
+    lab_end(&lab);
+}
+
 /* HIST-3. A machine that begins anew has nothing of this in RAM. */
 TEST(job_done_keys, keys_outlive_a_restart)
 {
