@@ -4,7 +4,7 @@
 
 #include "base/crypto.h"
 #include "base/log.h"
-#include "relay/busy.h"
+#include "net/busy.h"
 
 struct cert_fetch {
     struct loop *loop;

@@ -10,10 +10,10 @@
 #include "engine/job_handler.h"
 #include "engine/job_own.h"
 #include "engine/own_pace.h"
+#include "net/busy.h"
 #include "net/child.h"
 #include "net/http_client.h"
 #include "relay/breaker.h"
-#include "relay/busy.h"
 #include "relay/job_runner.h"
 
 #define RUN_BYTES_MAX   (96u << 20) /* arena of one job: itself, its answer, what is written of it */

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 #include "engine/source.h"
-#include "relay/busy.h"
+#include "net/busy.h"
 #include "relay/poll_host.h"
 #include "relay/poll_mailgun.h"
 #include "relay/poller.h"

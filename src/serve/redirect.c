@@ -295,6 +295,7 @@ enum err redirect_open(struct op *op, const struct redirect_config *config, stru
     if (!redirect)
         abort();
     redirect->config = *config;
+    busy_init(&redirect->busy);
     if (!redirect->config.max_waiting)
         redirect->config.max_waiting = CLICK_WAITING_MAX;
     if (!redirect->config.wait_ms)
@@ -328,8 +329,11 @@ enum err redirect_open(struct op *op, const struct redirect_config *config, stru
 
 void redirect_drain(struct redirect *redirect)
 {
-    if (redirect)
-        click_line_drain(redirect->line);
+    if (!redirect)
+        return;
+    click_line_drain(redirect->line);
+    changes_stop(redirect);
+    (void)busy_wait(&redirect->busy, -1);
 }
 
 void redirect_close(struct redirect *redirect)
@@ -339,5 +343,6 @@ void redirect_close(struct redirect *redirect)
     click_line_close(redirect->line);
     link_cache_free(redirect->links);
     member_map_free(redirect->members);
+    busy_done(&redirect->busy);
     free(redirect);
 }

@@ -41,7 +41,7 @@ struct redirect_config {
 enum err redirect_open(struct op *op, const struct redirect_config *config, struct redirect **ret_redirect);
 
 /* Between the door's end and the loop's: returns when clicks that were answered are stored, as far as the store takes
- * them. NULL is allowed. */
+ * them, and when nothing that was asked of the store is still to come home. NULL is allowed. */
 void redirect_drain(struct redirect *redirect);
 void redirect_close(struct redirect *redirect);
 

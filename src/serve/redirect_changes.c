@@ -6,8 +6,6 @@
  * While the database cannot be read nothing can be heard, and redirects go on with
  * what is known. On a store that nobody shares there is nothing to look for.
  */
-#include <stdlib.h>
-
 #include "base/log.h"
 #include "serve/redirect_parts.h"
 
@@ -51,23 +49,19 @@ static enum err look_back(struct post *post)
     } else {
         log_debug("changes of links could not be read", LOG_ERROR_OF(&post->op));
     }
-    arena_free(post->op.arena);
+    busy_post_free(&redirect->busy, post);
     return OK;
 }
 
 static void look_send(struct redirect *redirect)
 {
     static const struct hop route[] = { { look_run, THREAD_DOOR, NULL }, { look_back, THREAD_CALLER, NULL }, { 0 } };
-    struct arena *arena = arena_new(LOOK_BYTES_MAX);
-    struct look *look = arena_alloc(arena, sizeof *look);
-    if (!look)
-        abort();
-    op_init(&look->post.op, arena, loop_wall_us(redirect->config.loop));
+    struct loop *loop = redirect->config.loop;
+    struct look *look = busy_post_new(&redirect->busy, loop, loop_wall_us(loop), sizeof *look, LOOK_BYTES_MAX);
     look->post.hop = route;
     look->redirect = redirect;
     look->after = redirect->changes_known;
     redirect->looking = true;
-    loop_adopt(redirect->config.loop, &look->post);
     post_send(&look->post);
 }
 
@@ -85,6 +79,12 @@ static void begin_looking(void *data)
     loop_timer_set(redirect->config.loop, &redirect->look, LOOK_MS);
 }
 
+static void end_looking(void *data)
+{
+    struct redirect *redirect = data;
+    loop_timer_clear(redirect->config.loop, &redirect->look);
+}
+
 static enum err read_newest(struct op *op, struct tx *tx, void *arg)
 {
     return store_link_change_newest(op, tx, &((struct redirect *)arg)->changes_known);
@@ -98,4 +98,9 @@ enum err changes_open(struct op *op, struct redirect *redirect)
     TRY(store_read(op, redirect->config.store, read_newest, redirect));
     loop_call(redirect->config.loop, begin_looking, redirect);
     return OK;
+}
+
+void changes_stop(struct redirect *redirect)
+{
+    loop_call(redirect->config.loop, end_looking, redirect);
 }

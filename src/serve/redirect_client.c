@@ -1,8 +1,6 @@
 /*
  * redirect_client.c - who is asking: the client's address and agent, and what they are evidence of.
  */
-#include <stdlib.h>
-
 #include "base/cidr.h"
 #include "base/form.h"
 #include "engine/agent.h"
@@ -12,7 +10,8 @@
 #include "serve/redirect_parts.h"
 #include "store/store_client_key.h"
 
-#define DAY_US INT64_C(86400000000)
+#define DAY_US         INT64_C(86400000000)
+#define KEYS_BYTES_MAX (1u << 20)
 
 /* --- the address ---------------------------------------------------------------- */
 
@@ -102,23 +101,19 @@ static enum err keys_back(struct post *post)
     keys->redirect->keys_asked = false;
     if (post->err == OK)
         keys->redirect->keys = keys->keys;
-    arena_free(post->op.arena);
+    busy_post_free(&keys->redirect->busy, post);
     return OK;
 }
 
 static void keys_ask(struct redirect *redirect, int32_t day)
 {
     static const struct hop route[] = { { keys_commit, THREAD_WRITER }, { keys_back, THREAD_CALLER }, { 0 } };
-    struct arena *arena = arena_new(1u << 20);
-    struct keys_post *keys = arena_alloc(arena, sizeof *keys);
-    if (!keys)
-        abort();
-    op_init(&keys->post.op, arena, loop_wall_us(redirect->config.loop));
+    struct loop *loop = redirect->config.loop;
+    struct keys_post *keys = busy_post_new(&redirect->busy, loop, loop_wall_us(loop), sizeof *keys, KEYS_BYTES_MAX);
     keys->post.hop = route;
     keys->redirect = redirect;
     keys->keys.day = day;
     redirect->keys_asked = true;
-    loop_adopt(redirect->config.loop, &keys->post);
     post_send(&keys->post);
 }
 

@@ -10,8 +10,6 @@
  * A read may take as long as the store likes, a request may not: it is refused
  * after what any click may wait, and the read comes home without it (LNK-43).
  */
-#include <stdlib.h>
-
 #include "engine/status.h"
 #include "serve/redirect_parts.h"
 #include "store/store_member.h"
@@ -212,8 +210,8 @@ static enum err reading_back(struct post *post)
         else
             visit_refuse(visit);
     }
-    arena_free(post->op.arena);
     read_next(redirect);
+    busy_post_free(&redirect->busy, post);
     return OK;
 }
 
@@ -258,17 +256,14 @@ static void read_next(struct redirect *redirect)
     static const struct hop route[] = { { reading_run, THREAD_DOOR }, { reading_back, THREAD_CALLER }, { 0 } };
     if (!redirect->waiting || redirect->reads == READS_MAX)
         return;
-    struct arena *arena = arena_new(READ_BYTES_MAX);
-    struct reading *reading = arena_alloc(arena, sizeof *reading);
-    if (!reading)
-        abort();
-    op_init(&reading->post.op, arena, loop_wall_us(redirect->config.loop));
+    struct loop *loop = redirect->config.loop;
+    struct reading *reading =
+        busy_post_new(&redirect->busy, loop, loop_wall_us(loop), sizeof *reading, READ_BYTES_MAX);
     reading->post.hop = route;
     reading->redirect = redirect;
     while (redirect->waiting && reading->count < LOOKUPS_MAX)
         ask(reading, first_waiting(redirect));
     redirect->reads++;
-    loop_adopt(redirect->config.loop, &reading->post);
     post_send(&reading->post);
 }
 

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "net/busy.h"
 #include "serve/click_line.h"
 #include "serve/link_cache.h"
 #include "serve/member_map.h"
@@ -57,6 +58,7 @@ struct redirect {
     struct link_cache *links;
     struct member_map *members;
     struct click_line *line;
+    struct busy busy; /* what it asks the store */
 
     struct visit *waiting, **last_waiting; /* for a read */
     int64_t asking;                        /* those, and those in a read */
@@ -120,6 +122,9 @@ enum err keys_open(struct op *op, struct redirect *redirect);
 
 /* From now on changes of other nodes are heard. Not on a loop. */
 enum err changes_open(struct op *op, struct redirect *redirect);
+
+/* None is heard any more; a look under way is counted in redirect->busy. Not on a loop. */
+void changes_stop(struct redirect *redirect);
 
 /* redirect_page.c */
 

@@ -3,6 +3,7 @@
 // Beats and the time until a node is called lost are shortened, so that a test takes seconds. With
 // POSTHOUSE_TEST_SLOW=1 one test runs with the times of life and freezes a node for three minutes.
 import assert from 'node:assert/strict'
+import { readFileSync, readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import { startDaemon, until } from './lib/daemon.mjs'
 import { postgres, skip } from './lib/postgres.mjs'
@@ -10,6 +11,7 @@ import { startProxy } from './lib/proxy.mjs'
 import { startReading } from './lib/reading.mjs'
 
 const SHORT = { beat: '200ms', lost: '2s' }
+const LOOP_MS = 1000 // within which a loop that waits for nobody has ended
 const MOVED_MS = 60_000 // what SRC-10 promises; with short times it takes a few seconds
 
 const configOf = ({ beat, lost }, id) => `[node]\nid = ${id}\nbeat = ${beat}\nlost = ${lost}\n`
@@ -279,4 +281,23 @@ test('a destination changed at one node is used by the others within a second', 
   assert.ok(stats.clicks >= 2)
   for (const daemon of [a, b]) assert.equal(await daemon.stop(), 0)
   await checked(a, url)
+})
+
+const threads = (pid) => readdirSync(`/proc/${pid}/task`).map((id) => readFileSync(`/proc/${pid}/task/${id}/comm`, 'utf8').trim())
+
+// The loop is what the answer comes home to: without it the process used to abort.
+test('a node that is told to stop waits for what it asks the database about links', { skip }, async () => {
+  const server = await postgres()
+  const url = await server.database()
+  const daemon = await startDaemon({ database: url })
+  const { pid } = daemon.child
+  const session = server.session(url)
+  await session.say('BEGIN; LOCK TABLE posthouse.link_change')
+  await until(async () => (await server.query(url, "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'posthouse.link_change'::regclass")).length > 0)
+  const stopped = daemon.stop()
+  await until(() => !daemon.running || !threads(pid).includes('http'), LOOP_MS).catch(() => {}) // it does not while the look is out
+  assert.ok(daemon.running && threads(pid).includes('http'), daemon.stderr)
+  await session.say('COMMIT')
+  session.end()
+  assert.equal(await stopped, 0)
 })

@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "relay/busy.h"
+#include "net/busy.h"
 
 static void *end_later(void *data)
 {

@@ -1,4 +1,4 @@
-#include "relay/busy.h"
+#include "net/busy.h"
 
 #include <assert.h>
 #include <time.h>
