@@ -43,7 +43,7 @@ async function failOver() {
   await stop()
   await check(database)
   await load.everyAnswerIsThere(nodes[NODES - 1])
-  for (const node of nodes) assert.equal(await node.stop(), 0)
+  for (const [i, node] of nodes.entries()) assert.equal(await node.stop(), 0, `node ${i} ended badly\n${node.stderr.slice(-3000)}`)
   await check(database)
   await pair.end()
 }
