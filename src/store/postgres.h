@@ -120,7 +120,6 @@ struct pg_conn {
     size_t planned_bytes;          /* of them when plans were made anew */
     bool in_turns;                 /* others wrote before the newest turn of this store */
     int calm;                      /* turns of this link since others wrote */
-    bool may_move;                 /* the URL names several hosts: another server may take over */
     bool in_vain;                  /* a group that supposed was ended: it may have waited too long for its turn */
     char limit_ms[24], idle_ms[24];
     struct pg_log log;

@@ -48,7 +48,7 @@ static void option_add(struct link_options *options, const char *name, const cha
 }
 
 /* Readers may be sent to a replica; whoever writes wants the primary, whichever host of the URL that is now. */
-static enum err options_fill(struct op *op, struct pg_conn *conn, struct link_options *options,
+static enum err options_fill(struct op *op, const struct pg_conn *conn, struct link_options *options,
                              PQconninfoOption **ret_parsed)
 {
     const struct store_config *config = &conn->base.store->config;
@@ -57,10 +57,8 @@ static enum err options_fill(struct op *op, struct pg_conn *conn, struct link_op
     if (!*ret_parsed) /* libpq's sentence quotes the text, password included */
         return fail(op, ERR_INVALID, "the database URL cannot be read: it is postgres://user:password@host:port/name");
     for (const PQconninfoOption *option = *ret_parsed; option->keyword; option++)
-        if (option->val) {
+        if (option->val)
             option_add(options, option->keyword, option->val, false);
-            conn->may_move |= strncmp(option->keyword, "host", 4) == 0 && strchr(option->val, ',');
-        }
     for (size_t i = 0; i < sizeof link_defaults / sizeof *link_defaults; i++)
         option_add(options, link_defaults[i].name, link_defaults[i].value, false);
     option_add(options, "client_encoding", "UTF8", true);

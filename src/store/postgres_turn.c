@@ -209,13 +209,11 @@ static enum err turn_open(struct op *op, struct tx *tx)
  * A node that writes alone for the moment need not ask before a group begins. It sends what begins the transaction and
  * waits for nothing: the commands run on what RAM knows. What is waited for first, the commit at the latest, is
  * answered behind a statement that fails unless RAM was right; so a group that asks nothing is one round trip. When
- * others have written nothing of it is kept: the group runs again, and asks. Where another server may take over every
- * group asks.
+ * others have written nothing of it is kept: the group runs again, and asks.
  */
 static bool may_suppose(const struct tx *tx)
 {
-    const struct pg_conn *conn = pg_of(tx->conn);
-    return !tx->careful && !tx->store->begins && !conn->may_move && conn->calm >= CALM_TURNS;
+    return !tx->careful && !tx->store->begins && pg_of(tx->conn)->calm >= CALM_TURNS;
 }
 
 static enum err turn_suppose(struct op *op, struct tx *tx)

@@ -168,8 +168,8 @@ static enum err oldest_no(struct op *op, struct tx *tx, void *arg)
     return OK;
 }
 
-/* HIST-3. While somebody holds an old snapshot, rows that are gone are walked over by whoever looks from the first on: a
- * row that lies there tells whether somebody does. */
+/* HIST-3. While somebody holds an old snapshot, rows that are gone are walked over by whoever looks from the first on:
+ * a row that lies there tells whether somebody does. */
 TEST(job_done_keys, the_sweep_looks_for_old_chunks_behind_those_it_dropped)
 {
     uint64_t lost = 1, oldest = 0;

@@ -1,5 +1,5 @@
 /* Groups of a node that writes alone for the moment: begun without asking, and run again when they supposed wrongly. */
-#include "store/postgres.h"
+#include "store/core.h"
 
 #include "engine/job_ahead.h"
 #include "job_lab.h"
@@ -78,22 +78,17 @@ static void ack_of(struct told *ret, const char *jid)
     op_init(&ret->post.op, nodes[0].f.arena, nodes[0].f.op.now_us);
 }
 
-/* Runs them together at a node. How many trips that took. */
-static uint64_t run_at(struct lab *lab, struct told *told, int n)
-{
-    struct post *posts[4];
-    uint64_t before = lab->f.store->conn->trips;
-    for (int i = 0; i < n; i++)
-        posts[i] = &told[i].post;
-    EQ(group_run(lab->f.store, &lab->f.op, posts, n), n);
-    for (int i = 0; i < n; i++)
-        EQ(told[i].post.err, OK);
-    return lab->f.store->conn->trips - before;
-}
-
+/* Runs them together at the first node. How many trips that took. */
 static uint64_t run(struct told *told, int n)
 {
-    return run_at(&nodes[0], told, n);
+    struct post *posts[4];
+    uint64_t before = trips(0);
+    for (int i = 0; i < n; i++)
+        posts[i] = &told[i].post;
+    EQ(group_run(nodes[0].f.store, &nodes[0].f.op, posts, n), n);
+    for (int i = 0; i < n; i++)
+        EQ(told[i].post.err, OK);
+    return trips(0) - before;
 }
 
 static enum job_push_result push_told(const char *members)
@@ -119,29 +114,6 @@ TEST(suppose, a_push_a_fetch_and_an_ack_of_a_node_that_writes_alone_are_a_trip_e
     ack_of(&told, "job-0001");
     EQ(run(&told, 1), 1);
     EQ(told.stale, STALE_NOT);
-    end_two();
-}
-
-/* A URL of several hosts says that another server may take over: here the same one, named twice. */
-TEST(suppose, where_another_server_may_take_over_every_group_asks)
-{
-    struct told told;
-    START_CALM();
-    PGconn *link = PQconnectdb(nodes[0].f.database.url);
-    const char *host = PQhost(link), *url = nodes[0].f.database.url;
-    struct str twice = arena_fmt(nodes[0].f.arena, "%s%shost=%s,%s&port=%s", url, strchr(url, '?') ? "&" : "?", host,
-                                 host, PQport(link));
-    struct store_config config = fixture_config(&nodes[0].f);
-    struct lab moving = { .f = nodes[0].f };
-    config.url = twice.p;
-    SUCCEEDS(&moving.f.op, store_open(&moving.f.op, &config, &moving.f.store));
-    lab_open_jobs(&moving);
-    for (int k = 0; k < CALM; k++)
-        EQ(lab_push(&moving, "\"queue\":\"calm\"").result, JOB_PUSHED);
-    push_of(&told, "\"jid\":\"job-0001\",\"queue\":\"q\"");
-    EQ(run_at(&moving, &told, 1), 2);
-    PQfinish(link);
-    lab_leave(&moving);
     end_two();
 }
 
