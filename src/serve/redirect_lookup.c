@@ -257,8 +257,7 @@ static void read_next(struct redirect *redirect)
     if (!redirect->waiting || redirect->reads == READS_MAX)
         return;
     struct loop *loop = redirect->config.loop;
-    struct reading *reading =
-        busy_post_new(&redirect->busy, loop, loop_wall_us(loop), sizeof *reading, READ_BYTES_MAX);
+    struct reading *reading = busy_post_new(&redirect->busy, loop, loop_wall_us(loop), sizeof *reading, READ_BYTES_MAX);
     reading->post.hop = route;
     reading->redirect = redirect;
     while (redirect->waiting && reading->count < LOOKUPS_MAX)

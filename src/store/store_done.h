@@ -23,8 +23,8 @@ enum err store_done_add(struct op *op, struct tx *tx, const struct done_chunk *c
 /* The newest chunk below `no` (0 = of all), with its records in op's arena; no 0 in *ret: none. */
 enum err store_done_before(struct op *op, struct tx *tx, uint64_t no, struct done_chunk *ret);
 
-/* The oldest chunk behind `behind`, without its records; no 0: none. Whoever knows that the first ones are gone says so:
- * while somebody holds an old snapshot PostgreSQL would walk over all that were dropped. */
+/* The oldest chunk behind `behind`, without its records; no 0: none. Whoever knows that the first ones are gone says
+ * so: while somebody holds an old snapshot PostgreSQL would walk over all that were dropped. */
 enum err store_done_oldest(struct op *op, struct tx *tx, uint64_t behind, struct done_chunk *ret);
 
 /* Chunks behind `no`, oldest first, records borrowed during the call, until fn sets *stop. */
