@@ -172,7 +172,7 @@ static void unhold(struct jobs *jobs, struct job_fetch *fetch)
 }
 
 /* The fetch goes home when the group is through: with its jobs, or without. */
-void fetch_release(struct tx *tx, struct jobs *jobs, struct job_fetch *fetch)
+static void fetch_release(struct tx *tx, struct jobs *jobs, struct job_fetch *fetch)
 {
     (void)tx;
     bool new = fetch->state == FETCH_HELD_NEW;

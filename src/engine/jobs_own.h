@@ -154,7 +154,6 @@ void queue_wants(struct jobs *jobs, struct queue *queue);
 void queue_wants_first(struct jobs *jobs, struct queue *queue);
 enum err jobs_serve(struct op *op, struct tx *tx, struct jobs *jobs);
 enum err fetch_hold(struct tx *tx, struct jobs *jobs, struct job_fetch *fetch);
-void fetch_release(struct tx *tx, struct jobs *jobs, struct job_fetch *fetch);
 void waits_kept(struct jobs *jobs);
 void waits_drop(struct jobs *jobs);
 void waits_reattach(struct jobs *jobs);

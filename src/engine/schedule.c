@@ -137,7 +137,8 @@ enum err schedule_is_there(struct op *op, struct tx *tx, struct str id, bool *re
     return store_schedule_find(op, tx, id, &row, ret_there);
 }
 
-void schedules_wake(struct jobs *jobs, int64_t due_us)
+/* The tick looks at schedules by this wall time at the latest. */
+static void schedules_wake(struct jobs *jobs, int64_t due_us)
 {
     if (due_us < jobs->schedules_next_us)
         jobs->schedules_next_us = due_us;

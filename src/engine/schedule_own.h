@@ -24,8 +24,6 @@ enum err schedule_must(struct op *op, struct tx *tx, struct str id, struct sched
 enum err schedule_waits_why(struct op *op, struct tx *tx, const struct schedule_row *s, int64_t nominal_us,
                             struct str *ret_why);
 
-/* The tick looks at schedules by this wall time at the latest. */
-void schedules_wake(struct jobs *jobs, int64_t due_us);
 struct str run_text(struct op *op, uint64_t run);
 
 /* keep_run.c: a job of a run with parts came into this state, enum fired_state; `rows` it says to have done, -1 = none.

@@ -58,14 +58,16 @@ static void read_place(char ret_boot[64], char ret_space[64])
     ret_space[n > 0 ? n : 0] = '\0';
 }
 
-struct str pulse_process(struct arena *arena)
+/* Where and what this process is, so that a later one on this machine can tell whether it still runs. */
+static struct str pulse_process(struct arena *arena)
 {
     char boot[64], space[64];
     read_place(boot, space);
     return arena_fmt(arena, "%s %s %ld", boot[0] ? boot : "-", space[0] ? space : "-", (long)getpid());
 }
 
-bool pulse_is_gone(struct str process)
+/* True when the process of such a text surely runs no more; false where that cannot be told. */
+static bool pulse_is_gone(struct str process)
 {
     char boot[64], space[64];
     read_place(boot, space);

@@ -29,9 +29,3 @@ void pulse_stop(struct pulse *pulse);
 
 /* This node's newest life; as long as the pulse. */
 struct node_board *pulse_board(struct pulse *pulse);
-
-/* Where and what this process is, so that a later one on this machine can tell whether it still runs. */
-struct str pulse_process(struct arena *arena);
-
-/* True when the process of such a text surely runs no more; false where that cannot be told. */
-bool pulse_is_gone(struct str process);

@@ -124,7 +124,7 @@ bool polled_is_held(const struct polled *source)
     return source->is_loading || (source->machine && !source_is_fenced(source->machine));
 }
 
-void polled_wake(struct timer *timer)
+static void polled_wake(struct timer *timer)
 {
     struct polled *source = (struct polled *)((char *)timer - offsetof(struct polled, timer));
     if (!source->machine || source_is_fenced(source->machine))

@@ -117,7 +117,6 @@ void polled_stepped(struct polled *source, int64_t by_us);
 
 /* Asks the machine what to do until it waits. */
 void polled_drive(struct polled *source);
-void polled_wake(struct timer *timer);
 
 /* Whether this node reads it, or is about to. */
 bool polled_is_held(const struct polled *source);

@@ -264,7 +264,7 @@ static void put_domain(struct stand_in *stand_in, struct json_writer *w)
     json_object_end(w);
 }
 
-void domains_get(struct stand_in *stand_in, struct http_request *request)
+static void domains_get(struct stand_in *stand_in, struct http_request *request)
 {
     struct buf buf = door_buf(request, 1024);
     struct json_writer w;
@@ -279,7 +279,7 @@ void domains_get(struct stand_in *stand_in, struct http_request *request)
     door_reply(request, 200, &buf);
 }
 
-void domains_get_one(struct stand_in *stand_in, struct http_request *request)
+static void domains_get_one(struct stand_in *stand_in, struct http_request *request)
 {
     if (!door_is_ours(stand_in, request, request->params[0]))
         return;

@@ -219,8 +219,6 @@ void lists_get_one(struct stand_in *stand_in, struct http_request *request);
 void lists_post(struct stand_in *stand_in, struct http_request *request);
 void lists_delete_one(struct stand_in *stand_in, struct http_request *request);
 void lists_delete(struct stand_in *stand_in, struct http_request *request);
-void domains_get(struct stand_in *stand_in, struct http_request *request);
-void domains_get_one(struct stand_in *stand_in, struct http_request *request);
 void ask_messages(struct stand_in *stand_in, struct http_request *request);
 void ask_truth(struct stand_in *stand_in, struct http_request *request);
 void ask_requests(struct stand_in *stand_in, struct http_request *request);

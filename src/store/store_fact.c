@@ -143,7 +143,7 @@ enum err store_cohort_meet(struct op *op, struct tx *tx, struct cohort *cohort)
     return OK;
 }
 
-enum err store_cohort_get(struct op *op, struct tx *tx, uint32_t no, struct cohort *ret)
+static enum err cohort_read(struct op *op, struct tx *tx, uint32_t no, struct cohort *ret)
 {
     struct stmt *stmt;
     bool found;
@@ -169,7 +169,7 @@ enum err store_cohort_brief(struct op *op, struct tx *tx, uint32_t no, struct co
         *ret = cache->briefs[no % CACHE_SLOTS];
         return OK;
     }
-    TRY(store_cohort_get(op, tx, no, ret));
+    TRY(cohort_read(op, tx, no, ret));
     ret->template_name = (struct str){ 0 };
     if (cache)
         cache->briefs[no % CACHE_SLOTS] = *ret;

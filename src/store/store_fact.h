@@ -20,9 +20,9 @@ struct cohort {
 
 /* The cohort of these values, made when there is none. */
 enum err store_cohort_meet(struct op *op, struct tx *tx, struct cohort *cohort);
-enum err store_cohort_get(struct op *op, struct tx *tx, uint32_t no, struct cohort *ret);
 
-/* The same without the template's name, remembered between transactions. ERR_NOT_FOUND for a number never given. */
+/* Its values by its number, without the template's name, remembered between transactions. ERR_NOT_FOUND for a number
+ * never given. */
 enum err store_cohort_brief(struct op *op, struct tx *tx, uint32_t no, struct cohort *ret);
 
 /* Facts of a tenant for days from..to (both included) with count above zero, ordered by day, channel, key, template,
