@@ -30,7 +30,6 @@ struct importing {
     struct mailing mailing; /* no == 0: none */
     uint32_t tenant_no;
     struct message_row row;
-    enum suppression_reason suppressed;
     bool duplicate;
 };
 

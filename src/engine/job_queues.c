@@ -228,10 +228,10 @@ enum err queues_flush(struct op *op, struct tx *tx, struct jobs *jobs)
         queue->dirty = false;
     }
     for (struct budget *budget = jobs->budgets; budget; budget = budget->next) {
-        if (budget->tat_moved)
-            TRY(store_budget_tat(op, tx, budget->id, budget->tat_ns));
-        if (budget->tat_moved)
-            log_budget(jobs, budget);
+        if (!budget->tat_moved)
+            continue;
+        TRY(store_budget_tat(op, tx, budget->id, budget->tat_ns));
+        log_budget(jobs, budget);
         budget->tat_moved = false;
     }
     return OK;

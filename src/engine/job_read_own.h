@@ -23,7 +23,7 @@ struct reading {
     const struct job_reader *reader;
     struct job_spec *spec;
     struct str args, at, expires_at, unique, custom, priority;
-    bool args_given, jid_given, type_given;
+    bool args_given;
     int64_t reserve_for;
     struct str unique_key;
     int64_t expires_in_us; /* -1 = not given */

@@ -91,7 +91,7 @@ struct queue {
     struct arena *memory; /* of name, text and policy */
     struct queue_counts counts;
     int64_t leased_here; /* of counts.leased, those that this node handed out */
-    bool dirty, tat_moved;
+    bool dirty;          /* in the list of those whose counters moved */
     struct lanes *lanes;
     struct budget *budget;
     int64_t credit; /* of its turn in the budget */

@@ -40,7 +40,6 @@ struct polled {
     uint32_t no;
     char *id;
     uint64_t version; /* as loaded */
-    uint64_t wanted_version;
     bool is_polled;
     bool is_hook;          /* only hears: no lease, the leader looks after its warnings */
     bool is_given;         /* leaving: the lease is on its way back */

@@ -47,7 +47,6 @@ struct fetch_call {
     } body;
     struct job_fetch fetch;
     struct job_lease *leases;
-    bool back;
 };
 
 #define FETCH_BODY offsetof(struct fetch_call, body)
