@@ -148,3 +148,67 @@ test('scheduled, failed and dead jobs are moved by the mutations of the client',
   await producer.dead.clear()
   assert.deepEqual(await sets(), [0, 0, 0])
 })
+
+// The package knows no batches; its client sends what it is told, and its worker runs their jobs like all others.
+test('a batch of jobs of which one fails at first calls complete, and success when all were done', async () => {
+  const { at } = await started()
+  const producer = client(at)
+  const status = async (bid) => JSON.parse(await producer.send(['BATCH STATUS', bid]))
+  const calls = []
+  let attempts = 0
+  const registry = {
+    Member: (n) => {
+      if (n === 1 && ++attempts === 1) throw new Error('not yet')
+    },
+    Complete: (word) => async ({ job }) => void calls.push([word, job.custom._bid]),
+    Success: (word) => async ({ job }) => void calls.push([word, job.custom._bid]),
+  }
+  const callback = (jobtype, word) => ({ jobtype, args: [word], queue: 'default' })
+  const bid = await producer.send(['BATCH NEW', JSON.stringify({ description: 'd', complete: callback('Complete', 'c'), success: callback('Success', 's') })])
+  assert.match(bid, /^b-/)
+  for (let n = 0; n < 3; n++) {
+    const job = producer.job('Member', n)
+    job.custom = { bid }
+    await job.push()
+  }
+  assert.equal(await producer.send(['BATCH COMMIT', bid]), 'OK')
+  const worker = await working({ ...at, concurrency: 1, registry })
+  await until(() => calls.length === 1)
+  assert.deepEqual((({ total, pending, failed }) => [total, pending, failed])(await status(bid)), [3, 1, 1])
+  await producer.retries.ofType('Member').requeue()
+  await until(async () => (await status(bid)).success_st === '2')
+  assert.deepEqual(calls, [['c', bid], ['s', bid]])
+  assert.deepEqual((({ pending, failed, complete_st }) => [pending, failed, complete_st])(await status(bid)), [0, 0, '2'])
+  await worker.end()
+})
+
+test('a tracked job is followed while the worker runs it, and one of two equal unique jobs is taken', async () => {
+  const { at } = await started()
+  const producer = client(at)
+  const track = async (jid) => JSON.parse(await producer.send(['TRACK GET', jid]))
+  let finish
+  const registry = {
+    Long: () => async ({ job }) => {
+      await producer.send(['TRACK SET', JSON.stringify({ jid: job.jid, percent: 40, desc: 'under way' })])
+      await new Promise((resolve) => (finish = resolve))
+    },
+  }
+  const long = () => {
+    const job = producer.job('Long', 1)
+    job.custom = { track: 1, unique_for: 600 }
+    return job
+  }
+  const jid = await long().push()
+  await assert.rejects(long().push(), /Job not unique/)
+  assert.equal((await track(jid)).state, 'enqueued')
+  const worker = await working({ ...at, registry })
+  await until(async () => (await track(jid)).percent === 40)
+  assert.equal((await track(jid)).state, 'working')
+  await until(() => finish)
+  finish()
+  await until(async () => (await track(jid)).state === 'success')
+  const { percent, desc } = await track(jid)
+  assert.deepEqual([percent, desc], [40, 'under way'])
+  await worker.end()
+  assert.match(await long().push(), /^[0-9a-f-]{36}$/)
+})

@@ -96,6 +96,39 @@ static enum err many_events(struct op *op, struct tx *tx, void *arg)
     return OK;
 }
 
+/* Steps one job of housekeeping to its end though of each step the first statement fails, then the second, and so on.
+ */
+static void work_through_faults(void)
+{
+    struct own_turn turn = lab_own_begin(&lab, KEEP_QUEUE, 2);
+    for (int64_t nth = 1; !turn.is_over; nth++) {
+        struct own_turn next = turn;
+        fixture_plan(&lab.f, STORE_AT_STATEMENT, STORE_FAIL_IO, nth);
+        if (store_write(&lab.f.op, lab.f.store, lab_own_step_run, &next) == OK) {
+            turn = next;
+            nth = 0;
+        }
+        YES(nth < 1000);
+    }
+    lab.f.countdown = 0;
+}
+
+/* KEEP-3, KEEP-4. */
+TEST(keep_run, makes_and_does_each_part_once_whatever_statement_fails)
+{
+    start_at_night();
+    work_through_faults();
+    STR_EQ(last("children"), "3");
+    EQ(keep_ready(&lab), 3);
+    for (int i = 0; i < 3; i++)
+        work_through_faults();
+    STR_EQ(last("state"), "\"done\"");
+    STR_EQ(last("done"), "3");
+    STR_EQ(last("rows"), "3");
+    EQ(differences(), 0);
+    lab_end(&lab);
+}
+
 /* KEEP-4, HAND-5. */
 TEST(keep_run, a_child_gives_its_slot_up_after_30_s_and_goes_on_behind_the_others)
 {
