@@ -154,6 +154,13 @@ struct job_log {
     uint64_t cleared;           /* rows up to here are gone */
 };
 
+/* A part of a run (keep_run.h). */
+struct held_place {
+    uint64_t run;
+    size_t n;
+    char name[512];
+};
+
 struct jobs {
     struct jobs_config config;
     struct siphash_key key;
@@ -222,6 +229,7 @@ struct jobs {
     bool runs_look;            /* a run that waits may go now */
     int64_t blocked_looked_us; /* wall: when runs that wait for too long were looked for */
     int64_t keep_blocked;      /* and how many of ours there were */
+    struct held_place held_at; /* how far parts that are held back were looked at */
     struct progress *progress[PROGRESS_SLOTS], *grouped_progress;
     int64_t progress_count;
 

@@ -1,11 +1,15 @@
 #include "engine/keep_run.h"
 
+#include <string.h>
+
 #include "base/instant.h"
 #include "engine/job_push.h"
 #include "engine/keep_log.h"
 #include "engine/keep_parked.h"
 #include "engine/schedule_own.h"
 #include "store/store_run_part.h"
+
+_Static_assert(sizeof((struct held_place *)0)->name == KEEP_NAME_MAX, "a name has its place");
 
 #define PART_JSON_MAX 2048 /* the members of a child: its name is of at most a tenant, a channel and a day */
 
@@ -15,11 +19,16 @@ static const struct keep_kind kinds[] = {
     { KEEP_KEYS_TYPE, keep_keys_find, keep_keys_chunk },
 };
 
+const struct keep_kind *keep_kinds_more;
+
 const struct keep_kind *keep_kind(struct str jobtype)
 {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (str_eq(jobtype, str_of(kinds[i].jobtype)))
             return &kinds[i];
+    for (const struct keep_kind *kind = keep_kinds_more; kind && kind->jobtype; kind++)
+        if (str_eq(jobtype, str_of(kind->jobtype)))
+            return kind;
     return NULL;
 }
 
@@ -75,7 +84,7 @@ static enum err child_push(struct op *op, struct tx *tx, struct jobs *jobs, stru
         .retry = JOB_NO_RETRY,
         .run = run->run,
     };
-    if (!str_given(spec.body))
+    if (!str_given(spec.body) || part->name.n > KEEP_NAME_MAX)
         return fail(op, ERR_BUG, "the name of a part is too long: %.*s", STR(part->name));
     TRY(push_inside(op, tx, jobs, &spec, &pushed));
     if (pushed.result != JOB_PUSHED)
@@ -96,6 +105,83 @@ static enum err chunk_step(struct op *op, struct tx *tx, const struct keep_kind 
     work->is_over = !chunk.more;
     if (work->is_over)
         work->result = arena_fmt(op->arena, "{\"rows\":%lld}", (long long)work->at.done);
+    return OK;
+}
+
+/* --- parts that wait for their namesakes --- */
+
+/* Does the part's namesake in the run before stand in its way. */
+static enum err is_held(struct op *op, struct tx *tx, const struct keep_kind *kind, const struct fired_row *run,
+                        struct str name, bool *ret)
+{
+    struct schedule_row schedule;
+    struct fired_row before;
+    struct part_row namesake;
+    bool found;
+    *ret = false;
+    if (!kind->is_narrow)
+        return OK;
+    TRY(store_schedule_get(op, tx, run->schedule, &schedule, &found));
+    if (found)
+        TRY(schedule_run_before(op, tx, &schedule, run->nominal_us, &before, &found));
+    if (!found)
+        return OK;
+    *ret = before.own_state == FIRED_LIVE;
+    return *ret ? OK : store_part_get(op, tx, before.run, name, &namesake, ret);
+}
+
+static enum err child_begin(struct op *op, struct tx *tx, struct jobs *jobs, const struct keep_kind *kind,
+                            struct fired_row *run, struct part_row *part)
+{
+    bool held;
+    run->children++;
+    TRY(is_held(op, tx, kind, run, part->name, &held));
+    if (!held)
+        return child_push(op, tx, jobs, str_of(kind->jobtype), run, part);
+    run->held++;
+    part->state = FIRED_WAITS;
+    part->since_us = op->now_us;
+    return store_part_put(op, tx, part);
+}
+
+static enum err release(struct op *op, struct tx *tx, struct jobs *jobs, struct part_row *part)
+{
+    struct fired_row run;
+    struct schedule_row schedule;
+    bool found, held;
+    TRY(store_fired_get(op, tx, part->run, &run, &found));
+    if (found)
+        TRY(store_schedule_get(op, tx, run.schedule, &schedule, &found));
+    const struct keep_kind *kind = found ? schedule_kind(op, &schedule) : NULL;
+    if (!kind)
+        return OK;
+    TRY(is_held(op, tx, kind, &run, part->name, &held));
+    if (held)
+        return OK;
+    jobs_touch(jobs, tx);
+    TRY(child_push(op, tx, jobs, str_of(kind->jobtype), &run, part));
+    run.held--;
+    run.state = FIRED_LIVE;
+    run.ended_us = 0;
+    return store_fired_put(op, tx, &run);
+}
+
+enum err keep_held_tick(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more)
+{
+    struct part_row *parts;
+    struct held_place *at = &jobs->held_at;
+    int n;
+    TRY(op_alloc(op, KEEP_PAGE * sizeof *parts, &parts));
+    TRY(store_part_held(op, tx, at->run, (struct str){ at->name, at->n }, KEEP_PAGE, parts, &n));
+    for (int i = 0; i < n; i++)
+        TRY(release(op, tx, jobs, &parts[i]));
+    *ret_more = n == KEEP_PAGE;
+    *at = (struct held_place){ 0 };
+    if (!*ret_more)
+        return OK;
+    at->run = parts[n - 1].run;
+    at->n = parts[n - 1].name.n;
+    memcpy(at->name, parts[n - 1].name.p, at->n);
     return OK;
 }
 
@@ -130,14 +216,13 @@ static enum err page_step(struct op *op, struct tx *tx, const struct keep_kind *
     TRY(kind->find(op, tx, page));
     for (int i = 0; i < page->count; i++) {
         struct part_row part = { .run = run.run, .name = page->parts[i].name, .cutoff_us = page->parts[i].cutoff_us };
-        TRY(child_push(op, tx, jobs, str_of(kind->jobtype), &run, &part));
+        TRY(child_begin(op, tx, jobs, kind, &run, &part));
     }
     work->is_over = page->count < page->max;
     work->at.done += page->count;
     work->at.bookmark = page->count ? page->parts[page->count - 1].name : page->after;
     if (page->count == 0)
         return OK;
-    run.children += page->count;
     TRY(store_fired_put(op, tx, &run));
     return jobs_serve(op, tx, jobs);
 }

@@ -15,6 +15,11 @@
  * A run has ended when all its children have; what others wait for is that
  * (KEEP-9). Its row tells how many there are and how many ended how.
  *
+ * Where the work of one schedule goes before that of another part by part, a
+ * part that has not ended well holds back its namesake alone (KEEP-10): the
+ * other run begins when the first one has settled, and its held parts begin one
+ * by one.
+ *
  * A new kind is a pair of functions with a line in the table of keep_run.c, and
  * a schedule in schedule_builtin.c.
  */
@@ -22,7 +27,8 @@
 
 #include "engine/job_own.h"
 
-#define KEEP_PAGE 500 /* children in one transaction; the page is small because pushing is most of a parent's work */
+#define KEEP_NAME_MAX 512 /* bytes of a part's name */
+#define KEEP_PAGE     500 /* children in one transaction; the page is small because pushing is most of a parent's work */
 
 struct keep_part {
     struct str name; /* of all names of a kind the parent goes through them in order: tenant, channel, day, part */
@@ -53,7 +59,11 @@ struct keep_kind {
     /* Reads few and narrow rows, and never what there is to do itself; a page that is not full is the last one. */
     enum err (*find)(struct op *op, struct tx *tx, struct keep_page *page);
     enum err (*chunk)(struct op *op, struct tx *tx, struct keep_chunk *chunk);
+    bool is_narrow; /* a part waits for its namesake in the run before, and for no other */
 };
+
+/* Kinds beside those of the table, ended by one without a jobtype; NULL = none. For tests. */
+extern const struct keep_kind *keep_kinds_more;
 
 /* NULL: no work of this kind. */
 const struct keep_kind *keep_kind(struct str jobtype);

@@ -11,6 +11,7 @@
 #include "engine/job_push.h"
 #include "engine/keep_run.h"
 #include "engine/schedule_builtin.h"
+#include "store/store_run_part.h"
 
 #define DUE_SCHEDULES 100 /* in one transaction */
 #define DUE_MAX       512 /* nominal times of one schedule looked at; older ones are missed without a row */
@@ -68,7 +69,7 @@ static enum err write_job(struct op *op, struct str given, int64_t nominal_us, s
 static enum err push_run(struct op *op, struct tx *tx, struct jobs *jobs, const struct schedule_row *s,
                          struct fired_row *row)
 {
-    struct job_reader reader = { JOB_HTTP, jobs->key, JOB_BYTES_MAX, schedule_builtin(s->id) != NULL, true };
+    struct job_reader reader = { JOB_HTTP, jobs->key, JOB_BYTES_MAX, true, true }; /* it was read when it was put */
     struct job_spec spec;
     struct job_pushed pushed;
     struct str json;
@@ -96,14 +97,31 @@ static int64_t comes_next_us(struct op *op, const struct schedule_row *s)
     return at_us;
 }
 
-/* The run that another one waits for: the newest by hand when that is later, else the newest up to its nominal time. */
-static enum err run_before(struct op *op, struct tx *tx, uint32_t schedule, int64_t nominal_us, struct fired_row *ret,
-                           int *ret_count)
+enum err schedule_run_before(struct op *op, struct tx *tx, const struct schedule_row *s, int64_t nominal_us,
+                             struct fired_row *ret, bool *ret_found)
 {
-    TRY(store_fired_runs(op, tx, schedule, INT64_MAX, 1, ret, ret_count));
-    if (*ret_count && (ret->manual || ret->nominal_us <= nominal_us))
-        return OK;
-    return store_fired_runs(op, tx, schedule, nominal_us, 1, ret, ret_count);
+    int n = 0;
+    if (s->after)
+        TRY(store_fired_runs(op, tx, s->after, INT64_MAX, 1, ret, &n));
+    if (n && !ret->manual && ret->nominal_us > nominal_us)
+        TRY(store_fired_runs(op, tx, s->after, nominal_us, 1, ret, &n));
+    *ret_found = n > 0;
+    return OK;
+}
+
+const struct keep_kind *schedule_kind(struct op *op, const struct schedule_row *s)
+{
+    struct str type = S("");
+    json_find(op->arena, s->job, JSON_STRICT, S("jobtype"), &type);
+    return type.n > 2 ? keep_kind((struct str){ type.p + 1, type.n - 2 }) : NULL; /* without its quotes */
+}
+
+/* A run whose parts all ended, some of them not well, stands in the way of their namesakes alone. */
+static bool lets_go(struct op *op, const struct schedule_row *s, const struct fired_row *before)
+{
+    const struct keep_kind *kind = schedule_kind(op, s);
+    bool is_settled = before->own_state == FIRED_DONE && before->state != FIRED_LIVE;
+    return before->state == FIRED_DONE || (kind && kind->is_narrow && is_settled);
 }
 
 enum err schedule_waits_why(struct op *op, struct tx *tx, const struct schedule_row *s, int64_t nominal_us,
@@ -111,18 +129,17 @@ enum err schedule_waits_why(struct op *op, struct tx *tx, const struct schedule_
 {
     struct schedule_row other;
     struct fired_row run;
-    bool found = false;
-    int n;
+    bool found = false, ran;
     *ret_why = (struct str){ 0 };
     if (s->after)
         TRY(store_schedule_get(op, tx, s->after, &other, &found));
     if (!found)
         return OK; /* nobody to wait for */
-    TRY(run_before(op, tx, other.no, nominal_us, &run, &n));
+    TRY(schedule_run_before(op, tx, s, nominal_us, &run, &ran));
     int64_t owed_us = comes_next_us(op, &other);
-    if (owed_us <= nominal_us && (n == 0 || run.nominal_us < owed_us))
+    if (owed_us <= nominal_us && (!ran || run.nominal_us < owed_us))
         *ret_why = arena_fmt(op->arena, "%.*s %s", STR(other.id), other.paused ? "is paused" : "has not begun yet");
-    else if (n && run.state != FIRED_DONE)
+    else if (ran && !lets_go(op, s, &run))
         *ret_why = arena_fmt(op->arena, "run %.*s of %.*s %s", STR(run_text(op, run.run)), STR(other.id),
                              run.state == FIRED_DEAD   ? "is dead"
                              : run.state == FIRED_HELD ? "is held back itself"
@@ -298,7 +315,7 @@ static enum err waiting_tick(struct op *op, struct tx *tx, struct jobs *jobs)
     TRY(store_fired_waiting(op, tx, 0, WAITING_MAX, rows, &n));
     for (int i = 0; i < n; i++)
         TRY(start_waiting(op, tx, jobs, &rows[i]));
-    return OK;
+    return keep_held_tick(op, tx, jobs, &jobs->runs_look);
 }
 
 /* --- runs that wait for too long (KEEP-10) --- */
@@ -326,9 +343,34 @@ static enum err look_at_held(struct op *op, struct tx *tx, struct jobs *jobs, st
     return store_fired_put(op, tx, row);
 }
 
+/* The same of parts of runs that began. */
+static enum err look_at_parts(struct op *op, struct tx *tx, struct jobs *jobs, const struct held_count *held)
+{
+    struct fired_row run;
+    struct schedule_row s, other = { 0 };
+    bool found;
+    jobs->keep_blocked += held->parts;
+    TRY(store_fired_get(op, tx, held->run, &run, &found));
+    if (!found || run.told)
+        return OK;
+    TRY(store_schedule_get(op, tx, run.schedule, &s, &found));
+    if (found)
+        TRY(store_schedule_get(op, tx, s.after, &other, &found));
+    if (!found)
+        return OK;
+    run.told = true;
+    jobs_touch(jobs, tx);
+    TRY(news_held(op, tx, jobs, s.id, run_text(op, run.run),
+                  arena_fmt(op->arena, "%lld of its parts wait for their namesakes of %.*s", (long long)held->parts,
+                            STR(other.id)),
+                  held->since_us));
+    return store_fired_put(op, tx, &run);
+}
+
 static enum err blocked_tick(struct op *op, struct tx *tx, struct jobs *jobs)
 {
     struct fired_row *rows;
+    struct held_count *parts;
     int n;
     if (llabs(op->now_us - jobs->blocked_looked_us) < BLOCKED_LOOK_US)
         return OK;
@@ -338,6 +380,10 @@ static enum err blocked_tick(struct op *op, struct tx *tx, struct jobs *jobs)
     TRY(store_fired_waiting(op, tx, 0, WAITING_MAX, rows, &n));
     for (int i = 0; i < n; i++)
         TRY(look_at_held(op, tx, jobs, &rows[i]));
+    TRY(op_alloc(op, WAITING_MAX * sizeof *parts, &parts));
+    TRY(store_part_held_since(op, tx, op->now_us - BLOCKED_US, WAITING_MAX, parts, &n));
+    for (int i = 0; i < n; i++)
+        TRY(look_at_parts(op, tx, jobs, &parts[i]));
     return OK;
 }
 

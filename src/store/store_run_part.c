@@ -19,6 +19,12 @@ SQL(part_put,
 SQL(part_get, "SELECT " PART " FROM run_part WHERE run = ?1 AND name = ?2", NULL);
 SQL(part_delete, "DELETE FROM run_part WHERE run = ?1 AND name = ?2", NULL);
 SQL(part_list, "SELECT " PART " FROM run_part WHERE run = ?1 AND name > ?2 ORDER BY name LIMIT ?3", NULL);
+SQL(part_held, "SELECT " PART " FROM run_part WHERE (run, name) > (?1, ?2) AND state = 1 ORDER BY run, name LIMIT ?3",
+    NULL);
+SQL_SCAN(part_held_since,
+         "SELECT run, count(*), min(since_us) FROM run_part WHERE state = 1 AND since_us <= ?1 GROUP BY run"
+         " ORDER BY run LIMIT ?2",
+         NULL);
 SQL_SCAN(part_delete_all, "DELETE FROM run_part", NULL);
 
 enum err store_part_put(struct op *op, struct tx *tx, const struct part_row *row)
@@ -83,6 +89,33 @@ enum err store_part_list(struct op *op, struct tx *tx, uint64_t run, struct str 
     bind_str(stmt, 2, after);
     bind_int(stmt, 3, max);
     return read_parts(op, stmt, ret, ret_count);
+}
+
+enum err store_part_held(struct op *op, struct tx *tx, uint64_t run, struct str after, int max, struct part_row *ret,
+                         int *ret_count)
+{
+    struct stmt *stmt;
+    TRY(tx_stmt(op, tx, &part_held, &stmt));
+    bind_int(stmt, 1, (int64_t)run);
+    bind_str(stmt, 2, after);
+    bind_int(stmt, 3, max);
+    return read_parts(op, stmt, ret, ret_count);
+}
+
+enum err store_part_held_since(struct op *op, struct tx *tx, int64_t since_us, int max, struct held_count *ret,
+                               int *ret_count)
+{
+    struct stmt *stmt;
+    *ret_count = 0;
+    TRY(tx_stmt(op, tx, &part_held_since, &stmt));
+    bind_int(stmt, 1, since_us);
+    bind_int(stmt, 2, max);
+    for (bool more = true; more;) {
+        TRY(stmt_row(op, stmt, &more));
+        if (more)
+            ret[(*ret_count)++] = (struct held_count){ (uint64_t)col_int(stmt, 0), col_int(stmt, 1), col_int(stmt, 2) };
+    }
+    return OK;
 }
 
 enum err store_part_delete_all(struct op *op, struct tx *tx)

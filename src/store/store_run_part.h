@@ -27,5 +27,17 @@ enum err store_part_delete(struct op *op, struct tx *tx, uint64_t run, struct st
 enum err store_part_list(struct op *op, struct tx *tx, uint64_t run, struct str after, int max, struct part_row *ret,
                          int *ret_count);
 
+/* Those that are held back, of all runs, behind a part of a run, in order of both. */
+enum err store_part_held(struct op *op, struct tx *tx, uint64_t run, struct str after, int max, struct part_row *ret,
+                         int *ret_count);
+
+/* Of each run, how many are held back since then or longer; the oldest runs first. */
+struct held_count {
+    uint64_t run;
+    int64_t parts, since_us;
+};
+enum err store_part_held_since(struct op *op, struct tx *tx, int64_t since_us, int max, struct held_count *ret,
+                               int *ret_count);
+
 /* All go: their jobs are gone. */
 enum err store_part_delete_all(struct op *op, struct tx *tx);

@@ -100,11 +100,12 @@ SQL(fired_runs,
 SQL(fired_missed,
     "SELECT " FIRED " FROM fired WHERE schedule = ?1 AND state = 6 ORDER BY nominal_us DESC, manual DESC LIMIT ?2",
     NULL);
-SQL(fired_trim,
-    "DELETE FROM fired WHERE schedule = ?1 AND state > 2 AND nominal_us < (SELECT nominal_us FROM fired"
-    " WHERE schedule = ?1 ORDER BY nominal_us DESC LIMIT 1 OFFSET ?2)",
-    NULL);
-SQL(fired_end, "UPDATE fired SET state = 3 WHERE state <= 2", NULL);
+#define TRIMMED                                                                                                        \
+    "schedule = ?1 AND state > 2 AND nominal_us < (SELECT nominal_us FROM fired"                                       \
+    " WHERE schedule = ?1 ORDER BY nominal_us DESC LIMIT 1 OFFSET ?2)"
+SQL(fired_trim_parts, "DELETE FROM run_part WHERE run IN (SELECT run FROM fired WHERE " TRIMMED ")", NULL);
+SQL(fired_trim, "DELETE FROM fired WHERE " TRIMMED, NULL);
+SQL_SCAN(fired_end, "UPDATE fired SET state = 3 WHERE state IN (1, 2, 7)", NULL);
 SQL(fired_remove, "DELETE FROM fired WHERE schedule = ?1", NULL);
 
 /* --- schedules --- */
@@ -385,11 +386,15 @@ enum err store_fired_missed(struct op *op, struct tx *tx, uint32_t schedule, int
 
 enum err store_fired_trim(struct op *op, struct tx *tx, uint32_t schedule, int keep)
 {
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &fired_trim, &stmt));
-    bind_int(stmt, 1, schedule);
-    bind_int(stmt, 2, keep);
-    return stmt_done(op, stmt);
+    static const struct sql *const both[] = { &fired_trim_parts, &fired_trim };
+    for (size_t i = 0; i < 2; i++) {
+        struct stmt *stmt;
+        TRY(tx_stmt(op, tx, both[i], &stmt));
+        bind_int(stmt, 1, schedule);
+        bind_int(stmt, 2, keep);
+        TRY(stmt_done(op, stmt));
+    }
+    return OK;
 }
 
 enum err store_fired_end_all(struct op *op, struct tx *tx)

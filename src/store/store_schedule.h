@@ -91,5 +91,5 @@ enum err store_fired_missed(struct op *op, struct tx *tx, uint32_t schedule, int
 /* Their jobs are gone: whatever waited or was live has ended. */
 enum err store_fired_end_all(struct op *op, struct tx *tx);
 
-/* Rows that ended, but the newest `keep` of the schedule, go. */
+/* Rows that ended, but the newest `keep` of the schedule, go with what is left of their parts. */
 enum err store_fired_trim(struct op *op, struct tx *tx, uint32_t schedule, int keep);

@@ -275,3 +275,114 @@ TEST(keep_run, waits_for_a_schedule_that_is_paused_and_says_so)
     YES(keys_show("\"state\":\"live\""));
     lab_end(&lab);
 }
+
+/* --- part by part --- */
+
+static const char *const tenants[] = { "tenant-a", "tenant-b", "tenant-c" };
+
+static enum err find_tenants(struct op *op, struct tx *tx, struct keep_page *page)
+{
+    (void)op;
+    (void)tx;
+    for (size_t i = 0; i < 3; i++)
+        if (str_cmp(str_of(tenants[i]), page->after) > 0)
+            (void)keep_page_add(page, str_of(tenants[i]), page->nominal_us);
+    return OK;
+}
+
+static enum err one_row(struct op *op, struct tx *tx, struct keep_chunk *chunk)
+{
+    (void)op;
+    (void)tx;
+    chunk->gone = 1;
+    chunk->more = false;
+    return OK;
+}
+
+static const struct keep_kind by_tenant[] = {
+    { "posthouse.keep.first", find_tenants, one_row, false },
+    { "posthouse.keep.second", find_tenants, one_row, true },
+    { 0 },
+};
+
+#define BY_TENANT(word) S("{\"jobtype\":\"posthouse.keep." word "\",\"queue\":\"keep\",\"args\":[]}")
+
+static enum err put_by_tenant(struct op *op, struct tx *tx, void *arg)
+{
+    struct schedule_put first = { .cron = S("20 3 * * *"), .job = BY_TENANT("first"), .builtin = true };
+    struct schedule_put second = { .cron = S("20 3 * * *"), .job = BY_TENANT("second"), .builtin = true };
+    (void)arg;
+    second.after = S("first");
+    TRY(schedule_store(op, tx, S("first"), &first));
+    return schedule_store(op, tx, S("second"), &second);
+}
+
+static bool second_shows(const char *text)
+{
+    return keep_shows(&lab, "second", text);
+}
+
+/* The first schedule's work for tenant-a is dead, for the others it is done; returns the jid of the dead. */
+static const char *start_with_a_dead_tenant(void)
+{
+    keep_kinds_more = by_tenant;
+    lab_start_file(&lab);
+    keep_go_to(&lab, "2026-05-01T03:00:00Z");
+    WRITES(&lab.f, put_by_tenant, NULL);
+    keep_go_to(&lab, "2026-05-01T03:20:00Z");
+    keep_work(&lab, 500);
+    keep_fail(&lab);
+    const char *jid = lab.jobs_out[0].jid.p;
+    YES(second_shows("\"state\":\"waiting\""));
+    keep_work(&lab, 500);
+    keep_work(&lab, 500);
+    YES(keep_shows(&lab, "first", "\"state\":\"dead\""));
+    lab_tick(&lab);
+    EQ(keep_work(&lab, 500), 1);
+    return jid;
+}
+
+/* KEEP-10. */
+TEST(keep_run, a_dead_part_holds_back_its_namesake_alone)
+{
+    const char *jid = start_with_a_dead_tenant();
+    YES(second_shows("\"children\":3,\"done\":0,\"dead\":0,\"held\":1"));
+    EQ(keep_ready(&lab), 2);
+    keep_work_all(&lab);
+    YES(second_shows("\"state\":\"held\""));
+    YES(second_shows("\"done\":2,\"dead\":0,\"held\":1"));
+    EQ(differences(), 0);
+    lab_reopen(&lab);
+    lab_tick(&lab);
+    EQ(keep_ready(&lab), 0);
+    EQ(lab_act(&lab, jid, ACTION_RETRY), JOB_READY);
+    keep_work(&lab, 500);
+    lab_tick(&lab);
+    EQ(keep_ready(&lab), 1);
+    keep_work(&lab, 500);
+    YES(second_shows("\"state\":\"done\""));
+    YES(second_shows("\"done\":3,\"dead\":0,\"held\":0,\"rows\":3"));
+    EQ(differences(), 0);
+    lab_end(&lab);
+    keep_kinds_more = NULL;
+}
+
+/* KEEP-10. */
+TEST(keep_run, a_part_that_is_held_back_for_two_hours_is_told_and_stops_no_other_night)
+{
+    start_with_a_dead_tenant();
+    keep_work_all(&lab);
+    lab_pass_ms(&lab, 7320000);
+    YES(str_search(held_events(), S("second: 1 of its parts wait")) == 0);
+    size_t once = held_events().n;
+    lab_pass_ms(&lab, 120000);
+    EQ(held_events().n, once);
+    STR_EQ(gauge(), "1");
+    keep_go_to(&lab, "2026-05-02T03:20:00Z");
+    keep_work_all(&lab);
+    lab_tick(&lab);
+    keep_work_all(&lab);
+    YES(second_shows("\"at\":\"2026-05-02T03:20:00Z\",\"state\":\"done\""));
+    lab_end(&lab);
+    keep_kinds_more = NULL;
+}
