@@ -145,7 +145,23 @@ static enum err decode_host(struct op *op, struct str host, struct str *ret)
     return OK;
 }
 
-/* Lower case and IDNA: letters outside ASCII become xn-- (UTS 46, not transitional). */
+/* What a name server could know, apart from letters outside of ASCII. */
+static enum err check_name(struct op *op, struct str host, bool *ret_ascii)
+{
+    *ret_ascii = true;
+    for (size_t i = 0; i < host.n; i++) {
+        char c = host.p[i];
+        *ret_ascii &= (signed char)c > 0;
+        if ((signed char)c >= 0 && !is_letter(c) && !is_digit(c) && c != '-' && c != '.' && c != '_')
+            return refuse(op, "url has a character in its host that no host has");
+    }
+    if (host.n > 253 || host.p[0] == '.' || str_search(host, S("..")) != host.n)
+        return refuse(op, "url has a host that no name server could know");
+    return OK;
+}
+
+/* Lower case and IDNA: letters outside ASCII become xn-- (UTS 46, not transitional). Some of them become signs that end
+ * a host or begin another one, so what came of them is checked like what was given. */
 static enum err host_normal(struct op *op, struct str host, struct str *ret)
 {
     if (host.p[0] == '[') {
@@ -153,30 +169,20 @@ static enum err host_normal(struct op *op, struct str host, struct str *ret)
         *ret = host;
         return OK;
     }
-    struct str plain;
-    TRY(decode_host(op, host, &plain));
-    bool ascii = true;
-    for (size_t i = 0; i < plain.n; i++) {
-        char c = plain.p[i];
-        ascii &= (signed char)c > 0;
-        if ((signed char)c >= 0 && !is_letter(c) && !is_digit(c) && c != '-' && c != '.' && c != '_')
-            return refuse(op, "url has a character in its host that no host has");
-    }
-    if (plain.n > 253 || plain.p[0] == '.' || str_search(plain, S("..")) != plain.n)
-        return refuse(op, "url has a host that no name server could know");
-    if (ascii) {
-        *ret = plain;
+    bool ascii;
+    TRY(decode_host(op, host, ret));
+    TRY(check_name(op, *ret, &ascii));
+    if (ascii)
         return OK;
-    }
     char *ace = NULL;
-    struct str terminated = arena_str(op->arena, plain);
-    int result = str_is_utf8(plain) ? idn2_to_ascii_8z(terminated.p, &ace, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT)
-                                    : IDN2_ENCODING_ERROR;
+    struct str terminated = arena_str(op->arena, *ret);
+    int result = str_is_utf8(*ret) ? idn2_to_ascii_8z(terminated.p, &ace, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT)
+                                   : IDN2_ENCODING_ERROR;
     if (result != IDN2_OK)
         return refuse(op, "url has a host that is no international domain name");
     *ret = arena_str(op->arena, str_of(ace));
     idn2_free(ace);
-    return OK;
+    return check_name(op, *ret, &ascii);
 }
 
 /* --- the whole ------------------------------------------------------------ */

@@ -5,7 +5,7 @@
  *
  * Default is tests/fuzz/corpus/json. Each input runs as it is, cut off at
  * every power of two and at its last bytes, and with single bytes changed by
- * a fixed seed: the same small storm on every run, so a failure repeats.
+ * a fixed seed: the same small storm on every run, so a failure repeats. Then come those that the target makes itself.
  * Every input stands in memory of exactly its size, where ASan sees a read
  * past the end. Reports in TAP.
  */
@@ -81,6 +81,13 @@ static bool replay_file(const char *path)
     return true;
 }
 
+static void run_made(void)
+{
+    static uint8_t data[INPUT_BYTES_MAX];
+    for (uint64_t n = 0; fuzz_make && n < FUZZ_MADE; n++)
+        run(data, fuzz_make(n, data, sizeof data));
+}
+
 /* Files replayed, also those of folders below; -1 when path cannot be read. */
 static int replay(const char *path)
 {
@@ -117,8 +124,10 @@ int main(int argc, char **argv)
     run((const uint8_t *)"", 0);
     for (int i = 1; i < argc; i++)
         files += replay(argv[i]) > 0;
-    if (argc == 1)
+    if (argc == 1) {
         files = replay(corpus);
+        run_made();
+    }
 
     printf("%s 1 - %s: comes back from %d files, %zu inputs\n1..1\n", files > 0 ? "ok" : "not ok", subject, files,
            runs);

@@ -77,7 +77,13 @@ TEST(link_url, refuses_what_is_no_plain_web_address)
                                 "https://%%{uuid}%%.example.org/",
                                 "https://example.org:%%{uuid}%%/",
                                 "%%{uuid}%%://example.org/",
-                                "https://example..org/" };
+                                "https://example..org/",
+                                "https://x.example\xef\xbc\xa0" /* a wide "@", "/", "?" and "a/c" */
+                                "evil.example/",
+                                "https://x.example\xef\xbc\x8f.evil.example/",
+                                "https://x.example\xef\xbc\x9f.evil.example/",
+                                "https://x.example\xe2\x84\x80.evil.example/",
+                                "https://x.example\xe3\x80\x82.evil.example/" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refuses(str_of(bad[i]));
     refuses((struct str){ "https://example.org/\0x", 22 });
