@@ -5,7 +5,7 @@
 
 #define WAYS          8
 #define BUCKETS_FIRST 512
-#define BUCKETS_TRIED 4
+#define BUCKETS_TRIED 16
 #define MESSAGE_MAX   (UINT64_C(1) << 36)
 
 /* Low byte of `tag`: the flags, and the upper four bits of the message's number. */
@@ -145,7 +145,7 @@ static struct slot *place_of(struct member_map *map, uint64_t hash)
 
 static void grow(struct member_map *map)
 {
-    struct member_map wider = { .buckets = map->buckets + map->buckets / 4 + 1, .buckets_max = map->buckets_max };
+    struct member_map wider = { .buckets = map->buckets + map->buckets / 8 + 1, .buckets_max = map->buckets_max };
     if (wider.buckets > map->buckets_max)
         wider.buckets = map->buckets_max;
     wider.slots = calloc(wider.buckets * WAYS, sizeof *wider.slots);
@@ -161,7 +161,7 @@ static void grow(struct member_map *map)
 void member_map_put(struct member_map *map, uint64_t hash, int64_t now_ms, const struct member_entry *entry)
 {
     assert(entry->message_no < MESSAGE_MAX);
-    if (map->used * 4 > map->buckets * WAYS * 3 && map->buckets < map->buckets_max)
+    if (map->used * 8 > map->buckets * WAYS * 7 && map->buckets < map->buckets_max)
         grow(map);
     bool missing = entry->message_no == 0 && entry->member_no == 0;
     uint64_t flags = FLAG_USED | (entry->test ? FLAG_TEST : 0) | (missing ? FLAG_MISSING : 0);

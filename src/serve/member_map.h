@@ -3,7 +3,7 @@
  *
  * A click names its member by text; everything behind the door goes by number.
  * The map is keyed by a 56-bit part of a keyed hash, so nobody can look for two
- * names that meet, and an entry is 16 bytes: a million members cost 20 MiB.
+ * names that meet, and an entry is 16 bytes: a million members cost 18 MiB.
  * Buckets of 8, and the next ones when that is full; then an entry not used lately is given up. It grows with
  * what is put in, up to its maximum, and never beyond (LNK-22).
  *

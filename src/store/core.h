@@ -29,8 +29,9 @@
 #define CHECKPOINT_PAGES   1000 /* of WAL before the writer moves them into the file; up to */
 #define CHECKPOINT_BULK    8000 /* while groups write much: then the same page comes again and again */
 #define PROBE_INTERVAL_US  1000000
-#define WRITER_CACHE_BYTES (16LL * 1024 * 1024)
+#define WRITER_CACHE_BYTES (8LL * 1024 * 1024)
 #define READER_CACHE_BYTES (4LL * 1024 * 1024)
+#define DOOR_CACHE_BYTES   (1LL * 1024 * 1024) /* what a redirect asks for is remembered by who asks */
 
 struct engine;
 struct writer;
@@ -38,7 +39,8 @@ struct readers;
 
 #define STMT_SLOTS 1024 /* a power of two above the number of statements in the program */
 
-enum conn_role { CONN_WRITER, CONN_READER, CONN_BESIDE };
+/* DOOR reads for redirects: like READER, but never from a replica that may lag, and with little patience and memory. */
+enum conn_role { CONN_WRITER, CONN_READER, CONN_DOOR, CONN_BESIDE };
 
 /* One connection; each engine's own struct begins with it. */
 struct conn {
@@ -282,7 +284,8 @@ int64_t writer_lent(struct writer *writer);   /* store_lend */
 void writer_give_back(struct writer *writer); /* store_lend_end */
 
 /* The reader pool. */
-enum err readers_start(struct op *op, struct store *store, int threads, struct readers **ret_readers);
+enum err readers_start(struct op *op, struct store *store, enum conn_role role, int threads,
+                       struct readers **ret_readers);
 void readers_stop(struct readers *readers); /* the threads run what waits and end; what comes later waits for: */
 int readers_turn(struct readers *readers, struct conn *conn); /* in the calling thread, all that waits */
 void readers_free(struct readers *readers);

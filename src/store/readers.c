@@ -102,7 +102,8 @@ static void reader_run(void *context)
     }
 }
 
-enum err readers_start(struct op *op, struct store *store, int threads, struct readers **ret_readers)
+enum err readers_start(struct op *op, struct store *store, enum conn_role role, int threads,
+                       struct readers **ret_readers)
 {
     assert(threads >= 1 && threads <= READERS_MAX);
     struct readers *pool = calloc(1, sizeof *pool);
@@ -117,8 +118,8 @@ enum err readers_start(struct op *op, struct store *store, int threads, struct r
         struct reader *reader = &pool->reader[i];
         reader->pool = pool;
         char name[24];
-        snprintf(name, sizeof name, "reader-%d", i + 1);
-        err = conn_open(op, store, store->path, CONN_READER, &reader->conn);
+        snprintf(name, sizeof name, "%s-%d", role == CONN_DOOR ? "door" : "reader", i + 1);
+        err = conn_open(op, store, store->path, role, &reader->conn);
         if (err == OK)
             err = thread_start(op, &reader->thread, name, reader_run, reader);
         if (err == OK)

@@ -115,17 +115,30 @@ static enum err sqlite_exec(struct op *op, struct conn *conn, const char *text)
     return rc == SQLITE_OK ? OK : conn_fail(op, conn, rc, "database");
 }
 
+static int64_t cache_bytes(const struct conn *conn)
+{
+    switch (conn->role) {
+    case CONN_READER:
+        return READER_CACHE_BYTES;
+    case CONN_DOOR:
+        return DOOR_CACHE_BYTES;
+    case CONN_WRITER:
+    case CONN_BESIDE:
+        break;
+    }
+    return conn->store->config.cache_bytes;
+}
+
 static enum err conn_setup(struct op *op, struct conn *conn)
 {
-    int64_t cache = conn->role == CONN_READER ? READER_CACHE_BYTES : conn->store->config.cache_bytes;
     char text[256];
     snprintf(text, sizeof text,
              "PRAGMA cache_size = -%lld; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF; PRAGMA mmap_size = 0;",
-             (long long)(cache / 1024));
+             (long long)(cache_bytes(conn) / 1024));
     TRY(sqlite_exec(op, conn, text));
     sqlite3_db_config(of(conn)->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
     sqlite3_wal_autocheckpoint(of(conn)->db, 0); /* the writer does it by conn_checkpoint, outside of COMMIT */
-    if (conn->role == CONN_READER)
+    if (conn->role == CONN_READER || conn->role == CONN_DOOR)
         return OK;
     sqlite3_wal_hook(of(conn)->db, note_wal, conn);
     return sqlite_exec(op, conn,

@@ -231,8 +231,8 @@ static enum err store_start(struct op *op, struct store *store)
         post_install(THREAD_DOOR, deliver_read_later, store);
         return OK;
     }
-    TRY(readers_start(op, store, config->readers, &store->readers));
-    TRY(readers_start(op, store, 1, &store->door));
+    TRY(readers_start(op, store, CONN_READER, config->readers, &store->readers));
+    TRY(readers_start(op, store, CONN_DOOR, 1, &store->door));
     post_install(THREAD_READER, readers_deliver, store->readers);
     post_install(THREAD_DOOR, readers_deliver, store->door);
     return writer_start(op, store->writer);

@@ -76,7 +76,7 @@ struct store_config {
     int64_t statement_timeout_ms; /* PostgreSQL: of one statement, waiting for the turn included; 0 = 10 s */
     int64_t idle_timeout_ms;      /* after which the server ends the transaction of a node that froze in it; 0 = 5 s */
     int readers;                  /* connections and threads of the reader pool, 1..16; 0 = 2 */
-    int64_t cache_bytes;          /* SQLite: page cache of the writer's connection; 0 = 16 MiB */
+    int64_t cache_bytes;          /* SQLite: page cache of the writer's connection; 0 = 8 MiB */
     bool threads;   /* false: no threads are started; tests and tools use store_write, store_read and store_turn */
     bool read_only; /* for `check` beside a running daemon: takes no lock, changes and checkpoints nothing */
     enum store_use use;
