@@ -230,6 +230,12 @@ void link_cache_put_missing(struct link_cache *cache, struct str code, int64_t n
     add(cache, entry, hash);
 }
 
+bool link_cache_has_room(const struct link_cache *cache)
+{
+    return cache->count < LINK_CACHE_COUNT_MAX - LINK_CACHE_COUNT_MAX / 16 &&
+           cache->bytes < cache->bytes_max - cache->bytes_max / 16;
+}
+
 size_t link_cache_bytes(const struct link_cache *cache)
 {
     return cache->bytes + cache->slot_count * sizeof(struct entry *);

@@ -52,5 +52,8 @@ void link_cache_put_missing(struct link_cache *cache, struct str code, int64_t n
 /* Forgets everything. */
 void link_cache_clear(struct link_cache *cache);
 
+/* There is room for some thousand links more: what is put goes in beside what is in use, not in its place. */
+bool link_cache_has_room(const struct link_cache *cache);
+
 size_t link_cache_bytes(const struct link_cache *cache);
 size_t link_cache_count(const struct link_cache *cache);

@@ -4,7 +4,7 @@
  * Requests that wait go together in one read, on a connection that nothing
  * else uses (THREAD_DOOR). What is asked for is rarely asked for alone: with a
  * message come its neighbours in the mailing, with a link the links made
- * together with it. So a mailing of a million is known after some thousand
+ * together with it, as long as there is room for them. So a mailing of a million is known after some thousand
  * reads, and a storm of clicks does not become a storm of reads.
  *
  * A read may take as long as the store likes, a request may not: it is refused
@@ -33,6 +33,7 @@ struct lookup {
 struct reading {
     struct post post; /* first */
     struct redirect *redirect;
+    bool has_room;                     /* for the neighbours of links; else they would push out links in use */
     struct visit *visits[LOOKUPS_MAX]; /* the loop's, not touched by the reader; NULL: answered meanwhile */
     struct lookup asked[LOOKUPS_MAX];
     bool missing[LOOKUPS_MAX];
@@ -95,6 +96,8 @@ static enum err read_link(struct op *op, struct reading *reading, size_t i)
     }
     TRY(err);
     TRY(add_link(op, tx, &link, reading));
+    if (!reading->has_room)
+        return OK;
     uint32_t before = link.no > NEAR_LINKS / 2 ? link.no - NEAR_LINKS / 2 : 0;
     return store_link_each(op, tx, 0, before, NEAR_LINKS, add_link, reading);
 }
@@ -260,6 +263,7 @@ static void read_next(struct redirect *redirect)
     struct reading *reading = busy_post_new(&redirect->busy, loop, loop_wall_us(loop), sizeof *reading, READ_BYTES_MAX);
     reading->post.hop = route;
     reading->redirect = redirect;
+    reading->has_room = link_cache_has_room(redirect->links);
     while (redirect->waiting && reading->count < LOOKUPS_MAX)
         ask(reading, first_waiting(redirect));
     redirect->reads++;

@@ -83,6 +83,26 @@ TEST(link_cache, stays_below_its_bytes_and_keeps_what_is_used)
     link_cache_free(cache);
 }
 
+TEST(link_cache, has_room_for_neighbours_until_they_would_push_out_what_is_used)
+{
+    struct link_cache *cache = cache_of(1 << 20);
+    char code[16];
+    YES(link_cache_has_room(cache));
+    for (uint32_t i = 0; i < 1000; i++) {
+        snprintf(code, sizeof code, "c%u", i);
+        struct link link = link_of(code, i + 1, 1, "https://shop.example.org/product");
+        link_cache_put(cache, &link, 0);
+    }
+    YES(link_cache_has_room(cache));
+    for (uint32_t i = 1000; i < 50000; i++) {
+        snprintf(code, sizeof code, "c%u", i);
+        struct link link = link_of(code, i + 1, 1, "https://shop.example.org/product");
+        link_cache_put(cache, &link, 0);
+    }
+    NO(link_cache_has_room(cache));
+    link_cache_free(cache);
+}
+
 TEST(link_cache, never_holds_more_links_than_it_may)
 {
     struct link_cache *cache = cache_of(LINK_CACHE_BYTES_MAX);
