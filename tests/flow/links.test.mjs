@@ -1,9 +1,11 @@
 // Tracked links: made, followed, counted, changed; answers of the redirect as readers and scanners get them.
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { request as ask } from 'node:http'
 import { connect } from 'node:net'
-import { cli, startDaemon, until } from './lib/daemon.mjs'
+import { join } from 'node:path'
+import { cli, folder, startDaemon, until } from './lib/daemon.mjs'
 
 const UUID = '2f1c7c1e-58f0-4a52-9d5e-0e6b7f1c9a10'
 const BROWSER = 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0'
@@ -75,7 +77,32 @@ test('who is no recipient is sent on and counted nowhere; HEAD is answered and n
   assert.deepEqual(await figures(daemon, 'a'), { clicks: 1, members: 1, human: 0, machine: 1 })
   await raw(daemon, '/r/a?m=ann', { headers: { 'if-none-match': '"x"', range: 'bytes=0-1' } })
   assert.deepEqual(await figures(daemon, 'a'), { clicks: 2, members: 1, human: 1, machine: 1 })
+  const { text } = await daemon.get('/metrics')
+  for (const [reason, count] of [['no_member', 7], ['unknown_member', 1], ['head', 1]])
+    assert.match(text, new RegExp(`^posthouse_clicks_ignored_total\\{reason="${reason}"\\} ${count}$`, 'm'))
   await checked(daemon)
+})
+
+test('what is fetched ahead of a click is a machine, however it says so', async () => {
+  const daemon = await startDaemon()
+  const ways = [{ 'sec-purpose': 'prefetch' }, { purpose: 'prefetch' }, { purpose: 'preview' }, { 'x-moz': 'prefetch' }]
+  await mailing(daemon, ways.map((_, i) => `r${i}`))
+  await daemon.put('/v1/links/a', link('https://x.example/'))
+  for (const [i, headers] of ways.entries()) assert.equal((await raw(daemon, `/r/a?m=r${i}`, { headers })).status, 302)
+  assert.deepEqual(await figures(daemon, 'a'), { clicks: 4, members: 4, human: 0, machine: 4 })
+  assert.equal((await raw(daemon, '/r/a?m=r0')).status, 302)
+  assert.deepEqual(await figures(daemon, 'a'), { clicks: 5, members: 4, human: 1, machine: 4 })
+  await checked(daemon)
+})
+
+test('an unknown code gets the page that the operator wrote', async () => {
+  const page = join(folder(), 'gone.html')
+  writeFileSync(page, '<!doctype html><title>Gone</title>\n')
+  const daemon = await startDaemon({ env: { POSTHOUSE_LINKS_NOT_FOUND_PAGE: page } })
+  const { status, headers, body } = await raw(daemon, '/r/nothing-here')
+  assert.deepEqual([status, headers['cache-control'], headers.location], [404, 'no-store', undefined])
+  assert.equal(body, '<!doctype html><title>Gone</title>\n')
+  await daemon.stop()
 })
 
 test('unknown codes, other methods and overlong paths get their own answers', async () => {
@@ -87,8 +114,10 @@ test('unknown codes, other methods and overlong paths get their own answers', as
   assert.equal(unknown.headers['cache-control'], 'no-store')
   assert.equal((await daemon.put('/v1/links/nothing-here', link('https://x.example/'))).status, 201)
   assert.equal((await raw(daemon, '/r/nothing-here')).status, 302, 'a PUT clears what was not found')
-  const post = await raw(daemon, '/r/nothing-here', { method: 'POST' })
-  assert.deepEqual([post.status, post.headers.allow], [405, 'GET, HEAD'])
+  for (const method of ['POST', 'OPTIONS', 'DELETE']) {
+    const { status, headers } = await raw(daemon, '/r/nothing-here', { method })
+    assert.deepEqual([status, headers.allow], [405, 'GET, HEAD'], method)
+  }
   assert.equal((await raw(daemon, `/r/${'a'.repeat(1100)}`)).status, 414)
   assert.equal((await raw(daemon, '/r/a', { headers: { long: 'x'.repeat(17000) } })).status, 431)
   await daemon.stop()
@@ -170,6 +199,7 @@ test('what cannot be a link is refused with its reason', async () => {
   }
   const typo = await daemon.put('/v1/links/a', { to: 'https://x.example/', tenant: 't-1' })
   assert.equal(typo.status, 422)
+  assert.match(JSON.stringify(typo.body), /\bto\b.*\burl\b/, 'it names the field and what may be meant')
   assert.equal((await daemon.put(`/v1/links/${'a'.repeat(129)}`, link('https://x.example/'))).status, 422)
   assert.equal((await daemon.put('/v1/links/a', link('https://x.example/', { mailing: 'unknown' }))).status, 422)
   await daemon.put('/v1/tenants/t-1', { link_hosts: ['*.x.example'] })
@@ -219,6 +249,10 @@ test('links answer below the path of their base address, too', async () => {
   assert.equal((await raw(daemon, '/r/a?m=bob')).status, 302)
   assert.equal((await raw(daemon, '/blog/v1/links/a')).status, 404)
   assert.deepEqual(await figures(daemon, 'a'), { clicks: 2, members: 2, human: 2, machine: 0 })
+  const [item] = (await daemon.bulk('/v1/unsubscribe-tokens', [{ tenant: 't-1', recipient: 'ann@x.example', scope: 'mailings' }])).body.items
+  const { pathname } = new URL(item.url)
+  assert.ok(pathname.startsWith('/blog/u/'), pathname)
+  for (const path of [pathname, pathname.slice('/blog'.length)]) assert.equal((await raw(daemon, path)).status, 200, path)
   await daemon.stop()
 })
 
