@@ -495,6 +495,32 @@ TEST(links, line_sent_again_finds_the_link_it_made)
     end(&s);
 }
 
+/* What the seed draws first is taken by then: its link leads elsewhere. */
+static enum err make_beside(struct op *op, struct tx *tx, void *arg)
+{
+    struct scene *scene = arg;
+    struct link_put put = { .url = S("https://x/a"), .tenant = S("acme"), .mailing = S("m") };
+    struct link_put elsewhere = { .url = S("https://x/b"), .tenant = S("acme"), .mailing = S("m") };
+    struct link first, changed, beside;
+    bool made;
+    TRY(link_make(op, tx, &put, 0, 9, &first, &made));
+    TRY(link_store(op, tx, first.code, &elsewhere, 0, &changed, &made));
+    NO(made);
+    TRY(link_make(op, tx, &put, 0, 9, &beside, &made));
+    YES(made);
+    NO(str_eq(beside.code, first.code));
+    scene->link = beside;
+    return OK;
+}
+
+TEST(links, code_that_another_link_has_is_drawn_again)
+{
+    struct scene s;
+    start(&s);
+    WRITES(&s.ledger.fixture, make_beside, &s);
+    end(&s);
+}
+
 /* LNK-2 */
 TEST(links, mailing_and_tenant_never_change)
 {
