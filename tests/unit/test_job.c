@@ -56,15 +56,26 @@ TEST(job, a_live_jid_is_a_duplicate_and_a_finished_one_for_two_minutes_more)
     lab_end(&lab);
 }
 
+#define MANY 60
+
+/* One push of many jobs. */
 struct lab_pushes {
-    struct job_spec specs[60];
-    struct job_pushed pushed[60];
+    struct job_spec specs[MANY];
+    struct job_pushed pushed[MANY];
 };
 
 static enum err lab_pushes_run(struct op *op, struct tx *tx, void *arg)
 {
     struct lab_pushes *pushes = arg;
-    return job_push(op, tx, pushes->specs, 60, false, pushes->pushed);
+    return job_push(op, tx, pushes->specs, MANY, false, pushes->pushed);
+}
+
+static void read_into(struct lab_pushes *pushes, int at, int no, const char *queue)
+{
+    struct job_reader reader = lab_reader(&lab);
+    struct str text = arena_fmt(lab.f.arena, "{\"jid\":\"job-%04d\",\"queue\":\"%s\",\"jobtype\":\"t\",\"args\":[]%s}",
+                                no, queue, at % 2 ? ",\"retry\":3" : "");
+    SUCCEEDS(&lab.f.op, job_read(&lab.f.op, &reader, text, &pushes->specs[at]));
 }
 
 /* Jobs of one push share their statements; those that are there already, or come twice, cost nobody else anything. */
@@ -73,26 +84,19 @@ TEST(job, of_many_in_one_push_those_that_are_there_are_duplicates_and_the_others
     static struct lab_pushes pushes;
     struct str wanted = S("job-0020");
     lab_start(&lab);
-    struct job_reader reader = lab_reader(&lab);
     push("q", "job-0020");
     push("other", "job-0033");
-    for (int i = 0; i < 60; i++) {
-        int no = i == 5 ? 4 : i == 40 ? 3 : i; /* twice in one statement, and twice far from each other */
-        struct str text = arena_fmt(lab.f.arena,
-                                    "{\"jid\":\"job-%04d\",\"queue\":\"%s\",\"jobtype\":\"t\","
-                                    "\"args\":[]%s}",
-                                    no, i == 50 ? "new" : "q", i % 2 ? ",\"retry\":3" : "");
-        SUCCEEDS(&lab.f.op, job_read(&lab.f.op, &reader, text, &pushes.specs[i]));
-    }
+    for (int i = 0; i < MANY; i++) /* twice in one statement, and twice far from each other */
+        read_into(&pushes, i, i == 5 ? 4 : i == 40 ? 3 : i, i == 50 ? "new" : "q");
     WRITES(&lab.f, lab_pushes_run, &pushes);
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < MANY; i++) {
         bool known = i == 5 || i == 20 || i == 33 || i == 40;
         EQ(pushes.pushed[i].result, known ? JOB_DUPLICATE : JOB_PUSHED);
         if (!known && i != 50)
             wanted = arena_fmt(lab.f.arena, "%.*s job-%04d", STR(wanted), i);
     }
     EQ(lab_view(&lab, "q").ready, 56);
-    STR_EQ(lab_order(&lab, "q", 60), wanted.p);
+    STR_EQ(lab_order(&lab, "q", MANY), wanted.p);
     EQ(lab_fetch(&lab, "new", 1), 1);
     lab_end(&lab);
 }
@@ -102,17 +106,35 @@ TEST(job, of_many_in_one_push_no_more_go_into_a_queue_than_it_has_room_for)
 {
     static struct lab_pushes pushes;
     lab_start(&lab);
-    struct job_reader reader = lab_reader(&lab);
     lab_policy(&lab, "q", "{\"max_queued\":20}");
-    for (int i = 0; i < 60; i++) {
-        struct str text =
-            arena_fmt(lab.f.arena, "{\"jid\":\"job-%04d\",\"queue\":\"q\",\"jobtype\":\"t\",\"args\":[]}", i);
-        SUCCEEDS(&lab.f.op, job_read(&lab.f.op, &reader, text, &pushes.specs[i]));
-    }
+    for (int i = 0; i < MANY; i++)
+        read_into(&pushes, i, i, "q");
     WRITES(&lab.f, lab_pushes_run, &pushes);
-    for (int i = 0; i < 60; i++)
+    for (int i = 0; i < MANY; i++)
         EQ(pushes.pushed[i].result, i < 20 ? JOB_PUSHED : JOB_REFUSED);
     EQ(lab_view(&lab, "q").ready, 20);
+    lab_end(&lab);
+}
+
+/* The 1st change fails, then the 2nd, until all pass: before that nothing of them is there. */
+TEST(job, of_many_in_one_push_none_is_there_when_the_disk_failed_at_any_of_them)
+{
+    static struct lab_pushes pushes;
+    enum err err = ERR_BUG;
+    int nth = 0;
+    lab_start(&lab);
+    push("q", "job-0020");
+    for (int i = 0; i < MANY; i++)
+        read_into(&pushes, i, i, "q");
+    while (err != OK && nth < 10 * MANY) {
+        fixture_plan(&lab.f, STORE_AT_STATEMENT, STORE_FAIL_IO, ++nth);
+        err = store_write(&lab.f.op, lab.f.store, lab_pushes_run, &pushes);
+        lab.f.countdown = 0;
+        EQ(lab_view(&lab, "q").ready, err == OK ? MANY : 1);
+    }
+    YES(nth > 1); /* PostgreSQL gets all of them by one or two */
+    EQ(err, OK);
+    EQ(lab_fetch(&lab, "q", MANY), MANY);
     lab_end(&lab);
 }
 
