@@ -4,15 +4,15 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { Agent } from 'node:http'
 import { join } from 'node:path'
-import { checked, clicks, follow, hold, pipeline, SMALL_SPOOL, SPOOL_CLICKS, spoolIsThere } from './lib/clicks.mjs'
+import { checked, clicks, follow, hold, pipeline, SPOOL_CLICKS, spoolIsThere } from './lib/clicks.mjs'
 import { cli, folder, startDaemon, until } from './lib/daemon.mjs'
 
 const STALL_MS = process.env.POSTHOUSE_TEST_SLOW ? 60_000 : 6_000
 const REDIRECT_MS = 50 // from the spool
 const PAGE = /<a rel="noreferrer" href="https:\/\/shop\.example\.org\/">Continue to shop\.example\.org<\/a>/
 
-async function prepare(t, env = {}) {
-  const daemon = await startDaemon({ env: { ...SMALL_SPOOL, ...env } })
+async function prepare(t, env = {}, room = SPOOL_CLICKS) {
+  const daemon = await startDaemon({ env: { POSTHOUSE_LINKS_SPOOL_CLICKS: String(room), ...env } })
   t.after(() => daemon.kill())
   await daemon.put('/v1/tenants/t-1', {})
   await daemon.put('/v1/mailings/m-1', { tenant: 't-1' })
@@ -20,7 +20,7 @@ async function prepare(t, env = {}) {
   await daemon.bulk('/v1/mailings/m-1/messages', lines)
   await daemon.put('/v1/links/a', { url: 'https://shop.example.org/', tenant: 't-1', mailing: 'm-1' })
   for (let i = 0; i < 500; i += 100) assert.equal((await follow(daemon, `/r/a?m=r${i}`)).status, 302)
-  await spoolIsThere(daemon)
+  await spoolIsThere(daemon, room)
   return daemon
 }
 
@@ -39,7 +39,7 @@ function refusedWithALink({ headers, body }) {
 }
 
 test('readers are sent on while somebody else holds the database, and every click is counted once afterwards', async (t) => {
-  const daemon = await prepare(t)
+  const daemon = await prepare(t, {}, STALL_MS * 10) // one who clicks and waits is never as fast as that
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   t.after(() => agent.destroy())
   const release = await hold(t, daemon)
