@@ -7,12 +7,17 @@
 #define IDLE_PAGES    64    /* of WAL that are worth a checkpoint when nobody waits */
 #define WAL_BIG_PAGES 16384 /* 64 MiB: only a truncating checkpoint gives the space back */
 
-/* Small and often keeps answers quick. A checkpoint that costs about as much as a few of the groups under way does not
- * make them slower, and writes a page once that several of them changed. */
+int64_t checkpoint_pages(int64_t large, int64_t usual)
+{
+    int64_t due = 6 * large, rare = CHECKPOINT_GROUPS * usual / 1024;
+    if (rare <= CHECKPOINT_RARE && rare > due)
+        due = rare;
+    return due < CHECKPOINT_PAGES ? CHECKPOINT_PAGES : due > CHECKPOINT_BULK ? CHECKPOINT_BULK : due;
+}
+
 static int64_t checkpoint_due(const struct store *store)
 {
-    int64_t due = 6 * store->group_pages;
-    return due < CHECKPOINT_PAGES ? CHECKPOINT_PAGES : due > CHECKPOINT_BULK ? CHECKPOINT_BULK : due;
+    return checkpoint_pages(store->group_pages, store->usual_pages);
 }
 
 bool group_wants_checkpoint(const struct store *store)

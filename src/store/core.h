@@ -28,6 +28,8 @@
 #define RETRY_AFTER_S      2    /* what clients are told when the store cannot write; it is probed every second */
 #define CHECKPOINT_PAGES   1000 /* of WAL before the writer moves them into the file; up to */
 #define CHECKPOINT_BULK    8000 /* while groups write much: then the same page comes again and again */
+#define CHECKPOINT_RARE    3000 /* while groups are so small that these are ... */
+#define CHECKPOINT_GROUPS  250  /* ... of them (docs/adr/0026) */
 #define PROBE_INTERVAL_US  1000000
 #define WRITER_CACHE_BYTES (8LL * 1024 * 1024)
 #define READER_CACHE_BYTES (4LL * 1024 * 1024)
@@ -169,6 +171,7 @@ struct store {
     atomic_uint_fast64_t commits, commands, failures, reruns, commit_us, reads;
     atomic_int_fast64_t wal_bytes;
     int64_t group_pages; /* what large groups wrote lately; the writer's */
+    int64_t usual_pages; /* what a group writes on average, in 1/1024 */
     struct metric_cell *commit_times, *turn_times, *group_sizes, *checkpoint_times; /* histograms */
 };
 
@@ -258,6 +261,12 @@ int group_run(struct store *store, struct op *op, struct post **posts, int n);
 /* Moves the WAL into the file when it has grown, or, when nobody waits, is worth it. After the answers have left. */
 void group_checkpoint(struct store *store, bool idle);
 bool group_wants_checkpoint(const struct store *store); /* it would do something, busy as the store is */
+
+/* Pages of WAL that are worth a checkpoint, by those that large groups wrote lately, and a group does on average in
+ * 1/1024. Small and often keeps answers quick. One that costs about as much as a few of the groups under way does not
+ * make them slower, and writes a page once that several of them changed. And where groups are small it is so rare that
+ * far fewer than one command in a hundred waits for it. */
+int64_t checkpoint_pages(int64_t large, int64_t usual);
 
 /* A small commit that changes one row: does the disk take writes. */
 enum err group_probe(struct op *op, struct store *store);

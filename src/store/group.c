@@ -94,6 +94,7 @@ static void note_pages(struct store *store, int64_t before)
     int64_t now = conn_wal_pages(store->conn), written = now >= before ? now - before : now;
     int64_t faded = store->group_pages * 7 / 8;
     store->group_pages = written > faded ? written : faded;
+    store->usual_pages += written - store->usual_pages / 1024;
     atomic_store(&store->wal_bytes, now * 4096);
 }
 

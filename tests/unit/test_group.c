@@ -1,5 +1,6 @@
 #include "base/post.h"
 #include "store/block.h"
+#include "store/core.h"
 #include "store/seq.h"
 #include "store/tally.h"
 #include "store_test.h"
@@ -337,4 +338,14 @@ TEST(group, does_not_sync_when_nothing_was_written)
     EQ(store_turn(f.store), 1);
     EQ(store_figures(f.store).commits, before);
     fixture_end(&f);
+}
+
+TEST(group, a_checkpoint_comes_after_250_small_groups_or_when_it_costs_what_a_few_large_ones_do)
+{
+    EQ(checkpoint_pages(0, 0), 1000);
+    EQ(checkpoint_pages(9, 9 * 1024), 2250);
+    EQ(checkpoint_pages(300, 9 * 1024), 2250); /* one large one among them */
+    EQ(checkpoint_pages(25, 25 * 1024), 1000);
+    EQ(checkpoint_pages(500, 200 * 1024), 3000);
+    EQ(checkpoint_pages(5000, 5000 * 1024), 8000);
 }
