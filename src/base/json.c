@@ -219,7 +219,7 @@ bool json_raw(struct json *j, struct str *ret)
 bool json_find(struct arena *arena, struct str text, enum json_mode mode, struct str name, struct str *ret)
 {
     struct json j;
-    struct str member;
+    struct str member = { 0 };
     bool found = false;
     json_init(&j, arena, text, mode);
     if (json_enter_object(&j))

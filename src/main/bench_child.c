@@ -114,11 +114,12 @@ static enum err await_ready(struct op *op, int in, struct bench_daemon *ret)
 {
     char line[READY_BYTES];
     size_t n = 0;
-    for (ssize_t got; n < sizeof line && !memchr(line, '\n', n); n += (size_t)got) {
-        got = read(in, line + n, sizeof line - n);
+    do {
+        ssize_t got = read(in, line + n, sizeof line - n);
         if (got <= 0)
             return fail(op, ERR_IO, "the daemon did not start");
-    }
+        n += (size_t)got;
+    } while (n < sizeof line && !memchr(line, '\n', n));
     struct str text = { line, str_find((struct str){ line, n }, '\n') };
     TRY(ready_addr(op, text, S(" http="), &ret->http));
     return ready_addr(op, text, S(" worker="), &ret->worker);

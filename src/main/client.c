@@ -199,7 +199,7 @@ enum err client_addr(struct cli *cli, int port, struct addr *ret)
 
 int client_about(struct cli *cli, struct client_about *ret)
 {
-    struct str overview, metrics, name = S("\nposthouse_resident_memory_bytes ");
+    struct str overview = { 0 }, metrics = { 0 }, name = S("\nposthouse_resident_memory_bytes ");
     int code = client_call(cli, "GET", "/v1/overview", (struct str){ 0 }, &overview);
     if (code == CLI_DONE)
         code = client_call(cli, "GET", "/metrics", (struct str){ 0 }, &metrics);
