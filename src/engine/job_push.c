@@ -256,7 +256,7 @@ static bool may_line_up(const struct entering *e)
 static enum err line_add(struct op *op, struct tx *tx, const struct line *line, bool ret_there[STORE_JOBS_TOGETHER])
 {
     const struct job_row *rows[STORE_JOBS_TOGETHER];
-    uint64_t ids[STORE_JOBS_TOGETHER], there[STORE_JOBS_TOGETHER] = { 0 };
+    uint64_t ids[STORE_JOBS_TOGETHER] = { 0 }, there[STORE_JOBS_TOGETHER] = { 0 };
     size_t n = 0;
     bool all;
     for (size_t i = 0; i < line->count; i++) {

@@ -69,8 +69,10 @@ static struct str child_body(struct op *op, const struct part_row *part, int64_t
     json_member_str(&w, "nominal_at", instant_text(nominal_us, nominal_us % 1000000 ? 3 : 0, nominal));
     json_object_end(&w);
     json_object_end(&w);
+    if (buf.full)
+        return (struct str){ 0 };
     struct str object = buf_str(&buf);
-    return buf.full ? (struct str){ 0 } : (struct str){ object.p + 1, object.n - 2 }; /* its members */
+    return (struct str){ object.p + 1, object.n - 2 }; /* its members */
 }
 
 static enum err child_push(struct op *op, struct tx *tx, struct jobs *jobs, struct str jobtype,
