@@ -14,7 +14,8 @@
 #include "store/store_visitor.h"
 #include "store/tally.h"
 
-#define RELEASED_AFTER 512 /* clicks */
+#define RELEASED_AFTER  512         /* clicks */
+#define CLICK_BYTES_MAX (64u << 20) /* while one of them is applied: the touches of whoever clicked */
 
 /* One click being applied to whoever clicked: a message, or a visitor for links without mailing. */
 struct applying {
@@ -263,20 +264,35 @@ static enum err ask_ahead(struct op *op, struct tx *tx, const struct click *clic
     return store_touch_prefetch(op, tx, asked[ASK_CHAINS], count);
 }
 
-/* Clicks of neighbouring messages touch the same blocks; those of one message stay in order. */
-static enum err apply_sorted(struct op *op, struct tx *tx, const struct click *clicks, size_t count)
+/* Clicks of neighbouring messages touch the same blocks; those of one message stay in order. What each needs is
+ * forgotten behind it, so `one` has memory of its own: some clickers have a thousand touches. */
+static enum err apply_sorted(struct op *one, struct tx *tx, const struct click *const *sorted, size_t count)
 {
-    const struct click **sorted;
-    TRY(op_alloc(op, count * sizeof *sorted, &sorted));
-    for (size_t i = 0; i < count; i++)
-        sorted[i] = &clicks[i];
-    qsort(sorted, count, sizeof *sorted, by_message);
     for (size_t i = 0; i < count; i++) {
-        TRY(click_apply(op, tx, sorted[i]));
+        arena_reset(one->arena);
+        TRY(click_apply(one, tx, sorted[i]));
         if (i % RELEASED_AFTER == RELEASED_AFTER - 1)
             store_block_release(tx);
     }
     return OK;
+}
+
+static enum err apply_each(struct op *op, struct tx *tx, const struct click *clicks, size_t count)
+{
+    const struct click **sorted;
+    struct op one;
+    TRY(op_alloc(op, count * sizeof *sorted, &sorted));
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &clicks[i];
+    qsort(sorted, count, sizeof *sorted, by_message);
+    op_init(&one, arena_new(CLICK_BYTES_MAX), op->now_us);
+    enum err err = apply_sorted(&one, tx, sorted, count);
+    if (err != OK) {
+        fail(op, err, "%s", one.error);
+        op->retry_after_s = one.retry_after_s;
+    }
+    arena_free(one.arena);
+    return err;
 }
 
 enum err click_apply_all(struct op *op, struct tx *tx, struct str node, uint64_t after, const struct click *clicks,
@@ -289,6 +305,6 @@ enum err click_apply_all(struct op *op, struct tx *tx, struct str node, uint64_t
     if (count == 0)
         return OK;
     TRY(ask_ahead(op, tx, clicks, count));
-    TRY(apply_sorted(op, tx, clicks, count));
+    TRY(apply_each(op, tx, clicks, count));
     return store_click_set_mark(op, tx, node, clicks[count - 1].number);
 }

@@ -384,6 +384,25 @@ TEST(click, many_clicks_of_one_member_cost_no_more_rows_than_are_needed)
     end(&s);
 }
 
+/* Each reads all touches of its clicker; a command of thousands of clicks must not hold them all at once. */
+TEST(click, many_clicks_of_somebody_with_many_touches_need_the_memory_of_one)
+{
+    struct scene s;
+    struct op op;
+    start(&s);
+    struct link link = put(&s, "a", "https://x/a");
+    for (int i = 1; i <= 600; i++) {
+        add(&s, click_of(&s, link, 1, NOW + i * 60 * SECOND, i));
+        if (i % 60 == 0 && i < 600)
+            commit(&s);
+    }
+    op_init(&op, arena_new(64 << 10), NOW);
+    SUCCEEDS(&op, store_write(&op, s.ledger.fixture.store, apply, &s));
+    arena_free(op.arena);
+    figures_are(&s, link, 600, 1, 1, 0);
+    end(&s);
+}
+
 /* LED-24: soon after delivery is weak evidence, and counts when the delivery becomes known later. */
 TEST(click, delivery_that_becomes_known_later_moves_the_figures_of_the_link)
 {
