@@ -80,26 +80,28 @@ enum err store_part_delete(struct op *op, struct tx *tx, uint64_t run, struct st
     return stmt_done(op, stmt);
 }
 
-enum err store_part_list(struct op *op, struct tx *tx, uint64_t run, struct str after, int max, struct part_row *ret,
-                         int *ret_count)
+/* Parts behind a place, of one run or of all that come after it: the statement says which. */
+static enum err part_page(struct op *op, struct tx *tx, const struct sql *sql, uint64_t run, struct str after, int max,
+                          struct part_row *ret, int *ret_count)
 {
     struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &part_list, &stmt));
+    TRY(tx_stmt(op, tx, sql, &stmt));
     bind_int(stmt, 1, (int64_t)run);
     bind_str(stmt, 2, after);
     bind_int(stmt, 3, max);
     return read_parts(op, stmt, ret, ret_count);
 }
 
+enum err store_part_list(struct op *op, struct tx *tx, uint64_t run, struct str after, int max, struct part_row *ret,
+                         int *ret_count)
+{
+    return part_page(op, tx, &part_list, run, after, max, ret, ret_count);
+}
+
 enum err store_part_held(struct op *op, struct tx *tx, uint64_t run, struct str after, int max, struct part_row *ret,
                          int *ret_count)
 {
-    struct stmt *stmt;
-    TRY(tx_stmt(op, tx, &part_held, &stmt));
-    bind_int(stmt, 1, (int64_t)run);
-    bind_str(stmt, 2, after);
-    bind_int(stmt, 3, max);
-    return read_parts(op, stmt, ret, ret_count);
+    return part_page(op, tx, &part_held, run, after, max, ret, ret_count);
 }
 
 enum err store_part_held_since(struct op *op, struct tx *tx, int64_t since_us, int max, struct held_count *ret,
