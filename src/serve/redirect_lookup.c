@@ -4,8 +4,9 @@
  * Requests that wait go together in one read, on a connection that nothing
  * else uses (THREAD_DOOR). What is asked for is rarely asked for alone: with a
  * message come its neighbours in the mailing, with a link the links made
- * together with it, as long as there is room for them. So a mailing of a million is known after some thousand
- * reads, and a storm of clicks does not become a storm of reads.
+ * together with it, as long as there is room for them. So a mailing of a
+ * million is known after some thousand reads, and a storm of clicks does not
+ * become a storm of reads.
  *
  * A read may take as long as the store likes, a request may not: it is refused
  * after what any click may wait, and the read comes home without it (LNK-43).

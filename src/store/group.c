@@ -55,7 +55,8 @@ static void watch_end(struct store *store, bool kept)
         end(store->watch.data);
 }
 
-/* Before COMMIT: all that was changed in RAM goes into rows. */
+/* Before COMMIT: all that was changed in RAM goes into rows. A cursor that is closed does not say that its link ended:
+ * whoever commits looks at tx->broken, too. */
 static enum err group_flush(struct op *op, struct tx *tx)
 {
     const struct store_watch *watch = &tx->store->watch;
