@@ -60,9 +60,8 @@ const struct schema_step fired_told_step = {
     "no, id, cron, zone, job, overlap, catch_up, jitter_ms, after, anchor_us, last_us, next_us, due_us, skipped, "     \
     "paused"
 #define FIRED                                                                                                          \
-    "run, schedule, nominal_us, manual, state, jid, at_us, ended_us, row_count, own_state, children, done, dead, "     \
-    "held, "                                                                                                           \
-    "told"
+    "run, schedule, nominal_us, manual, state, jid, at_us, ended_us, row_count, own_state, children, done, dead,"      \
+    " held, told"
 
 SQL(schedule_put,
     "INSERT INTO schedule (" ROW ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
