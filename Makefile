@@ -45,15 +45,17 @@ UNIT_POSTGRES := $(call programs,$(filter-out tests/unit/test_store_file.c tests
 UNIT          := $(filter-out $(call programs,$(POSTGRES_ONLY)),$(call programs,tests/unit/test_*.c))
 SIM       := $(call programs,tests/sim/sim_*.c)
 KILL      := $(call programs,tests/kill/kill_*.c) $(sort $(wildcard tests/kill/*.test.mjs))
-FLOW      := $(sort $(wildcard tests/flow/*.test.mjs))
+# Those that wait longest begin first, so that none of them is left alone at the end.
+LONG      := $(patsubst %,tests/flow/%.test.mjs,nodes polling_faults bench links_stall many postgres)
+FLOW      := $(LONG) $(filter-out $(LONG),$(sort $(wildcard tests/flow/*.test.mjs)))
 # Those that say nothing about a data directory run on both engines; kill and node tests have PostgreSQL of their own.
 # Why the others do not run there:
 #     disk_full links_full links_stall         are about a data directory: its disk, its lock, its files
 #     links_crowd                              is about connections, whatever the store
 #     docs job_nodes nodes postgres postgres_lib transactions   ask for PostgreSQL themselves, where it matters
 #     package simulate tools                   have no store
-FLOW_POSTGRES := $(patsubst %,tests/flow/%.test.mjs,access batches bench bulk cli errors faktory_worker handlers events hooks idempotency jobs ledger links mailgun_js ops \
-	many polling polling_faults polling_life recorded schedules serve sources top track unsubscribe worker_door workers)
+FLOW_POSTGRES := $(patsubst %,tests/flow/%.test.mjs,polling_faults bench many access batches bulk cli errors faktory_worker handlers events hooks idempotency jobs ledger links mailgun_js ops \
+	polling polling_life recorded schedules serve sources top track unsubscribe worker_door workers)
 # kill, jobs and migrate have a twin or both engines in them.
 KILL_POSTGRES := tests/kill/clicks.test.mjs
 FUZZ      := $(call programs,tests/fuzz/fuzz_*.c)
