@@ -179,8 +179,9 @@ check:
 	@tools/deps build test npm check
 	@$(AGAIN) BUILD=asan unit-programs sim-programs fuzz-programs
 	@$(AGAIN) BUILD=tsan unit-programs sim-programs
-	@SIM_SEEDS=$(or $(SEEDS),50) tools/run-tests $(CHECKS:%=static:%) \
-		$(patsubst $(B)/%,asan:build/asan/%,$(UNIT) $(SIM) $(FUZZ)) $(patsubst $(B)/%,tsan:build/tsan/%,$(UNIT) $(SIM))
+	@SIM_SEEDS=$(or $(SEEDS),50) tools/with-postgres -o tools/run-tests $(CHECKS:%=static:%) \
+		$(patsubst $(B)/%,asan:build/asan/%,$(UNIT) $(SIM) $(FUZZ)) $(patsubst $(B)/%,tsan:build/tsan/%,$(UNIT) $(SIM)) \
+		$(patsubst $(B)/%,tsan-postgres:build/tsan/%,$(UNIT_POSTGRES))
 
 sim:
 	@$(AGAIN) sim-programs
