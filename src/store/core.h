@@ -12,6 +12,7 @@
  *     readers.c    the threads that run snapshots
  *     schema.c     the list of steps and families
  *     conn.c       one connection of either engine: what both do alike
+ *     db.c         its statements
  *     sqlite.c     the engine for one machine: statements, errors, transactions
  *     postgres.h   the engine for many nodes, in several files
  */
@@ -70,8 +71,8 @@ struct stmt {
     int64_t changes;
 };
 
-/* What an engine can do. conn.c calls it and keeps what is common: the cache of statements, who stands on a row, the
- * faults of the simulation. An engine that fails in a way that spoils the transaction says so with conn_broke. */
+/* What an engine can do. conn.c and db.c call it and keep what is common: the cache of statements, who stands on a row,
+ * the faults of the simulation. An engine that fails in a way that spoils the transaction says so with conn_broke. */
 struct engine {
     const char *name;      /* "sqlite", as spoken of in logs */
     const char *scan_word; /* in a plan that reads a whole table */
@@ -235,6 +236,10 @@ enum err conn_checkpoint(struct op *op, struct conn *conn, bool truncate);
 
 /* Notes in the transaction under way, if any, that the engine failed and nothing of it can be kept. */
 void conn_broke(struct conn *conn, const struct op *op);
+
+/* What the simulation wants to happen at this point, as the engine would report it: an error, or that the process dies
+ * when `what` has been done. */
+enum err conn_fault(struct op *op, struct conn *conn, enum store_point point, const char *what, bool *ret_then_die);
 
 /* Where block.c keeps what this connection read; freed with it. */
 struct block_view **conn_block_view(struct conn *conn);
