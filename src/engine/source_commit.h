@@ -6,18 +6,16 @@
  * crash finds the lane either before the page or behind it, and what is read
  * again is recognised.
  *
- * A lane runs under a lease (SRC-10). Each page carries the epoch it was read
- * under; a page of a lapsed lease is refused whole.
+ * A lane runs under a lease (source_lease.h). Each page carries the epoch it was
+ * read under; a page of a lapsed lease is refused whole.
  */
 #pragma once
 
 #include "engine/ledger.h"
 #include "engine/source_config.h"
+#include "engine/source_lease.h"
 #include "engine/warnings.h"
-#include "store/store_node.h"
 
-#define SOURCE_LEASE_US         INT64_C(60000000)
-#define SOURCE_RENEW_US         INT64_C(20000000)
 #define SOURCE_MARKS_MAX        4
 #define SOURCE_NOTES_MAX        4
 #define SOURCE_FUTURE_US        INT64_C(60000000)      /* an item dated later than this is left for later (SRC-16) */
@@ -74,23 +72,6 @@ struct source_result {
 
 /* Applies a save. ERR_CONFLICT when the lease lapsed: nothing of it is kept. */
 enum err source_commit(struct op *op, struct tx *tx, const struct source_save *save, struct source_result *ret);
-
-/* ---------------------------------------------------------------------------------------------------------- lease */
-
-/* Ends of leases are told by the store's clock (store_node.h). */
-
-/* Takes the lanes of a source for a node: at once when they are free, the node's own already, or their holder was
- * called lost; else when the lease is over. ERR_CONFLICT while another holds them, or when the node's own life is over.
- * Writes the begin of the first reading when there is none. */
-enum err source_lease_take(struct op *op, struct tx *tx, uint32_t source_no, const struct node_self *node,
-                           uint64_t *ret_epoch);
-
-/* Every 20 s. ERR_CONFLICT when the lease is lost, or the node's life is over. */
-enum err source_lease_renew(struct op *op, struct tx *tx, uint32_t source_no, const struct node_self *node,
-                            uint64_t epoch);
-
-/* At shutdown: another node may go on at once. Never fails for a lease that is lost. */
-enum err source_lease_give(struct op *op, struct tx *tx, uint32_t source_no, uint64_t epoch);
 
 /* ------------------------------------------------------------------------------------------------------- webhooks */
 

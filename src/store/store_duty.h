@@ -11,7 +11,7 @@
  * the end of a lease finds another term there, or another epoch, and nothing of
  * its transaction is kept (NODE-2). Ends are told by the store's clock.
  *
- * Lanes of sources carry the same in rows of their own (engine/source_commit.h).
+ * Lanes of sources carry the same in rows of their own (engine/source_lease.h).
  */
 #pragma once
 

@@ -2,7 +2,7 @@
  * store_source_leases.h - who reads which source, for nodes that share them out.
  *
  * The lease of a source's first lane stands for all: they are taken and given
- * together (engine/source_commit.h).
+ * together (engine/source_lease.h).
  */
 #pragma once
 
