@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/chains.h"
 #include "engine/job_lane.h"
 #include "store/store_ready.h"
 
@@ -60,9 +61,14 @@ void lanes_free(struct lanes *lanes)
 
 /* --- lanes by key --- */
 
+static uint64_t key_hash(uint64_t key)
+{
+    return (key * 0x9E3779B97F4A7C15u) >> 32;
+}
+
 static size_t slot_of(const struct level *level, uint64_t key)
 {
-    return (size_t)((key * 0x9E3779B97F4A7C15u) >> 32) & (level->slot_count - 1);
+    return (size_t)key_hash(key) & (level->slot_count - 1);
 }
 
 static struct lane *lane_find(const struct level *level, uint64_t key)
@@ -75,22 +81,18 @@ static struct lane *lane_find(const struct level *level, uint64_t key)
     return lane;
 }
 
+static uint64_t hash_of(const void *entry, const void *data)
+{
+    (void)data;
+    return key_hash(((const struct lane *)entry)->key);
+}
+
 static void level_grow(struct level *level)
 {
-    struct lane **old = level->slots;
-    size_t n = level->slot_count;
-    level->slot_count = n ? n * 4 : 1;
-    level->slots = calloc(level->slot_count, sizeof(struct lane *));
-    if (!level->slots)
-        abort();
-    for (size_t i = 0; i < n; i++)
-        for (struct lane *lane = old[i], *next; lane; lane = next) {
-            next = lane->hash_next;
-            size_t slot = slot_of(level, lane->key);
-            lane->hash_next = level->slots[slot];
-            level->slots[slot] = lane;
-        }
-    free(old);
+    static const struct chain chain = { offsetof(struct lane, hash_next), hash_of };
+    size_t n = level->slot_count ? level->slot_count * 4 : 1;
+    level->slots = chains_move(level->slots, level->slot_count, n, &chain, NULL);
+    level->slot_count = n;
 }
 
 /* --- the ring --- */

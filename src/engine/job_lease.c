@@ -2,25 +2,23 @@
 
 #include <stdlib.h>
 
+#include "base/chains.h"
 #include "engine/job_log.h"
 
 /* --- in RAM --- */
 
+static uint64_t hash_of(const void *entry, const void *data)
+{
+    (void)data;
+    return ((const struct lease *)entry)->jid_hash;
+}
+
 static void slots_grow(struct jobs *jobs)
 {
-    size_t n = jobs->lease_slots;
-    struct lease **old = jobs->leases;
-    jobs->lease_slots = n ? n * 2 : 256;
-    jobs->leases = calloc(jobs->lease_slots, sizeof(struct lease *));
-    if (!jobs->leases)
-        abort();
-    for (size_t i = 0; i < n; i++)
-        for (struct lease *lease = old[i], *next; lease; lease = next) {
-            next = lease->hash_next;
-            lease->hash_next = jobs->leases[lease->jid_hash & (jobs->lease_slots - 1)];
-            jobs->leases[lease->jid_hash & (jobs->lease_slots - 1)] = lease;
-        }
-    free(old);
+    static const struct chain chain = { offsetof(struct lease, hash_next), hash_of };
+    size_t n = jobs->lease_slots ? jobs->lease_slots * 2 : 256;
+    jobs->leases = chains_move(jobs->leases, jobs->lease_slots, n, &chain, NULL);
+    jobs->lease_slots = n;
 }
 
 struct lease *lease_find(struct jobs *jobs, uint64_t jid_hash)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/chains.h"
 #include "store/seq.h"
 
 #define GHOSTS_MAX 100000
@@ -18,22 +19,17 @@ static size_t slot_of(const struct jobs *jobs, struct str name)
     return jobs_hash(jobs, name) & (jobs->queue_slots - 1);
 }
 
+static uint64_t hash_of(const void *entry, const void *data)
+{
+    return jobs_hash(data, ((const struct queue *)entry)->name);
+}
+
 static void slots_grow(struct jobs *jobs)
 {
-    size_t n = jobs->queue_slots;
-    struct queue **old = jobs->queues;
-    jobs->queue_slots = n ? n * 2 : 64;
-    jobs->queues = calloc(jobs->queue_slots, sizeof(struct queue *));
-    if (!jobs->queues)
-        abort();
-    for (size_t i = 0; i < n; i++)
-        for (struct queue *queue = old[i], *next; queue; queue = next) {
-            next = queue->hash_next;
-            size_t slot = slot_of(jobs, queue->name);
-            queue->hash_next = jobs->queues[slot];
-            jobs->queues[slot] = queue;
-        }
-    free(old);
+    static const struct chain chain = { offsetof(struct queue, hash_next), hash_of };
+    size_t n = jobs->queue_slots ? jobs->queue_slots * 2 : 64;
+    jobs->queues = chains_move(jobs->queues, jobs->queue_slots, n, &chain, jobs);
+    jobs->queue_slots = n;
 }
 
 struct queue *queue_find(struct jobs *jobs, struct str name)

@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "base/chains.h"
 #include "engine/job_log.h"
 
 /* --- keys --- */
@@ -17,21 +18,18 @@ bool queue_counts_keys(const struct queue *queue)
     return policy->key_concurrency != POLICY_NONE || policy->key_rate.limit || policy->key_count;
 }
 
+static uint64_t hash_of(const void *entry, const void *data)
+{
+    (void)data;
+    return ((const struct key_use *)entry)->key;
+}
+
 static void keys_grow(struct queue *queue)
 {
-    size_t n = queue->key_slots;
-    struct key_use **old = queue->keys;
-    queue->key_slots = n ? n * 2 : 16;
-    queue->keys = calloc(queue->key_slots, sizeof(struct key_use *));
-    if (!queue->keys)
-        abort();
-    for (size_t i = 0; i < n; i++)
-        for (struct key_use *use = old[i], *next; use; use = next) {
-            next = use->next;
-            use->next = queue->keys[use->key & (queue->key_slots - 1)];
-            queue->keys[use->key & (queue->key_slots - 1)] = use;
-        }
-    free(old);
+    static const struct chain chain = { offsetof(struct key_use, next), hash_of };
+    size_t n = queue->key_slots ? queue->key_slots * 2 : 16;
+    queue->keys = chains_move(queue->keys, queue->key_slots, n, &chain, NULL);
+    queue->key_slots = n;
 }
 
 struct key_use *queue_key_use(struct queue *queue, uint64_t key, bool make)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/chains.h"
 #include "engine/jobs_own.h"
 
 static size_t slot_of(const struct jobs *jobs, struct str name)
@@ -19,18 +20,17 @@ struct session *session_find(struct jobs *jobs, struct str name)
     return session;
 }
 
+static uint64_t hash_of(const void *entry, const void *data)
+{
+    return jobs_hash(data, ((const struct session *)entry)->name);
+}
+
 static void slots_grow(struct jobs *jobs)
 {
-    free(jobs->sessions);
-    jobs->session_slots = jobs->session_slots ? jobs->session_slots * 2 : 64;
-    jobs->sessions = calloc(jobs->session_slots, sizeof(struct session *));
-    if (!jobs->sessions)
-        abort();
-    for (struct session *session = jobs->all_sessions; session; session = session->all_next) {
-        struct session **slot = &jobs->sessions[slot_of(jobs, session->name)];
-        session->hash_next = *slot;
-        *slot = session;
-    }
+    static const struct chain chain = { offsetof(struct session, hash_next), hash_of };
+    size_t n = jobs->session_slots ? jobs->session_slots * 2 : 64;
+    jobs->sessions = chains_move(jobs->sessions, jobs->session_slots, n, &chain, jobs);
+    jobs->session_slots = n;
 }
 
 static void number_session(struct jobs *jobs, struct session *session)
@@ -69,13 +69,11 @@ struct session *session_new(struct jobs *jobs, const struct session_row *row)
     };
     session->all_next = jobs->all_sessions;
     jobs->all_sessions = session;
-    if (jobs->session_count++ >= jobs->session_slots) {
+    if (jobs->session_count++ >= jobs->session_slots)
         slots_grow(jobs);
-    } else {
-        struct session **slot = &jobs->sessions[slot_of(jobs, session->name)];
-        session->hash_next = *slot;
-        *slot = session;
-    }
+    struct session **slot = &jobs->sessions[slot_of(jobs, session->name)];
+    session->hash_next = *slot;
+    *slot = session;
     session->listed = true;
     number_session(jobs, session);
     return session;
