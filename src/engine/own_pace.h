@@ -1,8 +1,8 @@
 /*
  * own_pace.h - how much of our own work one step does, and how long it rests after it.
  *
- *     others keep the writer busy     0.8 ms a step, 0.8 % of the time (docs/adr/0018)
- *     people asked for it             4 ms a step
+ *     people asked for it             4 ms a step, of the time what the budget says
+ *     others keep the writer busy     4 ms a step, 0.8 % of the time (docs/adr/0018, 0030)
  *     housekeeping                    500 rows; twice as many behind a chunk under 10 ms, half as many behind one
  *                                     above 20 ms, 50 to 1,000 (KEEP-5)
  *

@@ -5,9 +5,10 @@
 #include "base/log.h"
 #include "relay/job_runner_parts.h"
 
-#define CROWDED_MS       100 /* others have changed something ... */
-#define CROWDED_COMMANDS 10  /* ... so often within that time */
-#define TRIES_MAX        10  /* of a step that fails, each time half as long */
+#define CROWDED_MS       100  /* looked at so often: others have changed something ... */
+#define CROWDED_COMMANDS 10   /* ... so many times for each such span */
+#define CROWDED_MS_MAX   1000 /* what came since a look before that came lately */
+#define TRIES_MAX        10   /* of a step that fails, each time half as long */
 
 #define PACE_MS       30000 /* between two marks of how far it was */
 #define PACE_FIRST_MS 2000  /* less says nothing */
@@ -46,9 +47,10 @@ static void step_later(struct run *run, int64_t ms)
 static bool is_crowded(struct job_runner *runner)
 {
     uint64_t others = store_figures(runner->config.store).commands - ++runner->own_commands;
-    int64_t now_ms = loop_now_ms(runner->config.loop);
-    if (now_ms - runner->others_ms >= CROWDED_MS) {
-        runner->is_crowded = others - runner->others >= CROWDED_COMMANDS;
+    int64_t now_ms = loop_now_ms(runner->config.loop), span_ms = now_ms - runner->others_ms;
+    if (span_ms >= CROWDED_MS) {
+        int64_t recent_ms = span_ms < CROWDED_MS_MAX ? span_ms : CROWDED_MS_MAX;
+        runner->is_crowded = (int64_t)(others - runner->others) * CROWDED_MS >= CROWDED_COMMANDS * recent_ms;
         runner->others = others;
         runner->others_ms = now_ms;
     }

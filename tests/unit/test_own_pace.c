@@ -34,7 +34,7 @@ TEST(own_pace, a_chunk_beyond_50_ms_is_followed_by_one_that_fits)
 }
 
 /* HAND-5. */
-TEST(own_pace, steps_for_people_take_4_ms_and_all_take_less_beside_others)
+TEST(own_pace, steps_for_people_take_4_ms_and_all_do_beside_others)
 {
     struct own_pace pace = own_pace_begin(S(OWN_QUEUE)), keep = own_pace_begin(S(KEEP_QUEUE));
     EQ(pace.rows, 100);
@@ -43,11 +43,11 @@ TEST(own_pace, steps_for_people_take_4_ms_and_all_take_less_beside_others)
     own_pace_took(&pace, 8000, false);
     EQ(pace.rows, 99);
     own_pace_took(&pace, 4000, true);
-    own_pace_took(&keep, 5000, true);
-    EQ(pace.rows, 19);
-    EQ(keep.rows, 79);
+    own_pace_took(&keep, 8000, true);
+    EQ(pace.rows, 98);
+    EQ(keep.rows, 249);
     own_pace_failed(&pace);
-    EQ(pace.rows, 9);
+    EQ(pace.rows, 49);
 }
 
 /* KEEP-5, BUD-2. */
@@ -56,6 +56,6 @@ TEST(own_pace, rests_at_least_as_long_as_it_worked_and_longer_beside_others)
     EQ(own_pace_rest_ms(10000, 500000, false), 10);
     EQ(own_pace_rest_ms(10000, 200000, false), 40);
     EQ(own_pace_rest_ms(10, 1000000, false), 1);
-    EQ(own_pace_rest_ms(800, 500000, true), 99);
+    EQ(own_pace_rest_ms(4000, 500000, true), 496);
     EQ(own_pace_rest_ms(100000, 5000, true), 1000);
 }
