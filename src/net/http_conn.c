@@ -6,9 +6,8 @@
 
 #include "net/http_reply.h"
 
-#define HELD_BYTES_MAX   131072 /* one read, with room to spare */
-#define PIECES_MAX       16     /* of one write */
-#define UNSENT_BYTES_MAX 65536  /* of answers the client does not read: its next request waits for it */
+#define PIECES_MAX       16    /* of one write */
+#define UNSENT_BYTES_MAX 65536 /* of answers the client does not read: its next request waits for it */
 
 /* --- writing ------------------------------------------------------------ */
 
@@ -18,7 +17,7 @@ static void conn_go_on(struct http_conn *conn);
 static void conn_consume(struct http_conn *conn, size_t n)
 {
     conn->sent += n;
-    http_out_consume(&conn->out, &conn->server->pool, n);
+    http_out_consume(&conn->out, &conn->desk->pool, n);
 }
 
 /* Everything has left: shut our side when that was the plan. */
@@ -127,7 +126,7 @@ void http_conn_flush_later(struct http_conn *conn)
     if (conn->flush_due || conn->closing)
         return;
     conn->flush_due = true;
-    loop_at_turn_end(conn->server->loop, &conn->flush);
+    loop_at_turn_end(conn->desk->loop, &conn->flush);
 }
 
 /* --- the end ------------------------------------------------------------ */
@@ -135,10 +134,11 @@ void http_conn_flush_later(struct http_conn *conn)
 static void on_closed(uv_handle_t *handle)
 {
     struct http_conn *conn = handle->data;
-    http_out_clear(&conn->out, &conn->server->pool);
+    http_out_clear(&conn->out, &conn->desk->pool);
     http_parser_done(&conn->parser);
     buf_done(&conn->held);
-    http_server_forget(conn);
+    buf_done(&conn->head);
+    http_desk_forget(conn);
     conn->closed = true;
     if (!conn->flush_due)
         free(conn);
@@ -174,7 +174,7 @@ void http_conn_close(struct http_conn *conn)
 
 static bool conn_may_parse(const struct http_conn *conn)
 {
-    return !conn->closing && !conn->finish && !conn->deaf && !conn->paused &&
+    return !conn->closing && !conn->finish && !conn->deaf && !conn->paused && !conn->leaving &&
            !(conn->request && conn->request->body_complete) && conn->out.waiting < UNSENT_BYTES_MAX;
 }
 
@@ -204,7 +204,7 @@ static void conn_go_on(struct http_conn *conn)
         buf_drop(&conn->held, conn->held.n - left.n);
         if (!conn->held.n && conn->held.room) {
             buf_done(&conn->held); /* an idle connection holds no buffer */
-            buf_init(&conn->held, HELD_BYTES_MAX);
+            buf_init(&conn->held, HTTP_HELD_BYTES_MAX);
         }
     }
     conn_rest(conn);
@@ -214,7 +214,7 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 {
     (void)suggested;
     struct http_conn *conn = handle->data;
-    *ret = uv_buf_init(conn->server->read_buffer, sizeof conn->server->read_buffer);
+    *ret = uv_buf_init(conn->desk->read_buffer, sizeof conn->desk->read_buffer);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
@@ -286,19 +286,19 @@ static enum http_wait conn_wait_kind(const struct http_conn *conn)
 static bool conn_is_over(const struct http_conn *conn)
 {
     bool owes_answer = conn->request && conn->request->body_complete;
-    return conn->read_ended && !owes_answer && !conn->held.n && !conn->paused && !conn->out.waiting;
+    return conn->read_ended && !owes_answer && !conn->held.n && !conn->paused && !conn->leaving && !conn->out.waiting;
 }
 
 /* Called whenever the state may have changed: sets reading and time-out to what the state asks for. */
 static void conn_rest(struct http_conn *conn)
 {
-    if (conn->closing || conn->feeding)
+    if (conn->closing || conn->feeding || http_conn_depart(conn))
         return;
     if (conn_is_over(conn)) {
         http_conn_close(conn);
         return;
     }
-    bool wants = !conn->read_ended && !conn->held.n && !conn->paused;
+    bool wants = !conn->read_ended && !conn->held.n && !conn->paused && !conn->leaving;
     if (wants && !conn->reading)
         uv_read_start((uv_stream_t *)&conn->tcp, on_room, on_read);
     else if (!wants && conn->reading)
@@ -313,7 +313,7 @@ static void conn_rest(struct http_conn *conn)
     http_conn_wait(conn, wait);
     if (wait == HTTP_WAIT_WRITE)
         conn->sent_mark = conn_sent(conn);
-    if ((wait == HTTP_WAIT_IDLE || wait == HTTP_WAIT_FIRST) && conn->server->listener.draining)
+    if ((wait == HTTP_WAIT_IDLE || wait == HTTP_WAIT_FIRST) && conn->desk->draining)
         http_conn_close(conn);
 }
 
@@ -335,18 +335,18 @@ bool http_conn_expire(struct http_conn *conn)
     case HTTP_WAIT_WRITE:
         if (write_moved(conn))
             return false;
-        figure_add(&conn->server->dropped, 1);
+        figure_add(&conn->desk->dropped, 1);
         http_conn_close(conn);
         return true;
     case HTTP_WAIT_HEAD:
     case HTTP_WAIT_BODY:
-        figure_add(&conn->server->dropped, 1);
+        figure_add(&conn->desk->dropped, 1);
         http_conn_wait(conn, HTTP_WAIT_HANDLER);
         http_conn_refuse(conn, 408, "the request came too slowly");
         conn_rest(conn);
         return true;
     case HTTP_WAIT_FIRST:
-        figure_add(&conn->server->dropped, 1);
+        figure_add(&conn->desk->dropped, 1);
         break;
     case HTTP_WAIT_IDLE:
     case HTTP_WAIT_LINGER:
@@ -360,35 +360,40 @@ bool http_conn_give_way(struct http_conn *conn)
 {
     if (conn->wait == HTTP_WAIT_WRITE && write_moved(conn))
         return false;
-    figure_add(&conn->server->dropped, 1);
+    figure_add(&conn->desk->dropped, 1);
     http_conn_close(conn);
     return true;
 }
 
 /* --- the beginning ------------------------------------------------------ */
 
-void http_conn_accept(struct http_server *server, bool refuse)
+void http_conn_turn_down(struct http_conn *conn, const char *why)
+{
+    struct http_request *request = conn->request = http_request_take(conn->desk, conn);
+    request->handed = true;
+    request->op.retry_after_s = 1;
+    http_fail(request, fail(&request->op, ERR_UNAVAILABLE, "%s", why));
+}
+
+void http_conn_begin(struct http_desk *desk, const struct http_guest *guest, bool refuse)
 {
     struct http_conn *conn = calloc(1, sizeof *conn);
     if (!conn)
         abort();
-    conn->server = server;
+    conn->desk = desk;
+    conn->peer = guest->peer;
     conn->flush.run = on_flush;
     http_parser_init(&conn->parser);
-    buf_init(&conn->held, HELD_BYTES_MAX);
+    buf_init(&conn->held, HTTP_HELD_BYTES_MAX);
     conn->tcp.data = conn;
-    listener_joined(&server->listener);
     http_conn_wait(conn, HTTP_WAIT_FIRST);
-    if (!listener_accept(&server->listener, &conn->tcp, &conn->peer)) {
+    if (!listener_attach(desk->loop, &conn->tcp, guest->fd)) {
         http_conn_close(conn);
         return;
     }
-    if (refuse) {
-        figure_add(&server->refused, 1);
-        conn->request = http_request_take(server, conn);
-        conn->request->handed = true;
-        conn->request->op.retry_after_s = 1;
-        http_fail(conn->request, fail(&conn->request->op, ERR_UNAVAILABLE, "too many connections"));
-    }
+    if (refuse)
+        http_conn_turn_down(conn, "too many connections");
+    else if (guest->said.n)
+        buf_add_str(&conn->held, conn_feed(conn, buf_str(&guest->said)));
     conn_rest(conn);
 }

@@ -15,27 +15,15 @@
 #pragma once
 
 #include "base/buf.h"
-#include "net/http_out.h"
+#include "net/http_desk.h"
 #include "net/http_parse.h"
-#include "net/http_server.h"
-#include "net/listener.h"
 
-#define HTTP_PROGRESS_BYTES_MIN 1024 /* of body or answer within its time; less is a client that stalls */
-
-enum http_wait {
-    HTTP_WAIT_HANDLER, /* on us: no time-out */
-    HTTP_WAIT_FIRST,   /* nothing was asked yet */
-    HTTP_WAIT_IDLE,
-    HTTP_WAIT_HEAD,
-    HTTP_WAIT_BODY,
-    HTTP_WAIT_WRITE,
-    HTTP_WAIT_LINGER
-};
-#define HTTP_WAITS 7
+#define HTTP_HELD_BYTES_MAX     131072 /* one read, with room to spare */
+#define HTTP_PROGRESS_BYTES_MIN 1024   /* of body or answer within its time; less is a client that stalls */
 
 struct http_conn {
     uv_tcp_t tcp;
-    struct http_server *server;
+    struct http_desk *desk;
     struct http_conn *next, *before; /* in the list of its wait */
     int64_t since_ms;                /* when this wait began or was last renewed */
     size_t progress;                 /* bytes of body since then */
@@ -46,6 +34,7 @@ struct http_conn {
     struct http_parser parser;
     struct http_request *request; /* the one being read or answered */
     struct buf held;              /* bytes that came before their turn */
+    struct buf head;              /* the one it leaves with; else not there */
     struct http_out out;
     uv_write_t *writing; /* a write the system has not taken wholly */
     struct errand flush;
@@ -58,38 +47,20 @@ struct http_conn {
     bool shut;       /* our side is shut */
     bool read_ended; /* the client's side is shut */
     bool asked;      /* a head has come */
+    bool leaving;    /* to the first desk, once everything is sent */
+    bool moved;      /* there, and counted there */
     bool closing;    /* uv_close was called */
     bool closed;     /* and has finished */
 };
 
-struct http_wait_list {
-    struct http_conn *first, *last;
-};
-
-struct http_server {
-    struct loop *loop;
-    struct http_server_config config;
-    struct http_router *router;
-    struct listener listener;
-    struct http_wait_list waits[HTTP_WAITS];
-    struct timer sweep;
-    struct http_pool pool;
-    struct http_request *free_requests;
-    int free_request_count;
-    int requests_out; /* taken from the pool and not given back */
-    bool drained;     /* closed: it goes with the last of them */
-    uint64_t trace_seed;
-    int64_t date_s; /* second that `date` shows */
-    char date[64];  /* "Date: ...\r\n" */
-    size_t date_n;
-    _Atomic uint64_t refused, requests, broken, dropped;
-    char read_buffer[65536]; /* shared: what is read is parsed or held before the next read */
-};
-
 /* http_conn.c */
 
-/* Takes the connection that waits at the listener; with refuse it only hears a 503. */
-void http_conn_accept(struct http_server *server, bool refuse);
+/* The connection of a guest, who is counted already; what he said elsewhere is read at once. With refuse he only hears
+ * a 503. */
+void http_conn_begin(struct http_desk *desk, const struct http_guest *guest, bool refuse);
+
+/* Answers 503 to a connection that has no request, and ends it. */
+void http_conn_turn_down(struct http_conn *conn, const char *why);
 
 /* Ends the connection now; its request is given up or told. */
 void http_conn_close(struct http_conn *conn);
@@ -125,19 +96,15 @@ void http_request_break(struct http_request *request, enum err err, const char *
 /* Output that pointed into the request's memory has left. */
 void http_request_sent(struct http_request *request);
 
+/* http_move.c */
+
+/* This head is for the first desk: no more is read, and once everything is sent the connection goes there with it. */
+void http_conn_leave(struct http_conn *conn, struct str head);
+
+/* Goes, when nothing is left to send. True: the connection is no longer this desk's to care for. */
+bool http_conn_depart(struct http_conn *conn);
+
 /* http_server.c */
 
-/* A fresh request from the pool, with its op begun. */
-struct http_request *http_request_take(struct http_server *server, struct http_conn *conn);
-
-/* Back to the pool, once answered (or never handed out) and no byte of it is still to be sent. */
-void http_request_give(struct http_request *request);
-
-/* Moves the connection to the list of this wait and starts its time anew. */
-void http_conn_wait(struct http_conn *conn, enum http_wait wait);
-
-/* A connection is gone: it leaves its list and the count. */
-void http_server_forget(struct http_conn *conn);
-
-/* "Date: Sat, 21 Nov 2026 19:00:00 GMT\r\n" of this second. */
-struct str http_server_date(struct http_server *server);
+/* A desk has neither connections nor requests any more. */
+void http_server_leave(struct http_server *server);

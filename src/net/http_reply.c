@@ -75,7 +75,7 @@ static void write_head(struct http_request *request, struct str content_type, en
                        uint64_t body_bytes, bool keep)
 {
     struct http_conn *conn = request->conn;
-    struct http_pool *pool = &request->server->pool;
+    struct http_pool *pool = &request->desk->pool;
     struct str phrase = str_of(http_status_phrase(request->status));
     size_t most = HEAD_FIXED_BYTES + phrase.n + request->reply_headers.n + content_type.n;
     struct pen pen = { http_out_room(&conn->out, pool, most) };
@@ -99,7 +99,7 @@ static void write_head(struct http_request *request, struct str content_type, en
     } else if (length == LENGTH_CHUNKED) {
         put(&pen, S("Transfer-Encoding: chunked\r\n"));
     }
-    put(&pen, http_server_date(request->server));
+    put(&pen, http_desk_date(request->desk));
     if (!keep)
         put(&pen, S("Connection: close\r\n"));
     else if (request->head.minor == 0)
@@ -114,13 +114,13 @@ static void write_head(struct http_request *request, struct str content_type, en
 /* May the connection take another request after this answer? */
 static bool may_keep(const struct http_request *request)
 {
-    return request->keep_alive && request->body_complete && !request->server->listener.draining && !request->conn->deaf;
+    return request->keep_alive && request->body_complete && !request->desk->draining && !request->conn->deaf;
 }
 
 /* The handler has done its duty: the request goes back, as soon as no output points into it. */
 static void request_done(struct http_request *request)
 {
-    const struct http_server_config *config = &request->server->config;
+    const struct http_server_config *config = &request->desk->server->config;
     if (config->answered)
         config->answered(request, request->status);
     request->conn = NULL;
@@ -140,7 +140,7 @@ void http_request_sent(struct http_request *request)
 
 static void send_body(struct http_request *request, struct str body)
 {
-    struct http_pool *pool = &request->server->pool;
+    struct http_pool *pool = &request->desk->pool;
     if (!body.n || request->head_only || has_no_body(request->status))
         return;
     if (body.n <= BODY_COPIED_MAX) {
@@ -182,13 +182,13 @@ static void write_redirect(struct http_request *request, struct str location, bo
     static const char lines[] = "X-Robots-Tag: noindex, nofollow\r\nCache-Control: no-store\r\nContent-Length: 0\r\n";
     struct http_conn *conn = request->conn;
     size_t most = HEAD_FIXED_BYTES + location.n + sizeof lines;
-    struct pen pen = { http_out_room(&conn->out, &request->server->pool, most) };
+    struct pen pen = { http_out_room(&conn->out, &request->desk->pool, most) };
     const char *start = pen.at;
     put(&pen, S("HTTP/1.1 302 Found\r\nLocation: "));
     put_value(&pen, location);
     put(&pen, S("\r\n"));
     put(&pen, (struct str){ lines, sizeof lines - 1 });
-    put(&pen, http_server_date(request->server));
+    put(&pen, http_desk_date(request->desk));
     if (!keep)
         put(&pen, S("Connection: close\r\n"));
     else if (request->head.minor == 0)
@@ -239,7 +239,7 @@ bool http_stream_write(struct http_request *request, struct str bytes)
     struct http_conn *conn = request->conn;
     if (!conn || request->head_only || !bytes.n)
         return true;
-    struct http_pool *pool = &request->server->pool;
+    struct http_pool *pool = &request->desk->pool;
     if (request->head.minor == 0) {
         http_out_add(&conn->out, pool, bytes);
     } else {
@@ -271,7 +271,7 @@ void http_stream_end(struct http_request *request)
         return;
     }
     if (request->head.minor == 1 && !request->head_only)
-        http_out_add(&conn->out, &request->server->pool, S("0\r\n\r\n"));
+        http_out_add(&conn->out, &request->desk->pool, S("0\r\n\r\n"));
     bool keep = may_keep(request);
     request_done(request);
     http_conn_answered(conn, keep);

@@ -18,9 +18,10 @@
 struct http_request;
 
 enum http_route_flags {
-    HTTP_PREFIXED = 2,    /* also found below the server's prefix */
     HTTP_BODY_STREAM = 1, /* the handler runs when the head is there and takes the body in pieces (http_body_take) */
-    HTTP_CALLERS = 256    /* this one and higher ones mean what the server's owner says; not read here */
+    HTTP_PREFIXED = 2,    /* also found below the server's prefix */
+    HTTP_ANY_LOOP = 4, /* the handler may run on each loop of the server, on several at a time; request->loop tells */
+    HTTP_CALLERS = 256 /* this one and higher ones mean what the server's owner says; not read here */
 };
 
 struct http_route {

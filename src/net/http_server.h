@@ -1,9 +1,9 @@
 /*
- * http_server.h - HTTP/1.1 on a loop: connections in, requests out to handlers.
+ * http_server.h - HTTP/1.1 on a loop, or on several: connections in, requests out to handlers.
  *
  * llhttp reads, libuv carries, this folder keeps the limits. A handler gets a
  * `struct http_request`, owns it until it has answered exactly once (http_reply.h)
- * and answers on the loop's thread: at once, or later when its post comes home.
+ * and answers on the thread of its loop (request->loop): at once, or later when its post comes home.
  * When the client leaves meanwhile the answer is dropped; a handler whose work is
  * only worth it for somebody who waits names a `left`, else nothing changes for it.
  *
@@ -16,6 +16,11 @@
  * Requests of one connection are answered in order: the next one is read only
  * when the one before is answered. Slow clients are dropped by time-outs, never
  * waited for.
+ *
+ * A server with further loops deals connections out to all of them. Routes with
+ * HTTP_ANY_LOOP are answered where the connection is; with the first head for
+ * anything else it goes to the server's own loop (http_move.c) and stays there.
+ * So all other handlers may suppose that one thread runs them.
  */
 #pragma once
 
@@ -26,9 +31,11 @@
 #include "net/loop.h"
 
 #define HTTP_STREAM_BYTES_HIGH 65536 /* http_stream_write asks to wait above this many unsent bytes */
+#define HTTP_LOOPS_MAX         8     /* of one server */
 
 struct http_server;
 struct http_conn;
+struct http_desk;
 
 enum http_body {
     HTTP_BODY_PIECE,  /* bytes, valid during the call */
@@ -50,7 +57,7 @@ struct http_request {
     int param_count;
     bool head_only; /* HEAD: the body of the answer is not sent */
     int64_t began_us;
-    struct loop *loop;
+    struct loop *loop; /* it is answered on its thread */
     void *server_data; /* from the server's config */
     void *data;        /* the handler's own; NULL at first */
     /* Named by a handler that answers later; it may answer in it. The client has shut its side (gone: false; it may
@@ -61,7 +68,7 @@ struct http_request {
     enum err body_err;  /* with HTTP_BODY_BROKEN: ERR_TOO_LARGE, ERR_MALFORMED or ERR_IO (client gone or too slow) */
 
     /* The rest belongs to this folder. */
-    struct http_server *server;
+    struct http_desk *desk;
     struct http_conn *conn; /* NULL when the client has left */
     struct http_request *next;
     struct buf body_buffer;
@@ -82,10 +89,13 @@ struct http_request {
 };
 
 struct http_server_config {
-    struct addr listen;  /* port 0: the system chooses, see http_server_addr */
-    int listen_fd;       /* above 0: a socket that listens already (socket activation); `listen` is then not read */
+    struct addr listen; /* port 0: the system chooses, see http_server_addr */
+    int listen_fd;      /* above 0: a socket that listens already (socket activation); `listen` is then not read */
+    struct loop *const *also; /* loops besides the server's own, at most HTTP_LOOPS_MAX - 1; read while it opens */
+    int also_count;
     struct str prefix;   /* "/blog": paths below it are also those of HTTP_PREFIXED routes; must outlive the server */
-    int connections_max; /* default 10,000; one above takes the place of one that asks nothing, else it gets 503 */
+    int connections_max; /* on all loops, default 10,000; one above takes the place of one that asks nothing, else it
+                            gets 503 */
     int64_t head_ms;     /* default 10,000: from the first byte of a head to its end, and until the first one begins */
     int64_t body_ms;     /* default 30,000: in which at least 1 KiB of body must come */
     int64_t write_ms;    /* default 30,000: in which a client must take some of its answer */
@@ -94,9 +104,10 @@ struct http_server_config {
     size_t arena_bytes_max; /* default 64 MiB: memory of one request */
     void *data;             /* shown to handlers as request->server_data */
     /* Called when the head is there and the route known, before any body is read: who is it, may he do this?
-     * An error is answered (http_fail) and the body not read. NULL: everybody may. */
+     * An error is answered (http_fail) and the body not read. On the request's loop. NULL: everybody may. */
     enum err (*admit)(struct http_request *request);
-    /* Called once per answer, for logs and metrics; also for answers that found no client. NULL: nobody listens. */
+    /* Called once per answer, for logs and metrics; also for answers that found no client. On the request's
+     * loop. NULL: nobody listens. */
     void (*answered)(const struct http_request *request, int status);
 };
 
@@ -110,13 +121,14 @@ struct http_server_counts {
     uint64_t dropped;  /* connections closed for being slow */
 };
 
-/* Listens; the routes and config->data must outlive the server. Zeros in config mean the defaults. Any thread but the
- * loop's. ERR_IO when the address cannot be bound, with the reason. */
+/* Listens; the routes and config->data must outlive the server. Zeros in config mean the defaults. Any thread but
+ * its loops'. ERR_IO when the address cannot be bound, with the reason. */
 enum err http_server_open(struct op *op, struct loop *loop, const struct http_server_config *config,
                           const struct http_route *routes, size_t route_count, struct http_server **ret_server);
 
 /* Stops listening, closes idle connections, lets requests under way be answered for at most wait_ms, then closes
- * what is left. A request still with its handler stays valid until answered. Any thread but the loop's. */
+ * what is left. A request still with its handler stays valid until answered. Any thread but its loops', which are
+ * stopped after it. */
 void http_server_close(struct http_server *server, int64_t wait_ms);
 
 /* The address in use, with the port the system chose. */

@@ -450,7 +450,7 @@ void line_conn_accept(struct line_server *server)
     buf_init(&conn->out, OUT_BYTES_MAX);
     conn->tcp.data = conn;
     bool full = server->listener.connections >= server->config.connections_max;
-    if (!listener_accept(&server->listener, &conn->tcp, &conn->peer) || full) {
+    if (!listener_attach(server->loop, &conn->tcp, listener_take(&server->listener, &conn->peer)) || full) {
         figure_add(&server->refused, full);
         uv_close((uv_handle_t *)&conn->tcp, on_unborn_closed);
         return;

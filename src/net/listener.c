@@ -1,115 +1,154 @@
 #include "net/listener.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-#define BACKLOG 4096
+#define BACKLOG         4096
+#define ACCEPTS_AT_ONCE 256 /* then those who are connected get their turn */
+
+/* --- clients --- */
+
+/* No descriptor is left, and a client whom nobody lets in would wake the loop for ever: the spare one lets him in and
+ * out. False: nobody waits. */
+static bool turn_away_one(struct listener *listener)
+{
+    close(listener->spare_fd);
+    int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return fd >= 0;
+}
+
+/* False: nobody waits any more. */
+static bool accept_one(struct listener *listener)
+{
+    struct sockaddr_storage storage;
+    socklen_t n = sizeof storage;
+    int fd = accept4(listener->fd, (struct sockaddr *)&storage, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+        return turn_away_one(listener);
+    if (fd < 0)
+        return errno == EINTR || errno == ECONNABORTED;
+    if (!addr_of_sockaddr((struct sockaddr *)&storage, &listener->client))
+        listener->client = (struct addr){ 0 };
+    figure_add(&listener->accepted, 1);
+    listener->client_fd = fd;
+    listener->hooks->connected(listener);
+    if (listener->client_fd >= 0)
+        close(listener->client_fd);
+    return true;
+}
+
+static void on_clients(uv_poll_t *poll, int status, int events)
+{
+    struct listener *listener = poll->data;
+    (void)events;
+    for (int n = 0; status == 0 && n < ACCEPTS_AT_ONCE && accept_one(listener); n++)
+        ;
+}
+
+int listener_take(struct listener *listener, struct addr *ret_peer)
+{
+    int fd = listener->client_fd;
+    listener->client_fd = -1;
+    *ret_peer = listener->client;
+    return fd;
+}
+
+bool listener_attach(struct loop *loop, uv_tcp_t *tcp, int fd)
+{
+    uv_tcp_init(loop_uv(loop), tcp);
+    if (uv_tcp_open(tcp, fd) != 0) {
+        close(fd);
+        return false;
+    }
+    uv_tcp_nodelay(tcp, 1); /* a turn's output leaves in one write already */
+    return true;
+}
 
 /* --- open --- */
 
-static void on_connection(uv_stream_t *stream, int status)
-{
-    struct listener *listener = stream->data;
-    if (status < 0)
-        return; /* the client gave up between, or descriptors ran out and libuv closed it */
-    figure_add(&listener->accepted, 1);
-    listener->hooks->connected(listener);
-}
-
-static int tcp_listen(struct listener *listener, const struct addr *addr, int fd)
+/* Returns the socket, or an error number below zero. */
+static int bound_socket(const struct addr *addr)
 {
     struct sockaddr_storage storage;
-    addr_to_sockaddr(addr, &storage);
-    int result = fd > 0 ? uv_tcp_open(&listener->tcp, fd) : uv_tcp_bind(&listener->tcp, (struct sockaddr *)&storage, 0);
-    if (result == 0)
-        result = uv_listen((uv_stream_t *)&listener->tcp, BACKLOG, on_connection);
-    int n = sizeof storage;
-    if (result == 0)
-        result = uv_tcp_getsockname(&listener->tcp, (struct sockaddr *)&storage, &n);
-    if (result == 0)
-        addr_of_sockaddr((struct sockaddr *)&storage, &listener->addr);
-    return result;
+    socklen_t n = (socklen_t)addr_to_sockaddr(addr, &storage);
+    int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int yes = 1, no = 0;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (storage.ss_family == AF_INET6) /* "[::]" is for those of IPv4, too, whatever the system prefers */
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof no);
+    if (bind(fd, (struct sockaddr *)&storage, n) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    return -error;
+}
+
+static int learn_own_addr(struct listener *listener)
+{
+    struct sockaddr_storage storage;
+    socklen_t n = sizeof storage;
+    if (getsockname(listener->fd, (struct sockaddr *)&storage, &n) != 0)
+        return -errno;
+    addr_of_sockaddr((struct sockaddr *)&storage, &listener->addr);
+    return 0;
 }
 
 struct open_call {
     struct listener *listener;
-    const struct addr *addr;
-    int fd, result;
-    uv_sem_t done;
+    int result;
 };
-
-static void on_open_failed(uv_handle_t *handle)
-{
-    struct listener *listener = handle->data;
-    uv_sem_post(listener->done);
-}
 
 static void open_on_loop(void *data)
 {
     struct open_call *call = data;
     struct listener *listener = call->listener;
-    uv_tcp_init(loop_uv(listener->loop), &listener->tcp);
-    listener->tcp.data = listener;
-    listener->done = &call->done;
-    call->result = tcp_listen(listener, call->addr, call->fd);
+    call->result = uv_poll_init(loop_uv(listener->loop), &listener->poll, listener->fd);
     if (call->result == 0)
-        uv_sem_post(&call->done);
-    else
-        uv_close((uv_handle_t *)&listener->tcp, on_open_failed);
+        uv_poll_start(&listener->poll, UV_READABLE, on_clients);
+    listener->poll.data = listener;
+}
+
+static int listen_on(struct listener *listener, const struct addr *addr, int fd)
+{
+    listener->fd = fd > 0 ? fd : bound_socket(addr);
+    if (listener->fd < 0)
+        return listener->fd;
+    if (listen(listener->fd, BACKLOG) != 0)
+        return -errno;
+    int result = learn_own_addr(listener);
+    if (result != 0)
+        return result;
+    struct open_call call = { .listener = listener };
+    loop_call(listener->loop, open_on_loop, &call);
+    return call.result;
 }
 
 enum err listener_open(struct op *op, struct listener *listener, const struct listener_hooks *hooks, struct loop *loop,
                        const struct addr *addr, int fd)
 {
-    struct open_call call = { .listener = listener, .addr = addr, .fd = fd };
     listener->hooks = hooks;
     listener->loop = loop;
-    if (uv_sem_init(&call.done, 0))
-        abort();
-    loop_call(loop, open_on_loop, &call);
-    uv_sem_wait(&call.done);
-    uv_sem_destroy(&call.done);
-    if (call.result == 0)
+    listener->client_fd = -1;
+    listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int result = listen_on(listener, addr, fd);
+    if (result == 0)
         return OK;
+    if (listener->fd >= 0)
+        close(listener->fd);
+    close(listener->spare_fd);
     char buffer[ADDR_TEXT_BYTES_MAX];
-    return fail(op, ERR_IO, "cannot listen on %.*s: %s", STR(addr_text(addr, buffer)), uv_strerror(call.result));
+    return fail(op, ERR_IO, "cannot listen on %.*s: %s", STR(addr_text(addr, buffer)), uv_strerror(result));
 }
 
 /* --- connections --- */
-
-static void learn_peer(const uv_tcp_t *tcp, struct addr *ret_peer)
-{
-    struct sockaddr_storage storage;
-    int n = sizeof storage;
-    if (uv_tcp_getpeername(tcp, (struct sockaddr *)&storage, &n) != 0 ||
-        !addr_of_sockaddr((struct sockaddr *)&storage, ret_peer))
-        *ret_peer = (struct addr){ 0 };
-}
-
-bool listener_accept(struct listener *listener, uv_tcp_t *tcp, struct addr *ret_peer)
-{
-    uv_tcp_init(loop_uv(listener->loop), tcp);
-    if (uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)tcp) != 0)
-        return false;
-    uv_tcp_nodelay(tcp, 1); /* a turn's output leaves in one write already */
-    learn_peer(tcp, ret_peer);
-    return true;
-}
-
-static void on_turned_away(uv_handle_t *handle)
-{
-    free(handle);
-}
-
-void listener_turn_away(struct listener *listener)
-{
-    uv_tcp_t *tcp = malloc(sizeof *tcp);
-    if (!tcp)
-        abort();
-    uv_tcp_init(loop_uv(listener->loop), tcp);
-    uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)tcp);
-    uv_close((uv_handle_t *)tcp, on_turned_away);
-}
 
 void listener_shut_side(uv_tcp_t *tcp)
 {
@@ -160,6 +199,8 @@ void listener_left(struct listener *listener)
 static void on_closed(uv_handle_t *handle)
 {
     struct listener *listener = handle->data;
+    close(listener->fd);
+    close(listener->spare_fd);
     listener->closed = true;
     end_if_done(listener);
 }
@@ -170,7 +211,7 @@ static void stop_on_loop(void *data)
     if (listener->stopped)
         return;
     listener->stopped = true;
-    uv_close((uv_handle_t *)&listener->tcp, on_closed);
+    uv_close((uv_handle_t *)&listener->poll, on_closed);
 }
 
 void listener_stop(struct listener *listener)

@@ -8,6 +8,9 @@
  *     open --> connected ... connected --> stop --> last_call after wait_ms --> drained
  *                                          `- close begins with it -'
  *
+ * Clients are accepted here and not by libuv, which would bind them to the loop
+ * that listens: a server of several loops deals them out as descriptors.
+ *
  * Hooks run on the loop. open, stop and close are for another thread and wait
  * for the loop; everything else is the loop's own.
  */
@@ -22,7 +25,7 @@
 struct listener;
 
 struct listener_hooks {
-    void (*connected)(struct listener *listener); /* a client waits for listener_accept */
+    void (*connected)(struct listener *listener); /* a client came; whom nobody takes in it is closed without a word */
     void (*drain)(struct listener *listener);     /* the end begins: what is idle may be closed; may be NULL */
     void (*last_call)(struct listener *listener); /* the end has taken long enough: closes what is left */
     void (*drained)(struct listener *listener);   /* no connection is left, close returns next; may be NULL */
@@ -37,13 +40,17 @@ struct listener {
     _Atomic uint64_t open_count, accepted; /* figures, for any thread */
 
     /* --- listener.c's --- */
-    uv_tcp_t tcp;
-    bool stopped; /* tcp is closing, or has */
+    uv_poll_t poll;
+    int fd;
+    int spare_fd;  /* given up for a moment when no other descriptor is left */
+    int client_fd; /* who came last, not taken yet; else -1 */
+    struct addr client;
+    bool stopped; /* poll is closing, or has */
     bool closed;
     bool ended; /* drained is due */
     struct timer end_timer;
     struct errand end;
-    uv_sem_t *done; /* whoever opens in vain or closes waits here */
+    uv_sem_t *done; /* whoever closes waits here */
 };
 
 /* Listens on an address, or (fd > 0) takes a socket that is bound to one. After an error the owner may free it. */
@@ -57,12 +64,12 @@ void listener_stop(struct listener *listener);
  * memory is its own again. */
 void listener_close(struct listener *listener, int64_t wait_ms);
 
-/* Makes tcp a connection of the client that waits. False: it has gone, or no descriptor was left; then, too, tcp is to
- * be closed. *ret_peer is zero when it is not known. */
-bool listener_accept(struct listener *listener, uv_tcp_t *tcp, struct addr *ret_peer);
+/* In `connected`: the descriptor of the client, the caller's from now on. *ret_peer is zero when it is not known. */
+int listener_take(struct listener *listener, struct addr *ret_peer);
 
-/* Closes the client that waits without a word. */
-void listener_turn_away(struct listener *listener);
+/* On the loop: tcp becomes a handle of it for a descriptor of listener_take, which it owns. False: the system has
+ * nothing left for it, and tcp is to be closed. */
+bool listener_attach(struct loop *loop, uv_tcp_t *tcp, int fd);
 
 /* A connection began, or has ended. */
 void listener_joined(struct listener *listener);

@@ -17,26 +17,53 @@
 
 struct lab {
     struct loop *loop;
+    struct loop *also[HTTP_LOOPS_MAX - 1]; /* those besides it */
+    int also_count;
     struct http_server *server;
     struct arena *arena;
     struct op op;
 };
 
-static inline void lab_open(struct lab *lab, struct http_server_config config, const struct http_route *routes,
-                            size_t count)
+static inline void lab_open_on(struct lab *lab, int loops, struct http_server_config config,
+                               const struct http_route *routes, size_t count)
 {
     lab->arena = arena_new(64 * 1024 * 1024);
     op_init(&lab->op, lab->arena, 0);
     lab->loop = loop_start("lab");
+    lab->also_count = loops - 1;
+    for (int i = 0; i < lab->also_count; i++)
+        lab->also[i] = loop_start("lab-also");
+    config.also = lab->also;
+    config.also_count = lab->also_count;
     SUCCEEDS(&lab->op, addr_parse(&lab->op, S("127.0.0.1:0"), &config.listen));
     SUCCEEDS(&lab->op, http_server_open(&lab->op, lab->loop, &config, routes, count, &lab->server));
+}
+
+static inline void lab_open(struct lab *lab, struct http_server_config config, const struct http_route *routes,
+                            size_t count)
+{
+    lab_open_on(lab, 1, config, routes, count);
+}
+
+/* What is left of the lab when its server has been closed. */
+static inline void lab_stop(struct lab *lab)
+{
+    for (int i = 0; i < lab->also_count; i++)
+        loop_stop(lab->also[i]);
+    loop_stop(lab->loop);
+    arena_free(lab->arena);
 }
 
 static inline void lab_close(struct lab *lab)
 {
     http_server_close(lab->server, 0);
-    loop_stop(lab->loop);
-    arena_free(lab->arena);
+    lab_stop(lab);
+}
+
+static inline void lab_wait_connections(const struct lab *lab, uint64_t connections)
+{
+    while (http_server_counts(lab->server).connections != connections)
+        usleep(200);
 }
 
 static inline int lab_connect(const struct lab *lab)

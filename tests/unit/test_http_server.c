@@ -114,12 +114,6 @@ static void open_lab(struct lab *lab, struct http_server_config config)
     lab_open(lab, config, routes, sizeof routes / sizeof *routes);
 }
 
-static void wait_connections(const struct lab *lab, uint64_t connections)
-{
-    while (http_server_counts(lab->server).connections != connections)
-        usleep(200);
-}
-
 /* --- plain requests ----------------------------------------------------- */
 
 TEST(http_server, answers_a_request_and_keeps_the_connection)
@@ -248,7 +242,7 @@ TEST(http_server, drops_the_answer_when_the_client_has_left)
     struct linger reset = { .l_onoff = 1 };
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     close(fd); /* resets the connection */
-    wait_connections(&lab, 0);
+    lab_wait_connections(&lab, 0);
     loop_call(lab.loop, answer_parked, NULL);
     EQ(atomic_load(&parked_gone), 1);
     lab_close(&lab);
@@ -545,7 +539,7 @@ TEST(http_server, refuses_connections_above_its_maximum)
     lab_read_until(&lab, first, S("late\n"));
     close(first);
     close(second);
-    wait_connections(&lab, 0);
+    lab_wait_connections(&lab, 0);
     YES(str_starts(lab_talk(&lab, S("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")), S("HTTP/1.1 200 ")));
     lab_close(&lab);
 }
@@ -572,7 +566,7 @@ static void takes_the_place_of_one_who_said(struct str words)
     open_lab(&lab, (struct http_server_config){ .connections_max = 1 });
     int silent = lab_connect(&lab);
     lab_send(silent, words);
-    wait_connections(&lab, 1);
+    lab_wait_connections(&lab, 1);
     while (!str_starts(lab_talk(&lab, S("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")), S("HTTP/1.1 200 ")))
         usleep(20000);
     EQ(lab_read_all(&lab, silent).n, 0);

@@ -19,7 +19,13 @@ struct later {
     int pieces;
 };
 
-static struct rng loop_rng; /* the loop's thread only */
+/* Each loop's own. */
+static _Thread_local struct rng loop_rng;
+
+static void seed_loop(void *data)
+{
+    rng_init(&loop_rng, *(const uint64_t *)data);
+}
 
 static void finish(struct http_request *request)
 {
@@ -128,9 +134,9 @@ static void on_answered(const struct http_request *request, int status)
 }
 
 static const struct http_route routes[] = {
-    { .method = "GET", .pattern = "/any", .handle = on_any },
+    { .method = "GET", .pattern = "/any", .handle = on_any, .flags = HTTP_ANY_LOOP },
     { .method = "POST", .pattern = "/any", .handle = on_any, .body_bytes_max = 50000 },
-    { .method = "GET", .pattern = "/large", .handle = on_large },
+    { .method = "GET", .pattern = "/large", .handle = on_large, .flags = HTTP_ANY_LOOP },
     { .method = "GET", .pattern = "/stream", .handle = on_stream },
     { .method = "POST", .pattern = "/take", .handle = on_take, .body_bytes_max = 300000, .flags = HTTP_BODY_STREAM },
 };
@@ -215,16 +221,19 @@ static void *run_client(void *data)
     return NULL;
 }
 
-TEST(http_server, survives_clients_that_do_anything)
+static void survives_clients_that_do_anything_on(int loops)
 {
     struct lab lab;
     struct http_server_config config = {
         .head_ms = 40, .body_ms = 40, .write_ms = 60, .idle_ms = 40, .linger_ms = 40, .answered = on_answered
     };
-    rng_init(&loop_rng, 99);
     atomic_store(&handed, 0);
     atomic_store(&ended, 0);
-    lab_open(&lab, config, routes, sizeof routes / sizeof *routes);
+    lab_open_on(&lab, loops, config, routes, sizeof routes / sizeof *routes);
+    uint64_t seed = 99;
+    loop_call(lab.loop, seed_loop, &seed);
+    for (int i = 0; i < lab.also_count; i++)
+        loop_call(lab.also[i], seed_loop, &seed);
     pthread_t threads[CLIENTS];
     struct client clients[CLIENTS];
     for (int i = 0; i < CLIENTS; i++) {
@@ -233,11 +242,20 @@ TEST(http_server, survives_clients_that_do_anything)
     }
     for (int i = 0; i < CLIENTS; i++)
         pthread_join(threads[i], NULL);
-    while (http_server_counts(lab.server).connections > 0)
-        usleep(200);
+    lab_wait_connections(&lab, 0);
     while (atomic_load(&handed) > atomic_load(&ended))
         usleep(200);
     YES(atomic_load(&handed) > CLIENTS * ROUNDS / 2);
     YES(has(lab_talk(&lab, S("GET /any HTTP/1.1\r\nHost: x\r\n\r\n")), "/any 0\n"));
     lab_close(&lab);
+}
+
+TEST(http_server, survives_clients_that_do_anything)
+{
+    survives_clients_that_do_anything_on(1);
+}
+
+TEST(http_server, survives_them_on_several_loops)
+{
+    survives_clients_that_do_anything_on(3);
 }
