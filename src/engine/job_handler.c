@@ -163,7 +163,7 @@ enum err policy_shown(struct op *op, struct str policy, struct str *ret)
 
 struct patching {
     struct op *op;
-    bool is_admin, says_internal;
+    bool is_admin, says_internal, says_url;
 };
 
 static bool drop_internal(struct json_writer *w, struct str name, struct str value, void *data)
@@ -171,6 +171,7 @@ static bool drop_internal(struct json_writer *w, struct str name, struct str val
     struct patching *patching = data;
     (void)w;
     (void)value;
+    patching->says_url |= str_eq(name, S("url"));
     if (!str_eq(name, S("internal")))
         return false;
     patching->says_internal = true;
@@ -185,15 +186,20 @@ static bool mark_handler(struct json_writer *w, struct str name, struct str valu
     json_put_name_str(w, name);
     json_object_begin(w);
     (void)json_copy_members(patching->op, w, value, drop_internal, patching);
-    if (patching->is_admin)
-        json_member_bool(w, "internal", true);
+    if (patching->says_url) { /* who sets the URL answers for it; what else is patched leaves the mark as it is */
+        json_put_name(w, "internal");
+        if (patching->is_admin)
+            json_put_bool(w, true);
+        else
+            json_put_null(w);
+    }
     json_object_end(w);
     return true;
 }
 
 enum err handler_patch(struct op *op, struct str patch, bool is_admin, struct str *ret)
 {
-    struct patching patching = { op, is_admin, false };
+    struct patching patching = { .op = op, .is_admin = is_admin };
     struct buf buf;
     struct json_writer w;
     buf_init_arena(&buf, op->arena, patch.n + 256);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/duration.h"
+#include "base/json_merge.h"
 #include "base/sort.h"
 #include "engine/job_handler.h"
 
@@ -274,36 +275,39 @@ enum err queue_policy_read(struct op *op, struct str text, uint64_t (*hash)(void
     return check_handler(op, problems, ret);
 }
 
-struct merging {
+struct handler_change {
     struct op *op;
-    struct str patch;
+    struct str handler; /* of the patch */
 };
 
-static bool drop_patched(struct json_writer *w, struct str name, struct str value, void *data)
+/* A handler of another kind shares nothing with the one before, least of all its secret. */
+static bool drop_other_kind(struct json_writer *w, struct str name, struct str value, void *data)
 {
-    const struct merging *merging = data;
+    struct handler_change *change = data;
+    struct str had, kind;
     (void)w;
-    return json_find(merging->op->arena, merging->patch, JSON_STRICT, name, &value);
-}
-
-static bool drop_null(struct json_writer *w, struct str name, struct str value, void *data)
-{
-    (void)w;
-    (void)name;
-    (void)data;
-    return str_eq(value, S("null"));
+    if (!str_eq(name, S("handler")) || !json_find(change->op->arena, change->handler, JSON_STRICT, S("kind"), &kind))
+        return false;
+    return json_find(change->op->arena, value, JSON_STRICT, S("kind"), &had) && !str_eq(had, kind);
 }
 
 enum err policy_merge(struct op *op, struct str text, struct str patch, struct str *ret)
 {
     struct buf buf;
     struct json_writer w;
-    struct merging merging = { op, patch };
+    struct handler_change change = { op, { 0 } };
+    if (!json_find(op->arena, patch, JSON_STRICT, S("handler"), &change.handler) || !str_starts(change.handler, S("{")))
+        change.handler = S("{}");
+    buf_init_arena(&buf, op->arena, text.n + 64);
+    json_write_init(&w, &buf);
+    json_object_begin(&w);
+    TRY(json_copy_members(op, &w, text, drop_other_kind, &change));
+    json_object_end(&w);
+    struct str had = buf_str(&buf);
     buf_init_arena(&buf, op->arena, POLICY_BYTES_MAX);
     json_write_init(&w, &buf);
     json_object_begin(&w);
-    TRY(json_copy_members(op, &w, text, drop_patched, &merging));
-    TRY(json_copy_members(op, &w, patch, drop_null, NULL));
+    TRY(json_merge(op, &w, had, patch));
     json_object_end(&w);
     if (buf.full)
         return fail(op, ERR_TOO_LARGE, "a policy must have at most %d bytes", POLICY_BYTES_MAX);

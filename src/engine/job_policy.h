@@ -60,7 +60,10 @@ struct queue_policy {
 enum err queue_policy_read(struct op *op, struct str text, uint64_t (*hash)(void *data, struct str key), void *data,
                            struct queue_policy *ret, struct json_problems *problems);
 
-/* `patch` merged into `text`: members of patch replace, null removes. Both are objects. In op's arena. */
+/*
+ * `patch` merged into `text` as json_merge.h says; a handler of another kind replaces the one before. Both are objects.
+ * In op's arena.
+ */
 enum err policy_merge(struct op *op, struct str text, struct str patch, struct str *ret);
 
 /* Delay before retry number c (0 = the first one), in us; `dice` is any random number (RETRY-1). */

@@ -177,7 +177,7 @@ enum err queue_patch(struct op *op, struct tx *tx, struct str name, const struct
         had = own_policy(name);
     TRY(handler_patch(op, patch->policy, patch->is_admin, &text));
     TRY(policy_merge(op, had, text, &text));
-    TRY(queue_policy_check(op, jobs, name, text));
+    TRY(queue_policy_check(op, jobs, name, text, patch->problems));
     if (queue && is_listed(queue) && str_eq(text, had) && patch->paused < 0 && patch->draining < 0)
         return OK; /* a file that is applied again says nothing new */
     TRY(queue_make(op, tx, jobs, name, &queue));

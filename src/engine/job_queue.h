@@ -41,11 +41,12 @@ enum err queue_list(struct op *op, struct tx *tx, struct str after, int max, str
 enum err queue_pause(struct op *op, struct tx *tx, struct str name, bool paused);
 enum err queue_drain(struct op *op, struct tx *tx, struct str name, bool draining);
 
-/* PATCH: `policy` is an object whose members replace those of the queue's policy, null takes one away. */
+/* PATCH: `policy` is an object that is merged into the queue's policy, null takes a word away (policy_merge). */
 struct queue_patch {
     struct str policy;
-    int paused, draining; /* -1 = as it is */
-    bool is_admin;        /* a handler it sets may reach private addresses */
+    int paused, draining;           /* -1 = as it is */
+    bool is_admin;                  /* a handler it sets may reach private addresses */
+    struct json_problems *problems; /* of the policy; may be NULL */
 };
 
 /* ERR_INVALID with pointer and range; takes effect at the next start. The queue is made when it is new. */

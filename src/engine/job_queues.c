@@ -69,10 +69,11 @@ static uint64_t key_hash(void *data, struct str key)
     return job_key_hash(jobs->key, key, 'k');
 }
 
-enum err queue_policy_check(struct op *op, struct jobs *jobs, struct str name, struct str text)
+enum err queue_policy_check(struct op *op, struct jobs *jobs, struct str name, struct str text,
+                            struct json_problems *problems)
 {
     struct queue_policy policy;
-    TRY(queue_policy_read(op, text, key_hash, jobs, &policy, NULL));
+    TRY(queue_policy_read(op, text, key_hash, jobs, &policy, problems));
     TRY(handler_check(op, jobs, &policy));
     if (policy.concurrency == 0 && queue_is_own(name)) /* KEEP-1 */
         return fail_at(op, ERR_INVALID, "/concurrency", "a queue of Posthouse's own keeps a slot: pause it instead");

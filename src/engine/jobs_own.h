@@ -73,7 +73,8 @@ void queue_changed(struct jobs *jobs, struct tx *tx, struct queue *queue);
 enum err queue_write(struct op *op, struct tx *tx, struct queue *queue);
 
 /* Is the text a policy for the queue of this name, with a budget that is there; then the queue goes by it, in RAM. */
-enum err queue_policy_check(struct op *op, struct jobs *jobs, struct str name, struct str text);
+enum err queue_policy_check(struct op *op, struct jobs *jobs, struct str name, struct str text,
+                            struct json_problems *problems);
 enum err queue_set_policy(struct op *op, struct jobs *jobs, struct queue *queue, struct str text);
 
 /* All of them: out of the rows, out of RAM, counters that moved into the rows, and as other nodes left the rows. */

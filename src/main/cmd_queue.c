@@ -17,7 +17,7 @@ static int queue_list_run(struct cli *cli)
         { "READY", "ready" },
         { "LEASED", "leased" },
         { "SCHEDULED", "scheduled" },
-        { "RETRY", "retry" },
+        { "RETRY", "retrying" },
         { "BLOCKED", "blocked" },
         { "DEAD", "dead" },
         { "LATENCY_S", "latency_seconds" },

@@ -16,7 +16,7 @@ static const struct show_column queue_columns[] = {
     { "QUEUE", "name" },
     { "READY", "ready" },
     { "LEASED", "leased" },
-    { "RETRY", "retry" },
+    { "RETRY", "retrying" },
     { "DEAD", "dead" },
     { "IN/MIN", "in_per_minute" },
     { "OUT/MIN", "out_per_minute" },

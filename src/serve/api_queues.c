@@ -26,9 +26,11 @@ struct queue_call {
     bool foreign;
 };
 
+/* `retry` is the word of the policy where the queue has it, else the figure, which `retrying` always is (ADR 0033). */
 static void queue_render(struct op *op, struct json_writer *w, const struct queue_view *view)
 {
     char seconds[DURATION_TEXT_BYTES];
+    struct str retry;
     json_object_begin(w);
     json_member_str(w, "name", view->name);
     json_member_int(w, "version", view->version);
@@ -37,7 +39,9 @@ static void queue_render(struct op *op, struct json_writer *w, const struct queu
     json_member_int(w, "ready", view->ready);
     json_member_int(w, "leased", view->leased);
     json_member_int(w, "scheduled", view->scheduled);
-    json_member_int(w, "retry", view->retry);
+    json_member_int(w, "retrying", view->retry);
+    if (!json_find(op->arena, view->policy, JSON_STRICT, S("retry"), &retry))
+        json_member_int(w, "retry", view->retry);
     json_member_int(w, "blocked", view->blocked);
     json_member_int(w, "dead", view->dead);
     json_member_int(w, "ready_bytes", view->ready_bytes);
@@ -152,7 +156,7 @@ void queues_patch(struct http_request *request)
     if (!c || !call_id(&c->call))
         return;
     const struct caller *caller = access_caller(request);
-    c->patch = (struct queue_patch){ .paused = -1, .draining = -1 };
+    c->patch = (struct queue_patch){ .paused = -1, .draining = -1, .problems = &c->call.problems };
     c->patch.is_admin = caller && (caller->scopes & TOKEN_ADMIN);
     enum err err = patch_read(c);
     call_send_if(&c->call, err, route);

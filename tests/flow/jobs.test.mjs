@@ -192,7 +192,7 @@ test('the command line sets every word of a policy, shows it and takes it away',
     retry: ['{"max":3,"backoff":"list","delays":["5s","5m","30m"]}', '[', '{"backoff":"never"}'], crash_limit: [9, 'x', 1001],
     retain: ['{"done":"1h","done_max":10,"dead":"7d"}', '{', '{"done":"long"}'], recover_lost_workers: ['no', 'x', null], handler: ['{"kind":"pull"}', '{', '{"kind":"magic"}'],
   }
-  const shown = { rate: { limit: 40, per: '60s', burst: 2 }, key_rate: { limit: 7, per: '1s' }, priorities: true, recover_lost_workers: false, handler: { kind: 'pull', internal: true } }
+  const shown = { rate: { limit: 40, per: '60s', burst: 2 }, key_rate: { limit: 7, per: '1s' }, priorities: true, recover_lost_workers: false, handler: { kind: 'pull' } }
   const option = (word) => `--${word.replaceAll('_', '-')}`
   for (const [word, [good, unreadable, outside]] of Object.entries(words)) {
     if (unreadable !== null) assert.equal((await cli('queue', 'set', 'q', option(word), `${unreadable}`)).status, 2, word)

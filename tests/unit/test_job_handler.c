@@ -35,7 +35,11 @@ TEST(job_handler, says_who_set_it_and_hides_its_secrets)
     STR_EQ(shown,
            "{\"weight\":2,\"handler\":{\"kind\":\"http\",\"url\":\"http://x/\",\"secret\":\"set\",\"internal\":true}}");
     SUCCEEDS(op, handler_patch(op, patch, false, &text));
-    STR_EQ(text, patch.p);
+    STR_EQ(text, "{\"weight\":2,\"handler\":{\"kind\":\"http\",\"url\":\"http://x/"
+                 "\",\"secret\":\"whsec_x\",\"internal\":null}}");
+    struct str other = S("{\"handler\":{\"timeout\":\"5s\"}}");
+    SUCCEEDS(op, handler_patch(op, other, true, &text));
+    STR_EQ(text, other.p); /* who prolongs the time does not answer for the URL */
     EQ(handler_patch(op, S("{\"handler\":{\"kind\":\"pull\",\"internal\":true}}"), false, &text), ERR_INVALID);
     lab_end(&lab);
 }
