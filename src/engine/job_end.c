@@ -94,6 +94,18 @@ static enum job_stale gone_reason(struct jobs *jobs, struct tx *tx, uint64_t jid
     return finished->outcome == JOB_CANCELLED ? STALE_CANCELLED : STALE_FINISHED;
 }
 
+/* How the newest attempt of a job that is not leased ended, to one who held it. */
+static enum err newest_end(struct op *op, struct tx *tx, uint64_t id, enum job_stale *ret_stale)
+{
+    struct attempt_row rows[ATTEMPTS_KEPT];
+    int n;
+    TRY(store_attempt_list(op, tx, id, rows, &n));
+    enum job_outcome outcome = n ? (enum job_outcome)rows[n - 1].outcome : JOB_RETURNED;
+    bool by_worker = outcome == JOB_FAILED || outcome == JOB_SNOOZED;
+    *ret_stale = by_worker ? STALE_FINISHED : outcome == JOB_CANCELLED ? STALE_CANCELLED : STALE_EXPIRED;
+    return OK;
+}
+
 static enum err by_token(struct op *op, struct tx *tx, struct jobs *jobs, const struct job_lease *wanted,
                          struct lease **ret, enum job_stale *ret_stale)
 {
@@ -113,9 +125,9 @@ static enum err by_token(struct op *op, struct tx *tx, struct jobs *jobs, const 
         return OK;
     TRY(store_job_get(op, tx, wanted->id, &row, &found));
     if (found)
-        *ret_stale = STALE_EXPIRED;
-    else if (wanted->number && wanted->number <= store_seq_newest(tx, SEQ_LEASE) &&
-             wanted->id <= store_seq_newest(tx, SEQ_JOB))
+        return newest_end(op, tx, wanted->id, ret_stale);
+    if (wanted->number && wanted->number <= store_seq_newest(tx, SEQ_LEASE) &&
+        wanted->id <= store_seq_newest(tx, SEQ_JOB))
         *ret_stale = STALE_FINISHED; /* longer ago than is remembered */
     return OK;
 }
@@ -194,15 +206,16 @@ static enum err ack_lease(struct op *op, struct tx *tx, struct jobs *jobs, struc
 }
 
 /* An ack from one who does not hold the lease: seen in the attempts, counted, nothing else. */
-static enum err note_late(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease)
+static enum err note_late(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease,
+                          const struct session *from)
 {
     struct aside_row aside;
-    TRY(store_aside_get(op, tx, lease->id, &aside));
     jobs_touch(jobs, tx);
     jobs->totals.late_acks++;
-    if (!lease->aside)
-        return OK; /* a job on the happy path gets no row aside for it */
-    TRY(attempt_note(op, tx, jobs, &aside, lease, JOB_LATE, NULL));
+    TRY(lease_put_aside(op, tx, jobs, lease, &aside));
+    struct attempt_row row = { .n = ++aside.attempts, .outcome = JOB_LATE, .ended_us = op->now_us };
+    row.worker = from->name;
+    TRY(store_attempt_add(op, tx, lease->id, &row));
     return store_aside_put(op, tx, &aside);
 }
 
@@ -233,7 +246,7 @@ enum err job_ack(struct op *op, struct tx *tx, const struct job_ref *ref, enum j
     if (lease && *ret_stale == STALE_NOT)
         TRY(ack_lease(op, tx, jobs, lease, ref->result));
     else if (lease)
-        TRY(note_late(op, tx, jobs, lease));
+        TRY(note_late(op, tx, jobs, lease, session_of(jobs, ref->session)));
     else if (ref->by_jid && *ret_stale == STALE_UNKNOWN)
         TRY(ack_late(op, tx, jobs, ref->jid, ret_stale));
     return jobs_serve(op, tx, jobs);

@@ -106,6 +106,8 @@ static void follow_of_lease(struct reading *r, char letter)
         lease->until_us = (int64_t)value;
     else if (letter == 'o')
         lease_leave_session(lease);
+    else if (letter == 'a')
+        lease_follow_aside(lease);
     else if (letter == 'V')
         session_revoked(r->jobs, lease->session, lease);
     else
@@ -216,6 +218,7 @@ static void follow_entry(struct reading *r)
     case 'e':
     case 'x':
     case 'o':
+    case 'a':
     case 'V':
         follow_of_lease(r, letter);
         break;

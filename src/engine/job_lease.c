@@ -131,6 +131,12 @@ void lease_follow(struct jobs *jobs, struct lease *lease)
     lease_number_begun(jobs, lease->number);
 }
 
+void lease_follow_aside(struct lease *lease)
+{
+    lease->ord = lease->id;
+    lease->aside = true;
+}
+
 /* --- its end --- */
 
 /* What it took is there again, and whoever waits for it may have it. */
@@ -171,6 +177,23 @@ enum err lease_end(struct op *op, struct tx *tx, struct jobs *jobs, struct lease
         return store_gate_put(op, tx, mutex, &gate);
     }
     return gate_leave(op, tx, jobs, mutex, id);
+}
+
+enum err lease_put_aside(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease, struct aside_row *ret)
+{
+    struct lease_row row;
+    TRY(store_aside_get(op, tx, lease->id, ret));
+    if (lease->aside)
+        return OK;
+    TRY(store_lease_get(op, tx, lease->id, &row));
+    jobs_touch(jobs, tx);
+    row.ord = lease->id;
+    TRY(store_lease_delete(op, tx, lease->id));
+    TRY(store_lease_add(op, tx, &row));
+    lease_follow_aside(lease);
+    log_lease_aside(jobs, lease);
+    *ret = (struct aside_row){ .id = lease->id, .state = JOB_READY, .at = (int64_t)row.ord };
+    return OK;
 }
 
 /* LEASE-5. A job deleted with its queue meanwhile has no place there any more: it comes back as a new one. */

@@ -11,6 +11,7 @@
 #include "base/op.h"
 #include "store/tx.h"
 
+struct aside_row;
 struct job_known;
 struct job_opts;
 struct job_row;
@@ -48,6 +49,9 @@ enum err lease_know(struct op *op, struct tx *tx, struct jobs *jobs, const struc
 /* The lease is over: its row, slots and gate. The job is nowhere until the caller puts it. The lease is freed. */
 enum err lease_end(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease, bool keep_gate);
 
+/* Its job has a row aside from now on: *ret, which the caller changes and writes. */
+enum err lease_put_aside(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease, struct aside_row *ret);
+
 /* Never delivered: back to the place it had (LEASE-5). The lease is freed. */
 enum err lease_return(struct op *op, struct tx *tx, struct jobs *jobs, struct job_known *job);
 
@@ -58,6 +62,8 @@ enum err lease_lost(struct op *op, struct tx *tx, struct jobs *jobs, struct leas
 /* The lease lives on and belongs to nobody. In RAM only. */
 void lease_leave_session(struct lease *lease);
 
-/* What another node did, laid over RAM; no row is touched: the lease has just been made; or it ended, and is freed. */
+/* What another node did, laid over RAM; no row is touched: the lease has just been made; got a row aside; or it ended,
+ * and is freed. */
 void lease_follow(struct jobs *jobs, struct lease *lease);
+void lease_follow_aside(struct lease *lease);
 void lease_follow_end(struct jobs *jobs, struct lease *lease);

@@ -97,6 +97,11 @@ void log_lease_leaves(struct jobs *jobs, const struct lease *lease)
     of_lease(jobs, 'o', lease, 0);
 }
 
+void log_lease_aside(struct jobs *jobs, const struct lease *lease)
+{
+    of_lease(jobs, 'a', lease, 0);
+}
+
 void log_revoked(struct jobs *jobs, const struct lease *lease)
 {
     of_lease(jobs, 'V', lease, 0);

@@ -25,6 +25,7 @@ void log_lease(struct jobs *jobs, const struct lease *lease);
 void log_lease_end(struct jobs *jobs, const struct lease *lease);
 void log_lease_until(struct jobs *jobs, const struct lease *lease);
 void log_lease_leaves(struct jobs *jobs, const struct lease *lease); /* its session */
+void log_lease_aside(struct jobs *jobs, const struct lease *lease);  /* it has a row aside from now on */
 void log_revoked(struct jobs *jobs, const struct lease *lease);
 void log_finished(struct jobs *jobs, const struct finished *finished, uint32_t queue_no);
 void log_revived(struct jobs *jobs, uint64_t jid_hash);

@@ -60,9 +60,12 @@ static enum err timers_tick(struct op *op, struct tx *tx, struct jobs *jobs, enu
 
 static enum err lease_over(struct op *op, struct tx *tx, struct jobs *jobs, struct lease *lease, int64_t now_us)
 {
-    if (lease->until_us <= now_us)
+    if (lease->until_us <= now_us) {
+        if (lease->session)
+            session_revoked(jobs, lease->session, lease);
         return lease_fail(op, tx, jobs, lease, NULL,
                           lease->hard_us && lease->hard_us <= now_us ? FAULT_TIMEOUT : FAULT_EXPIRED);
+    }
     struct job_known job;
     TRY(lease_know(op, tx, jobs, lease, &job));
     return lease_return(op, tx, jobs, &job);

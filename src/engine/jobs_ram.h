@@ -38,6 +38,7 @@
 #define LEASES_MAX     1000000 /* jobs under way at once; above it fetches find nothing */
 #define NEVER_US       INT64_MAX
 #define FINISHED_US    (INT64_C(120) * 1000000) /* a finished jid counts as live for so long (JOB-3) */
+#define PARTED_MAX     256                      /* sessions that are gone and did not hear of leases taken back */
 #define FINISHED_MAX   1000000
 #define BATCH_SLOTS    256
 #define PROGRESS_SLOTS 1024
@@ -126,6 +127,13 @@ struct session {
     size_t revoked_count;
 };
 
+/* What a session that is gone was not told: the next one of its name hears it. */
+struct parted {
+    struct str name;
+    struct str *revoked;
+    size_t revoked_count;
+};
+
 struct finished {
     uint64_t jid_hash, id;
     int64_t end_us;
@@ -187,6 +195,8 @@ struct jobs {
     size_t session_slots, session_count;
     struct session *all_sessions, *touched_sessions;
     struct session **session_by_no;
+    struct parted parted[PARTED_MAX]; /* a ring */
+    size_t parted_next;
     size_t session_no_room;
     int64_t loading_us;
     int64_t ids; /* places in all lanes */

@@ -53,7 +53,7 @@ enum err session_leave(struct op *op, struct tx *tx, struct session_id id);
  * BEAT. The worker may move its own state forward (running -> quiet -> terminate, never back); `wish` SESSION_RUNNING
  * changes nothing. ERR_NOT_FOUND "unknown worker W" when no session has the name (a wid without sockets is unknown).
  * Over HTTP (info->http) the first beat registers. *ret_revoked (may be NULL) lists the tokens of leases that were
- * cancelled or lost since the last beat.
+ * cancelled, ran out or were lost since the last beat, also when it is a new session of that name that beats.
  */
 enum err session_beat(struct op *op, struct tx *tx, const struct session_info *info, enum session_state wish,
                       int64_t rss_kb, enum session_state *ret_state, struct str **ret_revoked, size_t *ret_count);

@@ -49,6 +49,53 @@ static void number_session(struct jobs *jobs, struct session *session)
     jobs->session_by_no[session->no] = session;
 }
 
+/* --- what a session that is gone was not told (LEASE-4) --- */
+
+static void revoked_free(struct str *revoked, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free((void *)(uintptr_t)revoked[i].p);
+    free(revoked);
+}
+
+static void parted_free(struct parted *parted)
+{
+    free((void *)(uintptr_t)parted->name.p);
+    revoked_free(parted->revoked, parted->revoked_count);
+    *parted = (struct parted){ 0 };
+}
+
+static void part(struct jobs *jobs, struct session *session)
+{
+    struct parted *parted = &jobs->parted[jobs->parted_next];
+    char *name = session->revoked_count ? malloc(session->name.n) : NULL;
+    if (!name)
+        return;
+    memcpy(name, session->name.p, session->name.n);
+    parted_free(parted);
+    *parted = (struct parted){ { name, session->name.n }, session->revoked, session->revoked_count };
+    session->revoked = NULL;
+    session->revoked_count = 0;
+    jobs->parted_next = (jobs->parted_next + 1) % PARTED_MAX;
+}
+
+static void come_back(struct jobs *jobs, struct session *session)
+{
+    for (size_t i = 0; i < PARTED_MAX; i++) {
+        struct parted *parted = &jobs->parted[i];
+        if (parted->revoked_count == 0 || !str_eq(parted->name, session->name))
+            continue;
+        session->revoked = parted->revoked;
+        session->revoked_count = parted->revoked_count;
+        parted->revoked = NULL;
+        parted->revoked_count = 0;
+        parted_free(parted);
+        return;
+    }
+}
+
+/* --- making and freeing --- */
+
 struct session *session_new(struct jobs *jobs, const struct session_row *row)
 {
     struct session *session = malloc(sizeof *session + row->name.n + row->hostname.n + row->labels.n);
@@ -76,14 +123,13 @@ struct session *session_new(struct jobs *jobs, const struct session_row *row)
     *slot = session;
     session->listed = true;
     number_session(jobs, session);
+    come_back(jobs, session);
     return session;
 }
 
 void session_forget_revoked(struct session *session)
 {
-    for (size_t i = 0; i < session->revoked_count; i++)
-        free((void *)(uintptr_t)session->revoked[i].p);
-    free(session->revoked);
+    revoked_free(session->revoked, session->revoked_count);
     session->revoked = NULL;
     session->revoked_count = 0;
 }
@@ -102,6 +148,7 @@ void session_free(struct jobs *jobs, struct session *session)
     if (*link)
         *link = session->touched_next;
     jobs->session_count--;
+    part(jobs, session);
     session_forget_revoked(session);
     free(session);
 }
@@ -163,6 +210,8 @@ void sessions_free(struct jobs *jobs)
 {
     while (jobs->all_sessions)
         session_free(jobs, jobs->all_sessions);
+    for (size_t i = 0; i < PARTED_MAX; i++)
+        parted_free(&jobs->parted[i]);
     free(jobs->sessions);
 }
 

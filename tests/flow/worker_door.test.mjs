@@ -157,7 +157,10 @@ test('an ack of another worker is answered and changes nothing', async () => {
   const working = (await a.json('INFO')).faktory.sets.working
   assert.equal(await b.ask('ACK {"jid":"fence-001"}'), '+OK')
   assert.equal((await a.json('INFO')).faktory.sets.working, working)
+  const seen = async () => (await daemon.get('/v1/jobs/fence-001')).body.attempts.map(({ worker, outcome }) => [worker, outcome])
+  assert.deepEqual(await seen(), [['w-b', 'late'], ['w-a', null]])
   assert.equal(await a.ask('ACK {"jid":"fence-001"}'), '+OK')
+  assert.deepEqual(await seen(), [['w-b', 'late'], ['w-a', 'done']])
   assert.equal((await a.json('INFO')).faktory.sets.working, working - 1)
 })
 

@@ -308,6 +308,50 @@ TEST(job_fail, an_ack_from_another_worker_is_not_applied)
     lab_end(&lab);
 }
 
+/* LEASE-3, on the happy path, where a job has no row aside. */
+TEST(job_fail, an_ack_from_another_worker_is_seen_in_the_attempts)
+{
+    struct worker first, second;
+    lab_start_file(&lab);
+    join_and_fetch(&first, "w-1");
+    join(&second, "w-2");
+    lab.session = second.id;
+    for (int i = 0; i < 2; i++)
+        EQ(lab_ack(&lab, "job-0001"), STALE_REASSIGNED);
+    struct str text = shown();
+    YES(shows(text, "{\"n\":%d,\"worker\":\"w-2\",\"started_at\":null", 1));
+    YES(shows(text, "{\"n\":%d,\"worker\":\"w-2\",\"started_at\":null", 2));
+    YES(shows(text, "\"outcome\":\"late\"%.0d", 0));
+    YES(shows(text, "{\"n\":%d,", 3)); /* goes on */
+    lab_reopen(&lab);
+    lab.session = (struct session_id){ 0 };
+    EQ(lab_ack(&lab, "job-0001"), STALE_NOT);
+    text = shown();
+    YES(shows(text, "{\"n\":%d,\"worker\":\"w-2\",\"started_at\":null", 2));
+    YES(shows(text, "{\"n\":%d,", 3));
+    lab_end(&lab);
+}
+
+/* LEASE-3, LEASE-5. */
+TEST(job_fail, a_job_with_a_late_ack_goes_back_to_its_place)
+{
+    struct worker first, second;
+    lab_start(&lab);
+    join_and_fetch(&first, "w-1");
+    push("job-0002", "");
+    join(&second, "w-2");
+    lab.session = second.id;
+    EQ(lab_ack(&lab, "job-0001"), STALE_REASSIGNED);
+    leave(&first);
+    lab_pass_ms(&lab, 61000);
+    lab.session = second.id;
+    EQ(lab_fetch(&lab, "q", 2), 2);
+    for (int i = 0; i < 2; i++)
+        EQ(lab_ack(&lab, i ? "job-0001" : "job-0002"), STALE_NOT);
+    EQ(lab_view(&lab, "q").leased, 0);
+    lab_end(&lab);
+}
+
 /* LEASE-8. */
 TEST(job_fail, a_job_that_kills_its_workers_is_poison)
 {

@@ -104,6 +104,32 @@ TEST(session, reads_once_which_of_its_leases_were_taken_back)
     lab_end(&lab);
 }
 
+/* LEASE-4, LEASE-7. */
+TEST(session, hears_of_leases_that_ran_out_or_were_lost)
+{
+    char text[LEASE_TOKEN_BYTES];
+    lab_start(&lab);
+    beat("w-1");
+    lab_job(&lab, "q", "job-0001", ",\"timeout\":\"5s\"");
+    EQ(lab_fetch(&lab, "q", 1), 1);
+    struct job_lease lease = lab_lease(&lab, &lab.jobs_out[0]);
+    lab_pass_ms(&lab, 6000);
+    struct worker worker = beat("w-1");
+    EQ(worker.revoked_count, 1);
+    STR_EQ(worker.revoked[0], job_token(&lease, text).p);
+    EQ(lab_ack_lease(&lab, lease), STALE_EXPIRED);
+    lab_job(&lab, "q", "job-0002", "");
+    EQ(lab_fetch(&lab, "q", 1), 1);
+    lease = lab_lease(&lab, &lab.jobs_out[0]);
+    lab_pass_ms(&lab, 121000);
+    EQ(beat("w-2").revoked_count, 0);
+    worker = beat("w-1"); /* it was lost meanwhile, and does not know */
+    EQ(worker.revoked_count, 1);
+    STR_EQ(worker.revoked[0], job_token(&lease, text).p);
+    EQ(beat("w-1").revoked_count, 0);
+    lab_end(&lab);
+}
+
 /* LEASE-4. */
 TEST(session, that_was_given_up_and_comes_back_owns_nothing_of_before)
 {
