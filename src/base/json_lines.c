@@ -2,7 +2,7 @@
 
 void json_lines_init(struct json_lines *lines)
 {
-    *lines = (struct json_lines){ 0 };
+    *lines = (struct json_lines){ .bytes_max = JSON_LINE_BYTES_MAX };
 }
 
 void json_lines_feed(struct json_lines *lines, struct str text, bool is_last)
@@ -13,7 +13,7 @@ void json_lines_feed(struct json_lines *lines, struct str text, bool is_last)
 
 static void give(struct json_lines *lines, struct str line, struct json_line *ret)
 {
-    bool too_long = line.n > JSON_LINE_BYTES_MAX;
+    bool too_long = line.n > lines->bytes_max;
     *ret = (struct json_line){ .number = lines->number, .too_long = too_long };
     if (!too_long)
         ret->text = str_trim(line);
@@ -23,7 +23,7 @@ static void give(struct json_lines *lines, struct str line, struct json_line *re
 static bool give_unfinished(struct json_lines *lines, struct json_line *ret)
 {
     struct str line = lines->rest;
-    bool first_sight = !lines->skipping && line.n > JSON_LINE_BYTES_MAX;
+    bool first_sight = !lines->skipping && line.n > lines->bytes_max;
     if (!lines->skipping && !first_sight)
         return false;
 
@@ -52,7 +52,7 @@ bool json_line_next(struct json_lines *lines, struct json_line *ret)
         }
         lines->number++;
         struct str line = { rest.p, at };
-        if (line.n <= JSON_LINE_BYTES_MAX && str_trim(line).n == 0)
+        if (line.n <= lines->bytes_max && str_trim(line).n == 0)
             continue;
         give(lines, line, ret);
         return true;

@@ -5,7 +5,7 @@
  *     json_lines_feed(&lines, chunk, is_last);
  *     while (json_line_next(&lines, &line))
  *         ...
- *     keep lines.rest (an unfinished line, at most JSON_LINE_BYTES_MAX) in front of the next chunk
+ *     keep lines.rest (an unfinished line, at most lines.bytes_max) in front of the next chunk
  *
  * Numbers count physical lines from 1; empty lines are counted and not given.
  * A line over the maximum is given without its text, so that the bulk answer
@@ -26,10 +26,12 @@ struct json_line {
 struct json_lines {
     struct str rest; /* not yet given */
     int64_t number;  /* of the newest line begun */
+    size_t bytes_max;
     bool is_last;    /* nothing follows: the rest is a line even without a line feed */
     bool skipping;   /* inside a line that was given as too long */
 };
 
+/* Lines of at most JSON_LINE_BYTES_MAX; who holds the whole text anyway may set bytes_max to more. */
 void json_lines_init(struct json_lines *lines);
 
 /* The next bytes: what was left in lines->rest, then what has arrived since. */

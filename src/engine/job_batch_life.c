@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#define NO_BATCH "No such batch %.*s"
+
 /* --- begin --- */
 
 static enum err callback_check(struct op *op, const struct job_reader *reader, struct str json, const char *word,
@@ -41,7 +43,7 @@ static enum err batch_must(struct op *op, struct tx *tx, struct jobs *jobs, stru
     if (*ret && (*ret)->row.phase != BATCH_EXPIRED)
         return OK;
     struct str shown = str_clip(bid, JOB_JID_BYTES_MAX);
-    return fail(op, ERR_NOT_FOUND, "No such batch %.*s", STR(shown));
+    return fail(op, ERR_NOT_FOUND, NO_BATCH, STR(shown));
 }
 
 enum err batch_create(struct op *op, struct tx *tx, const struct batch_new *new, enum job_door door, struct str *ret_id)
@@ -50,8 +52,13 @@ enum err batch_create(struct op *op, struct tx *tx, const struct batch_new *new,
     struct batch *parent = NULL;
     struct batch_texts texts = { new->description, new->complete, new->success };
     TRY(jobs_begin(op, tx, &jobs));
-    if (str_given(new->parent))
-        TRY(batch_must(op, tx, jobs, new->parent, &parent));
+    if (str_given(new->parent)) {
+        enum err err = batch_must(op, tx, jobs, new->parent, &parent);
+        struct str shown = str_clip(new->parent, JOB_JID_BYTES_MAX);
+        if (err == ERR_NOT_FOUND) /* a value is wrong, not the place that was asked for */
+            return fail_at(op, ERR_INVALID, "/parent", NO_BATCH, STR(shown));
+        TRY(err);
+    }
     jobs_touch(jobs, tx);
     int64_t now_us = jobs_engine_us(jobs, tx);
     struct batch_row row = {

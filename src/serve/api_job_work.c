@@ -16,6 +16,8 @@
 #include "serve/call.h"
 #include "serve/render.h"
 
+#include <stdio.h>
+
 #define LEASES_PER_CALL 1000
 #define NAME_MAX        SESSION_NAME_BYTES_MAX
 
@@ -256,7 +258,7 @@ static void add_token(struct end_call *c, struct str token)
 void jobs_ack(struct http_request *request)
 {
     static const struct json_field fields[] = {
-        { "leases", JSON_FIELD_STRS, 0, 128, JSON_REQUIRED, 1, LEASES_PER_CALL },
+        { "leases", JSON_FIELD_STRS, 0, 128, JSON_REQUIRED, 0, LEASES_PER_CALL },
     };
     struct end_call *c = call_new(request, sizeof *c);
     if (!c || !call_body(&c->call, fields, 1, &c->body.leases, NULL))
@@ -268,7 +270,7 @@ void jobs_ack(struct http_request *request)
 }
 
 static const struct json_field failure_fields[] = {
-    { "lease", JSON_FIELD_STR, offsetof(struct failure_body, lease), 128, JSON_REQUIRED, 1, 0 },
+    { "lease", JSON_FIELD_STR, offsetof(struct failure_body, lease), 128, JSON_REQUIRED, 0, 0 },
     { "errtype", JSON_FIELD_STR, offsetof(struct failure_body, errtype), 1 << 20, JSON_NULLABLE, 0, 0 },
     { "message", JSON_FIELD_STR, offsetof(struct failure_body, message), 1 << 20, JSON_NULLABLE, 0, 0 },
     { "backtrace", JSON_FIELD_STRS, offsetof(struct failure_body, backtrace), 1 << 20, JSON_NULLABLE, 0, 1000 },
@@ -281,19 +283,23 @@ static enum err read_failure(struct end_call *c, struct json *j)
 {
     struct call *call = &c->call;
     struct failure_body body = { 0 };
+    char at[40], retry_in[64], snooze[64];
+    snprintf(at, sizeof at, "/failures/%zu", c->count);
+    snprintf(retry_in, sizeof retry_in, "%s/retry_in", at);
+    snprintf(snooze, sizeof snooze, "%s/snooze", at);
     if (c->count == LEASES_PER_CALL)
         return json_problem(&call->post.op, &call->problems, "/failures", "at most %d failures in one call",
                             LEASES_PER_CALL);
-    TRY(json_fields(&call->post.op, j, "/failures", failure_fields, sizeof failure_fields / sizeof *failure_fields,
-                    &body, NULL, &call->problems));
+    TRY(json_fields(&call->post.op, j, at, failure_fields, sizeof failure_fields / sizeof *failure_fields, &body, NULL,
+                    &call->problems));
     struct job_failure *failure = &c->failures[c->count];
     *failure = (struct job_failure){ .errtype = body.errtype,
                                      .message = body.message,
                                      .backtrace = body.backtrace.items,
                                      .backtrace_lines = body.backtrace.count,
                                      .final = body.final };
-    TRY(read_duration(call, "/failures/retry_in", body.retry_in, 1000, INT64_C(30) * 86400000, &failure->retry_in_us));
-    TRY(read_duration(call, "/failures/snooze", body.snooze, 1000, INT64_C(7) * 86400000, &failure->snooze_us));
+    TRY(read_duration(call, retry_in, body.retry_in, 1000, INT64_C(30) * 86400000, &failure->retry_in_us));
+    TRY(read_duration(call, snooze, body.snooze, 1000, INT64_C(7) * 86400000, &failure->snooze_us));
     add_token(c, body.lease);
     return OK;
 }
@@ -330,7 +336,7 @@ struct extend_call {
 
 #define EXTEND_BODY offsetof(struct extend_call, body)
 static const struct json_field extend_fields[] = {
-    { "lease", JSON_FIELD_STR, offsetof(struct extend_call, body.lease) - EXTEND_BODY, 128, JSON_REQUIRED, 1, 0 },
+    { "lease", JSON_FIELD_STR, offsetof(struct extend_call, body.lease) - EXTEND_BODY, 128, JSON_REQUIRED, 0, 0 },
     { "for", JSON_FIELD_STR, offsetof(struct extend_call, body.length) - EXTEND_BODY, 32, JSON_REQUIRED, 1, 0 },
     { "percent", JSON_FIELD_INT, offsetof(struct extend_call, body.percent) - EXTEND_BODY, 100, JSON_NULLABLE, 0, 0 },
     { "desc", JSON_FIELD_STR, offsetof(struct extend_call, body.desc) - EXTEND_BODY, PROGRESS_DESC_MAX, JSON_NULLABLE,

@@ -112,28 +112,48 @@ static enum err read_lines(struct push_call *c, const struct job_reader *reader)
     struct json_lines lines;
     struct json_line line;
     json_lines_init(&lines);
+    lines.bytes_max = c->call.request->body.n; /* a line may be as large as a job (JOB-5) */
     json_lines_feed(&lines, c->call.request->body, true);
-    while (json_line_next(&lines, &line)) {
-        if (line.too_long)
-            rejected_add(&c->rejected, line.number, S("a line may have 65536 bytes; send larger jobs one by one"));
-        else
-            TRY(read_line(c, reader, line.number, line.text));
-    }
+    while (json_line_next(&lines, &line))
+        TRY(read_line(c, reader, line.number, line.text));
     return OK;
 }
 
 /* --- pushing ---------------------------------------------------------------- */
 
-static void render_bulk(struct push_call *c)
+static struct str not_unique(struct op *op, const struct job_pushed *pushed)
+{
+    return arena_fmt(op->arena, "Job not unique: job %.*s holds the lock", STR(pushed->jid));
+}
+
+/* Lines that could not be read, and jobs that were refused, in the order of their lines. */
+static struct rejected all_rejected(struct op *op, const struct push_call *c)
+{
+    const struct rejected *unread = &c->rejected;
+    struct rejected all = { .arena = op->arena };
+    size_t n = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        const struct job_pushed *pushed = &c->results[i];
+        if (pushed->result != JOB_REFUSED && pushed->result != JOB_NOT_UNIQUE)
+            continue;
+        for (; n < unread->named && unread->lines[n].number < c->lines[i]; n++)
+            rejected_add(&all, unread->lines[n].number, unread->lines[n].detail);
+        rejected_add(&all, c->lines[i], pushed->result == JOB_REFUSED ? pushed->detail : not_unique(op, pushed));
+    }
+    for (; n < unread->named; n++)
+        rejected_add(&all, unread->lines[n].number, unread->lines[n].detail);
+    all.count += unread->count - (int64_t)unread->named;
+    return all;
+}
+
+static void render_bulk(struct op *op, struct push_call *c)
 {
     struct json_writer *w = &c->call.json;
-    struct rejected rejected = c->rejected; /* the hop may run again */
+    struct rejected rejected = all_rejected(op, c);
     int64_t accepted = 0, duplicates = 0;
     for (size_t i = 0; i < c->count; i++) {
         accepted += c->results[i].result == JOB_PUSHED;
         duplicates += c->results[i].result == JOB_DUPLICATE || c->results[i].result == JOB_RETURNED_HOLDER;
-        if (c->results[i].result == JOB_REFUSED || c->results[i].result == JOB_NOT_UNIQUE)
-            rejected_add(&rejected, c->lines[i], c->results[i].detail);
     }
     json_object_begin(w);
     json_member_int(w, "accepted", accepted);
@@ -147,7 +167,7 @@ static enum err render_one(struct op *op, struct push_call *c)
     const struct job_pushed *pushed = &c->results[0];
     struct json_writer *w = &c->call.json;
     if (pushed->result == JOB_NOT_UNIQUE)
-        return fail_at(op, ERR_CONFLICT, "/unique", "Job not unique: job %.*s holds the lock", STR(pushed->jid));
+        return fail_at(op, ERR_CONFLICT, "/unique", "%.*s", STR(not_unique(op, pushed)));
     if (pushed->result == JOB_REFUSED) {
         op->retry_after_s = pushed->retry_after_s;
         return fail_at(op, pushed->err, pushed->pointer, "%.*s", STR(pushed->detail));
@@ -170,7 +190,7 @@ static enum err push_commit(struct post *post)
     TRY(job_push(&post->op, post->tx, c->specs, c->count, false, c->results));
     if (c->one)
         return render_one(&post->op, c);
-    render_bulk(c);
+    render_bulk(&post->op, c);
     return OK;
 }
 

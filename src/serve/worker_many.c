@@ -12,7 +12,7 @@
 struct many {
     bool fails;
     struct worker_fail *items; /* of ACKB only the jid */
-    const char **refusals;     /* NULL: it was applied, or is finished already */
+    struct str *refusals;      /* not given: it was applied, or is finished already */
     size_t count;
 };
 
@@ -30,9 +30,11 @@ static enum err end_one(struct op *op, struct tx *tx, const struct worker_comman
                                    .backtrace = item->backtrace,
                                    .backtrace_lines = item->backtrace_lines };
     enum job_stale stale;
+    if (item->jid.n == 0)
+        return OK; /* what it is instead was said when it was read */
     TRY(many->fails ? job_fail(op, tx, &ref, &failure, &stale) : job_ack(op, tx, &ref, &stale));
     bool known = stale == STALE_NOT || (!many->fails && stale == STALE_FINISHED);
-    many->refusals[i] = known ? NULL : many->fails ? "Job not found" : job_stale_name(stale);
+    many->refusals[i] = known ? (struct str){ 0 } : many->fails ? S("Job not found") : str_of(job_stale_name(stale));
     return OK;
 }
 
@@ -45,16 +47,21 @@ static enum err many_commit(struct post *post)
     return OK;
 }
 
-/* One item of the array: a jid, or the object of a FAIL. */
-static enum err read_item(struct op *op, struct json *j, struct many *many)
+/* One item of the array: a jid, or the object of a FAIL. One that is neither is refused alone, as without a jid. */
+static void read_item(struct op *op, struct json *j, struct many *many)
 {
     struct worker_fail *item = &many->items[many->count];
     struct str raw;
-    if (!many->fails)
-        return json_string(j, &item->jid) ? OK : fail(op, ERR_INVALID, "invalid ACKB: jids are texts");
-    if (!json_raw(j, &raw))
-        return fail(op, ERR_INVALID, "invalid FAILB");
-    return worker_read_fail(op, raw, item);
+    if (!many->fails && json_type(j) == JSON_STRING) {
+        json_string(j, &item->jid);
+        many->refusals[many->count] = item->jid.n ? (struct str){ 0 } : S("unknown");
+    } else if (json_raw(j, &raw) && !many->fails) {
+        many->refusals[many->count] = S("a jid is a text");
+    } else if (json_ok(j) && worker_read_fail(op, raw, item) != OK) {
+        *item = (struct worker_fail){ 0 };
+        many->refusals[many->count] = arena_str(op->arena, str_of(op->error));
+    }
+    many->count++;
 }
 
 static enum err many_read(struct worker_command *command, struct many *many)
@@ -70,8 +77,7 @@ static enum err many_read(struct worker_command *command, struct many *many)
         while (json_next_item(&j)) {
             if (many->count == MANY_MAX)
                 return fail(op, ERR_TOO_LARGE, "%s takes at most %d jobs", name, MANY_MAX);
-            TRY(read_item(op, &j, many));
-            many->count++;
+            read_item(op, &j, many);
         }
     return json_finish(&j, op) == OK && array ? OK : fail(op, ERR_MALFORMED, "invalid %s", name);
 }
@@ -108,9 +114,9 @@ static void many_answer(struct worker_command *command)
     json_write_init(&w, &buf);
     json_object_begin(&w);
     for (size_t i = 0; i < many->count; i++)
-        if (many->refusals[i]) {
+        if (str_given(many->refusals[i])) {
             json_put_name_str(&w, many->items[i].jid);
-            json_put_str(&w, str_of(many->refusals[i]));
+            json_put_str(&w, many->refusals[i]);
         }
     json_object_end(&w);
     reply_bulk(&command->reply, buf_str(&buf));

@@ -47,6 +47,75 @@ test('what no batch is, and what none can be, is refused in words that clients l
   assert.equal((await c.json(`BATCH STATUS ${bid}`)).description, 'Imports')
 })
 
+// The calls of a queue of callbacks, one after the other, each with what is done with it.
+async function callbacks(c, queue) {
+  const next = async () => c.json(`FETCH ${queue}`)
+  const again = (jid, target) => c.ask(`MUTATE {"cmd":"requeue","target":"${target}","filter":{"jids":["${jid}"]}}`)
+  const end = (verb, jid) => c.ask(`${verb} {"jid":"${jid}"}`)
+  const status = async (bid) => {
+    const { total, pending, failed, complete_st, success_st } = await c.json(`BATCH STATUS ${bid}`)
+    return [total, pending, failed, complete_st, success_st].join(' ')
+  }
+  return { next, again, end, status }
+}
+
+test('a callback that fails is called and not acked, also while it is dead, and the other one waits for it', async () => {
+  const c = await enter((await shared()).worker, { wid: 'w-failing' })
+  const { next, again, end, status } = await callbacks(c, 'failing')
+  const call = (jobtype) => ({ jobtype, args: [], queue: 'failing', retry: 1 })
+  const bid = await c.ask('BATCH NEW ' + JSON.stringify({ complete: call('C'), success: call('S') }))
+  for (const jid of ['member-f1', 'member-f2']) await c.ask('PUSH ' + JSON.stringify({ jid, jobtype: 't', args: [], queue: 'failing-members', custom: { bid } }))
+  await c.ask(`BATCH COMMIT ${bid}`)
+  for (const verb of ['ACK', 'FAIL']) await end(verb, (await c.json('FETCH failing-members')).jid)
+  assert.equal(await status(bid), '2 1 1 1 ')
+  const { jid: complete } = await next()
+  await end('FAIL', complete)
+  await again('member-f2', 'retries')
+  await end('ACK', (await c.json('FETCH failing-members')).jid)
+  assert.equal(await status(bid), '2 0 0 1 ') // all is done, but nobody has heard of complete
+  await again(complete, 'retries')
+  assert.equal((await next()).jid, complete)
+  await end('FAIL', complete)
+  assert.equal((await (await shared()).get(`/v1/jobs/${complete}`)).body.state, 'dead')
+  assert.equal(await status(bid), '2 0 0 1 ')
+  await again(complete, 'dead')
+  await end('ACK', (await next()).jid)
+  assert.equal(await status(bid), '2 0 0 2 1')
+  const { jid: success, jobtype, custom } = await next()
+  assert.deepEqual([jobtype, custom], ['S', { _bid: bid }])
+  await end('ACK', success)
+  assert.equal(await status(bid), '2 0 0 2 2')
+})
+
+test('callbacks of a parent wait for the same ones of its children, or for the children where they have none', async () => {
+  const c = await enter((await shared()).worker, { wid: 'w-family' })
+  const { next, again, end, status } = await callbacks(c, 'family')
+  const make = (fields) => c.ask('BATCH NEW ' + JSON.stringify(fields))
+  const call = (jobtype) => ({ jobtype, args: [], queue: 'family' })
+  const parent = await make({ complete: call('PC'), success: call('PS') })
+  const child = await make({ parent_bid: parent, success: call('KS') })
+  await c.ask('PUSH ' + JSON.stringify({ jid: 'member-k1', jobtype: 't', args: [], queue: 'family-members', custom: { bid: child } }))
+  for (const bid of [parent, child]) await c.ask(`BATCH COMMIT ${bid}`)
+  assert.equal(await status(parent), '0 0 0  ')
+  await end('FAIL', (await c.json('FETCH family-members')).jid)
+  assert.equal(await status(child), '1 1 1  ')
+  assert.equal(await status(parent), '0 0 0 1 ') // the child has no complete of its own: it was attempted, and that is it
+  const complete = await next()
+  assert.equal(complete.jobtype, 'PC')
+  await end('ACK', complete.jid)
+  await again('member-k1', 'retries')
+  await end('ACK', (await c.json('FETCH family-members')).jid)
+  assert.deepEqual([await status(child), await status(parent)], ['1 0 0  1', '0 0 0 2 '])
+  const childs = await next()
+  assert.deepEqual([childs.jobtype, childs.custom._bid], ['KS', child])
+  await end('ACK', childs.jid)
+  assert.deepEqual([await status(child), await status(parent)], ['1 0 0  2', '0 0 0 2 1'])
+  const last = await next()
+  assert.deepEqual([last.jobtype, last.custom._bid], ['PS', parent])
+  await end('ACK', last.jid)
+  assert.equal(await status(parent), '0 0 0 2 2')
+})
+
 test('a batch over HTTP is made, filled, committed and read', async () => {
   const d = await shared()
   const made = await d.post('/v1/batches', { description: 'Letters', complete: { jobtype: 'C', args: [], queue: 'calls' }, success: { jobtype: 'S', args: [1], queue: 'calls' } })
@@ -66,6 +135,8 @@ test('a batch over HTTP is made, filled, committed and read', async () => {
   const bad = await d.post('/v1/batches', { success: { jobtype: 'S', args: {} } })
   assert.deepEqual([bad.status, bad.body.errors[0].pointer], [422, '/success/args'])
   assert.equal((await d.post('/v1/batches', { description: 'none' })).status, 422)
+  const orphan = await d.post('/v1/batches', { success: { jobtype: 'S', args: [] }, parent: 'b-none' })
+  assert.deepEqual([orphan.status, orphan.body.errors[0].pointer], [422, '/parent'])
 })
 
 test('a batch of 100000 streamed members calls success exactly once, with kills in between', async () => {

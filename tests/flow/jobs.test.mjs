@@ -51,6 +51,16 @@ test('a bulk push names the lines it refuses and takes the others', async () => 
   assert.deepEqual(body.rejected.map((line) => line.line), [2, 4])
   const array = await daemon.post('/v1/jobs', [{ jobtype: 'a', args: [] }, { jobtype: 'a', args: [] }])
   assert.equal(array.body.accepted, 2)
+  const unique = { for: '10m' }
+  const mixed = await daemon.bulk('/v1/jobs', [
+    { jid: 'job-0003', jobtype: 'u', args: [1], unique }, { jid: 'job-0004', jobtype: 'u', args: [1], unique }, 'null',
+    { jid: 'job-0005', jobtype: 'a', args: ['x'.repeat(100_000)] }, { jobtype: 'a', args: [], batch: 'b-none' }, { jobtype: '' },
+  ])
+  assert.deepEqual(mixed.body.rejected, [
+    { line: 2, detail: 'Job not unique: job job-0003 holds the lock' }, { line: 3, detail: 'a job is an object' },
+    { line: 5, detail: 'No such batch b-none' }, { line: 6, detail: 'jobs must have a jobtype parameter' },
+  ])
+  assert.equal(mixed.body.accepted, 2) // a line may be as large as a job
   await daemon.stop()
 })
 
@@ -212,6 +222,20 @@ test('the command line sets every word of a policy, shows it and takes it away',
   assert.equal(bare.retry, 0) // without a policy of that name the figure shows
   assert.deepEqual(Object.keys(words).filter((word) => word in bare), ['retry'])
   assert.equal(bare.version, queue.version + 1)
+  await daemon.stop()
+})
+
+test('bad words of a failure are refused with their places, and a lease that was none is stale', async () => {
+  const daemon = await startDaemon()
+  const { status, body } = await daemon.post('/v1/jobs/fail', { failures: [{ lease: 'a' }, { lease: 'b', final: 1, nope: 1 }] })
+  assert.equal(status, 422)
+  assert.deepEqual(body.errors.map(({ pointer }) => pointer), ['/failures/1/final', '/failures/1/nope'])
+  assert.equal((await daemon.post('/v1/jobs/fail', { failures: [{ lease: 'a', snooze: '8d' }] })).body.errors[0].pointer, '/failures/0/snooze')
+  assert.deepEqual((await daemon.post('/v1/jobs/ack', { leases: [''] })).body, { acked: 0, stale: [{ lease: '', reason: 'unknown' }] })
+  await daemon.post('/v1/jobs', { jobtype: 'a', queue: 'q', args: [] })
+  const [{ lease }] = await fetchJobs(daemon, ['q'])
+  const failed = async () => (await daemon.post('/v1/jobs/fail', { failures: [{ lease }] })).body
+  assert.deepEqual([await failed(), await failed()], [{ acked: 1, stale: [] }, { acked: 0, stale: [{ lease, reason: 'finished' }] }])
   await daemon.stop()
 })
 

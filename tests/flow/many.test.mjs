@@ -24,7 +24,12 @@ test('FETCHB, ACKB, FAILB and EXTEND take many jobs in one command and name what
   assert.match(await c.ask('EXTEND {"jid":"many-0003"}'), /^-ERR invalid EXTEND/)
   assert.match(await c.ask('FETCHB q'), /^-ERR FETCHB needs a number of jobs from 1 to 1000/)
   assert.match(await c.ask('ACKB {}'), /^-ERR invalid ACKB/)
-  assert.match(await c.ask('FAILB [1]'), /^-ERR /)
+  assert.match(await c.ask('FAILB {}'), /^-ERR invalid FAILB/)
+  assert.equal((await c.json('FETCHB 2 q')).length, 2)
+  assert.deepEqual(await c.json('FAILB [1,{},{"jid":"many-0004"},{"jid":5}]'), { '': 'invalid FAIL {"jid":5}' }) // each alone
+  assert.deepEqual(await c.json('ACKB [5,"many-0005",""]'), { '': 'unknown' })
+  assert.deepEqual(await Promise.all(['many-0004', 'many-0005'].map(async (jid) => (await daemon.get(`/v1/jobs/${jid}`)).body.state)), ['retry', 'done'])
   assert.equal(await c.ask('FETCHB 5 nothing'), '[]')
+  assert.equal(await c.ask('ACKB ["many-0003"]'), '{}') // a stop would wait for it
   await daemon.stop()
 })
