@@ -27,8 +27,8 @@ struct json_lines {
     struct str rest; /* not yet given */
     int64_t number;  /* of the newest line begun */
     size_t bytes_max;
-    bool is_last;    /* nothing follows: the rest is a line even without a line feed */
-    bool skipping;   /* inside a line that was given as too long */
+    bool is_last;  /* nothing follows: the rest is a line even without a line feed */
+    bool skipping; /* inside a line that was given as too long */
 };
 
 /* Lines of at most JSON_LINE_BYTES_MAX; who holds the whole text anyway may set bytes_max to more. */
