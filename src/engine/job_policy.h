@@ -61,8 +61,8 @@ enum err queue_policy_read(struct op *op, struct str text, uint64_t (*hash)(void
                            struct queue_policy *ret, struct json_problems *problems);
 
 /*
- * `patch` merged into `text` as json_merge.h says; a handler of another kind replaces the one before. Both are objects.
- * In op's arena.
+ * QUE-9: `patch` merged into `text` as json_merge.h says; a handler of another kind replaces the one before. Both are
+ * objects. In op's arena.
  */
 enum err policy_merge(struct op *op, struct str text, struct str patch, struct str *ret);
 
