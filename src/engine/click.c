@@ -50,8 +50,8 @@ static enum err find_base(struct op *op, struct applying *a, const struct touch 
     if (!young && !any_soon(touches, count))
         return OK;
     struct subject subject = { 0 };
-    TRY(store_block_get(op, a->tx, BLOCK_MESSAGE_FIXED, a->no, &subject.fixed));
-    TRY(store_block_get(op, a->tx, BLOCK_MESSAGE_DELIVERY, a->no, &subject.delivery));
+    TRY(store_block_look(op, a->tx, BLOCK_MESSAGE_FIXED, a->no, &subject.fixed));
+    TRY(store_block_look(op, a->tx, BLOCK_MESSAGE_DELIVERY, a->no, &subject.delivery));
     a->base_us = subject_soon_base(&subject);
     return OK;
 }

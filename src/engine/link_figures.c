@@ -50,7 +50,7 @@ static enum err link_move(struct op *op, struct tx *tx, const struct touch *touc
 {
     struct link_state *state;
     struct said before = { 0 }, after = { 0 }, all_before = { 0 }, all_after = { 0 };
-    TRY(store_block_edit(op, tx, BLOCK_LINK, link_no, &state));
+    TRY(store_block_edit_alone(op, tx, BLOCK_LINK, link_no, &state));
     for (size_t i = 0; i < count; i++) {
         if (touches[i].link_no != link_no || !is_tracked(&touches[i]))
             continue;
@@ -94,7 +94,7 @@ enum err link_figures_move(struct op *op, struct tx *tx, const struct touch *tou
 enum err link_figures_repeat(struct op *op, struct tx *tx, uint32_t link_no, uint32_t version)
 {
     struct link_state *state;
-    TRY(store_block_edit(op, tx, BLOCK_LINK, link_no, &state));
+    TRY(store_block_edit_alone(op, tx, BLOCK_LINK, link_no, &state));
     state->all_clicks++;
     state->clicks += version == state->version;
     return OK;

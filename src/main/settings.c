@@ -29,7 +29,7 @@ static const struct conf_key database_keys[] = {
     { .name = "statement_timeout", .type = CONF_DURATION, .min = 1000, .max = 600000, .fallback = "10s" },
     { .name = "idle_timeout", .type = CONF_DURATION, .min = 1000, .max = 600000, .fallback = "5s" },
     { .name = "readers", .type = CONF_INT, .min = 1, .max = 16, .fallback = "2" },
-    { .name = "cache", .type = CONF_SIZE, .min = 1 << 20, .max = INT64_C(64) << 30, .fallback = "8MiB" },
+    { .name = "cache", .type = CONF_SIZE, .min = 1 << 20, .max = INT64_C(64) << 30, .fallback = "4MiB" },
     { 0 },
 };
 

@@ -27,23 +27,27 @@ static uint64_t place_of(uint64_t record_key)
 
 /* --- records ----------------------------------------------------------------------- */
 
-static void lones_grow(struct blocks *blocks)
+static void lone_free(struct blocks *blocks, struct lone *lone)
 {
-    struct lone *slab = calloc(SLAB_LONES, sizeof *slab);
+    struct lone **free_of_kind = &blocks->free_lones[lone->key >> 56];
+    lone->next = *free_of_kind;
+    *free_of_kind = lone;
+}
+
+static void lones_grow(struct blocks *blocks, unsigned kind)
+{
+    size_t bytes = sizeof(struct lone) + block_kinds[kind].record_bytes;
+    uint64_t key = (uint64_t)kind << 56;
+    char *slab = malloc(SLAB_LONES * bytes);
     blocks->lone_slabs = realloc(blocks->lone_slabs, (blocks->lone_slab_count + 1) * sizeof *blocks->lone_slabs);
     if (!slab || !blocks->lone_slabs)
         abort();
     blocks->lone_slabs[blocks->lone_slab_count++] = slab;
     for (size_t i = 0; i < SLAB_LONES; i++) {
-        slab[i].next = blocks->free_lone;
-        blocks->free_lone = &slab[i];
+        struct lone *lone = (struct lone *)(void *)(slab + i * bytes);
+        *lone = (struct lone){ .key = key & LONE_KEY_MASK };
+        lone_free(blocks, lone);
     }
-}
-
-static void lone_free(struct blocks *blocks, struct lone *lone)
-{
-    lone->next = blocks->free_lone;
-    blocks->free_lone = lone;
 }
 
 /* It is out of its debt; while it is in the list of those changed it stays there. */
@@ -139,11 +143,12 @@ struct lone *lone_add(struct blocks *blocks, uint64_t record_key, const void *re
     struct debt *debt = debt_find(blocks, block_key_of(record_key));
     if (!debt)
         debt = debt_add(blocks, block_key_of(record_key));
-    if (!blocks->free_lone)
-        lones_grow(blocks);
-    struct lone *lone = blocks->free_lone;
-    blocks->free_lone = lone->next;
-    *lone = (struct lone){ .next = debt->first, .key = record_key };
+    struct lone **free_of_kind = &blocks->free_lones[record_key >> 56];
+    if (!*free_of_kind)
+        lones_grow(blocks, (unsigned)(record_key >> 56));
+    struct lone *lone = *free_of_kind;
+    *free_of_kind = lone->next;
+    *lone = (struct lone){ .next = debt->first, .key = record_key & LONE_KEY_MASK };
     memcpy(lone->data, record, record_bytes_of(record_key));
     debt->first = lone;
     return lone;

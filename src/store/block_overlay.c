@@ -10,17 +10,14 @@
 #include "store/block_log.h"
 #include "store/db.h"
 
-#define FREE_KEY  UINT64_MAX
 #define SLOTS_MIN 1024
+#define UNIT      sizeof(uint64_t) /* records and their keys are multiples of it */
 
-/* Open addressing by record key. */
+/* Open addressing by record key. The entries stand one behind the other as in the log, key and bytes. */
 struct slots {
-    struct {
-        uint64_t key;
-        size_t at; /* of its bytes */
-    } * slots;
+    uint32_t *slots;   /* where an entry begins, in units from 1; 0 = free */
     size_t room, used; /* room is 0 or a power of two */
-    struct buf records;
+    struct buf entries;
 };
 
 struct block_overlay {
@@ -29,12 +26,25 @@ struct block_overlay {
     struct buf entries; /* scratch */
 };
 
-static size_t slot_of(const struct slots *slots, uint64_t key)
+static char *entry_at(const struct slots *slots, uint32_t slot)
+{
+    return slots->entries.p + (slot - 1) * UNIT;
+}
+
+static uint64_t key_at(const struct slots *slots, uint32_t slot)
+{
+    uint64_t key;
+    memcpy(&key, entry_at(slots, slot), sizeof key);
+    return key;
+}
+
+/* The slot of a key, or the free one where it belongs. */
+static uint32_t *slot_of(const struct slots *slots, uint64_t key)
 {
     size_t at = key * 0x9E3779B97F4A7C15u >> 20 & (slots->room - 1);
-    while (slots->slots[at].key != FREE_KEY && slots->slots[at].key != key)
+    while (slots->slots[at] && key_at(slots, slots->slots[at]) != key)
         at = (at + 1) & (slots->room - 1);
-    return at;
+    return &slots->slots[at];
 }
 
 static void slots_clear(struct slots *slots)
@@ -42,24 +52,22 @@ static void slots_clear(struct slots *slots)
     free(slots->slots);
     slots->slots = NULL;
     slots->room = slots->used = 0;
-    buf_done(&slots->records);
-    buf_init(&slots->records, SIZE_MAX / 2);
+    buf_done(&slots->entries);
+    buf_init(&slots->entries, UINT32_MAX * UNIT);
 }
 
 static void slots_widen(struct slots *slots)
 {
-    struct slots wider = { .room = slots->room ? 2 * slots->room : SLOTS_MIN };
-    wider.slots = malloc(wider.room * sizeof *wider.slots);
-    if (!wider.slots)
+    uint32_t *before = slots->slots;
+    size_t count = slots->room;
+    slots->room = count ? 2 * count : SLOTS_MIN;
+    slots->slots = calloc(slots->room, sizeof *slots->slots);
+    if (!slots->slots)
         abort();
-    for (size_t i = 0; i < wider.room; i++)
-        wider.slots[i].key = FREE_KEY;
-    for (size_t i = 0; i < slots->room; i++)
-        if (slots->slots[i].key != FREE_KEY)
-            wider.slots[slot_of(&wider, slots->slots[i].key)] = slots->slots[i];
-    free(slots->slots);
-    slots->slots = wider.slots;
-    slots->room = wider.room;
+    for (size_t i = 0; i < count; i++)
+        if (before[i])
+            *slot_of(slots, key_at(slots, before[i])) = before[i];
+    free(before);
 }
 
 static size_t bytes_of(uint64_t key)
@@ -71,23 +79,20 @@ static void slots_put(struct slots *slots, uint64_t key, const void *record)
 {
     if (4 * (slots->used + 1) > 3 * slots->room)
         slots_widen(slots);
-    size_t at = slot_of(slots, key);
-    if (slots->slots[at].key == key) {
-        memcpy(slots->records.p + slots->slots[at].at, record, bytes_of(key));
+    uint32_t *slot = slot_of(slots, key);
+    if (*slot) {
+        memcpy(entry_at(slots, *slot) + sizeof key, record, bytes_of(key));
         return;
     }
-    slots->slots[at].key = key;
-    slots->slots[at].at = slots->records.n;
+    *slot = (uint32_t)(slots->entries.n / UNIT) + 1;
     slots->used++;
-    buf_add(&slots->records, record, bytes_of(key));
+    block_log_entry(&slots->entries, key, record, bytes_of(key));
 }
 
 static const void *slots_find(const struct slots *slots, uint64_t key)
 {
-    if (slots->used == 0)
-        return NULL;
-    size_t at = slot_of(slots, key);
-    return slots->slots[at].key == key ? slots->records.p + slots->slots[at].at : NULL;
+    uint32_t slot = slots->used > 0 ? *slot_of(slots, key) : 0;
+    return slot ? entry_at(slots, slot) + sizeof key : NULL;
 }
 
 struct block_overlay *block_overlay_new(void)
@@ -145,10 +150,11 @@ static enum err entry_swept(struct op *op, bool ends, void *arg)
         overlay->young = empty;
         return OK;
     }
-    for (size_t i = 0; i < overlay->young.room && !ends; i++)
-        if (overlay->young.slots[i].key != FREE_KEY)
-            slots_put(&overlay->old, overlay->young.slots[i].key,
-                      overlay->young.records.p + overlay->young.slots[i].at);
+    for (size_t i = 0; i < overlay->young.room && !ends; i++) {
+        uint32_t slot = overlay->young.slots[i];
+        if (slot)
+            slots_put(&overlay->old, key_at(&overlay->young, slot), entry_at(&overlay->young, slot) + sizeof(uint64_t));
+    }
     slots_clear(ends ? &overlay->old : &overlay->young);
     return OK;
 }

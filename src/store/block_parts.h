@@ -15,15 +15,14 @@
 #include "store/block_log.h"
 #include "store/db.h"
 
-#define CACHE_BLOCKS         4096  /* kept between commands: 16 MiB */
+#define CACHE_BLOCKS         3072  /* kept between commands: 12 MiB */
 #define TOUCHED_MAX          8192  /* changed ones after which a group is committed: 32 MiB */
-#define LONES_MAX            65536 /* the same for records that are changed without their blocks: 4 MiB */
+#define LONES_MAX            65536 /* the same for records that are changed without their blocks: 3 MiB */
 #define LONES_A_STEP         32    /* of them make the clock hand pass one block of a full cache */
 #define CHAINS               8192  /* a power of two */
 #define SLAB_BLOCKS          64
 #define OWED_MAX             2048              /* changed by one transaction: beyond it all may be settled at once */
 #define CHANGED_MAX          192               /* records of a block, rounded up to words */
-#define RECORD_BYTES_MAX     40                /* the largest kind */
 #define SHARED_LOG_BYTES_MAX (4 * 1024 * 1024) /* where several nodes write; above it the blocks are settled */
 #define WANTS_MAX            4096              /* blocks read by one statement */
 #define NUMBER_MASK          (UINT64_MAX >> 8) /* of a key: the rest is the kind */
@@ -63,15 +62,17 @@ struct wants {
     size_t count;
 };
 
-/* A record outside the cache that is newer than its row. */
+/* A record outside the cache that is newer than its row. There are many: each takes what its kind needs. */
 struct lone {
-    struct lone *next; /* of its block, or of the free ones */
-    uint64_t key;      /* kind and number of the record */
-    bool touched;      /* changed in this transaction: it is in blocks->lones */
-    bool owed;         /* its newest committed bytes stand in the log, not in the row */
-    bool gone;         /* its block holds its bytes by now; it goes when the transaction ends */
-    _Alignas(8) uint8_t data[RECORD_BYTES_MAX];
+    struct lone *next;    /* of its block, or of the free ones of its kind */
+    uint64_t key : 61;    /* kind and number of the record */
+    uint64_t touched : 1; /* changed in this transaction: it is in blocks->lones */
+    uint64_t owed : 1;    /* its newest committed bytes stand in the log, not in the row */
+    uint64_t gone : 1;    /* its block holds its bytes by now; it goes when the transaction ends */
+    uint8_t data[];       /* a multiple of 8 */
 };
+#define LONE_KEY_MASK (UINT64_MAX >> 3)
+_Static_assert(BLOCK_KINDS <= 32 && sizeof(struct lone) == 16, "a key's kind stands in bits 56 to 60");
 
 /* The lone records of a block. */
 struct debt {
@@ -123,8 +124,8 @@ struct blocks {
     size_t debt_count;
     struct lone **lones; /* those changed in this transaction */
     size_t lone_count, lone_room;
-    struct lone *free_lone;
-    struct lone **lone_slabs;
+    struct lone *free_lones[BLOCK_KINDS];
+    void **lone_slabs;
     size_t lone_slab_count;
     struct page pages[BLOCK_KINDS];
     bool shared;  /* others write, too: owed blocks stay in the cache and are settled together */

@@ -32,7 +32,7 @@
 #define CHECKPOINT_RARE    3000 /* while groups are so small that these are ... */
 #define CHECKPOINT_GROUPS  250  /* ... of them (docs/adr/0026) */
 #define PROBE_INTERVAL_US  1000000
-#define WRITER_CACHE_BYTES (8LL * 1024 * 1024)
+#define WRITER_CACHE_BYTES (4LL * 1024 * 1024)
 #define READER_CACHE_BYTES (4LL * 1024 * 1024)
 #define DOOR_CACHE_BYTES   (1LL * 1024 * 1024) /* what a redirect asks for is remembered by who asks */
 
@@ -305,6 +305,7 @@ int readers_turn(struct readers *readers, struct conn *conn); /* in the calling 
 void readers_free(struct readers *readers);
 void readers_deliver(void *readers, struct post *post);
 int64_t readers_waiting(struct readers *readers);
+int readers_resting(struct readers *readers); /* threads that have nothing to do */
 
 /* Without threads: all reads that wait, in the calling thread. */
 int store_reads_turn(struct store *store);

@@ -2,6 +2,10 @@
  * readers.c - threads that run THREAD_READER hops, each on a read-only
  * connection of its own, each hop over one short snapshot.
  *
+ * Who rested last reads next: what a connection has read before - pages, the log
+ * over the blocks - is then held once as long as reads come one by one, and by
+ * as many as are busy at a time.
+ *
  * A snapshot that stays open keeps the WAL from being emptied, so a long walk
  * is many hops, not one.
  */
@@ -16,13 +20,16 @@ struct reader {
     struct readers *pool;
     struct conn *conn;
     struct thread thread;
+    pthread_cond_t work;  /* for it while it rests */
+    struct reader *below; /* rests longer */
+    bool rests;
 };
 
 struct readers {
     struct store *store;
     pthread_mutex_t lock;
-    pthread_cond_t some;
     struct post *first, **last; /* waiting, oldest first */
+    struct reader *resting;     /* who began last, first */
     int64_t waiting;
     bool stop;
     int threads;
@@ -48,6 +55,31 @@ void snapshot_run(struct store *store, struct conn *conn, struct post *post)
     atomic_fetch_add(&store->reads, 1);
 }
 
+/* --- who reads next, under the lock ------------------------------------------------- */
+
+static void rest(struct reader *reader)
+{
+    struct readers *pool = reader->pool;
+    if (!reader->rests) {
+        reader->below = pool->resting;
+        pool->resting = reader;
+        reader->rests = true;
+    }
+    pthread_cond_wait(&reader->work, &pool->lock);
+}
+
+static void wake_one(struct readers *pool)
+{
+    struct reader *reader = pool->resting;
+    if (!reader)
+        return;
+    pool->resting = reader->below;
+    reader->rests = false;
+    pthread_cond_signal(&reader->work);
+}
+
+/* --- posts ------------------------------------------------------------------------- */
+
 void readers_deliver(void *end, struct post *post)
 {
     struct readers *pool = end;
@@ -58,7 +90,7 @@ void readers_deliver(void *end, struct post *post)
         *pool->last = post;
         pool->last = &post->next;
         pool->waiting++;
-        pthread_cond_signal(&pool->some);
+        wake_one(pool);
     }
     pthread_mutex_unlock(&pool->lock);
     if (room)
@@ -75,12 +107,22 @@ int64_t readers_waiting(struct readers *pool)
     return waiting;
 }
 
-/* The oldest post; NULL when the pool stops and nothing is left. */
-static struct post *readers_take(struct readers *pool)
+int readers_resting(struct readers *pool)
+{
+    int n = 0;
+    pthread_mutex_lock(&pool->lock);
+    for (const struct reader *reader = pool->resting; reader; reader = reader->below)
+        n++;
+    pthread_mutex_unlock(&pool->lock);
+    return n;
+}
+
+/* The oldest post, for this reader; NULL when the pool stops and nothing is left. Without a reader it has stopped. */
+static struct post *readers_take(struct readers *pool, struct reader *reader)
 {
     pthread_mutex_lock(&pool->lock);
     while (!pool->first && !pool->stop)
-        pthread_cond_wait(&pool->some, &pool->lock);
+        rest(reader);
     struct post *post = pool->first;
     if (post) {
         pool->first = post->next;
@@ -96,7 +138,7 @@ static void reader_run(void *context)
 {
     struct reader *reader = context;
     struct post *post;
-    while ((post = readers_take(reader->pool))) {
+    while ((post = readers_take(reader->pool, reader))) {
         snapshot_run(reader->pool->store, reader->conn, post);
         post_send(post);
     }
@@ -112,11 +154,11 @@ enum err readers_start(struct op *op, struct store *store, enum conn_role role, 
     pool->store = store;
     pool->last = &pool->first;
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->some, NULL);
     enum err err = OK;
     for (int i = 0; i < threads && err == OK; i++) {
         struct reader *reader = &pool->reader[i];
         reader->pool = pool;
+        pthread_cond_init(&reader->work, NULL);
         char name[24];
         snprintf(name, sizeof name, "%s-%d", role == CONN_DOOR ? "door" : "reader", i + 1);
         err = conn_open(op, store, store->path, role, &reader->conn);
@@ -140,7 +182,8 @@ void readers_stop(struct readers *pool)
 {
     pthread_mutex_lock(&pool->lock);
     pool->stop = true;
-    pthread_cond_broadcast(&pool->some);
+    while (pool->resting)
+        wake_one(pool);
     pthread_mutex_unlock(&pool->lock);
     for (int i = 0; i < pool->threads; i++) {
         thread_join(&pool->reader[i].thread);
@@ -154,7 +197,7 @@ int readers_turn(struct readers *pool, struct conn *conn)
     int n = 0;
     struct post *post;
     assert(pool->stop); /* so that taking does not wait */
-    while ((post = readers_take(pool))) {
+    while ((post = readers_take(pool, NULL))) {
         snapshot_run(pool->store, conn, post);
         post_send(post);
         n++;
@@ -167,7 +210,6 @@ void readers_free(struct readers *pool)
     if (!pool)
         return;
     assert(pool->threads == 0);
-    pthread_cond_destroy(&pool->some);
     pthread_mutex_destroy(&pool->lock);
     free(pool);
 }

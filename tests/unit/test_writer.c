@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 
 #include "store/core.h"
@@ -9,6 +10,7 @@
 struct trip {
     struct post post;
     struct mailing_stats seen;
+    pthread_t reader; /* of a read alone */
     sem_t *home;
 };
 
@@ -58,13 +60,18 @@ static void start_threads(void)
     sem_init(&home, 0, 0);
 }
 
-static void send_trip(int i)
+static void send_by(int i, const struct hop *route)
 {
     trips[i] = (struct trip){ .home = &home };
-    trips[i].post.hop = trip_route;
+    trips[i].post.hop = route;
     trips[i].post.home = come_home;
     op_init(&trips[i].post.op, f.arena, f.op.now_us);
     post_send(&trips[i].post);
+}
+
+static void send_trip(int i)
+{
+    send_by(i, trip_route);
 }
 
 static void await(int n)
@@ -82,6 +89,30 @@ TEST(writer, lets_readers_see_what_it_has_answered)
         await(1);
         EQ(trips[i].post.err, OK);
         EQ(trips[i].seen.figure[MAILING_CLICKED], i + 1);
+    }
+    fixture_end(&f);
+}
+
+static enum err note_reader(struct post *post)
+{
+    ((struct trip *)(void *)post)->reader = pthread_self();
+    return OK;
+}
+
+static const struct hop read_route[] = { { note_reader, THREAD_READER }, { trip_home, THREAD_CALLER }, { 0 } };
+
+/* What a connection has read before is then held in memory once. */
+TEST(writer, lets_reads_that_come_one_by_one_be_read_by_the_same_reader)
+{
+    start_threads();
+    int readers = f.store->config.readers;
+    YES(readers > 1);
+    for (int i = 0; i < 20; i++) {
+        while (readers_resting(f.store->readers) < readers)
+            sched_yield();
+        send_by(i, read_route);
+        await(1);
+        YES(pthread_equal(trips[i].reader, trips[0].reader));
     }
     fixture_end(&f);
 }
