@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "store/spool_former.h"
 
 #define MAGIC      0x33304c4f4f505350u /* "PSPOOL03" */
 #define PAGE_BYTES 4096
@@ -309,6 +310,7 @@ static enum err spool_begin(struct op *op, struct spool *spool, size_t places)
 {
     struct header newer = newer_header(spool);
     if (newer.from == 0) {
+        TRY(spool_former_check(op, spool->fd));
         spool->places = places;
         spool->first = spool->next = 1;
         TRY(fill(op, spool));
@@ -360,6 +362,8 @@ enum err spool_look(struct op *op, const char *path, size_t *ret_count)
         newer = newer_header(spool);
     else if (errno != ENOENT)
         err = io_failed(op, "looking at it");
+    if (spool->fd >= 0 && newer.from == 0)
+        err = spool_former_check(op, spool->fd);
     spool->places = newer.places;
     if (newer.from)
         err = find_records(op, spool, newer.from);

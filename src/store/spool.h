@@ -33,13 +33,13 @@ struct spool;
 
 /* Opens the file, made and filled when it is not there; *ret_count records stand in it. One that was left by another
  * owner is empty; an empty one gets `places` places when the disk has the space. ERR_IO with the reason; a file that
- * could not be filled is taken away again. */
+ * could not be filled is taken away again. ERR_CONFLICT: another version left it, and records in it. */
 enum err spool_open(struct op *op, const char *path, struct str owner, size_t places, struct spool **ret_spool,
                     size_t *ret_count);
 void spool_close(struct spool *spool);
 
 /* How many records stand in the file, whoever's they are; 0 when there is none. For a program that must know whether
- * something was left in it: nothing is changed. ERR_IO with the reason. */
+ * something was left in it: nothing is changed. ERR_IO with the reason, ERR_CONFLICT as above. */
 enum err spool_look(struct op *op, const char *path, size_t *ret_count);
 
 /* Appends a payload of n bytes; it counts once spool_sync has come back. ERR_TOO_LARGE: the spool is full. */

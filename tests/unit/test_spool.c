@@ -268,3 +268,66 @@ TEST(spool, refuses_more_than_it_has_room_for)
     EQ(spool_count(place.spool), PLACES);
     end(&place);
 }
+
+/* --- files of an older version ------------------------------------------------------ */
+
+struct former_header {
+    uint64_t magic, from;
+    uint32_t owner, crc;
+};
+
+struct former_record {
+    uint32_t crc, place;
+    uint64_t number;
+    uint32_t payload_bytes;
+    uint8_t payload[236];
+};
+
+/* As that version made it: its newest record is number 5, and `from` is the first that counts. */
+static void leave_former(struct place *place, uint64_t from)
+{
+    struct former_header header = { .magic = 0x32304c4f4f505350u, .from = from };
+    struct former_record record = { .place = 5, .number = 5, .payload_bytes = 64 };
+    int fd = open(place->path, O_RDWR | O_TRUNC);
+    header.crc = crc32c(&header, offsetof(struct former_header, crc));
+    record.crc = crc32c((const char *)&record + 4, sizeof record - 4);
+    EQ(ftruncate(fd, 8192 + 131072 * 256), 0);
+    EQ(pwrite(fd, &header, sizeof header, 4096), sizeof header);
+    EQ(pwrite(fd, &record, sizeof record, 8192 + 5 * 256), sizeof record);
+    close(fd);
+}
+
+TEST(spool, refuses_a_file_in_which_another_version_left_clicks)
+{
+    struct place place;
+    size_t count;
+    start(&place);
+    spool_close(place.spool);
+    place.spool = NULL;
+    leave_former(&place, 5);
+    EQ(spool_open(&place.op, place.path, S("here"), PLACES, &place.spool, &count), ERR_CONFLICT);
+    YES(strstr(place.op.error, "another version") != NULL);
+    EQ(spool_look(&place.op, place.path, &count), ERR_CONFLICT);
+    EQ(access(place.path, F_OK), 0); /* and leaves it as it is */
+    leave_former(&place, 5);
+    int fd = open(place.path, O_WRONLY);
+    EQ(pwrite(fd, "PSPOOL77", 8, 4096), 8); /* whatever it holds */
+    close(fd);
+    EQ(spool_open(&place.op, place.path, S("here"), PLACES, &place.spool, &count), ERR_CONFLICT);
+    end(&place);
+}
+
+TEST(spool, makes_a_file_anew_in_which_another_version_left_nothing)
+{
+    struct place place;
+    start(&place);
+    leave_former(&place, 6);
+    reopen(&place);
+    EQ(place.count, 0);
+    append(&place, 1);
+    SUCCEEDS(&place.op, spool_sync(&place.op, place.spool));
+    reopen(&place);
+    EQ(place.count, 1);
+    EQ(number_at(&place, 0), 1);
+    end(&place);
+}
