@@ -151,11 +151,12 @@ static uint64_t draw_bits(struct tx *tx, const struct link_put *put, uint64_t se
     return siphash_end64(&hash) >> 6;
 }
 
-/* The link that stands under a code is the one this line made when it was sent before. */
+/* The link that stands under a code is the one this line made when it was sent before; since then its destination may
+ * have been changed. */
 static bool is_same(const struct link *stands, const struct link *link)
 {
     return stands->tenant_no == link->tenant_no && stands->mailing_no == link->mailing_no &&
-           stands->honeypot == link->honeypot && str_eq(stands->url, link->url);
+           stands->honeypot == link->honeypot && (stands->version > 1 || str_eq(stands->url, link->url));
 }
 
 enum err link_make(struct op *op, struct tx *tx, const struct link_put *put, uint32_t tenant_only, uint64_t seed,
