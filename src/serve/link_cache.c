@@ -28,6 +28,8 @@ struct link_cache {
     struct entry **slots;
     size_t slot_count, count, missing, bytes, bytes_max;
     size_t hand; /* slot that is looked at next for something to give up */
+    uint64_t learnt;
+    uint32_t learnt_hash[LINK_CACHE_LEARNT]; /* of the newest of them; number n stands at n % LINK_CACHE_LEARNT */
 };
 
 struct link_cache *link_cache_new(struct siphash_key key, size_t bytes_max)
@@ -44,7 +46,7 @@ struct link_cache *link_cache_new(struct siphash_key key, size_t bytes_max)
     return cache;
 }
 
-void link_cache_clear(struct link_cache *cache)
+static void forget_all(struct link_cache *cache)
 {
     for (size_t i = 0; i < cache->slot_count; i++)
         for (struct entry *entry = cache->slots[i], *next; entry; entry = next) {
@@ -55,11 +57,17 @@ void link_cache_clear(struct link_cache *cache)
     cache->count = cache->missing = cache->bytes = 0;
 }
 
+void link_cache_clear(struct link_cache *cache)
+{
+    forget_all(cache);
+    cache->learnt += LINK_CACHE_LEARNT + 1;
+}
+
 void link_cache_free(struct link_cache *cache)
 {
     if (!cache)
         return;
-    link_cache_clear(cache);
+    forget_all(cache);
     free(cache->slots);
     free(cache);
 }
@@ -197,10 +205,9 @@ static struct entry *entry_new(struct str code, struct str url, const struct lin
     return entry;
 }
 
-void link_cache_put(struct link_cache *cache, const struct link *link, int64_t now_ms)
+static void put(struct link_cache *cache, const struct link *link, uint32_t hash, int64_t now_ms)
 {
     struct link_cut cuts[LINK_CUTS_MAX];
-    uint32_t hash = hash_of(cache, link->code);
     struct entry **at = find(cache, hash, link->code);
     if (*at && (*at)->no == link->no && (*at)->version > link->version)
         return; /* it was read before the change that stands here */
@@ -216,11 +223,39 @@ void link_cache_put(struct link_cache *cache, const struct link *link, int64_t n
     add(cache, entry, hash);
 }
 
-void link_cache_put_missing(struct link_cache *cache, struct str code, int64_t now_ms)
+/* What was read since the mark may be older than what was learnt. */
+static bool learnt_since(const struct link_cache *cache, uint32_t hash, uint64_t mark)
+{
+    bool found = cache->learnt - mark > LINK_CACHE_LEARNT;
+    for (uint64_t n = mark; n < cache->learnt && !found; n++)
+        found = cache->learnt_hash[n % LINK_CACHE_LEARNT] == hash;
+    return found;
+}
+
+void link_cache_learn(struct link_cache *cache, const struct link *link, int64_t now_ms)
+{
+    uint32_t hash = hash_of(cache, link->code);
+    cache->learnt_hash[cache->learnt++ % LINK_CACHE_LEARNT] = hash;
+    put(cache, link, hash, now_ms);
+}
+
+uint64_t link_cache_mark(const struct link_cache *cache)
+{
+    return cache->learnt;
+}
+
+void link_cache_put(struct link_cache *cache, const struct link *link, int64_t now_ms, uint64_t mark)
+{
+    uint32_t hash = hash_of(cache, link->code);
+    if (!learnt_since(cache, hash, mark))
+        put(cache, link, hash, now_ms);
+}
+
+void link_cache_put_missing(struct link_cache *cache, struct str code, int64_t now_ms, uint64_t mark)
 {
     uint32_t hash = hash_of(cache, code);
     struct entry **at = find(cache, hash, code);
-    if (code.n > CODE_BYTES_MAX || (*at && (*at)->no && !is_old(*at, now_ms)))
+    if (code.n > CODE_BYTES_MAX || (*at && (*at)->no && !is_old(*at, now_ms)) || learnt_since(cache, hash, mark))
         return; /* it was looked for before it was made */
     if (*at)
         forget(cache, at);

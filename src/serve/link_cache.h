@@ -8,6 +8,10 @@
  * memory nor floods the store (LNK-20, LNK-21). The key is the code, never the
  * path it came by (LNK-23).
  *
+ * What is read of the store may be older than what was learnt meanwhile, and the
+ * entry that would tell may have been given up again. So the cache remembers
+ * which codes it learnt last, and whoever reads takes a mark before he begins.
+ *
  * Thread: owned by its loop.
  */
 #pragma once
@@ -21,6 +25,7 @@
 #define LINK_CACHE_LIVES_MS    600000
 #define LINK_CACHE_MISSING_MS  2000
 #define LINK_CACHE_MISSING_MAX 10000
+#define LINK_CACHE_LEARNT      4096 /* a power of two; codes remembered for reads under way */
 
 /* A link as a redirect needs it; valid until the cache is changed. */
 struct cached_link {
@@ -43,14 +48,21 @@ void link_cache_free(struct link_cache *cache);
 /* False when nothing is known of the code. */
 bool link_cache_find(struct link_cache *cache, struct str code, int64_t now_ms, struct cached_link *ret);
 
-/* Remembers or replaces it; an older version than the one that stands is left out. */
-void link_cache_put(struct link_cache *cache, const struct link *link, int64_t now_ms);
+/* A link was made or changed: remembers or replaces it; an older version than the one that stands is left out. */
+void link_cache_learn(struct link_cache *cache, const struct link *link, int64_t now_ms);
 
-/* Remembers that there is no such link. */
-void link_cache_put_missing(struct link_cache *cache, struct str code, int64_t now_ms);
-
-/* Forgets everything. */
+/* Changes may have been missed: forgets everything, and what is being read, too. */
 void link_cache_clear(struct link_cache *cache);
+
+/* To be taken before a read begins. */
+uint64_t link_cache_mark(const struct link_cache *cache);
+
+/* What a read found: remembered as link_cache_learn does, unless its code was learnt since the mark, or so many were
+ * that nobody knows. */
+void link_cache_put(struct link_cache *cache, const struct link *link, int64_t now_ms, uint64_t mark);
+
+/* The same of a code that it did not find: there is no such link. */
+void link_cache_put_missing(struct link_cache *cache, struct str code, int64_t now_ms, uint64_t mark);
 
 /* There is room for some thousand links more: what is put goes in beside what is in use, not in its place. */
 bool link_cache_has_room(const struct link_cache *cache);

@@ -221,7 +221,7 @@ void redirect_get(struct http_request *request)
 
 void redirect_learn(struct redirect *redirect, const struct link *link)
 {
-    link_cache_put(redirect->links, link, loop_now_ms(redirect->config.loop));
+    link_cache_learn(redirect->links, link, loop_now_ms(redirect->config.loop));
 }
 
 struct ending {

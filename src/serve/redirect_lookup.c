@@ -34,6 +34,7 @@ struct lookup {
 struct reading {
     struct post post; /* first */
     struct redirect *redirect;
+    uint64_t mark;                     /* of the links that are known */
     bool has_room;                     /* for the neighbours of links; else they would push out links in use */
     struct visit *visits[LOOKUPS_MAX]; /* the loop's, not touched by the reader; NULL: answered meanwhile */
     struct lookup asked[LOOKUPS_MAX];
@@ -181,14 +182,14 @@ static void learn(struct reading *reading)
     int64_t now_ms = loop_now_ms(redirect->config.loop);
     static const struct member_entry nobody;
     for (size_t i = 0; i < reading->link_count; i++)
-        link_cache_put(redirect->links, &reading->links[i], now_ms);
+        link_cache_put(redirect->links, &reading->links[i], now_ms, reading->mark);
     for (size_t i = 0; i < reading->member_count; i++)
         member_map_put(redirect->members, reading->members[i].hash, now_ms, &reading->members[i].who);
     for (size_t i = 0; i < reading->count; i++) {
         if (!reading->missing[i])
             continue;
         if (reading->asked[i].kind == LOOKUP_LINK)
-            link_cache_put_missing(redirect->links, reading->asked[i].code, now_ms);
+            link_cache_put_missing(redirect->links, reading->asked[i].code, now_ms, reading->mark);
         else
             member_map_put(redirect->members, reading->asked[i].member_hash, now_ms, &nobody);
     }
@@ -264,6 +265,7 @@ static void read_next(struct redirect *redirect)
     struct reading *reading = busy_post_new(&redirect->busy, loop, loop_wall_us(loop), sizeof *reading, READ_BYTES_MAX);
     reading->post.hop = route;
     reading->redirect = redirect;
+    reading->mark = link_cache_mark(redirect->links);
     reading->has_room = link_cache_has_room(redirect->links);
     while (redirect->waiting && reading->count < LOOKUPS_MAX)
         ask(reading, first_waiting(redirect));

@@ -19,7 +19,7 @@ TEST(link_cache, gives_what_was_put_until_it_is_old)
     struct cached_link got;
     struct link link = link_of("a", 7, 1, "https://x/?u=%%{uuid}%%");
     NO(link_cache_find(cache, S("a"), 0, &got));
-    link_cache_put(cache, &link, 0);
+    link_cache_put(cache, &link, 0, link_cache_mark(cache));
     YES(link_cache_find(cache, S("a"), LINK_CACHE_LIVES_MS, &got));
     EQ(got.no, 7);
     EQ(got.cut_count, 1);
@@ -34,13 +34,61 @@ TEST(link_cache, never_goes_back_to_an_older_destination)
     struct link_cache *cache = cache_of(1 << 20);
     struct cached_link got;
     struct link old = link_of("a", 7, 1, "https://x/old"), new = link_of("a", 7, 2, "https://x/new");
-    link_cache_put(cache, &new, 0);
-    link_cache_put(cache, &old, 0);
+    link_cache_learn(cache, &new, 0);
+    link_cache_put(cache, &old, 0, link_cache_mark(cache));
     YES(link_cache_find(cache, S("a"), 0, &got));
     STR_EQ(got.url, "https://x/new");
-    link_cache_put_missing(cache, S("a"), 0); /* looked for before it was made */
+    link_cache_put_missing(cache, S("a"), 0, link_cache_mark(cache)); /* looked for before it was made */
     YES(link_cache_find(cache, S("a"), 0, &got));
     EQ(got.no, 7);
+    link_cache_free(cache);
+}
+
+/* So many other links that whatever stands is given up again. */
+static void push_out_all(struct link_cache *cache)
+{
+    char code[16];
+    for (uint32_t i = 0; i < 5000; i++) {
+        snprintf(code, sizeof code, "o%u", i);
+        struct link link = link_of(code, i + 100, 1, "https://x/");
+        link_cache_put(cache, &link, 0, link_cache_mark(cache));
+    }
+}
+
+TEST(link_cache, takes_nothing_of_a_read_that_began_before_a_change)
+{
+    struct link_cache *cache = cache_of(1 << 16);
+    struct cached_link got;
+    struct link old = link_of("a", 7, 1, "https://x/old"), new = link_of("a", 7, 2, "https://x/new");
+    struct link beside = link_of("b", 8, 1, "https://x/b");
+    uint64_t mark = link_cache_mark(cache);
+    link_cache_learn(cache, &new, 0);
+    push_out_all(cache);
+    NO(link_cache_find(cache, S("a"), 0, &got));
+    link_cache_put(cache, &old, 0, mark);
+    link_cache_put_missing(cache, S("a"), 0, mark);
+    NO(link_cache_find(cache, S("a"), 0, &got));
+    link_cache_put(cache, &beside, 0, mark);
+    YES(link_cache_find(cache, S("b"), 0, &got));
+    link_cache_put(cache, &new, 0, link_cache_mark(cache));
+    YES(link_cache_find(cache, S("a"), 0, &got));
+    EQ(got.version, 2);
+    link_cache_free(cache);
+}
+
+TEST(link_cache, takes_nothing_of_a_read_when_nobody_knows_what_changed_meanwhile)
+{
+    struct link_cache *cache = cache_of(1 << 16);
+    struct cached_link got;
+    struct link link = link_of("a", 7, 1, "https://x/"), beside = link_of("b", 8, 1, "https://x/b");
+    uint64_t mark = link_cache_mark(cache);
+    for (int i = 0; i < LINK_CACHE_LEARNT; i++)
+        link_cache_learn(cache, &beside, 0);
+    link_cache_put(cache, &link, 0, mark);
+    YES(link_cache_find(cache, S("a"), 0, &got));
+    link_cache_clear(cache);
+    link_cache_put(cache, &link, 0, mark);
+    NO(link_cache_find(cache, S("a"), 0, &got));
     link_cache_free(cache);
 }
 
@@ -52,14 +100,14 @@ TEST(link_cache, remembers_unknown_codes_shortly_and_not_too_many)
     char code[16];
     for (int i = 0; i < 30000; i++) {
         snprintf(code, sizeof code, "c%d", i);
-        link_cache_put_missing(cache, str_of(code), 0);
+        link_cache_put_missing(cache, str_of(code), 0, link_cache_mark(cache));
     }
     YES(link_cache_count(cache) <= LINK_CACHE_MISSING_MAX);
     YES(link_cache_find(cache, S("c29999"), LINK_CACHE_MISSING_MS, &got));
     EQ(got.no, 0);
     NO(link_cache_find(cache, S("c29999"), LINK_CACHE_MISSING_MS + 200, &got));
     struct link link = link_of("c29999", 3, 1, "https://x/");
-    link_cache_put(cache, &link, 0);
+    link_cache_put(cache, &link, 0, link_cache_mark(cache));
     YES(link_cache_find(cache, S("c29999"), 0, &got));
     EQ(got.no, 3);
     link_cache_free(cache);
@@ -71,11 +119,11 @@ TEST(link_cache, stays_below_its_bytes_and_keeps_what_is_used)
     struct cached_link got;
     char code[16];
     struct link hot = link_of("hot", 1, 1, "https://x/hot");
-    link_cache_put(cache, &hot, 0);
+    link_cache_put(cache, &hot, 0, link_cache_mark(cache));
     for (uint32_t i = 0; i < 100000; i++) {
         snprintf(code, sizeof code, "c%u", i);
         struct link link = link_of(code, i + 2, 1, "https://shop.example.org/product");
-        link_cache_put(cache, &link, 0);
+        link_cache_put(cache, &link, 0, link_cache_mark(cache));
         YES(link_cache_find(cache, S("hot"), 0, &got));
     }
     YES(link_cache_bytes(cache) < (1 << 20) + (1 << 18));
@@ -91,13 +139,13 @@ TEST(link_cache, has_room_for_neighbours_until_they_would_push_out_what_is_used)
     for (uint32_t i = 0; i < 1000; i++) {
         snprintf(code, sizeof code, "c%u", i);
         struct link link = link_of(code, i + 1, 1, "https://shop.example.org/product");
-        link_cache_put(cache, &link, 0);
+        link_cache_put(cache, &link, 0, link_cache_mark(cache));
     }
     YES(link_cache_has_room(cache));
     for (uint32_t i = 1000; i < 50000; i++) {
         snprintf(code, sizeof code, "c%u", i);
         struct link link = link_of(code, i + 1, 1, "https://shop.example.org/product");
-        link_cache_put(cache, &link, 0);
+        link_cache_put(cache, &link, 0, link_cache_mark(cache));
     }
     NO(link_cache_has_room(cache));
     link_cache_free(cache);
@@ -110,7 +158,7 @@ TEST(link_cache, never_holds_more_links_than_it_may)
     for (uint32_t i = 0; i < LINK_CACHE_COUNT_MAX + 5000; i++) {
         snprintf(code, sizeof code, "c%u", i);
         struct link link = link_of(code, i + 1, 1, "https://x/");
-        link_cache_put(cache, &link, 0);
+        link_cache_put(cache, &link, 0, link_cache_mark(cache));
     }
     YES(link_cache_count(cache) <= LINK_CACHE_COUNT_MAX);
     YES(link_cache_count(cache) > LINK_CACHE_COUNT_MAX / 2);
