@@ -36,3 +36,12 @@ void thread_join(struct thread *thread)
     int error = pthread_join(thread->handle, NULL);
     assert(!error); /* started by thread_start and joined once */
 }
+
+void short_lock_init(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t adaptive;
+    pthread_mutexattr_init(&adaptive);
+    pthread_mutexattr_settype(&adaptive, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(lock, &adaptive);
+    pthread_mutexattr_destroy(&adaptive);
+}

@@ -10,8 +10,7 @@
 #include "store/store_click.h"
 #include "store/tx.h"
 
-#define FREE_BATCHES_MAX 8
-#define TELL_US          1000000
+#define TELL_US 1000000
 
 /* --- batches -------------------------------------------------------------------- */
 
@@ -37,106 +36,42 @@ struct batch *batch_list_last(const struct batches *list)
     return list->first ? MAIL_OF(list->last, struct batch, next) : NULL;
 }
 
-static struct batch *batch_new(struct click_line *line)
-{
-    struct batch *batch = line->free;
-    struct arena *arena;
-    if (batch) {
-        line->free = batch->next;
-        line->free_count--;
-        arena = batch->post.op.arena;
-        arena_reset(arena);
-    } else {
-        batch = malloc(sizeof *batch);
-        if (!batch)
-            abort();
-        arena = arena_new(CLICK_MEMORY_MAX);
-    }
-    batch->post = (struct post){ .next = NULL };
-    op_init(&batch->post.op, arena, loop_wall_us(line->config.loop));
-    batch->line = line;
-    batch->home = false;
-    batch->count = 0;
-    batch->next = NULL;
-    return batch;
-}
-
-static void batch_free(struct batch *batch)
-{
-    arena_free(batch->post.op.arena);
-    free(batch);
-}
-
-void batch_give(struct click_line *line, struct batch *batch)
-{
-    if (line->free_count == FREE_BATCHES_MAX) {
-        batch_free(batch);
-        return;
-    }
-    batch->next = line->free;
-    line->free = batch;
-    line->free_count++;
-}
-
-/* --- answers -------------------------------------------------------------------- */
-
-static void pass_first(struct click_fence **first, struct click_fence ***last)
-{
-    struct click_fence *fence = *first;
-    *first = fence->next;
-    if (!*first)
-        *last = first;
-    fence->passed(fence);
-}
+/* --- readers --------------------------------------------------------------------- */
 
 /* What a reader asks for is stored, or cannot be stored for now, or not so soon. */
-static bool may_read(const struct click_line *line, const struct click_fence *fence)
+static bool may_read(const struct click_line *line, const struct click_reader *reader)
 {
-    return line->stored >= fence->upto || atomic_load(&line->stalled) || !line->spool ||
-           click_spool_left(line->spool) == 0 || loop_now_ms(line->config.loop) >= fence->until_ms;
+    return line->stored >= reader->upto || atomic_load(&line->stalled) || !line->spool ||
+           click_spool_left(line->spool) == 0 || line_now_ms(line) >= reader->until_ms;
 }
 
-void line_pass_fences(struct click_line *line)
+void line_pass_readers(struct click_line *line)
 {
-    while (line->fences && line->answered >= line->fences->upto)
-        pass_first(&line->fences, &line->last_fence);
     while (line->readers && may_read(line, line->readers)) {
-        bool stored = line->stored >= line->readers->upto || !line->spool;
-        line->readers->behind = stored ? 0 : click_spool_left(line->spool);
-        pass_first(&line->readers, &line->last_reader);
+        struct click_reader *reader = line->readers;
+        bool stored = line->stored >= reader->upto || !line->spool;
+        reader->behind = stored ? 0 : click_spool_left(line->spool);
+        line->readers = reader->next;
+        if (!line->readers)
+            line->last_reader = &line->readers;
+        reader->next = NULL;
+        *line->last_passed = reader;
+        line->last_passed = &reader->next;
     }
 }
 
-void line_answer(struct click_line *line, struct click_wait *wait, bool stored)
+void click_line_read(struct click_line *line, struct click_reader *reader)
 {
-    line->answered++;
-    line->left -= wait->left;
-    metric_add(stored ? line->clicks : line->refused, 1);
-    wait->done(wait, stored);
-}
-
-bool batch_taken(struct click_line *line, struct batch *batch)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < batch->count; i++) {
-        if (!batch->waits[i])
-            continue;
-        batch->clicks[kept] = batch->clicks[i];
-        batch->waits[kept] = batch->waits[i];
-        batch->waits[kept]->place = &batch->waits[kept];
-        batch->waits[kept++]->held = false;
-    }
-    batch->count = kept;
-    if (kept == 0)
-        batch_give(line, batch);
-    return kept > 0;
-}
-
-void batch_answer(struct batch *batch, bool stored)
-{
-    for (size_t i = 0; i < batch->count; i++)
-        if (batch->waits[i])
-            line_answer(batch->line, batch->waits[i], stored);
+    struct click_lane *home = line_home(line);
+    lane_lock(home);
+    reader->upto = line->spool ? click_spool_newest(line->spool) : 0;
+    reader->until_ms = line_now_ms(line) + line->config.fence_ms;
+    reader->next = NULL;
+    *line->last_reader = reader;
+    line->last_reader = &reader->next;
+    line_pass_readers(line);
+    line_go_on(line);
+    lane_unlock(home);
 }
 
 /* --- the store -------------------------------------------------------------------- */
@@ -144,152 +79,56 @@ void batch_answer(struct batch *batch, bool stored)
 static enum err batch_commit(struct post *post)
 {
     struct batch *batch = (struct batch *)post;
-    return click_apply_all(&post->op, post->tx, str_of(batch->line->node), batch->after, batch->clicks, batch->count);
+    return click_apply_all(&post->op, post->tx, str_of(batch->lane->line->node), batch->after, batch->clicks,
+                           batch->count);
 }
 
-/* Takes what has come home off the front, in order. */
+/* Takes what has come back off the front, in order. */
 static void settle_front(struct click_line *line)
 {
-    while (line->under_way.first && line->under_way.first->home) {
+    while (line->under_way.first && line->under_way.first->back) {
         struct batch *batch = batch_list_take(&line->under_way);
-        if (batch->post.err == OK) {
+        if (batch->post.err == OK)
             line->stored = batch->clicks[batch->count - 1].number;
-            batch_answer(batch, true);
-        }
-        batch_give(line, batch);
+        batch_answer(batch, batch->post.err == OK);
     }
-    line_pass_fences(line);
+    line_pass_readers(line);
 }
 
 static enum err batch_back(struct post *post)
 {
     struct batch *batch = (struct batch *)post;
-    struct click_line *line = batch->line;
-    batch->home = true;
+    struct click_line *line = batch->lane->line;
+    lane_lock(line_home(line));
+    batch->back = true;
     if (post->err != OK && (line->state == LINE_STORE || line->state == LINE_CATCH_UP))
         line_enter_spool(line, post->op.error);
     settle_front(line);
     line_go_on(line);
+    lane_unlock(line_home(line));
     return OK;
 }
 
-static const struct hop batch_route[] = { { batch_commit, THREAD_WRITER }, { batch_back, THREAD_CALLER }, { 0 } };
-
+/* Under the lock, so that the writer gets them in order. */
 void batch_send(struct click_line *line, struct batch *batch)
 {
+    static const struct hop route[] = { { batch_commit, THREAD_WRITER }, { batch_back, THREAD_CALLER }, { 0 } };
+    struct arena *arena = batch->post.op.arena;
+    batch->post = (struct post){ .hop = route, .urgent = true };
+    op_init(&batch->post.op, arena, loop_wall_us(line->lane->loop));
     batch->after = line->chain;
     line->chain = batch->clicks[batch->count - 1].number;
-    batch->sent_ms = loop_now_ms(line->config.loop);
-    batch->post.hop = batch_route;
-    batch->post.urgent = true;
+    batch->sent_ms = line_now_ms(line);
+    batch->back = false;
     loop_adopt(line->config.loop, &batch->post);
     batch_list_add(&line->under_way, batch);
     line_tick_later(line);
     post_send(&batch->post);
 }
 
-/* --- joining ------------------------------------------------------------------------ */
-
-static void send_filling(struct click_line *line)
-{
-    struct batch *batch = line->filling;
-    line->filling = NULL;
-    if (!batch || !batch_taken(line, batch))
-        return;
-    switch (line->state) {
-    case LINE_STORE:
-        batch_send(line, batch);
-        break;
-    case LINE_SPOOL:
-        line_spool_batch(line, batch);
-        batch_give(line, batch);
-        line_pass_fences(line);
-        break;
-    case LINE_JOURNAL:
-    case LINE_CATCH_UP:
-        line_journal(line, batch);
-        break;
-    }
-}
-
-/* At the end of a turn, before its answers are written: those of clicks leave with them when the journal is quick. */
-static int64_t line_settle(void *data)
-{
-    struct click_line *line = data;
-    send_filling(line);
-    return line->spool && click_spool_flush(line->spool) ? SETTLE_DONE : SETTLE_NOTHING;
-}
-
-void click_line_add(struct click_line *line, struct click_wait *wait)
-{
-    line->added++;
-    wait->held = wait->left = false;
-    if (click_line_waiting(line) > line->config.max_waiting) {
-        line_answer(line, wait, false);
-        line_pass_fences(line);
-        return;
-    }
-    if (!line->filling)
-        line->filling = batch_new(line);
-    if (line->spool)
-        click_spool_make(line->spool, line_spool_made, line);
-    line->joined_ms = loop_now_ms(line->config.loop);
-    struct batch *batch = line->filling;
-    wait->click.number = ++line->newest;
-    batch->clicks[batch->count] = wait->click;
-    wait->place = &batch->waits[batch->count];
-    batch->waits[batch->count++] = wait;
-    if (batch->count == CLICK_BATCH_MAX)
-        send_filling(line);
-    loop_settle(line->config.loop, line_settle, line);
-}
-
-void click_line_leave(struct click_line *line, struct click_wait *wait, bool gone)
-{
-    line->left += !wait->left;
-    wait->left = true;
-    if (!gone && !wait->held)
-        return;
-    *wait->place = NULL;
-    line->left--;
-    line->answered++;
-    wait->done(wait, false);
-    line_pass_fences(line);
-}
-
-void click_line_refuse(struct click_line *line)
-{
-    metric_add(line->refused, 1);
-}
-
-void click_line_fence(struct click_line *line, struct click_fence *fence)
-{
-    fence->upto = line->added;
-    fence->next = NULL;
-    *line->last_fence = fence;
-    line->last_fence = &fence->next;
-    line_pass_fences(line);
-}
-
-void click_line_fence_reader(struct click_line *line, struct click_fence *fence)
-{
-    fence->upto = line->spool ? click_spool_newest(line->spool) : 0;
-    fence->until_ms = loop_now_ms(line->config.loop) + line->config.fence_ms;
-    fence->next = NULL;
-    *line->last_reader = fence;
-    line->last_reader = &fence->next;
-    line_pass_fences(line);
-    line_go_on(line);
-}
-
 int64_t click_line_spooled(const struct click_line *line)
 {
     return line->spool && atomic_load(&line->stalled) ? click_spool_left(line->spool) : 0;
-}
-
-int64_t click_line_waiting(const struct click_line *line)
-{
-    return (int64_t)(line->added - line->answered) - line->left;
 }
 
 /* --- open ----------------------------------------------------------------------------- */
@@ -356,16 +195,20 @@ static enum err replay_all(struct op *op, struct click_line *line)
 static void begin_in_spool(void *data)
 {
     struct click_line *line = data;
+    lane_lock(line_home(line));
     line_enter_spool(line, "it did not take what the spool held at start");
+    lane_unlock(line_home(line));
 }
 
 /* The spool is there from before: it is the way of clicks from the beginning. */
 static void begin_in_journal(void *data)
 {
     struct click_line *line = data;
+    lane_lock(line_home(line));
     line->state = LINE_JOURNAL;
     line->cleared = false;
     line_tick_later(line);
+    lane_unlock(line_home(line));
 }
 
 static void declare_metrics(struct click_line *line)
@@ -417,7 +260,7 @@ enum err click_line_open(struct op *op, const struct click_line_config *config, 
         line->config.drain_ms = CLICK_DRAIN_MS;
     snprintf(line->node, sizeof line->node, "%.*s", STR(config->node));
     line->journal = config->spool_path && !store_is_shared(config->store);
-    line->last_fence = &line->fences;
+    click_lanes_init(line);
     line->last_reader = &line->readers;
     declare_metrics(line);
     enum err err = store_read(op, config->store, read_mark, line);
@@ -438,15 +281,6 @@ enum err click_line_open(struct op *op, const struct click_line_config *config, 
     return OK;
 }
 
-static void free_batches(struct batch *batch)
-{
-    while (batch) {
-        struct batch *next = batch->next;
-        batch_free(batch);
-        batch = next;
-    }
-}
-
 struct begin_drain {
     struct click_line *line;
     struct drain *drain;
@@ -456,9 +290,11 @@ static void begin_drain(void *data)
 {
     const struct begin_drain *begin = data;
     struct click_line *line = begin->line;
+    lane_lock(line_home(line));
     line->drain = begin->drain;
-    line->drain->until_ms = loop_now_ms(line->config.loop) + line->config.drain_ms;
+    line->drain->until_ms = line_now_ms(line) + line->config.drain_ms;
     line_go_on(line);
+    lane_unlock(line_home(line));
 }
 
 void click_line_drain(struct click_line *line)
@@ -477,9 +313,6 @@ void click_line_close(struct click_line *line)
     if (!line)
         return;
     line_behind_free(line);
-    free_batches(line->free);
-    free_batches(line->held.first);
-    if (line->filling)
-        batch_free(line->filling);
+    click_lanes_free(line);
     free(line);
 }

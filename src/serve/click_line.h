@@ -27,17 +27,23 @@
  * none counts twice (LNK-42). Who wants to read figures waits until what was
  * answered before is stored, for a second at most: click_line_fence_reader.
  *
+ * Clicks come from several loops, and each is answered on its own. What they do
+ * at the end of a turn they do for one another: one writes and syncs, outside
+ * the lock, what all have brought, and the clicks of those who come meanwhile
+ * are the next group (click_lane.c).
+ *
  * A client that leaves frees its place at once; its click is dropped unless a
  * group has it already (LNK-40). What is not durable after `wait_ms`, or would
  * make more than `max_waiting` wait, is refused (LNK-43).
  *
- * Thread: owned by its loop; click_line_spooled may be asked by any.
+ * Thread: its loops; the first of them, its home, alone where that is said. click_line_spooled may be asked by any.
  */
 #pragma once
 
 #include "engine/click.h"
 #include "net/loop.h"
 
+#define CLICK_LOOPS_MAX   8    /* that clicks come from */
 #define CLICK_BATCH_MAX   128  /* clicks of one command */
 #define CLICK_STALL_MS    1000 /* a commit not back after this: the spool takes over */
 #define CLICK_WAIT_MS     5000 /* refused after this */
@@ -54,14 +60,17 @@ struct click_line;
 /* One click and what to do when its fate is known; the memory stays until `done` was called. */
 struct click_wait {
     struct click click;
-    void (*done)(struct click_wait *wait, bool stored); /* on the loop, once */
-    struct click_wait **place;                          /* the line's: where it is noted who waits */
-    bool held, left;                                    /* the line's */
+    void (*done)(struct click_wait *wait, bool stored); /* on the loop it joined on, once */
+    struct click_wait **place;                          /* the line's: where it is noted who waits, */
+    uint64_t order;                                     /* the how manieth of its loop it is */
+    bool held, left;
 };
 
 struct click_line_config {
     struct store *store;
-    struct loop *loop;
+    struct loop *loop;        /* the home: its timers, and the way to the store */
+    struct loop *const *also; /* further ones that clicks come from */
+    int also_count;
     struct str node;        /* whose numbers these are */
     const char *spool_path; /* NULL: no spool; a failing store refuses */
     int64_t max_waiting;    /* 0 = CLICK_WAITING_MAX */
@@ -76,11 +85,11 @@ struct click_line_config {
  * store's. */
 enum err click_line_open(struct op *op, const struct click_line_config *config, struct click_line **ret_line);
 
-/* Returns when nothing is with the writer any more and what the store takes within `drain_ms` is stored. The door is
- * closed before; any thread but the loop's. */
+/* Returns when nothing is with the writer any more and what the store takes within `drain_ms` is stored. The doors are
+ * closed before; any thread but the loops'. */
 void click_line_drain(struct click_line *line);
 
-/* After the loop has ended. */
+/* After all loops have ended. */
 void click_line_close(struct click_line *line);
 
 /* Joins the line at its end, or is refused at once when the line is full. */
@@ -93,22 +102,39 @@ void click_line_refuse(struct click_line *line);
  * once. Not gone: its side is shut, an answer that is on its way is still given. Not after `done`. */
 void click_line_leave(struct click_line *line, struct click_wait *wait, bool gone);
 
-/* Calls fn once every click that joined before is answered: at once when nobody waits. Embed it in what waits. */
+/* Calls `passed` once every click that joined before, on whatever loop, is answered and its answer written: at once
+ * when nobody waits and there is no other loop. On the home loop, as `passed`. Embed it in what waits. */
+struct click_fence;
+struct click_pass {
+    struct errand errand;
+    struct click_pass *next;
+    struct click_fence *fence;
+    struct click_lane *lane;
+    uint64_t upto, missing; /* waits of the lane */
+};
 struct click_fence {
-    struct click_fence *next;
-    uint64_t upto;
-    int64_t until_ms; /* of a reader */
-    int64_t behind;   /* of a reader: clicks not stored when it passed before its time; else 0 */
+    struct click_line *line;
+    struct click_pass passes[CLICK_LOOPS_MAX];
+    atomic_int open; /* passes that are */
+    struct errand home;
     void (*passed)(struct click_fence *fence);
 };
 void click_line_fence(struct click_line *line, struct click_fence *fence);
 
-/* Calls fn once every click that was answered before is stored: at once when all are, or when the store does not take
- * them for now. Not later than after CLICK_FENCE_MS: `behind` then says how many it still has to take. */
-void click_line_fence_reader(struct click_line *line, struct click_fence *fence);
+/* Calls `passed` once every click that was answered before is stored: at once when all are, or when the store does not
+ * take them for now. Not later than after CLICK_FENCE_MS: `behind` then says how many it still has to take. On the home
+ * loop, as `passed`. */
+struct click_reader {
+    struct click_reader *next;
+    uint64_t upto;
+    int64_t until_ms;
+    int64_t behind; /* clicks not stored when it passed before its time; else 0 */
+    void (*passed)(struct click_reader *reader);
+};
+void click_line_read(struct click_line *line, struct click_reader *reader);
 
 /* Clicks in the spool that the store does not take; 0 while everything is well. Any thread. */
 int64_t click_line_spooled(const struct click_line *line);
 
-/* Clicks whose client waits for the answer. */
+/* Clicks whose client waits for the answer. Any thread. */
 int64_t click_line_waiting(const struct click_line *line);

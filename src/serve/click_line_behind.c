@@ -14,20 +14,37 @@
 #define RETRY_MS 1000
 #define IDLE_MS  1000 /* without clicks: the file is made to say that it holds nothing */
 
-static int64_t now_ms(const struct click_line *line)
-{
-    return loop_now_ms(line->config.loop);
-}
-
 static size_t left_of(const struct click_line *line)
 {
     return line->spool ? (size_t)click_spool_left(line->spool) : 0;
 }
 
+static bool at_home(struct click_line *line)
+{
+    return line->lane == line_home(line);
+}
+
+static void call_home(struct click_line *line)
+{
+    line->home_due = true;
+    line_home(line)->wanted = true;
+}
+
+void line_timer_set(struct click_line *line, struct line_timer *timer, int64_t wait_ms)
+{
+    if (timer->set)
+        return;
+    if (!at_home(line)) {
+        call_home(line);
+        return;
+    }
+    timer->set = true;
+    loop_timer_set(line->config.loop, &timer->timer, wait_ms);
+}
+
 void line_tick_later(struct click_line *line)
 {
-    if (!timer_is_set(&line->tick))
-        loop_timer_set(line->config.loop, &line->tick, TICK_MS);
+    line_timer_set(line, &line->tick, TICK_MS);
 }
 
 static bool has_room(const struct click_line *line, const struct batch *batch)
@@ -42,9 +59,9 @@ static bool may_enter(struct click_line *line, const struct batch *batch)
     if (!has_room(line, batch))
         return false;
     if (!atomic_load(&line->stalled))
-        wait_ms = click_pace_take(&line->pace, click_spool_used(line->spool), batch->count, now_ms(line));
-    if (wait_ms > 0 && !timer_is_set(&line->entry))
-        loop_timer_set(line->config.loop, &line->entry, wait_ms);
+        wait_ms = click_pace_take(&line->pace, click_spool_used(line->spool), batch->count, line_now_ms(line));
+    if (wait_ms > 0)
+        line_timer_set(line, &line->entry, wait_ms);
     return wait_ms == 0;
 }
 
@@ -55,14 +72,6 @@ static void note_records(struct click_line *line)
 
 /* --- into the spool ------------------------------------------------------------------- */
 
-static void spooling_answer(struct spooling *s, bool stored)
-{
-    for (size_t i = 0; i < s->count; i++)
-        if (s->waits[i])
-            line_answer(s->line, s->waits[i], stored);
-    memset(s->waits, 0, sizeof s->waits);
-}
-
 /* The disk does not take what it has room for: the way through the store is left. */
 static void give_up_journal(struct click_line *line)
 {
@@ -71,59 +80,51 @@ static void give_up_journal(struct click_line *line)
     line->journal = false;
 }
 
-static void spooling_done(struct click_spool_job *job)
+void line_spooled(struct click_line *line, struct batch *batch)
 {
-    struct spooling *s = (struct spooling *)job;
-    struct click_line *line = s->line;
-    assert(line->spooling == s); /* jobs are done in order */
-    line->spooling = s->next;
-    if (!line->spooling)
-        line->last_spooling = &line->spooling;
-    spooling_answer(s, job->err == OK);
-    if (job->err != OK) {
-        log_warn("clicks were refused: the spool does not take them", LOG_INT("clicks", (int64_t)s->count),
-                 LOG_TEXT("reason", job->reason));
+    assert(line->spooling.first == batch); /* jobs are done in order */
+    batch_list_take(&line->spooling);
+    click_spool_done(line->spool, &batch->job);
+    if (batch->job.err != OK) {
+        log_warn("clicks were refused: the spool does not take them", LOG_INT("clicks", (int64_t)batch->count),
+                 LOG_TEXT("reason", batch->job.reason));
         give_up_journal(line);
     }
+    batch_answer(batch, batch->job.err == OK);
     note_records(line);
-    free(s);
-    line_pass_fences(line);
-    line_go_on(line);
 }
 
-/* The batch may still be with the writer, so its clicks are copied; if they are stored after all their numbers tell. */
+/* The thread has done it. */
+static void job_came(struct errand *errand)
+{
+    struct batch *batch = MAIL_OF(errand, struct batch, job.errand);
+    struct click_line *line = batch->lane->line;
+    lane_lock(line_home(line));
+    line_spooled(line, batch);
+    line_go_on(line);
+    lane_unlock(line_home(line));
+}
+
 void line_spool_batch(struct click_line *line, struct batch *batch)
 {
     if (!line->spool) {
         batch_answer(batch, false);
-        memset(batch->waits, 0, sizeof batch->waits);
         return;
     }
-    struct spooling *s = malloc(sizeof *s);
-    if (!s)
-        abort();
-    s->next = NULL;
-    s->line = line;
-    s->sent_ms = now_ms(line);
-    s->count = batch->count;
-    memcpy(s->clicks, batch->clicks, batch->count * sizeof *s->clicks);
-    memcpy(s->waits, batch->waits, batch->count * sizeof(struct click_wait *));
-    for (size_t i = 0; i < s->count; i++)
-        if (s->waits[i])
-            s->waits[i]->place = &s->waits[i];
-    memset(batch->waits, 0, sizeof batch->waits);
-    s->job = (struct click_spool_job){ .clicks = s->clicks, .count = s->count, .done = spooling_done };
-    *line->last_spooling = s;
-    line->last_spooling = &s->next;
+    batch->sent_ms = line_now_ms(line);
+    batch->job = (struct click_spool_job){ .clicks = batch->clicks, .count = batch->count, .errand.run = job_came };
+    batch_list_add(&line->spooling, batch);
     line->cleared = false;
-    click_spool_send(line->spool, &s->job);
+    click_spool_send(line->spool, &batch->job);
+    lane_may_lead(line->lane);
     line_tick_later(line);
 }
 
-/* Clicks of one turn are few, and a batch is made for many: those of about the same time go together. */
-static bool hold_with(struct click_line *line, struct batch *last, const struct batch *batch)
+/* Clicks of one turn are few, and a batch is made for many: those of a loop and of about the same time go together. */
+static bool hold_with(struct click_line *line, struct batch *last, struct batch *batch)
 {
-    if (!last || now_ms(line) - last->sent_ms >= TICK_MS || last->count + batch->count > CLICK_BATCH_MAX)
+    if (!last || last->lane != batch->lane || line_now_ms(line) - last->sent_ms >= TICK_MS ||
+        last->count + batch->count > CLICK_BATCH_MAX)
         return false;
     for (size_t i = 0; i < batch->count; i++) {
         last->clicks[last->count] = batch->clicks[i];
@@ -131,6 +132,7 @@ static bool hold_with(struct click_line *line, struct batch *last, const struct 
         last->waits[last->count]->place = &last->waits[last->count];
         last->count++;
     }
+    batch->count = 0;
     return true;
 }
 
@@ -141,10 +143,10 @@ static void hold(struct click_line *line, struct batch *batch)
         batch->waits[i]->held = true;
     line_tick_later(line);
     if (hold_with(line, batch_list_last(&line->held), batch)) {
-        batch_give(line, batch);
+        batch_answer(batch, false); /* nobody is left in it */
         return;
     }
-    batch->sent_ms = now_ms(line);
+    batch->sent_ms = line_now_ms(line);
     batch_list_add(&line->held, batch);
 }
 
@@ -159,28 +161,24 @@ void line_journal(struct click_line *line, struct batch *batch)
         line_spool_batch(line, batch);
     else
         batch_answer(batch, false); /* nobody knows when there will be room */
-    batch_give(line, batch);
-    line_pass_fences(line);
 }
 
 static void spool_held(struct click_line *line, bool all)
 {
     while (line->held.first && (all || may_enter(line, line->held.first))) {
         struct batch *batch = batch_list_take(&line->held);
-        if (!batch_taken(line, batch))
-            continue;
-        line_spool_batch(line, batch);
-        batch_give(line, batch);
+        if (batch_taken(batch))
+            line_spool_batch(line, batch);
     }
 }
 
 static void stall(struct click_line *line, const char *why)
 {
-    line->retry_at_ms = now_ms(line) + RETRY_MS;
+    line->retry_at_ms = line_now_ms(line) + RETRY_MS;
     if (!atomic_exchange(&line->stalled, true))
         log_warn("the store does not take clicks: they stay in the spool", LOG_TEXT("reason", why));
     note_records(line);
-    line_pass_fences(line);
+    line_pass_readers(line);
     line_tick_later(line);
 }
 
@@ -189,18 +187,21 @@ void line_enter_spool(struct click_line *line, const char *why)
     stall(line, why);
     line->state = line->journal ? LINE_JOURNAL : LINE_SPOOL;
     for (struct batch *batch = line->under_way.first; batch; batch = batch->next)
-        if (!batch->home || batch->post.err != OK)
-            line_spool_batch(line, batch);
+        if (!batch->back || batch->post.err != OK)
+            line_spool_batch(line, batch_apart(batch)); /* if they are stored after all their numbers tell */
     spool_held(line, true);
 }
 
-void line_spool_made(void *data)
+/* The file is there: it becomes the way of clicks, where that is wanted. */
+static void on_spool_made(struct errand *errand)
 {
-    struct click_line *line = data;
-    if (!line->journal || line->state != LINE_STORE)
-        return;
-    line->state = LINE_CATCH_UP; /* until what is with the writer is stored */
-    line_go_on(line);
+    struct click_line *line = MAIL_OF(errand, struct click_line, spool_made);
+    lane_lock(line_home(line));
+    if (line->journal && line->state == LINE_STORE) {
+        line->state = LINE_CATCH_UP; /* until what is with the writer is stored */
+        line_go_on(line);
+    }
+    lane_unlock(line_home(line));
 }
 
 /* --- into the store ------------------------------------------------------------------- */
@@ -219,7 +220,7 @@ static void replay_stored(struct click_line *line)
     if (replay->count > 0)
         line->stored = replay->clicks[replay->count - 1].number;
     click_spool_drop(line->spool, replay->records);
-    click_pace_stored(&line->pace, replay->count, left_of(line) > FOLLOW_MOST, now_ms(line));
+    click_pace_stored(&line->pace, replay->count, left_of(line) > FOLLOW_MOST, line_now_ms(line));
     if (atomic_load(&line->stalled) && line->state == LINE_JOURNAL && left_of(line) <= FOLLOW_MOST) {
         atomic_store(&line->stalled, false);
         log_info("the store takes clicks again");
@@ -231,16 +232,18 @@ static enum err replay_back(struct post *post)
 {
     struct replay *replay = (struct replay *)post;
     struct click_line *line = replay->line;
+    lane_lock(line_home(line));
     replay->under_way = false;
-    click_follow_back(&line->follow, replay->count, post->crowded, line->newest, now_ms(line));
+    click_follow_back(&line->follow, replay->count, post->crowded, line->newest, line_now_ms(line));
     if (post->err == OK)
         replay_stored(line);
     else if (line->state == LINE_CATCH_UP)
         line_enter_spool(line, post->op.error);
     else
         stall(line, post->op.error);
-    line_pass_fences(line);
+    line_pass_readers(line);
     line_go_on(line);
+    lane_unlock(line_home(line));
     return OK;
 }
 
@@ -267,13 +270,14 @@ static void replay_send(struct click_line *line)
     op_init(&replay->post.op, arena, loop_wall_us(line->config.loop));
     replay->line = line;
     replay->after = line->stored;
-    replay->sent_ms = now_ms(line);
+    replay->sent_ms = line_now_ms(line);
     replay->under_way = true;
     replay->records = click_spool_oldest(line->spool, line->follow.most);
     replay->count = 0;
     click_follow_sent(&line->follow, line->newest, replay->sent_ms);
     line->hurry = false;
-    loop_timer_clear(line->config.loop, &line->delay);
+    loop_timer_clear(line->config.loop, &line->delay.timer);
+    line->delay.set = false;
     loop_adopt(line->config.loop, &replay->post);
     post_send(&replay->post);
 }
@@ -294,7 +298,7 @@ static void leave_spool(struct click_line *line)
     if (line->spool)
         click_spool_clear(line->spool);
     while ((batch = batch_list_take(&line->held)))
-        if (batch_taken(line, batch))
+        if (batch_taken(batch))
             batch_send(line, batch);
 }
 
@@ -302,10 +306,10 @@ static void leave_spool(struct click_line *line)
  * unless somebody wants to read them, or nobody clicks any more. */
 static int64_t next_in_ms(struct click_line *line, size_t left)
 {
-    bool calm = now_ms(line) - line->joined_ms >= TICK_MS, now = calm || line->readers || line->drain;
+    bool calm = line_now_ms(line) - line->joined_ms >= TICK_MS, now = calm || line->readers || line->drain;
     if (now || left > line->pace.easy)
         click_follow_hurry(&line->follow);
-    int64_t rest_ms = click_follow_wait(&line->follow, now_ms(line));
+    int64_t rest_ms = click_follow_wait(&line->follow, line_now_ms(line));
     if (rest_ms > 0)
         return rest_ms;
     return now || line->hurry || left >= line->follow.most ? 0 : CLICK_BEHIND_MS;
@@ -319,22 +323,28 @@ static void store_journal(struct click_line *line, size_t left)
     int64_t wait_ms = next_in_ms(line, left);
     if (wait_ms == 0)
         replay_send(line);
-    else if (!timer_is_set(&line->delay))
-        loop_timer_set(line->config.loop, &line->delay, wait_ms);
+    else
+        line_timer_set(line, &line->delay, wait_ms);
 }
 
 static void on_delay(struct timer *timer)
 {
-    struct click_line *line = MAIL_OF(timer, struct click_line, delay);
+    struct click_line *line = MAIL_OF(timer, struct click_line, delay.timer);
+    lane_lock(line_home(line));
+    line->delay.set = false;
     line->hurry = true;
     line_go_on(line);
+    lane_unlock(line_home(line));
 }
 
 static void on_entry(struct timer *timer)
 {
-    struct click_line *line = MAIL_OF(timer, struct click_line, entry);
+    struct click_line *line = MAIL_OF(timer, struct click_line, entry.timer);
+    lane_lock(line_home(line));
+    line->entry.set = false;
     if (line->state == LINE_JOURNAL)
         spool_held(line, false);
+    lane_unlock(line_home(line));
 }
 
 /* Nothing is under way any more, and nothing can be stored. */
@@ -342,8 +352,8 @@ static void end_drain(struct click_line *line)
 {
     struct drain *drain = line->drain;
     bool busy =
-        line->under_way.first || line->spooling || line->held.first || (line->replay && line->replay->under_way);
-    if (!drain || busy || (left_of(line) > 0 && !atomic_load(&line->stalled) && now_ms(line) < drain->until_ms))
+        line->under_way.first || line->spooling.first || line->held.first || (line->replay && line->replay->under_way);
+    if (!drain || busy || (left_of(line) > 0 && !atomic_load(&line->stalled) && line_now_ms(line) < drain->until_ms))
         return;
     if (left_of(line) > 0)
         log_info("clicks stay in the spool for the next start", LOG_INT("clicks", (int64_t)left_of(line)));
@@ -362,9 +372,9 @@ static void go_on(struct click_line *line)
     note_records(line);
     if (left > 0 && !store_is_ready(line->config.store))
         stall(line, "it cannot write");
-    if (now_ms(line) < line->retry_at_ms || !store_is_ready(line->config.store))
+    if (line_now_ms(line) < line->retry_at_ms || !store_is_ready(line->config.store))
         return;
-    if (line->drain && now_ms(line) >= line->drain->until_ms)
+    if (line->drain && line_now_ms(line) >= line->drain->until_ms)
         return;
     if (line->state == LINE_JOURNAL) {
         store_journal(line, left);
@@ -374,36 +384,54 @@ static void go_on(struct click_line *line)
         line->state = LINE_CATCH_UP;
     if (left > 0)
         replay_send(line);
-    else if (!line->spooling && line->state == LINE_CATCH_UP)
+    else if (!line->spooling.first && line->state == LINE_CATCH_UP)
         leave_spool(line);
+}
+
+/* What the spool holds is stored some time: after what is with the writer, or when the timer says so. */
+static bool is_on_its_way(const struct click_line *line)
+{
+    return line->under_way.first || (line->replay && line->replay->under_way) || line->delay.set;
 }
 
 void line_go_on(struct click_line *line)
 {
+    if (!at_home(line)) {
+        if (!is_on_its_way(line))
+            call_home(line);
+        return;
+    }
     go_on(line);
     end_drain(line);
 }
 
 /* --- time ----------------------------------------------------------------------------- */
 
+static bool somebody_waits(const struct batch *batch)
+{
+    bool any = false;
+    for (size_t i = 0; i < batch->count && !any; i++)
+        any = batch->waits[i] != NULL;
+    return any;
+}
+
 /* Whoever waits longer than this for the spool is refused; his click may be stored all the same. */
 static void refuse_late(struct click_line *line)
 {
-    int64_t before_ms = now_ms(line) - line->config.wait_ms;
-    for (struct spooling *s = line->spooling; s && s->sent_ms <= before_ms; s = s->next)
-        spooling_answer(s, false);
+    int64_t before_ms = line_now_ms(line) - line->config.wait_ms;
+    for (struct batch *batch = line->spooling.first; batch && batch->sent_ms <= before_ms; batch = batch->next)
+        if (somebody_waits(batch))
+            batch_answer(batch_apart(batch), false);
     while (line->state == LINE_JOURNAL && line->held.first && line->held.first->sent_ms <= before_ms) {
         struct batch *batch = batch_list_take(&line->held);
-        if (!batch_taken(line, batch))
-            continue;
-        batch_answer(batch, false);
-        batch_give(line, batch);
+        if (batch_taken(batch))
+            batch_answer(batch, false);
     }
 }
 
 static bool is_late(const struct click_line *line, int64_t sent_ms)
 {
-    return now_ms(line) - sent_ms >= line->config.stall_ms;
+    return line_now_ms(line) - sent_ms >= line->config.stall_ms;
 }
 
 static void find_stall(struct click_line *line)
@@ -422,8 +450,8 @@ static void find_stall(struct click_line *line)
 /* Nobody clicks: the file is made to say that everything is stored. */
 static void clear_idle(struct click_line *line)
 {
-    bool busy = left_of(line) > 0 || line->spooling || line->held.first;
-    if (line->state != LINE_JOURNAL || busy || line->cleared || now_ms(line) - line->joined_ms < IDLE_MS)
+    bool busy = left_of(line) > 0 || line->spooling.first || line->held.first;
+    if (line->state != LINE_JOURNAL || busy || line->cleared || line_now_ms(line) - line->joined_ms < IDLE_MS)
         return;
     line->cleared = true;
     click_spool_clear(line->spool);
@@ -431,26 +459,29 @@ static void clear_idle(struct click_line *line)
 
 static void on_tick(struct timer *timer)
 {
-    struct click_line *line = MAIL_OF(timer, struct click_line, tick);
+    struct click_line *line = MAIL_OF(timer, struct click_line, tick.timer);
+    lane_lock(line_home(line));
+    line->tick.set = false;
     find_stall(line);
     refuse_late(line);
-    line_pass_fences(line);
+    line_pass_readers(line);
     line_go_on(line);
     clear_idle(line);
     bool rests = line->state == LINE_STORE ? !line->under_way.first : line->state == LINE_JOURNAL && line->cleared;
     if (!rests)
         line_tick_later(line);
+    lane_unlock(line_home(line));
 }
 
 void line_behind_init(struct click_line *line)
 {
-    line->tick.run = on_tick;
-    line->delay.run = on_delay;
-    line->entry.run = on_entry;
+    line->tick.timer.run = on_tick;
+    line->delay.timer.run = on_delay;
+    line->entry.timer.run = on_entry;
+    line->spool_made.run = on_spool_made;
     click_follow_init(&line->follow);
     click_pace_init(&line->pace, line->config.room / 4 * 3, line->config.room / 8);
     line->cleared = true;
-    line->last_spooling = &line->spooling;
 }
 
 void line_behind_free(struct click_line *line)

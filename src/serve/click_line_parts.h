@@ -1,11 +1,22 @@
 /*
  * click_line_parts.h - what the files of the line of clicks share; nobody else includes it.
  *
- *     click_line.c         who joins, leaves and waits; batches that the writer stores before they are answered
+ *     click_lane.c         one loop's part: who joins, leaves and waits there, and is answered
+ *     click_line.c         batches that the writer stores before they are answered; opening and the end
  *     click_line_behind.c  clicks that are durable in the spool and follow into the store
+ *
+ *     lane of loop 1:  filling -+                           +-> home -> done
+ *     lane of loop 2:  filling -+-> numbered, under the lock: spool or writer -> answered -+
+ *     ...                                                   +-> home -> done
+ *
+ * A batch has the clicks of one lane. What waits in it is told on that lane's
+ * loop. Everything of the line is under its lock, which is held for as long as
+ * moving a batch takes. Time is kept, and the store spoken to, on the home lane
+ * alone; other lanes call it when there is something to do.
  */
 #pragma once
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/log.h"
@@ -19,32 +30,52 @@
 
 enum line_state { LINE_STORE, LINE_JOURNAL, LINE_SPOOL, LINE_CATCH_UP };
 
-/* Clicks on their way to the writer as one command. */
+/* Clicks of one lane on their way to the writer as one command, or to the spool. */
 struct batch {
-    struct post post; /* first: hops get the post */
+    struct post post;           /* first: hops get the post */
+    struct click_spool_job job; /* the same clicks, for the spool */
     struct batch *next;
-    struct click_line *line;
+    struct click_lane *lane;
     uint64_t after; /* number of the click that must be the newest stored before these */
     int64_t sent_ms;
-    bool home;
+    bool back;   /* from the writer */
+    bool stored; /* what those who wait are told */
     size_t count;
     struct click clicks[CLICK_BATCH_MAX];
-    struct click_wait *waits[CLICK_BATCH_MAX]; /* NULL: handed to the spool */
+    struct click_wait *waits[CLICK_BATCH_MAX]; /* NULL: answered, or left */
 };
 
 struct batches {
     struct batch *first, **last;
 };
 
-/* A batch's clicks on their way to the spool. */
-struct spooling {
-    struct click_spool_job job; /* first */
-    struct spooling *next;
+/* What one loop has of the line. */
+struct click_lane {
     struct click_line *line;
-    int64_t sent_ms;
-    size_t count;
-    struct click clicks[CLICK_BATCH_MAX];
-    struct click_wait *waits[CLICK_BATCH_MAX]; /* NULL: answered */
+    struct loop *loop;
+    struct batch *filling; /* of this turn */
+    struct batches home;   /* to be answered now */
+    bool delivering;       /* which is under way */
+    bool turn_due;         /* there may be something to send or write when this turn ends */
+    struct batch *free;
+    int free_count;
+    uint64_t added, answered; /* waits */
+    struct click_pass *passes, **last_pass;
+    struct errand turn_end; /* so that what joins while a turn ends finds a next one */
+    bool ends;
+    struct errand call;
+
+    /* Under the line's lock: */
+    struct batches answered_batches; /* what they wait for is decided */
+    bool leads_next;                 /* it left clicks to whoever writes: to be called when that is done */
+    bool wanted;                     /* to be called when the lock is given back */
+    bool called;                     /* its errand is on its way */
+};
+
+/* A timer of the home loop, set by whoever has the lock. */
+struct line_timer {
+    struct timer timer;
+    bool set;
 };
 
 /* Clicks of the spool on their way to the store; the writer reads them from the file. */
@@ -69,36 +100,72 @@ struct drain {
 struct click_line {
     struct click_line_config config;
     char node[CLICK_NODE_BYTES];
+    struct click_lane lanes[CLICK_LOOPS_MAX]; /* the first is the home lane */
+    int lane_count;
+    atomic_int_fast64_t waiting; /* for an answer */
+    atomic_bool stalled;         /* the store does not take what the spool holds */
+    struct metric_cell *records, *refused, *clicks;
+
+    pthread_mutex_t lock;    /* over all that follows */
+    struct click_lane *lane; /* that has the lock */
     enum line_state state;
     bool journal;             /* the spool is the ordinary way */
-    atomic_bool stalled;      /* the store does not take what the spool holds */
     uint64_t newest;          /* number given last */
     uint64_t stored;          /* number of the newest click known to be stored */
     uint64_t chain;           /* number behind which the next batch must be stored */
-    struct batch *filling;    /* of this turn */
-    struct batches under_way; /* with the writer, or home and waiting for one before */
+    struct batches under_way; /* with the writer, or back and waiting for one before */
     struct batches held;      /* clicks not sent yet: while catching up, or until they may enter the spool */
-    struct batch *free;
-    int free_count;
-    struct spooling *spooling, **last_spooling; /* with the spool's thread, oldest first */
-    struct replay *replay;                      /* made when first needed */
-    uint64_t added, answered;                   /* waits, for fences */
-    int64_t left;                               /* of those not answered: clients that do not wait any more */
-    struct click_fence *fences, **last_fence;
-    struct click_fence *readers, **last_reader; /* who wait until what is durable is stored, too */
-    struct drain *drain;                        /* NULL: nobody ends the line yet */
-    bool hurry;                                 /* what the spool holds is to be stored now */
-    bool cleared;                               /* the spool's file says that it holds nothing */
-    struct timer tick;                          /* stalls, late waits, idleness */
-    struct timer delay;                         /* until what the spool holds is stored, however little it is */
+    struct batches spooling;  /* with the spool, oldest first */
+    struct replay *replay;    /* made when first needed */
+    struct click_reader *readers, **last_reader; /* who wait until what is durable is stored, too */
+    struct click_reader *passed, **last_passed;  /* who do not any more, and are told without the lock */
+    struct drain *drain;                         /* NULL: nobody ends the line yet */
+    bool home_due;                               /* the home lane is called, for line_go_on */
+    bool hurry;                                  /* what the spool holds is to be stored now */
+    bool cleared;                                /* the spool's file says that it holds nothing */
+    struct line_timer tick;                      /* stalls, late waits, idleness */
+    struct line_timer delay;                     /* until what the spool holds is stored, however little it is */
+    struct line_timer entry;                     /* until held ones may enter the journal */
     struct click_follow follow;
     struct click_pace pace;    /* of clicks that enter the journal */
-    struct timer entry;        /* until held ones may */
     int64_t joined_ms;         /* when the newest click joined */
     struct click_spool *spool; /* NULL without */
+    struct errand spool_made;
     int64_t retry_at_ms;
-    struct metric_cell *records, *refused, *clicks;
 };
+
+/* click_lane.c */
+
+void click_lanes_init(struct click_line *line);
+void click_lanes_free(struct click_line *line);
+
+/* The line is this lane's until it gives the lock back. Only then those are told whom it concerns: who waits in batches
+ * that were answered, who reads, and lanes that are wanted. */
+void lane_lock(struct click_lane *lane);
+void lane_unlock(struct click_lane *lane);
+
+/* On its loop: when this turn ends it looks whether there is something to write. */
+void lane_may_lead(struct click_lane *lane);
+
+static inline struct click_lane *line_home(struct click_line *line)
+{
+    return &line->lanes[0];
+}
+
+/* Everything below: with the lock. */
+
+/* The loop's clock that has it. */
+int64_t line_now_ms(const struct click_line *line);
+
+/* Tells all who wait in it, as soon as the lock is given back, and gives the batch to its lane. */
+void batch_answer(struct batch *batch, bool stored);
+
+/* A batch of its own for those who wait in this one, which goes its way without them. */
+struct batch *batch_apart(struct batch *batch);
+
+/* Before a batch is taken by a group: clicks of clients that have left are dropped. False: none is left, the batch is
+ * gone. */
+bool batch_taken(struct batch *batch);
 
 /* click_line.c */
 
@@ -108,42 +175,34 @@ struct batch *batch_list_take(struct batches *list);
 /* NULL when there is none. */
 struct batch *batch_list_last(const struct batches *list);
 
-void batch_give(struct click_line *line, struct batch *batch);
-
-/* Before a batch is taken by a group: clicks of clients that have left are dropped. False: none is left, the batch is
- * given back. */
-bool batch_taken(struct click_line *line, struct batch *batch);
-
-/* Answers all who wait in it. */
-void batch_answer(struct batch *batch, bool stored);
-
 /* To the writer, as a command that is answered after the commit. */
 void batch_send(struct click_line *line, struct batch *batch);
 
-void line_answer(struct click_line *line, struct click_wait *wait, bool stored);
-
-/* Calls the fences whose time has come. */
-void line_pass_fences(struct click_line *line);
+/* The readers whose time has come are told when the lock is given back. On the home lane. */
+void line_pass_readers(struct click_line *line);
 
 /* click_line_behind.c */
 
 void line_behind_init(struct click_line *line);
 void line_behind_free(struct click_line *line);
 
-/* Hands the clicks of a batch that wait to the spool. */
+/* Sets it unless it is set: here, or on the home lane, which is called for that and then does all that can be done. */
+void line_timer_set(struct click_line *line, struct line_timer *timer, int64_t wait_ms);
+void line_tick_later(struct click_line *line);
+
+/* Hands the clicks of a batch to the spool; takes the batch. */
 void line_spool_batch(struct click_line *line, struct batch *batch);
 
-/* The same when there is room in it; else the batch waits for some, or is refused while the store stalls. Takes the
+/* A job of the spool has been written, or has failed. */
+void line_spooled(struct click_line *line, struct batch *batch);
+
+/* To the spool when there is room in it; else the batch waits for some, or is refused while the store stalls. Takes the
  * batch. */
 void line_journal(struct click_line *line, struct batch *batch);
 
 /* The store fails or stalls: whoever waits for it goes to the spool. */
 void line_enter_spool(struct click_line *line, const char *why);
 
-/* Does what can be done next: what the spool holds is stored, what waited for that is sent. */
+/* Does what can be done next: what the spool holds is stored, what waited for that is sent. Other lanes call the home
+ * lane for it, if it would do anything. */
 void line_go_on(struct click_line *line);
-
-/* The spool's file is there: it becomes the way of clicks, where that is wanted. */
-void line_spool_made(void *line);
-
-void line_tick_later(struct click_line *line);

@@ -22,20 +22,18 @@ struct click_spool {
     char *path, *node;
     size_t places;
     struct spool *file;          /* NULL until it is made, by the thread */
-    pthread_mutex_t turn;        /* of the file: the thread's, or the loop's in its place */
+    pthread_mutex_t turn;        /* of the file: the thread's, or a loop's in its place */
     atomic_int_fast64_t took_us; /* to write and sync a group, of late */
-    struct mail *jobs, **last;   /* of this turn of the loop */
+    struct mail *jobs, **last;   /* that nobody has taken yet */
     size_t sent;                 /* clicks in them */
+    bool writing;                /* a loop does, in the thread's place */
     struct mailbox box;
     struct thread thread;
     atomic_bool stop, clear, make;
     atomic_uint_fast64_t dropped; /* records below this number the thread may drop */
-    bool wanted;                  /* click_spool_make was called */
-    size_t under_way;             /* clicks of jobs that are not done, those of this turn included */
-    struct errand made;           /* the file is there now */
-    bool is_made;
-    void (*made_told)(void *data);
-    void *made_data;
+    struct errand *made;          /* tells that the file is there; NULL: click_spool_make was not called */
+    atomic_bool is_made;
+    size_t under_way;     /* clicks of jobs that are not done, those not taken included */
     uint64_t first, next; /* records that are durable and not stored: [first, next) */
     uint64_t newest;      /* click in them, or ever */
     atomic_int_fast64_t left;
@@ -111,12 +109,12 @@ size_t click_spool_used(const struct click_spool *spool)
 
 size_t click_spool_room(const struct click_spool *spool)
 {
-    return spool->is_made ? spool_places(spool->file) : spool->places;
+    return click_spool_is_made(spool) ? spool_places(spool->file) : spool->places;
 }
 
 bool click_spool_is_made(const struct click_spool *spool)
 {
-    return spool->is_made;
+    return atomic_load(&spool->is_made);
 }
 
 /* --- the file, for whoever has the turn --------------------------------------------- */
@@ -125,11 +123,6 @@ static enum err file_make(struct op *op, struct click_spool *spool)
 {
     size_t count;
     return spool->file ? OK : spool_open(op, spool->path, str_of(spool->node), spool->places, &spool->file, &count);
-}
-
-static struct click_spool_job *job_of(struct mail *mail)
-{
-    return MAIL_OF(mail, struct click_spool_job, mail);
 }
 
 static void job_write(struct click_spool *spool, struct op *op, struct click_spool_job *job)
@@ -168,11 +161,11 @@ static void write_all(struct click_spool *spool, struct mail *first)
     if (spool->file)
         drop_stored(spool);
     for (struct mail *mail = first; mail; mail = mail->next)
-        job_write(spool, &op, job_of(mail));
+        job_write(spool, &op, click_spool_job_of(mail));
     enum err synced = spool->file ? spool_sync(&op, spool->file) : OK;
     note_took(spool, clock_mono_us() - began_us);
     for (struct mail *mail = first; mail && synced != OK; mail = mail->next) {
-        struct click_spool_job *job = job_of(mail);
+        struct click_spool_job *job = click_spool_job_of(mail);
         if (job->err != OK)
             continue;
         job->err = synced;
@@ -193,10 +186,12 @@ static void make_ahead(struct click_spool *spool)
 {
     struct op op;
     op_init(&op, NULL, 0);
-    if (file_make(&op, spool) != OK)
+    if (file_make(&op, spool) != OK) {
         log_warn("clicks have no spool: they are refused while the store cannot take them", LOG_ERROR_OF(&op));
-    else
-        loop_send(spool->loop, &spool->made);
+        return;
+    }
+    atomic_store(&spool->is_made, true);
+    loop_send(spool->loop, spool->made);
 }
 
 /* --- the thread -------------------------------------------------------------------- */
@@ -213,7 +208,7 @@ static void spool_round(struct click_spool *spool, struct mail *mail)
         write_all(spool, mail);
     pthread_mutex_unlock(&spool->turn);
     while (mail) {
-        struct click_spool_job *job = job_of(mail);
+        struct click_spool_job *job = click_spool_job_of(mail);
         mail = mail->next;
         loop_send(spool->loop, &job->errand);
     }
@@ -227,29 +222,10 @@ static void spool_run(void *context)
     spool_round(spool, mailbox_take_all(&spool->box));
 }
 
-/* --- the loop ---------------------------------------------------------------------- */
-
-static void spool_made(struct errand *errand)
-{
-    struct click_spool *spool = MAIL_OF(errand, struct click_spool, made);
-    spool->is_made = true;
-    spool->made_told(spool->made_data);
-}
-
-static void job_home(struct errand *errand)
-{
-    struct click_spool_job *job = MAIL_OF(errand, struct click_spool_job, errand);
-    struct click_spool *spool = job->spool;
-    spool->under_way -= job->count;
-    if (job->err == OK)
-        keep(spool, job->records.from, job->records.to, job->clicks[job->count - 1].number);
-    job->done(job);
-}
+/* --- the owner --------------------------------------------------------------------- */
 
 void click_spool_send(struct click_spool *spool, struct click_spool_job *job)
 {
-    job->spool = spool;
-    job->errand.run = job_home;
     job->mail.next = NULL;
     *spool->last = &job->mail;
     spool->last = &job->mail.next;
@@ -260,7 +236,7 @@ void click_spool_send(struct click_spool *spool, struct click_spool_job *job)
 /* The thread has nothing to do, the disk is quick, and nobody else has the turn: then the loop takes it. */
 static bool turn_take(struct click_spool *spool)
 {
-    bool alone = spool->is_made && spool->sent == spool->under_way;
+    bool alone = click_spool_is_made(spool) && spool->sent == spool->under_way;
     if (!alone || atomic_load(&spool->took_us) > QUICK_US || pthread_mutex_trylock(&spool->turn) != 0)
         return false;
     if (!atomic_load(&spool->clear))
@@ -269,34 +245,48 @@ static bool turn_take(struct click_spool *spool)
     return false;
 }
 
-bool click_spool_flush(struct click_spool *spool)
+struct mail *click_spool_take(struct click_spool *spool, bool *ret_left)
 {
     struct mail *mail = spool->jobs, *next;
-    bool here = mail && turn_take(spool);
+    *ret_left = mail && spool->writing;
+    if (!mail || spool->writing)
+        return NULL;
+    spool->writing = turn_take(spool);
     spool->jobs = NULL;
     spool->last = &spool->jobs;
     spool->sent = 0;
-    if (here) {
-        write_all(spool, mail);
-        pthread_mutex_unlock(&spool->turn);
-    }
+    if (spool->writing)
+        return mail;
     for (; mail; mail = next) {
-        next = mail->next; /* a job that is done is gone */
-        if (here)
-            job_home(&job_of(mail)->errand);
-        else
-            mailbox_post_always(&spool->box, mail);
+        next = mail->next;
+        mailbox_post_always(&spool->box, mail);
     }
-    return here;
+    return NULL;
 }
 
-void click_spool_make(struct click_spool *spool, void (*made)(void *data), void *data)
+void click_spool_write(struct click_spool *spool, struct mail *jobs)
 {
-    if (spool->wanted || spool->is_made)
+    write_all(spool, jobs);
+    pthread_mutex_unlock(&spool->turn);
+}
+
+void click_spool_give(struct click_spool *spool)
+{
+    spool->writing = false;
+}
+
+void click_spool_done(struct click_spool *spool, struct click_spool_job *job)
+{
+    spool->under_way -= job->count;
+    if (job->err == OK)
+        keep(spool, job->records.from, job->records.to, job->clicks[job->count - 1].number);
+}
+
+void click_spool_make(struct click_spool *spool, struct errand *made)
+{
+    if (spool->made || click_spool_is_made(spool))
         return;
-    spool->wanted = true;
-    spool->made_told = made;
-    spool->made_data = data;
+    spool->made = made;
     atomic_store(&spool->make, true);
     mailbox_nudge(&spool->box);
 }
@@ -354,8 +344,7 @@ enum err click_spool_open(struct op *op, struct loop *loop, const char *path, st
     enum err err = access(path, F_OK) == 0 ? spool_open(op, path, node, places, &spool->file, &count) : OK;
     if (err == OK && spool->file)
         err = look_for_left(op, spool, stored);
-    spool->is_made = spool->file != NULL;
-    spool->made.run = spool_made;
+    atomic_store(&spool->is_made, spool->file != NULL);
     if (err == OK)
         err = thread_start(op, &spool->thread, "spool", spool_run, spool);
     if (err != OK) {

@@ -95,7 +95,7 @@ static uint32_t sixteenths(int64_t now_ms)
 static bool is_old(const struct entry *entry, int64_t now_ms)
 {
     uint32_t lives_ms = entry->no ? LINK_CACHE_LIVES_MS : LINK_CACHE_MISSING_MS;
-    return sixteenths(now_ms) - entry->loaded > lives_ms * 16 / 1000;
+    return (int32_t)(sixteenths(now_ms) - entry->loaded) > (int32_t)(lives_ms * 16 / 1000);
 }
 
 static uint32_t hash_of(const struct link_cache *cache, struct str code)

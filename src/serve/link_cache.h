@@ -12,7 +12,8 @@
  * entry that would tell may have been given up again. So the cache remembers
  * which codes it learnt last, and whoever reads takes a mark before he begins.
  *
- * Thread: owned by its loop.
+ * Thread: one at a time, under the lock of its redirect. Loops do not read their clocks at the same moment, so `now_ms`
+ * may be a little less than what was told before.
  */
 #pragma once
 

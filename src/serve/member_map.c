@@ -109,7 +109,7 @@ bool member_map_find(struct member_map *map, uint64_t hash, int64_t now_ms, stru
     if (!found)
         return false;
     if (slot->tag & FLAG_MISSING) {
-        if (sixteenths(now_ms) - slot->message > MEMBER_MAP_MISSING_MS * 16 / 1000)
+        if ((int32_t)(sixteenths(now_ms) - slot->message) > MEMBER_MAP_MISSING_MS * 16 / 1000)
             return false;
         *ret = (struct member_entry){ 0 };
         return true;

@@ -10,7 +10,8 @@
  * That somebody is no recipient is remembered, too, but only for 2 s: he may
  * be imported any moment.
  *
- * Thread: owned by its loop.
+ * Thread: one at a time, under the lock of its redirect. Loops do not read their clocks at the same moment, so `now_ms`
+ * may be a little less than what was told before.
  */
 #pragma once
 

@@ -1,9 +1,11 @@
 #include "serve/redirect.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/metric.h"
+#include "base/thread.h"
 #include "net/http_reply.h"
 #include "serve/api.h"
 #include "serve/call.h"
@@ -13,7 +15,7 @@
 
 static int64_t now_ms(const struct visit *visit)
 {
-    return loop_now_ms(visit->redirect->config.loop);
+    return loop_now_ms(visit->lane->loop);
 }
 
 /* --- answering ------------------------------------------------------------------ */
@@ -22,7 +24,7 @@ static int64_t now_ms(const struct visit *visit)
 static void end(struct visit *visit)
 {
     visit_ask_no_more(visit);
-    loop_timer_clear(visit->redirect->config.loop, &visit->patience);
+    loop_timer_clear(visit->lane->loop, &visit->patience);
 }
 
 static void send_on(struct visit *visit)
@@ -92,6 +94,35 @@ static void lose_patience(struct timer *timer)
 
 /* --- the way of one request ------------------------------------------------------- */
 
+/* What is known of a request: copied, since other loops change the caches. */
+struct known {
+    struct cached_link link; /* but for its texts */
+    struct member_entry who;
+    bool has_link, has_location, has_member;
+};
+
+/* A click of somebody, and no mere look. */
+static bool names_somebody(const struct visit *visit)
+{
+    return str_given(visit->member) && !visit->request->head_only;
+}
+
+static struct known look_up(struct visit *visit)
+{
+    struct redirect *redirect = visit->redirect;
+    struct known known = { .has_link = false };
+    struct cached_link *link = &known.link;
+    pthread_mutex_lock(&redirect->lock);
+    known.has_link = link_cache_find(redirect->links, visit->code, now_ms(visit), link);
+    known.has_location = known.has_link && link->no && build_location(visit, link);
+    if (known.has_location && names_somebody(visit)) {
+        visit->member_hash = member_hash_of(redirect, link->tenant_no, link->mailing_no, visit->member);
+        known.has_member = member_map_find(redirect->members, visit->member_hash, now_ms(visit), &known.who);
+    }
+    pthread_mutex_unlock(&redirect->lock);
+    return known;
+}
+
 static void join_line(struct visit *visit, const struct cached_link *link, const struct member_entry *who)
 {
     struct click *click = &visit->wait.click;
@@ -112,37 +143,31 @@ static void join_line(struct visit *visit, const struct cached_link *link, const
 }
 
 /* Who is it? A link without mailing takes everybody, and only asks whether he is a member. */
-static void find_member(struct visit *visit, const struct cached_link *link)
+static void find_member(struct visit *visit, const struct known *known)
 {
-    struct redirect *redirect = visit->redirect;
-    struct member_entry who;
-    visit->member_hash = member_hash_of(redirect, link->tenant_no, link->mailing_no, visit->member);
-    if (!member_map_find(redirect->members, visit->member_hash, now_ms(visit), &who)) {
-        if (!visit->unknown_member) {
-            visit->tenant_no = link->tenant_no;
-            visit->mailing_no = link->mailing_no;
-            visit->lookup = LOOKUP_MEMBER;
-            visit_look_up(visit);
-            return;
-        }
-        who = (struct member_entry){ 0 };
+    const struct cached_link *link = &known->link;
+    if (!known->has_member && !visit->unknown_member) {
+        visit->tenant_no = link->tenant_no;
+        visit->mailing_no = link->mailing_no;
+        visit->lookup = LOOKUP_MEMBER;
+        visit_look_up(visit);
+    } else if (link->mailing_no && !known->who.message_no) {
+        ignore(visit, visit->redirect->ignored_unknown);
+    } else {
+        join_line(visit, link, &known->who);
     }
-    if (link->mailing_no && !who.message_no)
-        ignore(visit, redirect->ignored_unknown);
-    else
-        join_line(visit, link, &who);
 }
 
-static void follow(struct visit *visit, const struct cached_link *link)
+static void follow(struct visit *visit, const struct known *known)
 {
-    if (!build_location(visit, link))
+    if (!known->has_location)
         say_busy(visit);
     else if (visit->request->head_only)
         ignore(visit, visit->redirect->ignored_head);
     else if (!str_given(visit->member))
         ignore(visit, visit->redirect->ignored_no_member);
     else
-        find_member(visit, link);
+        find_member(visit, known);
 }
 
 static void refuse_scan(struct visit *visit)
@@ -157,21 +182,21 @@ static void refuse_scan(struct visit *visit)
 void visit_go(struct visit *visit)
 {
     struct redirect *redirect = visit->redirect;
-    struct cached_link link;
-    if (!link_cache_find(redirect->links, visit->code, now_ms(visit), &link)) {
+    struct known known = look_up(visit);
+    if (!known.has_link) {
         if (has_missed_too_many(redirect, visit->request)) {
             refuse_scan(visit);
             return;
         }
         visit->lookup = LOOKUP_LINK;
         visit_look_up(visit);
-    } else if (link.no == 0) {
+    } else if (known.link.no == 0) {
         if (may_miss(redirect, visit->request))
             say_not_found(visit);
         else
             refuse_scan(visit);
     } else {
-        follow(visit, &link);
+        follow(visit, &known);
     }
 }
 
@@ -199,6 +224,7 @@ void redirect_get(struct http_request *request)
         return;
     }
     visit->redirect = api->redirect;
+    visit->lane = redirect_my_lane(api->redirect);
     visit->request = request;
     visit->place = NULL;
     visit->patience = (struct timer){ .run = lose_patience };
@@ -221,7 +247,9 @@ void redirect_get(struct http_request *request)
 
 void redirect_learn(struct redirect *redirect, const struct link *link)
 {
+    pthread_mutex_lock(&redirect->lock);
     link_cache_learn(redirect->links, link, loop_now_ms(redirect->config.loop));
+    pthread_mutex_unlock(&redirect->lock);
 }
 
 struct ending {
@@ -247,17 +275,17 @@ void redirect_end_after(struct redirect *redirect, struct call *call)
 }
 
 struct sending {
-    struct click_fence fence; /* first */
+    struct click_reader reader; /* first */
     struct call *call;
 };
 
 /* What it will read is older than the answers that clicks got: it says by how many. */
-static void sending_passed(struct click_fence *fence)
+static void sending_passed(struct click_reader *reader)
 {
-    struct call *call = ((struct sending *)fence)->call;
-    if (fence->behind > 0)
+    struct call *call = ((struct sending *)reader)->call;
+    if (reader->behind > 0)
         http_reply_header(call->request, S("Posthouse-Behind"),
-                          arena_fmt(call->post.op.arena, "%" PRId64, fence->behind));
+                          arena_fmt(call->post.op.arena, "%" PRId64, reader->behind));
     post_send(&call->post);
 }
 
@@ -268,9 +296,9 @@ void redirect_send_behind(struct redirect *redirect, struct call *call)
         post_send(&call->post);
         return;
     }
-    sending->fence.passed = sending_passed;
+    sending->reader.passed = sending_passed;
     sending->call = call;
-    click_line_fence_reader(redirect->line, &sending->fence);
+    click_line_read(redirect->line, &sending->reader);
 }
 
 int64_t redirect_spooled(const struct redirect *redirect)
@@ -289,6 +317,19 @@ static void declare_metrics(struct redirect *redirect)
     redirect->ignored_head = METRIC_AT(ignored, S("head"));
 }
 
+static void open_lanes(struct redirect *redirect)
+{
+    const struct redirect_config *config = &redirect->config;
+    redirect->lane_count = 1 + config->also_count;
+    assert(redirect->lane_count <= CLICK_LOOPS_MAX);
+    for (int i = 0; i < redirect->lane_count; i++) {
+        struct redirect_lane *lane = &redirect->lanes[i];
+        lane->redirect = redirect;
+        lane->loop = i > 0 ? config->also[i - 1] : config->loop;
+        lane->last_waiting = &lane->waiting;
+    }
+}
+
 enum err redirect_open(struct op *op, const struct redirect_config *config, struct redirect **ret_redirect)
 {
     struct redirect *redirect = calloc(1, sizeof *redirect);
@@ -301,13 +342,16 @@ enum err redirect_open(struct op *op, const struct redirect_config *config, stru
     if (!redirect->config.wait_ms)
         redirect->config.wait_ms = CLICK_WAIT_MS;
     redirect->hash_key = siphash_key_from(store_hash_key(config->store));
-    redirect->last_waiting = &redirect->waiting;
+    short_lock_init(&redirect->lock);
+    open_lanes(redirect);
     redirect->links =
         link_cache_new(redirect->hash_key, config->cache_bytes ? config->cache_bytes : LINK_CACHE_BYTES_MAX);
     redirect->members = member_map_new(MEMBER_MAP_BYTES_MAX);
     declare_metrics(redirect);
     struct click_line_config line = { .store = config->store,
                                       .loop = config->loop,
+                                      .also = config->also,
+                                      .also_count = config->also_count,
                                       .node = config->node,
                                       .spool_path = config->spool_path,
                                       .room = config->spool_clicks,
@@ -344,5 +388,6 @@ void redirect_close(struct redirect *redirect)
     link_cache_free(redirect->links);
     member_map_free(redirect->members);
     busy_done(&redirect->busy);
+    pthread_mutex_destroy(&redirect->lock);
     free(redirect);
 }

@@ -11,7 +11,10 @@
  * redirected at once and counted nowhere (LNK-14). The answer (LNK-10) leaves
  * when its click is durable: a crash may cost an answer, never a click (LNK-12).
  *
- * Thread: everything on the loop of its door, unless it says otherwise.
+ * Requests come on several loops and are answered on their own. What is known of links, members and clients is one
+ * for all of them, under a lock that nothing is waited for with.
+ *
+ * Thread: redirect_get on any of its loops; everything else on the first, its home, unless it says otherwise.
  */
 #pragma once
 
@@ -25,7 +28,9 @@ struct store;
 
 struct redirect_config {
     struct store *store;
-    struct loop *loop;
+    struct loop *loop;         /* its home: that of all other requests */
+    struct loop *const *also;  /* further loops of its door, read while it opens */
+    int also_count;            /* below CLICK_LOOPS_MAX */
     const struct api *api;     /* its lists: scanners, networks of machines, proxies */
     struct str node;           /* click_line.h */
     const char *spool_path;    /* NULL: none */
@@ -37,22 +42,22 @@ struct redirect_config {
     struct str not_found_page; /* HTML; not given: a small one */
 };
 
-/* Before the door opens, and after its loop has ended. Not on a loop. */
+/* Before the door opens, and after its loops have ended. Not on a loop. */
 enum err redirect_open(struct op *op, const struct redirect_config *config, struct redirect **ret_redirect);
 
-/* Between the door's end and the loop's: returns when clicks that were answered are stored, as far as the store takes
- * them, and when nothing that was asked of the store is still to come home. NULL is allowed. */
+/* Between the door's end and that of its loops: returns when clicks that were answered are stored, as far as the store
+ * takes them, and when nothing that was asked of the store is still to come home. NULL is allowed. */
 void redirect_drain(struct redirect *redirect);
 void redirect_close(struct redirect *redirect);
 
-/* GET and HEAD of /r/{code}; the server's data is a struct api. */
+/* GET and HEAD of /r/{code}, on any of its loops; the server's data is a struct api. */
 void redirect_get(struct http_request *request);
 
 /* A link was made or changed, durably: from now on no redirect uses what was known of it. */
 void redirect_learn(struct redirect *redirect, const struct link *link);
 
-/* Ends the call like call_end(call, OK), but not before every redirect that is under way with a former destination has
- * been answered (LNK-20). */
+/* Ends the call like call_end(call, OK), but not before every redirect that is under way with a former destination, on
+ * whatever loop, has been answered (LNK-20). */
 void redirect_end_after(struct redirect *redirect, struct call *call);
 
 /* Sends the call on its way when every click answered before is stored, so that who was sent on finds his click; after

@@ -35,6 +35,13 @@ static enum err look_run(struct post *post)
     return store_link_changes(&post->op, post->tx, &look->after, &look->forgotten, look_found, look);
 }
 
+static void forget_links(struct redirect *redirect)
+{
+    pthread_mutex_lock(&redirect->lock);
+    link_cache_clear(redirect->links);
+    pthread_mutex_unlock(&redirect->lock);
+}
+
 static enum err look_back(struct post *post)
 {
     struct look *look = (struct look *)post;
@@ -42,7 +49,7 @@ static enum err look_back(struct post *post)
     redirect->looking = false;
     if (post->err == OK) {
         if (look->forgotten)
-            link_cache_clear(redirect->links);
+            forget_links(redirect);
         for (size_t i = 0; i < look->count; i++)
             redirect_learn(redirect, &look->links[i]);
         redirect->changes_known = look->after;

@@ -98,22 +98,23 @@ static enum err keys_commit(struct post *post)
 static enum err keys_back(struct post *post)
 {
     struct keys_post *keys = (struct keys_post *)post;
-    keys->redirect->keys_asked = false;
+    struct redirect *redirect = keys->redirect;
+    pthread_mutex_lock(&redirect->lock);
+    redirect->keys_asked = false;
     if (post->err == OK)
-        keys->redirect->keys = keys->keys;
-    busy_post_free(&keys->redirect->busy, post);
+        redirect->keys = keys->keys;
+    pthread_mutex_unlock(&redirect->lock);
+    busy_post_free(&redirect->busy, post);
     return OK;
 }
 
-static void keys_ask(struct redirect *redirect, int32_t day)
+static void keys_ask(struct redirect *redirect, struct loop *loop, int32_t day)
 {
     static const struct hop route[] = { { keys_commit, THREAD_WRITER }, { keys_back, THREAD_CALLER }, { 0 } };
-    struct loop *loop = redirect->config.loop;
     struct keys_post *keys = busy_post_new(&redirect->busy, loop, loop_wall_us(loop), sizeof *keys, KEYS_BYTES_MAX);
     keys->post.hop = route;
     keys->redirect = redirect;
     keys->keys.day = day;
-    redirect->keys_asked = true;
     post_send(&keys->post);
 }
 
@@ -133,15 +134,16 @@ enum err keys_open(struct op *op, struct redirect *redirect)
     return err == ERR_UNAVAILABLE ? OK : err; /* a full disk must not keep the redirects away */
 }
 
-/* The key of an instant's day; NULL while it is not known: then nobody can tell the client. */
-static const uint8_t *key_of(struct redirect *redirect, int64_t at_us)
+/* The key of an instant's day; NULL while it is not known: then nobody can tell the client. *ret_ask: it is to be asked
+ * for. With the lock. */
+static const uint8_t *key_of(struct redirect *redirect, int32_t day, bool *ret_ask)
 {
-    int32_t day = (int32_t)(at_us / DAY_US);
-    if (day != redirect->keys.day && !redirect->keys_asked)
-        keys_ask(redirect, day);
-    if (day == redirect->keys.day)
-        return redirect->keys.key[0];
-    return redirect->keys.day != INT32_MIN && day == redirect->keys.day + 1 ? redirect->keys.key[1] : NULL;
+    const struct client_keys *keys = &redirect->keys;
+    *ret_ask = day != keys->day && !redirect->keys_asked;
+    redirect->keys_asked |= *ret_ask;
+    if (day == keys->day)
+        return keys->key[0];
+    return keys->day != INT32_MIN && day == keys->day + 1 ? keys->key[1] : NULL;
 }
 
 /* --- evidence ----------------------------------------------------------------------- */
@@ -152,7 +154,7 @@ static struct str agent_of(struct http_request *request)
     return str_given(agent) ? agent : S("");
 }
 
-/* What an agent says of itself is looked up once. */
+/* What an agent says of itself is looked up once. With the lock. */
 static uint32_t bits_of_agent(struct redirect *redirect, struct str agent)
 {
     const struct agent_list *list = redirect->config.api->config.agents;
@@ -183,41 +185,66 @@ static size_t probe_slot(int64_t client)
     return (uint64_t)client >> 8 & (PROBES - 1);
 }
 
-static bool take_probe(struct redirect *redirect, int64_t client)
+static bool take_probe(struct redirect *redirect, int64_t client, int64_t now_ms)
 {
     size_t slot = probe_slot(client);
-    if (client == 0 || redirect->probes[slot].client != client)
+    if (client == 0 || now_ms - atomic_load(&redirect->probed_ms) > PROBE_MS)
         return false;
-    redirect->probes[slot].client = 0; /* its next click, not all of them */
-    return loop_now_ms(redirect->config.loop) - redirect->probes[slot].at_ms <= PROBE_MS;
+    pthread_mutex_lock(&redirect->lock);
+    bool is_his = redirect->probes[slot].client == client;
+    if (is_his)
+        redirect->probes[slot].client = 0; /* its next click, not all of them */
+    is_his &= now_ms - redirect->probes[slot].at_ms <= PROBE_MS;
+    pthread_mutex_unlock(&redirect->lock);
+    return is_his;
+}
+
+/* The client of a request, 0 when nobody can tell; and what its agent says of itself. */
+static int64_t client_of(struct redirect *redirect, struct http_request *request, struct str address,
+                         uint32_t *ret_bits)
+{
+    struct str agent = agent_of(request);
+    int32_t day = (int32_t)(request->op.now_us / DAY_US);
+    uint8_t copy[sizeof redirect->keys.key[0]] = { 0 };
+    bool ask_for_keys;
+    pthread_mutex_lock(&redirect->lock);
+    const uint8_t *key = key_of(redirect, day, &ask_for_keys);
+    if (key)
+        memcpy(copy, key, sizeof copy);
+    *ret_bits = bits_of_agent(redirect, agent);
+    pthread_mutex_unlock(&redirect->lock);
+    if (ask_for_keys)
+        keys_ask(redirect, request->loop, day);
+    return key ? touches_client_of(copy, address, agent) : 0;
 }
 
 void redirect_probe(struct redirect *redirect, struct http_request *request)
 {
-    const uint8_t *key = key_of(redirect, request->op.now_us);
-    if (!key)
-        return;
-    int64_t client = touches_client_of(key, redirect_client_address(redirect, request), agent_of(request));
+    uint32_t bits;
+    int64_t client = client_of(redirect, request, redirect_client_address(redirect, request), &bits);
+    int64_t now_ms = loop_now_ms(request->loop);
     size_t slot = probe_slot(client);
+    if (client == 0)
+        return;
+    pthread_mutex_lock(&redirect->lock);
     redirect->probes[slot].client = client;
-    redirect->probes[slot].at_ms = loop_now_ms(redirect->config.loop);
+    redirect->probes[slot].at_ms = now_ms;
+    pthread_mutex_unlock(&redirect->lock);
+    atomic_store(&redirect->probed_ms, now_ms);
 }
 
 void visit_evidence(struct visit *visit)
 {
     struct redirect *redirect = visit->redirect;
     struct click *click = &visit->wait.click;
-    struct str agent = agent_of(visit->request);
     struct str address = redirect_client_address(redirect, visit->request);
-    const uint8_t *key = key_of(redirect, click->at_us);
-    if (key)
-        click->client = touches_client_of(key, address, agent);
-    uint32_t bits = bits_of_agent(redirect, agent);
+    uint32_t bits;
+    click->client = client_of(redirect, visit->request, address, &bits);
     bits |= is_prefetch(visit->request) ? BIT_METHOD : 0u;
     const struct cidr_list *networks = redirect->config.api->config.networks;
     if (networks && cidr_list_has(networks, address))
         bits |= BIT_RANGE;
-    if (take_probe(redirect, click->client))
+    if (take_probe(redirect, click->client, loop_now_ms(visit->lane->loop)))
         bits |= BIT_PROBE;
     click->bits = (uint16_t)bits;
 }
@@ -233,26 +260,30 @@ static uint64_t network_of(const struct redirect *redirect, struct http_request 
     return siphash64(redirect->hash_key, ip, memcmp(ip, mapped, sizeof mapped) == 0 ? 15 : 6);
 }
 
-/* The unknown codes of its network in this second; the slot is anew when it was another one's. */
-static int *misses_of(struct redirect *redirect, struct http_request *request)
+/* Adds to the unknown codes of its network in this second, and says how many they are; the slot is anew when it was
+ * another one's. */
+static int misses_of(struct redirect *redirect, struct http_request *request, int more)
 {
     uint64_t network = network_of(redirect, request);
-    int64_t second = loop_now_ms(redirect->config.loop) / 1000;
+    int64_t second = loop_now_ms(request->loop) / 1000;
     size_t slot = network & (NETWORKS - 1);
+    pthread_mutex_lock(&redirect->lock);
     if (redirect->networks[slot].network != network || redirect->networks[slot].second != second) {
         redirect->networks[slot].network = network;
         redirect->networks[slot].second = second;
         redirect->networks[slot].count = 0;
     }
-    return &redirect->networks[slot].count;
+    int count = redirect->networks[slot].count += more;
+    pthread_mutex_unlock(&redirect->lock);
+    return count;
 }
 
 bool may_miss(struct redirect *redirect, struct http_request *request)
 {
-    return ++*misses_of(redirect, request) <= UNKNOWN_CODES_MAX;
+    return misses_of(redirect, request, 1) <= UNKNOWN_CODES_MAX;
 }
 
 bool has_missed_too_many(struct redirect *redirect, struct http_request *request)
 {
-    return *misses_of(redirect, request) >= UNKNOWN_CODES_MAX;
+    return misses_of(redirect, request, 0) >= UNKNOWN_CODES_MAX;
 }

@@ -8,15 +8,20 @@
  * million is known after some thousand reads, and a storm of clicks does not
  * become a storm of reads.
  *
+ * A read has the look-ups of one loop, and comes home there.
+ *
  * A read may take as long as the store likes, a request may not: it is refused
  * after what any click may wait, and the read comes home without it (LNK-43).
  */
+#include <assert.h>
+
 #include "engine/status.h"
 #include "serve/redirect_parts.h"
 #include "store/store_member.h"
 #include "store/store_message.h"
 
 #define READ_BYTES_MAX (64u << 20)
+#define LEARN_AT_ONCE  64 /* members */
 
 struct found_member {
     uint64_t hash;
@@ -34,6 +39,7 @@ struct lookup {
 struct reading {
     struct post post; /* first */
     struct redirect *redirect;
+    struct redirect_lane *lane;
     uint64_t mark;                     /* of the links that are known */
     bool has_room;                     /* for the neighbours of links; else they would push out links in use */
     struct visit *visits[LOOKUPS_MAX]; /* the loop's, not touched by the reader; NULL: answered meanwhile */
@@ -45,6 +51,15 @@ struct reading {
     struct found_member *members;
     size_t member_count, member_room;
 };
+
+struct redirect_lane *redirect_my_lane(struct redirect *redirect)
+{
+    int i = 0;
+    while (i < redirect->lane_count && !loop_is_mine(redirect->lanes[i].loop))
+        i++;
+    assert(i < redirect->lane_count);
+    return &redirect->lanes[i];
+}
 
 uint64_t member_hash_of(const struct redirect *redirect, uint32_t tenant_no, uint32_t mailing_no, struct str member)
 {
@@ -176,15 +191,26 @@ static enum err reading_run(struct post *post)
 
 /* --- on the loop -------------------------------------------------------------------- */
 
-static void learn(struct reading *reading)
+/* Of many neighbours a few at a time, so that other loops need not wait for all of them. */
+static void learn_members(struct redirect *redirect, const struct reading *reading, int64_t now_ms)
+{
+    for (size_t i = 0; i < reading->member_count;) {
+        pthread_mutex_lock(&redirect->lock);
+        for (size_t end = i + LEARN_AT_ONCE; i < end && i < reading->member_count; i++)
+            member_map_put(redirect->members, reading->members[i].hash, now_ms, &reading->members[i].who);
+        pthread_mutex_unlock(&redirect->lock);
+    }
+}
+
+static void learn(const struct reading *reading)
 {
     struct redirect *redirect = reading->redirect;
-    int64_t now_ms = loop_now_ms(redirect->config.loop);
+    int64_t now_ms = loop_now_ms(reading->lane->loop);
     static const struct member_entry nobody;
+    learn_members(redirect, reading, now_ms);
+    pthread_mutex_lock(&redirect->lock);
     for (size_t i = 0; i < reading->link_count; i++)
         link_cache_put(redirect->links, &reading->links[i], now_ms, reading->mark);
-    for (size_t i = 0; i < reading->member_count; i++)
-        member_map_put(redirect->members, reading->members[i].hash, now_ms, &reading->members[i].who);
     for (size_t i = 0; i < reading->count; i++) {
         if (!reading->missing[i])
             continue;
@@ -193,15 +219,16 @@ static void learn(struct reading *reading)
         else
             member_map_put(redirect->members, reading->asked[i].member_hash, now_ms, &nobody);
     }
+    pthread_mutex_unlock(&redirect->lock);
 }
 
-static void read_next(struct redirect *redirect);
+static void read_next(struct redirect_lane *lane);
 
 static enum err reading_back(struct post *post)
 {
     struct reading *reading = (struct reading *)post;
-    struct redirect *redirect = reading->redirect;
-    redirect->reads--;
+    struct redirect_lane *lane = reading->lane;
+    lane->reads--;
     if (post->err == OK)
         learn(reading);
     for (size_t i = 0; i < reading->count; i++) {
@@ -215,8 +242,8 @@ static enum err reading_back(struct post *post)
         else
             visit_refuse(visit);
     }
-    read_next(redirect);
-    busy_post_free(&redirect->busy, post);
+    read_next(lane);
+    busy_post_free(&lane->redirect->busy, post);
     return OK;
 }
 
@@ -237,65 +264,77 @@ static void ask(struct reading *reading, struct visit *visit)
 
 static void wait_for_read(struct visit *visit)
 {
-    struct redirect *redirect = visit->redirect;
-    redirect->asking++;
+    struct redirect_lane *lane = visit->lane;
     visit->next = NULL;
-    visit->place = redirect->last_waiting;
-    *redirect->last_waiting = visit;
-    redirect->last_waiting = &visit->next;
+    visit->place = lane->last_waiting;
+    *lane->last_waiting = visit;
+    lane->last_waiting = &visit->next;
 }
 
-static struct visit *first_waiting(struct redirect *redirect)
+static struct visit *first_waiting(struct redirect_lane *lane)
 {
-    struct visit *visit = redirect->waiting;
-    redirect->waiting = visit->next;
+    struct visit *visit = lane->waiting;
+    lane->waiting = visit->next;
     if (visit->next)
-        visit->next->place = &redirect->waiting;
+        visit->next->place = &lane->waiting;
     else
-        redirect->last_waiting = &redirect->waiting;
+        lane->last_waiting = &lane->waiting;
     return visit;
 }
 
-static void read_next(struct redirect *redirect)
+/* What is known of links when the read begins. */
+static void mark_links(struct reading *reading)
+{
+    struct redirect *redirect = reading->redirect;
+    pthread_mutex_lock(&redirect->lock);
+    reading->mark = link_cache_mark(redirect->links);
+    reading->has_room = link_cache_has_room(redirect->links);
+    pthread_mutex_unlock(&redirect->lock);
+}
+
+static void read_next(struct redirect_lane *lane)
 {
     static const struct hop route[] = { { reading_run, THREAD_DOOR }, { reading_back, THREAD_CALLER }, { 0 } };
-    if (!redirect->waiting || redirect->reads == READS_MAX)
+    struct redirect *redirect = lane->redirect;
+    struct loop *loop = lane->loop;
+    if (!lane->waiting || lane->reads == READS_MAX)
         return;
-    struct loop *loop = redirect->config.loop;
     struct reading *reading = busy_post_new(&redirect->busy, loop, loop_wall_us(loop), sizeof *reading, READ_BYTES_MAX);
     reading->post.hop = route;
     reading->redirect = redirect;
-    reading->mark = link_cache_mark(redirect->links);
-    reading->has_room = link_cache_has_room(redirect->links);
-    while (redirect->waiting && reading->count < LOOKUPS_MAX)
-        ask(reading, first_waiting(redirect));
-    redirect->reads++;
+    reading->lane = lane;
+    mark_links(reading);
+    while (lane->waiting && reading->count < LOOKUPS_MAX)
+        ask(reading, first_waiting(lane));
+    lane->reads++;
     post_send(&reading->post);
 }
 
 void visit_look_up(struct visit *visit)
 {
     struct redirect *redirect = visit->redirect;
-    if (++visit->tries > TRIES_MAX || redirect->asking >= redirect->config.max_waiting) {
+    bool may_ask = atomic_fetch_add(&redirect->asking, 1) < redirect->config.max_waiting;
+    if (++visit->tries > TRIES_MAX || !may_ask) {
+        atomic_fetch_sub(&redirect->asking, 1);
         visit_refuse(visit);
         return;
     }
     if (visit->tries == 1)
-        loop_timer_set(redirect->config.loop, &visit->patience, redirect->config.wait_ms);
+        loop_timer_set(visit->lane->loop, &visit->patience, redirect->config.wait_ms);
     wait_for_read(visit);
-    read_next(redirect);
+    read_next(visit->lane);
 }
 
 void visit_ask_no_more(struct visit *visit)
 {
-    struct redirect *redirect = visit->redirect;
+    struct redirect_lane *lane = visit->lane;
     if (!visit->place)
         return;
     *visit->place = visit->next;
     if (visit->next)
         visit->next->place = visit->place;
-    else if (redirect->last_waiting == &visit->next)
-        redirect->last_waiting = visit->place;
+    else if (lane->last_waiting == &visit->next)
+        lane->last_waiting = visit->place;
     visit->place = NULL;
-    redirect->asking--;
+    atomic_fetch_sub(&visit->redirect->asking, 1);
 }

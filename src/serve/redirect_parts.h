@@ -9,6 +9,9 @@
  */
 #pragma once
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "net/busy.h"
 #include "serve/click_line.h"
 #include "serve/link_cache.h"
@@ -19,7 +22,7 @@
 #define LOOKUPS_MAX       32   /* look-ups of one read */
 #define NEAR_MESSAGES     128  /* neighbours of a message that are read with it */
 #define NEAR_LINKS        32   /* and of a link */
-#define READS_MAX         4    /* reads under way: more wait and go together */
+#define READS_MAX         4    /* reads of a loop under way: more wait and go together */
 #define TRIES_MAX         4    /* look-ups for one request before it is refused */
 #define PROBES            1024 /* clients that looked at an unsubscribe page lately */
 #define PROBE_MS          2000
@@ -33,6 +36,7 @@ enum lookup_kind { LOOKUP_LINK, LOOKUP_MEMBER };
 struct visit {
     struct click_wait wait; /* first: the line gives it back */
     struct redirect *redirect;
+    struct redirect_lane *lane;
     struct http_request *request;
     enum lookup_kind lookup;
     struct visit *next, **place; /* among those that wait for a read, or in one; place NULL: it asks for nothing */
@@ -52,22 +56,32 @@ struct client_keys {
     uint8_t key[2][16];
 };
 
+/* What one loop asks the store; touched by that loop alone. */
+struct redirect_lane {
+    struct redirect *redirect;
+    struct loop *loop;
+    struct visit *waiting, **last_waiting; /* for a read */
+    int reads;                             /* under way */
+};
+
 struct redirect {
     struct redirect_config config;
     struct siphash_key hash_key;
-    struct link_cache *links;
-    struct member_map *members;
     struct click_line *line;
     struct busy busy; /* what it asks the store */
+    struct redirect_lane lanes[CLICK_LOOPS_MAX];
+    int lane_count;
+    atomic_int_fast64_t asking; /* visits that wait for a read or are in one, of all lanes */
+    struct metric_cell *ignored_no_member, *ignored_unknown, *ignored_head;
 
-    struct visit *waiting, **last_waiting; /* for a read */
-    int64_t asking;                        /* those, and those in a read */
-    int reads;                             /* under way */
-
-    struct timer look; /* for changes of other nodes */
+    struct timer look; /* for changes of other nodes; the home loop's */
     bool looking;
     int64_t changes_known; /* number of the newest change that was heard of */
 
+    atomic_int_fast64_t probed_ms; /* when somebody looked at an unsubscribe page last */
+    pthread_mutex_t lock;          /* over what follows: short, nothing is waited for with it */
+    struct link_cache *links;
+    struct member_map *members;
     struct client_keys keys;
     bool keys_asked;
     struct {
@@ -82,7 +96,6 @@ struct redirect {
         int64_t second;
         int count;
     } networks[NETWORKS];
-    struct metric_cell *ignored_no_member, *ignored_unknown, *ignored_head;
 };
 
 /* redirect.c */
@@ -95,6 +108,9 @@ void visit_go(struct visit *visit);
 void visit_refuse(struct visit *visit);
 
 /* redirect_lookup.c */
+
+/* The lane of the loop this runs on. */
+struct redirect_lane *redirect_my_lane(struct redirect *redirect);
 
 /* Reads what visit->lookup names, then visit_go; or refuses when the store cannot be read, when that takes too long, or
  * when too many ask already. */

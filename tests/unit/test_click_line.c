@@ -24,7 +24,7 @@ struct scene {
     int64_t waiting;
     uint32_t clicks;
     char directory[64], spool[96];
-    struct click_fence reader;
+    struct click_reader reader;
     int readers_passed, readers_seen;
     struct wait crowd[CROWD];
     int joined, upto;
@@ -183,9 +183,9 @@ static void add_three(void *data)
         add(data, i);
 }
 
-static void reader_passed(struct click_fence *fence)
+static void reader_passed(struct click_reader *reader)
 {
-    struct scene *s = MAIL_OF(fence, struct scene, reader);
+    struct scene *s = MAIL_OF(reader, struct scene, reader);
     s->readers_passed++;
 }
 
@@ -193,7 +193,7 @@ static void read_behind(void *data)
 {
     struct scene *s = data;
     s->reader.passed = reader_passed;
-    click_line_fence_reader(s->line, &s->reader);
+    click_line_read(s->line, &s->reader);
 }
 
 /* LNK-11 */
