@@ -9,7 +9,8 @@
  * what counts are the ratios. So many recipients can click that most do so once
  * or twice, as in life: whoever has clicked before costs more, and all three at
  * once come after clicks alone. All load comes from this process and shares the
- * machine with the daemon, which runs in it, too.
+ * machine with the daemon, which runs in it, too; which of them had the
+ * processors, and which waited for one, is said with each figure (bench_threads.h).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "main/bench_clicks.h"
+#include "main/bench_threads.h"
 #include "main/cli.h"
 #include "main/measure.h"
 #include "main/progress.h"
@@ -33,14 +35,16 @@
 #define MEMBERS          300000
 #define LINKS            1000
 #define RECIPIENTS_EACH  160000 /* of the mailing that is read, for each second measured */
-#define SOURCE_PATH      "/v1/sources/" RIG_SOURCE
+#define EVENTS_METRIC    "posthouse_source_events_total"
 #define FIRST_EVENTS_US  INT64_C(30000000)
 #define LOAD_ARENA_BYTES (16u << 20)
+#define EDGE_US          100000 /* at the begin and the end of a measurement, when not all loads run */
 
 struct figures {
     double clicks, p50_ms, p99_ms; /* a second */
     double jobs, job_p99_ms;
     double events;
+    struct bench_threads threads; /* between two looks while it was measured */
 };
 
 struct bench {
@@ -53,6 +57,7 @@ struct bench {
     uint64_t seed;
     double sync_ms;
     struct progress progress;
+    struct figures clicks_alone, jobs_alone, events_alone, together;
 };
 
 /* --- the three loads -------------------------------------------------------- */
@@ -95,7 +100,8 @@ static void work(void *context)
                                   .seed = b->seed++ };
     struct load_result result = { 0 };
     runner->err = worker_load(&runner->op, &config, &result);
-    runner->ret->jobs = result.took_us ? (double)result.acked * 1e6 / (double)result.took_us : 0;
+    /* Who works off what is left has the machine to himself by then. */
+    runner->ret->jobs = (double)result.acked_in_time / (double)b->seconds;
     runner->ret->job_p99_ms = result.work_p99_ms;
 }
 
@@ -118,30 +124,44 @@ static enum err runner_join(struct bench *b, struct runner *runner)
     return err;
 }
 
+/* Takes as long as a measurement. */
+static void watch(struct bench *b, struct bench_threads *ret)
+{
+    struct bench_threads before, after;
+    usleep(EDGE_US);
+    bench_threads_look(&before);
+    usleep((useconds_t)(b->seconds * 1000000 - 2 * EDGE_US));
+    bench_threads_look(&after);
+    usleep(EDGE_US);
+    bench_threads_between(&before, &after, ret);
+}
+
 static enum err alone(struct bench *b, const char *name, void (*run)(void *), struct figures *ret)
 {
     struct runner runner;
     TRY(runner_start(b, &runner, name, run, ret));
+    watch(b, &ret->threads);
     return runner_join(b, &runner);
 }
 
-/* Events of the source, read so far and stored: those of all its lanes. */
+/* Events read so far and stored: the sum of a counter's cells. Figures of the source itself would wait for the clicks
+ * that came before them, and hasten these. */
 static enum err events_read(struct bench *b, int64_t *ret)
 {
-    struct op outer = *b->op;
-    struct str json;
+    struct arena *outer = b->op->arena;
+    struct str text;
     b->op->arena = arena_new(LOAD_ARENA_BYTES);
-    enum err err = rig_call(&b->rig, "GET", SOURCE_PATH, (struct str){ 0 }, &json);
+    enum err err = rig_call(&b->rig, "GET", "/metrics", (struct str){ 0 }, &text);
     *ret = 0;
     while (err == OK) {
-        size_t at = str_search(json, S("\"events\":"));
-        if (at == json.n)
+        size_t at = str_search(text, S("\n" EVENTS_METRIC "{"));
+        if (at == text.n)
             break;
-        json = (struct str){ json.p + at + 9, json.n - at - 9 };
-        *ret += strtoll(json.p, NULL, 10); /* ends at the comma behind it */
+        text = (struct str){ text.p + at + 1, text.n - at - 1 };
+        *ret += strtoll(text.p + str_search(text, S("} ")) + 2, NULL, 10); /* ends with the line */
     }
     arena_free(b->op->arena);
-    b->op->arena = outer.arena;
+    b->op->arena = outer;
     return err;
 }
 
@@ -149,8 +169,7 @@ static enum err read_for_a_while(struct bench *b, struct figures *ret)
 {
     int64_t first, last, began_us = clock_mono_us();
     TRY(events_read(b, &first));
-    while (clock_mono_us() - began_us < b->seconds * 1000000)
-        usleep(10000);
+    watch(b, &ret->threads);
     TRY(events_read(b, &last));
     ret->events = (double)(last - first) * 1e6 / (double)(clock_mono_us() - began_us);
     return OK;
@@ -159,8 +178,8 @@ static enum err read_for_a_while(struct bench *b, struct figures *ret)
 static enum err all_at_once(struct bench *b, struct figures *ret)
 {
     struct runner clicks, jobs;
-    TRY(runner_start(b, &clicks, "clicks", click, ret));
-    enum err err = runner_start(b, &jobs, "jobs", work, ret);
+    TRY(runner_start(b, &clicks, "load-clicks", click, ret));
+    enum err err = runner_start(b, &jobs, "load-jobs", work, ret);
     if (err == OK) {
         err = read_for_a_while(b, ret);
         enum err jobs_err = runner_join(b, &jobs);
@@ -213,28 +232,65 @@ static enum err events_are_left(struct bench *b)
     return after > before ? OK : fail(b->op, ERR_INVALID, "all events were read too soon: give more --recipients");
 }
 
-static enum err measure(struct bench *b, struct figures *each, struct figures *together)
+static enum err measure(struct bench *b)
 {
     TRY(prepare(b));
-    TRY(alone(b, "clicks", click, each));
+    TRY(alone(b, "load-clicks", click, &b->clicks_alone));
     TRY(bench_clicks_settle(b->op, b->clicks, b->rig.api)); /* what follows a burst is no part of what comes next */
-    TRY(alone(b, "jobs", work, each));
+    TRY(alone(b, "load-jobs", work, &b->jobs_alone));
     TRY(begin_to_read(b));
-    TRY(read_for_a_while(b, each));
-    TRY(all_at_once(b, together));
+    TRY(read_for_a_while(b, &b->events_alone));
+    TRY(all_at_once(b, &b->together));
     return events_are_left(b);
 }
 
-static void put_figures(struct json_writer *w, const char *name, const struct figures *figures)
+static void put_clicks(struct json_writer *w, const struct figures *figures)
 {
-    json_put_name(w, name);
-    json_object_begin(w);
     measure_put(w, "clicks_per_second", figures->clicks, 0);
     measure_put(w, "clicks_p50_ms", figures->p50_ms, 3);
     measure_put(w, "clicks_p99_ms", figures->p99_ms, 3);
+}
+
+static void put_jobs(struct json_writer *w, const struct figures *figures)
+{
     measure_put(w, "jobs_per_second", figures->jobs, 0);
     measure_put(w, "jobs_p99_ms", figures->job_p99_ms, 3);
+}
+
+static void put_events(struct json_writer *w, const struct figures *figures)
+{
     measure_put(w, "events_per_second", figures->events, 0);
+}
+
+static void put_threads(struct json_writer *w, const char *name, const struct figures *figures)
+{
+    json_put_name(w, name);
+    json_object_begin(w);
+    bench_threads_put(w, &figures->threads);
+    json_object_end(w);
+}
+
+static void put_alone(struct json_writer *w, const struct bench *b)
+{
+    json_put_name(w, "alone");
+    json_object_begin(w);
+    put_clicks(w, &b->clicks_alone);
+    put_jobs(w, &b->jobs_alone);
+    put_events(w, &b->events_alone);
+    put_threads(w, "clicks", &b->clicks_alone);
+    put_threads(w, "jobs", &b->jobs_alone);
+    put_threads(w, "events", &b->events_alone);
+    json_object_end(w);
+}
+
+static void put_together(struct json_writer *w, const struct bench *b)
+{
+    json_put_name(w, "together");
+    json_object_begin(w);
+    put_clicks(w, &b->together);
+    put_jobs(w, &b->together);
+    put_events(w, &b->together);
+    bench_threads_put(w, &b->together.threads);
     json_object_end(w);
 }
 
@@ -243,10 +299,11 @@ static void put_ratio(struct json_writer *w, const char *name, double together, 
     measure_put(w, name, each > 0 ? together / each : 0, 3);
 }
 
-static void print(struct bench *b, const struct figures *each, const struct figures *together)
+static void print(const struct bench *b)
 {
     struct buf buf;
     struct json_writer w;
+    const struct figures *together = &b->together;
     struct measure_head head = { .bench = "mixed",
                                  .engine = b->database ? "postgresql" : "sqlite",
                                  .rate = together->clicks,
@@ -260,26 +317,26 @@ static void print(struct bench *b, const struct figures *each, const struct figu
     json_write_init(&w, &buf);
     json_object_begin(&w);
     measure_put_head(&w, &head);
-    put_figures(&w, "alone", each);
-    put_figures(&w, "together", together);
-    put_ratio(&w, "clicks_ratio", together->clicks, each->clicks);
-    put_ratio(&w, "jobs_ratio", together->jobs, each->jobs);
-    put_ratio(&w, "events_ratio", together->events, each->events);
-    put_ratio(&w, "clicks_p99_ratio", together->p99_ms, each->p99_ms);
+    put_alone(&w, b);
+    put_together(&w, b);
+    put_ratio(&w, "clicks_ratio", together->clicks, b->clicks_alone.clicks);
+    put_ratio(&w, "jobs_ratio", together->jobs, b->jobs_alone.jobs);
+    put_ratio(&w, "events_ratio", together->events, b->events_alone.events);
+    put_ratio(&w, "clicks_p99_ratio", together->p99_ms, b->clicks_alone.p99_ms);
+    put_ratio(&w, "jobs_p99_ratio", together->job_p99_ms, b->jobs_alone.job_p99_ms);
     json_object_end(&w);
     show_json(buf_str(&buf));
 }
 
 static enum err run(struct bench *b)
 {
-    struct figures each = { 0 }, together = { 0 };
     struct rig_config config = rig_at_once(b->database, b->recipients);
     TRY(rig_start(b->op, &config, &b->rig));
     b->sync_ms = measure_sync_ms(b->rig.directory);
-    enum err err = measure(b, &each, &together);
+    enum err err = measure(b);
     rig_stop(&b->rig);
     if (err == OK)
-        print(b, &each, &together);
+        print(b);
     return err;
 }
 
@@ -316,7 +373,8 @@ const struct command cmd_bench_mixed = {
     .summary = "measures what clicks, jobs and events leave of each other",
     .text = "Prints one line of JSON: tracked links clicked at full rate, ten producers and ten workers of jobs, and\n"
             "the events of a mailing read from a simulated provider, each `alone`, then all three `together`. The\n"
-            "ratios say what each keeps of its rate, and how much longer a redirect takes at its 99th percentile.\n",
+            "ratios say what each keeps of its rate, and how much longer a redirect takes at its 99th percentile.\n"
+            "`processors` are those that each kind of thread had meanwhile, the loads' too, and what it waited for.\n",
     .options = bench_mixed_options,
     .run = bench_mixed_run,
 };

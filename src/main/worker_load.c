@@ -46,7 +46,7 @@ struct load {
     int count, ready;
     int epoll;
     int64_t began_us, ends_us, moved_us;
-    int64_t sent, pushed, fetched, acked;
+    int64_t sent, pushed, fetched, acked, acked_in_time;
     struct buf job; /* the one that was written last */
     struct latencies push, fetch, work;
 };
@@ -189,6 +189,7 @@ static enum err hear(struct load *load, struct client *client, struct str text, 
     case LOAD_ACK:
         keep_latency(&load->work, load->moved_us - client->asked_us);
         load->acked++;
+        load->acked_in_time += !load->ends_us || load->moved_us < load->ends_us;
         say_next(load, client);
         break;
     case LOAD_IDLE:
@@ -346,6 +347,7 @@ enum err worker_load(struct op *op, const struct load_config *config, struct loa
     if (err == OK) {
         *ret = (struct load_result){ .pushed = load.pushed,
                                      .acked = load.acked,
+                                     .acked_in_time = load.acked_in_time,
                                      .took_us = clock_mono_us() - load.began_us };
         percentiles(&load.push, &ret->push_p50_ms, &ret->push_p99_ms);
         percentiles(&load.fetch, &ret->fetch_p50_ms, &ret->fetch_p99_ms);

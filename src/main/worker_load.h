@@ -26,7 +26,7 @@ struct load_config {
 };
 
 struct load_result {
-    int64_t pushed, acked;
+    int64_t pushed, acked, acked_in_time; /* while producers still pushed, too */
     int64_t took_us;
     double push_p50_ms, push_p99_ms;   /* from a push to its answer */
     double fetch_p50_ms, fetch_p99_ms; /* from a fetch to its job */

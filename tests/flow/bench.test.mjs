@@ -1,6 +1,7 @@
 // The benches: what each prints first is the same, so that figures of any two runs can be held side by side.
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
+import { availableParallelism } from 'node:os'
 import { cli, startDaemon } from './lib/daemon.mjs'
 import { postgres, skip } from './lib/postgres.mjs'
 
@@ -84,7 +85,7 @@ test('bench clicks --url clicks on a daemon that runs, and every one of them is 
   assert.match(cli(['check', ...daemon.store]).stdout, / 0 differ/)
 })
 
-test('bench mixed says what clicks, jobs and events do alone and together, and what each keeps', () => {
+test('bench mixed says what clicks, jobs and events do alone and together, what each keeps, and who had the processors', () => {
   const line = bench('mixed', '--seconds', '1', '--clients', '8')
   for (const figures of [line.alone, line.together])
     for (const key of ['clicks_per_second', 'clicks_p99_ms', 'jobs_per_second', 'events_per_second']) assert.ok(figures[key] > 0, `${key} ${figures[key]}`)
@@ -92,6 +93,13 @@ test('bench mixed says what clicks, jobs and events do alone and together, and w
     const ratio = line.together[`${key}_per_second`] / line.alone[`${key}_per_second`]
     assert.ok(Math.abs(line[`${key}_ratio`] - ratio) < 0.01, `${key} ${line[`${key}_ratio`]} ${ratio}`)
   }
+  const who = { clicks: ['http', 'load-clicks'], jobs: ['worker', 'load-jobs'], events: ['writer', 'relay', 'simulate'] }
+  for (const [key, names] of Object.entries(who))
+    for (const { processors } of [line.alone[key], line.together])
+      for (const name of names) assert.ok(processors[name].ran > 0 && processors[name].waited >= 0, `${name} ${JSON.stringify(processors)}`)
+  const { elsewhere, ...groups } = line.together.processors
+  const ran = Object.values(groups).reduce((sum, group) => sum + group.ran, elsewhere)
+  assert.ok(ran <= availableParallelism() * 1.2, `${ran}`)
 })
 
 test('bench nodes says what an old snapshot costs, and what the same time does without one', { skip }, async () => {
