@@ -24,7 +24,7 @@ static size_t next_most(size_t most, bool crowded, int64_t took_ms)
 
 void click_follow_back(struct click_follow *follow, size_t count, bool crowded, uint64_t newest, int64_t now_ms)
 {
-    int64_t took_ms = now_ms - follow->sent_ms, rest_ms = FOLLOW_REST * took_ms;
+    int64_t took_ms = now_ms - follow->sent_ms, rest_ms = crowded ? FOLLOW_REST_MS : FOLLOW_REST * took_ms;
     bool burst = (newest - follow->newest) * 2 > count;
     follow->most = next_most(follow->most, crowded, took_ms);
     if (burst)

@@ -7,7 +7,8 @@
  * room for that, and what people then wait for is the processor, so the store
  * rests nine tenths of the time and follows when the burst is over:
  *
- *     while one command stored n clicks, more than n / 2 came    a burst: rest nine times as long as it took
+ *     while one command stored n clicks, more than n / 2 came    a burst: rest nine times as long as it took,
+ *                                                                or two seconds where others want the writer
  *     somebody waits to read, or the journal fills               no rest
  *
  * Thread: owned by its line's loop, no lock; it reads no clock.
@@ -24,7 +25,7 @@
 #define FOLLOW_QUICK_MS 50   /* what is quick; */
 #define FOLLOW_LONG_MS  100  /* above it the next one is smaller */
 #define FOLLOW_REST     9    /* as long as a command took, in a burst */
-#define FOLLOW_REST_MS  2000 /* at most */
+#define FOLLOW_REST_MS  2000 /* at most, and beside others always */
 
 struct click_follow {
     size_t most;      /* clicks of the next command */

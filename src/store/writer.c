@@ -12,9 +12,8 @@
  *
  * Urgent commands go before others, and fill at most half of a group while
  * others wait, so that neither starves. Bulk - pages of events, imports, clicks
- * that are answered already - goes in groups of its own. While others come, too,
- * it goes one command at a time, and as long as one took the writer then rests
- * for those others; it ends early when none comes.
+ * that are answered already - goes in groups of its own, and leaves others their
+ * share of the writer (shares.h).
  *
  * Checkpoints are made here, after the answers of a group have left: small and
  * often, and once more when nobody waits. While the store cannot write, a small
@@ -29,14 +28,13 @@
 #include "base/thread.h"
 #include "store/core.h"
 #include "store/gather.h"
+#include "store/shares.h"
 
 #define IDLE_US             1000000 /* without work for so long: tidy up */
-#define REST_US             1000    /* without anybody else for so long: bulk goes on */
-#define REST_US_MAX         20000
-#define RECENT_US           100000 /* others that came within this make bulk go one by one */
 #define WRITER_OP_BYTES_MAX (64 * 1024 * 1024)
-#define LENT_MAX            256    /* more commands than this are worth a thread of their own */
-#define LENT_BYTES          131072 /* and so are heavier ones */
+#define LENT_MAX            256              /* more commands than this are worth a thread of their own */
+#define LENT_BYTES          131072           /* and so are heavier ones */
+#define LENT_TURN_NS        INT64_C(5000000) /* that a thread which lends itself waits for its turn */
 
 /* Commands taken and not run, oldest first. */
 struct line {
@@ -49,8 +47,7 @@ struct writer {
     struct mailbox box;
     pthread_mutex_t turn; /* of everything below, and of the store's state */
     struct line urgent, others, bulk;
-    int64_t rest_until_us;       /* bulk waits until then */
-    int64_t others_us;           /* when a group of others ran last */
+    struct shares shares;
     atomic_uint_fast64_t groups; /* of others, so far */
     int64_t probed_us;
     struct arena *arena;
@@ -116,16 +113,16 @@ int64_t writer_waiting(const struct writer *writer)
     return mailbox_depth(&writer->box);
 }
 
-static bool writer_rests(const struct writer *writer)
+static bool writer_may_bulk(const struct writer *writer)
 {
-    return clock_mono_us() < writer->rest_until_us;
+    return writer->bulk.first && !shares_bulk_rests(&writer->shares, clock_mono_us());
 }
 
 /* How many of those held may go now. */
 static int64_t writer_due(const struct writer *writer)
 {
     int64_t others = writer->urgent.count + writer->others.count;
-    return writer->bulk.first && !writer_rests(writer) ? others + writer->bulk.count : others;
+    return writer_may_bulk(writer) ? others + writer->bulk.count : others;
 }
 
 static int64_t writer_held(const struct writer *writer)
@@ -221,10 +218,11 @@ static int writer_group(struct writer *writer)
         posts[n++] = line_pop(&writer->others);
     if (n == 0)
         return 0;
-    writer->others_us = clock_mono_us();
+    int64_t began_us = clock_mono_us();
+    shares_others(&writer->shares, began_us);
     atomic_fetch_add(&writer->groups, 1);
     int ran = writer_run_group(writer, posts, n);
-    gather_note(&writer->gather, ran, writer->others_us, clock_mono_us());
+    gather_note(&writer->gather, ran, began_us, clock_mono_us());
     return ran;
 }
 
@@ -233,23 +231,24 @@ static bool writer_has_others(const struct writer *writer)
     return writer->urgent.first || writer->others.first;
 }
 
-/* The oldest bulk, and how long others may have the writer after it. */
+/* The oldest bulk, as much as others leave it. */
 static int writer_bulk(struct writer *writer)
 {
     struct post *posts[GROUP_MAX];
     int64_t began_us = clock_mono_us();
-    bool alone = !writer_has_others(writer) && began_us - writer->others_us > RECENT_US;
-    int n = 0, most = alone ? GROUP_MAX : 1;
+    bool crowded = writer_has_others(writer) || shares_is_crowded(&writer->shares, began_us);
+    int n = 0, most = shares_bulk(&writer->shares, crowded, GROUP_MAX);
     while (writer->bulk.first && n < most)
         posts[n++] = line_pop(&writer->bulk);
+    if (n == 0)
+        return 0;
     for (int i = 0; i < n; i++)
-        posts[i]->crowded = !alone || n > 1;
+        posts[i]->crowded = crowded || n > 1;
     int ran = writer_run_group(writer, posts, n);
-    int64_t now_us = clock_mono_us(), took_us = now_us - began_us;
-    if (alone) /* one by one says nothing of how others come */
+    int64_t now_us = clock_mono_us();
+    shares_bulk_ran(&writer->shares, crowded, ran, began_us, now_us);
+    if (!crowded) /* beside others it says nothing of how these come */
         gather_note(&writer->gather, ran, began_us, now_us);
-    else
-        writer->rest_until_us = now_us + (took_us < REST_US_MAX ? took_us : REST_US_MAX);
     return ran;
 }
 
@@ -275,14 +274,13 @@ static int64_t writer_round(struct writer *writer)
     }
     if (writer_held(writer) < GROUP_MAX) /* the rest waits in the box, where it is counted and bounded */
         writer_hold(writer, mailbox_take_all(&writer->box));
-    bool bulk = writer->bulk.first && !writer_rests(writer);
-    int ran = bulk ? writer_bulk(writer) : writer_group(writer);
+    int ran = writer_may_bulk(writer) ? writer_bulk(writer) : writer_group(writer);
     group_checkpoint(writer->store, ran == 0 && !writer->bulk.first);
     atomic_store(&writer->tidy, false);
     writer_probe(writer);
     if (writer_due(writer) > 0)
         return 0;
-    return writer->bulk.first ? REST_US : IDLE_US;
+    return writer->bulk.first ? SHARES_SILENCE_US : IDLE_US;
 }
 
 static void writer_run(void *context)
@@ -294,8 +292,8 @@ static void writer_run(void *context)
         if (wait_us > 0)
             mailbox_await(&writer->box, wait_us);
         pthread_mutex_lock(&writer->turn);
-        if (wait_us == REST_US && groups == atomic_load(&writer->groups) && mailbox_depth(&writer->box) == 0)
-            writer->rest_until_us = 0; /* nobody makes use of it */
+        if (wait_us == SHARES_SILENCE_US && groups == atomic_load(&writer->groups) && mailbox_depth(&writer->box) == 0)
+            shares_unused(&writer->shares);
         wait_us = writer_round(writer);
         pthread_mutex_unlock(&writer->turn);
     }
@@ -364,16 +362,32 @@ static int64_t lent_patience(struct writer *writer)
     return lent.until_us > now_us ? lent.until_us - now_us : -1;
 }
 
-/* The group, with what came before it. Whoever holds more or sees the WAL grown leaves that to the writer's thread. */
+/* The group, with what came before it. Whoever holds more or sees the WAL grown leaves that to the writer's thread,
+ * which looks by itself whether bulk may go, once it knows that there is some. */
 static void lent_group(struct writer *writer)
 {
+    bool had_bulk = writer->bulk.first;
     writer_hold(writer, mailbox_take_all(&writer->box));
     writer_hold(writer, lent_take());
     writer_group(writer);
     bool tidy = group_wants_checkpoint(writer->store);
     atomic_store(&writer->tidy, tidy);
-    if (tidy || writer_held(writer) > 0)
+    if (tidy || writer_due(writer) > 0 || (writer->bulk.first && !had_bulk))
         mailbox_nudge(&writer->box);
+}
+
+/* It may be somebody else's, who is soon through: a page of events takes a few milliseconds, and to hand over commands
+ * and answers costs as much where processors are scarce. False when that takes longer. */
+static bool turn_take(struct writer *writer)
+{
+    struct timespec until;
+    if (pthread_mutex_trylock(&writer->turn) == 0)
+        return true;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += LENT_TURN_NS;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return pthread_mutex_timedlock(&writer->turn, &until) == 0;
 }
 
 int64_t writer_lent(struct writer *writer)
@@ -384,7 +398,7 @@ int64_t writer_lent(struct writer *writer)
     int64_t wait_us = heavy ? -1 : lent_patience(writer);
     if (wait_us >= 0)
         return wait_us;
-    if (heavy || atomic_load(&writer->tidy) || pthread_mutex_trylock(&writer->turn) != 0) {
+    if (heavy || atomic_load(&writer->tidy) || !turn_take(writer)) {
         lent_pass_on(writer);
         return LEND_DONE;
     }

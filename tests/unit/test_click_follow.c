@@ -68,3 +68,15 @@ TEST(click_follow, stores_few_at_once_while_others_want_the_writer)
     click_follow_back(&follow, FOLLOW_FEW, true, 0, 5010);
     EQ(follow.most, FOLLOW_MIN);
 }
+
+TEST(click_follow, leaves_the_writer_to_others_in_a_burst)
+{
+    struct click_follow follow = start();
+    click_follow_sent(&follow, 1000, 4999);
+    click_follow_back(&follow, FOLLOW_MIN, true, 1000 + FOLLOW_MIN, 5000);
+    EQ(click_follow_wait(&follow, 5000), FOLLOW_REST_MS);
+    click_follow_hurry(&follow);
+    click_follow_sent(&follow, 2000, 7000);
+    click_follow_back(&follow, FOLLOW_MIN, true, 2000 + FOLLOW_MIN / 2, 7010);
+    EQ(click_follow_wait(&follow, 7010), 0); /* no burst: it follows at once */
+}
