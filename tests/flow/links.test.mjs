@@ -232,6 +232,32 @@ test('links made by the thousand keep their codes when the request is sent again
   await checked(daemon)
 })
 
+test('a hundred thousand links whose request is killed half-way and sent again have one code each', async () => {
+  const daemon = await startDaemon()
+  await mailing(daemon)
+  const lines = Array.from({ length: 100_000 }, (_, i) => link(`https://x.example/${i}`))
+  const send = () => daemon.bulk('/v1/links', lines, { headers: { 'idempotency-key': 'k-1' } })
+  const cut = send().then(() => 'answered', () => 'cut')
+  const made = async () => (await daemon.get('/v1/mailings/m-1/links?limit=1000')).body.items
+  const [before] = await until(async () => ((items) => items.length >= 1000 && items)(await made()), 60_000)
+  await daemon.kill()
+  assert.equal(await cut, 'cut')
+  await daemon.start()
+  assert.equal((await daemon.put(`/v1/links/${before.code}`, link('https://x.example/elsewhere'))).status, 200)
+  const first = (await send()).body
+  assert.deepEqual([first.accepted + first.duplicates, first.rejected_count], [lines.length, 0])
+  assert.ok(first.duplicates >= 1000, `${first.duplicates} were made before`)
+  assert.equal(new Set(first.items.map((item) => item.code)).size, lines.length)
+  assert.equal((await daemon.list('/v1/mailings/m-1/links')).length, lines.length)
+  assert.deepEqual((await send()).body.items, first.items)
+  for (let i = 0; i < lines.length; i += 997) {
+    const { code, short_url } = first.items[i]
+    const { status, headers } = await raw(daemon, new URL(short_url).pathname)
+    assert.deepEqual([status, headers.location], [302, code === before.code ? 'https://x.example/elsewhere' : lines[i].url])
+  }
+  await checked(daemon)
+})
+
 test('a request for more links than an answer may name is refused', async () => {
   const daemon = await startDaemon()
   const { status, body } = await daemon.bulk('/v1/links', Array.from({ length: 120_001 }, () => ({})))
@@ -253,6 +279,26 @@ test('links answer below the path of their base address, too', async () => {
   const { pathname } = new URL(item.url)
   assert.ok(pathname.startsWith('/blog/u/'), pathname)
   for (const path of [pathname, pathname.slice('/blog'.length)]) assert.equal((await raw(daemon, path)).status, 200, path)
+  await daemon.stop()
+})
+
+const reads = async (daemon) => Number((await daemon.get('/metrics')).text.match(/^posthouse_store_reads_total (\d+)$/m)[1])
+
+// Without a member there is nobody to look up, so whatever is read is read for the link.
+const skipShared = process.env.POSTHOUSE_TEST_DATABASE ? 'a node that shares its store reads all the time' : false
+test('the first click after a link was saved asks the store nothing, whatever path it comes by', { skip: skipShared }, async () => {
+  const daemon = await startDaemon({ env: { POSTHOUSE_LINKS_BASE_URL: 'https://news.example.org/blog/' } })
+  await mailing(daemon)
+  const before = await reads(daemon)
+  for (let i = 0; i < 40; i++) {
+    const url = `https://x.example/${i}`
+    const made = i % 2 ? await daemon.put(`/v1/links/own-${i}`, link(url)) : await daemon.bulk('/v1/links', [link(url)])
+    const code = i % 2 ? made.body.code : made.body.items[0].code
+    const answer = await raw(daemon, `${i % 4 < 2 ? '/blog' : ''}/r/${code}`)
+    assert.deepEqual([answer.status, answer.headers.location], [302, url])
+  }
+  const asked = (await reads(daemon)) - before
+  assert.ok(asked < 20, `${asked} reads for 40 clicks`) // of others: housekeeping looks now and then
   await daemon.stop()
 })
 

@@ -1,15 +1,19 @@
 // What a node asks of its PostgreSQL: how many connections, where it reads, how long it waits, what stands between.
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { follow } from './lib/clicks.mjs'
-import { startDaemon, until } from './lib/daemon.mjs'
+import { follow, SMALL_SPOOL, spoolIsThere } from './lib/clicks.mjs'
+import { folder, startDaemon, until } from './lib/daemon.mjs'
 import { skipPool, startPool } from './lib/pgbouncer.mjs'
+import { startProxy } from './lib/proxy.mjs'
 import { postgres, skip, skipOwn, startPair, startPostgres } from './lib/postgres.mjs'
 
 const database = (url, settings = {}) => ({
   database: url,
   config: '[database]\n' + Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`).join(''),
 })
+
+const LATEST_MS = 5500 // a click waits 5 s at most
 
 const made = async (daemon, id) => (await daemon.put(`/v1/mailings/${id}`, { tenant: 't' })).status
 const seen = async (daemon, id) => (await daemon.get(`/v1/mailings/${id}`)).status
@@ -92,6 +96,61 @@ test('a link that must be looked up while the database is away is an honest page
   assert.deepEqual([status, headers['retry-after'], headers['cache-control'], headers.location], [503, '5', 'no-store', undefined])
   assert.doesNotMatch(body, /href/)
   await daemon.kill()
+})
+
+// A daemon that reaches its database through a wire, and whose link `a` anybody may click.
+async function wired(env) {
+  const server = await startPostgres()
+  const url = await server.database()
+  const wire = await startProxy(server.port)
+  const daemon = await startDaemon({ ...database(wire.url(url), { statement_timeout: '30s' }), env })
+  await good(daemon.put('/v1/tenants/t', {}))
+  await good(daemon.put('/v1/links/a', { url: 'https://shop.example.org/?m=%%{member}%%', tenant: 't' }), 201)
+  assert.equal((await follow(daemon, '/r/a?m=ann')).status, 302)
+  return { server, url, wire, daemon }
+}
+
+async function timed(asking) {
+  const begun = performance.now()
+  const answer = await asking
+  return { ...answer, took_ms: performance.now() - begun }
+}
+
+test('readers are sent on while PostgreSQL does not answer, and every click is counted once afterwards', { skip: skipOwn }, async () => {
+  const data = folder()
+  const { server, url, wire, daemon } = await wired({ ...SMALL_SPOOL, POSTHOUSE_LINKS_SPOOL: join(data, 'click-spool') })
+  await spoolIsThere({ data })
+  wire.cut()
+  const clicked = await Promise.all(Array.from({ length: 50 }, () => timed(follow(daemon, '/r/a?m=ann'))))
+  for (let i = 0; i < 50; i++) clicked.push(await timed(follow(daemon, '/r/a?m=ann')))
+  for (const { status, took_ms } of clicked) {
+    assert.equal(status, 302)
+    assert.ok(took_ms < LATEST_MS, `${took_ms} ms`)
+  }
+  assert.equal((await daemon.get('/readyz')).status, 503)
+  wire.heal()
+  await until(async () => (await daemon.get('/readyz')).status === 200, 60_000)
+  await until(async () => (await good(daemon.get('/v1/links/a'))).body.stats.clicks === 1 + clicked.length, 30_000)
+  await checked(daemon, url)
+  assert.equal(await daemon.stop(), 0)
+  await wire.end()
+  await server.end()
+})
+
+test('without a spool whoever clicks while PostgreSQL does not answer gets an honest page before long', { skip: skipOwn }, async () => {
+  const { server, url, wire, daemon } = await wired({ POSTHOUSE_LINKS_SPOOL: '/nowhere/spool' })
+  wire.cut()
+  const { status, headers, body, took_ms } = await timed(follow(daemon, '/r/a?m=ann'))
+  assert.deepEqual([status, headers['retry-after'], headers['cache-control'], headers.location], [503, '5', 'no-store', undefined])
+  assert.match(body, /<a rel="noreferrer" href="https:\/\/shop\.example\.org\/\?m=ann">Continue to shop\.example\.org<\/a>/)
+  assert.doesNotMatch(body, /script|http-equiv/)
+  assert.ok(took_ms < LATEST_MS, `${took_ms} ms`)
+  wire.heal()
+  await until(async () => (await follow(daemon, '/r/a?m=bob')).status === 302, 60_000)
+  await checked(daemon, url)
+  assert.equal(await daemon.stop(), 0)
+  await wire.end()
+  await server.end()
 })
 
 // A pair whose standby is gone, so that every commit of the primary waits for it; confirm() lets them go.
