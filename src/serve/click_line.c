@@ -10,7 +10,8 @@
 #include "store/store_click.h"
 #include "store/tx.h"
 
-#define TELL_US 1000000
+#define TELL_US    1000000
+#define START_MOST (4 * FOLLOW_MOST) /* clicks in one command at a start: nobody waits for anything else */
 
 /* --- batches -------------------------------------------------------------------- */
 
@@ -142,7 +143,7 @@ static enum err read_mark(struct op *op, struct tx *tx, void *arg)
 struct left_over {
     struct click_line *line;
     struct click_records records;
-    struct click clicks[FOLLOW_MOST];
+    struct click clicks[START_MOST];
     size_t count;
 };
 
@@ -155,7 +156,7 @@ static enum err store_left_over(struct op *op, struct tx *tx, void *arg)
 static enum err replay_next(struct op *op, struct click_line *line, struct left_over *left)
 {
     arena_reset(op->arena);
-    left->records = click_spool_oldest(line->spool, FOLLOW_MOST);
+    left->records = click_spool_oldest(line->spool, START_MOST);
     TRY(click_spool_read(op, line->spool, left->records, line->stored, left->clicks, &left->count));
     TRY(store_write(op, line->config.store, store_left_over, left));
     if (left->count > 0)

@@ -22,7 +22,7 @@
 #define LOOKUPS_MAX       32   /* look-ups of one read */
 #define NEAR_MESSAGES     128  /* neighbours of a message that are read with it */
 #define NEAR_LINKS        32   /* and of a link */
-#define READS_MAX         4    /* reads of a loop under way: more wait and go together */
+#define READS_MAX         2    /* reads of a loop under way: more wait and go together */
 #define TRIES_MAX         4    /* look-ups for one request before it is refused */
 #define PROBES            1024 /* clients that looked at an unsubscribe page lately */
 #define PROBE_MS          2000
