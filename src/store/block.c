@@ -258,6 +258,7 @@ static void blocks_kept(void *state)
     for (; steps > 0; steps--) /* a full cache makes room for what is asked for these days */
         blocks_hand_step(blocks);
     blocks_shrink(blocks);
+    blocks_give_back(blocks);
 }
 
 static void blocks_drop(void *state)

@@ -95,6 +95,13 @@ void block_mark(struct blocks *blocks, struct block *block)
     blocks->touched_count++;
 }
 
+static void block_leave(struct blocks *blocks, struct block *block)
+{
+    if (block->owed)
+        debt_keep(blocks, block);
+    block_forget(blocks, block);
+}
+
 void blocks_hand_step(struct blocks *blocks)
 {
     struct block *block = blocks->all[blocks->hand++ % blocks->count];
@@ -104,9 +111,34 @@ void blocks_hand_step(struct blocks *blocks)
         block->recent = false;
         return;
     }
-    if (block->owed)
-        debt_keep(blocks, block);
-    block_forget(blocks, block);
+    block_leave(blocks, block);
+}
+
+/* Takes the blocks of a slab out of the free list. */
+static void free_list_without(struct blocks *blocks, const struct block *slab)
+{
+    struct block **link = &blocks->free;
+    while (*link)
+        if (*link >= slab && *link < slab + SLAB_BLOCKS)
+            *link = (*link)->chain;
+        else
+            link = &(*link)->chain;
+}
+
+void blocks_give_back(struct blocks *blocks)
+{
+    if (blocks->count <= CACHE_BLOCKS + SLAB_BLOCKS)
+        return;
+    struct block *slab = blocks->all[blocks->count - SLAB_BLOCKS];
+    for (size_t i = 0; i < SLAB_BLOCKS; i++)
+        if (slab[i].in_touched || (slab[i].key != UINT64_MAX && slab[i].owed && blocks->shared))
+            return;
+    for (size_t i = 0; i < SLAB_BLOCKS; i++)
+        if (slab[i].key != UINT64_MAX)
+            block_leave(blocks, &slab[i]);
+    free_list_without(blocks, slab);
+    blocks->count -= SLAB_BLOCKS;
+    free(slab);
 }
 
 void blocks_shrink(struct blocks *blocks)

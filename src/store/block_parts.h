@@ -15,7 +15,7 @@
 #include "store/block_log.h"
 #include "store/db.h"
 
-#define CACHE_BLOCKS         3072  /* kept between commands: 12 MiB */
+#define CACHE_BLOCKS         2560  /* kept between commands: 10 MiB */
 #define TOUCHED_MAX          8192  /* changed ones after which a group is committed: 32 MiB */
 #define LONES_MAX            65536 /* the same for records that are changed without their blocks: 3 MiB */
 #define LONES_A_STEP         32    /* of them make the clock hand pass one block of a full cache */
@@ -108,7 +108,7 @@ struct sweep {
 /* Blocks in RAM on the writer's side. What is clean equals the newest commit. */
 struct blocks {
     struct block *chains[CHAINS];
-    struct block **all; /* every block that was ever allocated, for the clock hand */
+    struct block **all; /* every block that is allocated, slab by slab, for the clock hand */
     size_t count, room, used;
     size_t hand;
     struct block *free;
@@ -176,6 +176,9 @@ void block_mark(struct blocks *blocks, struct block *block);
  * Then: until the cache is of its size, or every block was passed twice. */
 void blocks_hand_step(struct blocks *blocks);
 void blocks_shrink(struct blocks *blocks);
+
+/* Between transactions: what a large one needed beyond the cache goes back to the system, one slab a time. */
+void blocks_give_back(struct blocks *blocks);
 
 /* --- block.c --- */
 

@@ -33,7 +33,7 @@
 #define CHECKPOINT_GROUPS  250  /* ... of them (docs/adr/0026) */
 #define PROBE_INTERVAL_US  1000000
 #define WRITER_CACHE_BYTES (4LL * 1024 * 1024)
-#define READER_CACHE_BYTES (4LL * 1024 * 1024)
+#define READER_CACHE_BYTES (2LL * 1024 * 1024)
 #define DOOR_CACHE_BYTES   (1LL * 1024 * 1024) /* what a redirect asks for is remembered by who asks */
 
 struct engine;

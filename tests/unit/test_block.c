@@ -1,6 +1,7 @@
 #include "base/random.h"
 #include "store/block.h"
 #include "store/block_log.h"
+#include "store/block_parts.h"
 #include "store/db.h"
 #include "store_test.h"
 
@@ -143,6 +144,33 @@ TEST(block, works_on_more_blocks_than_fit_in_ram)
     fixture_reopen(&f);
     for (uint64_t i = 0; i < 6000; i += 37)
         EQ(get(i * per + i % per), 200001 + (int64_t)i);
+    fixture_end(&f);
+}
+
+static enum err count_blocks(struct op *op, struct tx *tx, void *arg)
+{
+    (void)op;
+    *(size_t *)arg = ((const struct blocks *)tx_state(tx, &block_family))->count;
+    return OK;
+}
+
+TEST(block, gives_the_memory_of_a_large_transaction_back_bit_by_bit)
+{
+    size_t count;
+    int64_t base = 1;
+    fixture_start_file(&f);
+    WRITES(&f, put_many, &base);
+    WRITES(&f, count_blocks, &count);
+    YES(count > CACHE_BLOCKS + 1000);
+    uint64_t per = store_block_per_block(BLOCK_MESSAGE_ENGAGEMENT);
+    for (uint64_t i = 0; i < 200; i++)
+        put(i * per, (int64_t)i + 7);
+    WRITES(&f, count_blocks, &count);
+    YES(count <= CACHE_BLOCKS + 2 * SLAB_BLOCKS);
+    for (uint64_t i = 0; i < 200; i++)
+        EQ(get(i * per), (int64_t)i + 7);
+    for (uint64_t i = 0; i < 6000; i += 37)
+        EQ(get(i * per + i % per), i % per || i >= 200 ? base + (int64_t)i : (int64_t)i + 7);
     fixture_end(&f);
 }
 
