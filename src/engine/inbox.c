@@ -180,13 +180,13 @@ static size_t bytes_of(const struct inbox_row *rows, size_t count)
     return bytes;
 }
 
-enum err inbox_apply(struct op *op, struct tx *tx, size_t max_rows, struct inbox_result *ret)
+enum err inbox_apply(struct op *op, struct tx *tx, int64_t behind, size_t max_rows, struct inbox_result *ret)
 {
     assert(max_rows > 0 && max_rows <= INBOX_CHUNK_ROWS);
     struct inbox_result result = { .oldest_us = INT64_MAX };
     struct inbox_row *rows;
     size_t count;
-    TRY(store_inbox_take(op, tx, max_rows, &rows, &count));
+    TRY(store_inbox_take(op, tx, behind, max_rows, &rows, &count));
     note_oldest(rows, count, &result);
     for (size_t i = 0, n; i < count; i += n) {
         n = run_of(rows + i, count - i);
@@ -201,20 +201,22 @@ enum err inbox_apply(struct op *op, struct tx *tx, size_t max_rows, struct inbox
         else
             TRY(refuse_all(op, tx, rows + i, n, &result));
     }
+    result.last = count ? rows[count - 1].no : behind;
     result.more = count == max_rows || bytes_of(rows, count) >= INBOX_TAKE_BYTES;
     *ret = result;
     return OK;
 }
 
-enum err inbox_skip(struct op *op, struct tx *tx, struct str reason, struct inbox_result *ret)
+enum err inbox_skip(struct op *op, struct tx *tx, int64_t behind, struct str reason, struct inbox_result *ret)
 {
     struct inbox_row *rows;
     size_t count;
-    *ret = (struct inbox_result){ .oldest_us = INT64_MAX };
-    TRY(store_inbox_take(op, tx, 1, &rows, &count));
+    *ret = (struct inbox_result){ .oldest_us = INT64_MAX, .last = behind };
+    TRY(store_inbox_take(op, tx, behind, 1, &rows, &count));
     if (count == 0)
         return OK;
     note_oldest(rows, count, ret);
+    ret->last = rows[0].no;
     ret->more = true;
     return refuse(op, tx, &rows[0], reason, ret);
 }

@@ -20,12 +20,13 @@ struct inbox_result {
     int64_t refused;
     int64_t mailings;  /* of the applied */
     int64_t oldest_us; /* when the oldest of them was said; INT64_MAX without any */
-    bool more;         /* there may be more */
+    int64_t last;      /* number of the last one taken */
+    bool more;         /* there may be more behind it */
 };
 
-/* Takes at most max_rows (1 .. INBOX_CHUNK_ROWS) and applies them. Repeatable. Errors are the store's: then nothing was
- * taken. */
-enum err inbox_apply(struct op *op, struct tx *tx, size_t max_rows, struct inbox_result *ret);
+/* Takes at most max_rows (1 .. INBOX_CHUNK_ROWS) behind a number (0 = from the first) and applies them. Repeatable.
+ * Errors are the store's: then nothing was taken. */
+enum err inbox_apply(struct op *op, struct tx *tx, int64_t behind, size_t max_rows, struct inbox_result *ret);
 
-/* Refuses the first row without applying it: for one that no chunk gets past. */
-enum err inbox_skip(struct op *op, struct tx *tx, struct str reason, struct inbox_result *ret);
+/* Refuses the first row behind the number without applying it: for one that no chunk gets past. */
+enum err inbox_skip(struct op *op, struct tx *tx, int64_t behind, struct str reason, struct inbox_result *ret);

@@ -229,7 +229,8 @@ enum err batches_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t n
         return OK;
     }
     TRY(batches_write(op, tx, jobs));
-    TRY(store_batch_due(op, tx, now_us, BATCH_SLICE, due, &n, &next_us));
+    struct due_range range = { jobs->first.batch_us, now_us, now_us + BATCH_AHEAD_US };
+    TRY(store_batch_due(op, tx, &range, BATCH_SLICE, due, &n, &next_us));
     for (int i = 0; i < n; i++) {
         struct batch *batch;
         TRY(batch_at(op, tx, jobs, due[i], &batch));
@@ -237,8 +238,9 @@ enum err batches_tick(struct op *op, struct tx *tx, struct jobs *jobs, int64_t n
             TRY(batch_due_now(op, tx, jobs, batch, now_us));
     }
     /* Batches made meanwhile are due 30 min later at the earliest: a look every now and then finds them all. */
-    int64_t soon_us = now_us + (n ? 0 : BATCH_OPEN_US);
-    jobs->batches_due_us = next_us < soon_us ? next_us : soon_us;
+    if (n == 0)
+        jobs->first.batch_us = next_us < now_us - BATCH_SPARE_US ? next_us : now_us - BATCH_SPARE_US;
+    jobs->batches_due_us = n ? now_us : next_us;
     jobs_due(jobs, jobs->batches_due_us);
     return OK;
 }

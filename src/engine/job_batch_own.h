@@ -15,6 +15,8 @@
 #define BATCH_OPEN_US   (INT64_C(30) * 60 * 1000000)   /* without a push, until it expires */
 #define BATCH_KEPT_US   (INT64_C(24) * 3600 * 1000000) /* after its last callback */
 #define BATCH_SWEEP_US  (INT64_C(10) * 60 * 1000000)   /* BATCH-5 */
+#define BATCH_AHEAD_US  (INT64_C(60) * 1000000)        /* how far ahead the next that is due is looked for */
+#define BATCH_SPARE_US  (INT64_C(60) * 1000000)        /* how far another node may be behind our clock */
 #define BATCH_SLICE     500                            /* batches, or twice as many members, in one step */
 #define BATCH_COUNT_MAX 10000                          /* members counted again by the sweep; check counts all */
 

@@ -160,6 +160,12 @@ static void follow_key_rate(struct reading *r)
         queue_key_use(queue, key, true)->tat_ns = tat_ns;
 }
 
+static void follow_timer(struct jobs *jobs, int64_t due_us)
+{
+    first_timer_is(&jobs->first, due_us);
+    jobs_due(jobs, due_us - jobs->lag_us);
+}
+
 static void follow_word(struct reading *r, char letter)
 {
     uint64_t value = take(r);
@@ -172,7 +178,7 @@ static void follow_word(struct reading *r, char letter)
     else if (letter == 'b')
         store_job_forget(r->tx, value);
     else if (letter == 'T')
-        jobs_due(r->jobs, (int64_t)value - r->jobs->lag_us);
+        follow_timer(r->jobs, (int64_t)value);
     else if (letter == 'S')
         session_follow_end(r->jobs, (uint32_t)value);
     else if (letter == 'm')

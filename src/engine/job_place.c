@@ -149,7 +149,7 @@ enum err gate_leave(struct op *op, struct tx *tx, struct jobs *jobs, uint64_t ga
     if (row.holder != holder)
         return OK;
     for (;;) {
-        struct blocked_row from = { .gate = gate }, first;
+        struct blocked_row from = { .gate = gate, .ord = first_blocked(&jobs->first, gate) }, first;
         struct job_known job;
         bool found;
         int n;
@@ -157,6 +157,7 @@ enum err gate_leave(struct op *op, struct tx *tx, struct jobs *jobs, uint64_t ga
         if (n == 0)
             return store_gate_delete(op, tx, gate);
         TRY(store_blocked_delete(op, tx, gate, first.ord));
+        first_blocked_behind(&jobs->first, gate, first.ord);
         TRY(job_know(op, tx, jobs, first.id, &job, &found));
         if (!found || job.state != JOB_BLOCKED)
             continue; /* deleted with its queue: its other rows are swept */
@@ -184,6 +185,7 @@ static enum err put_timed(struct op *op, struct tx *tx, struct jobs *jobs, struc
     else
         job->queue->counts.scheduled++;
     log_timer(jobs, due_us);
+    first_timer_is(&jobs->first, due_us);
     jobs_due(jobs, due_us - jobs->lag_us);
     return OK;
 }
@@ -196,6 +198,8 @@ static enum err put_blocked(struct op *op, struct tx *tx, struct jobs *jobs, str
     job->aside.at = (int64_t)job->ord;
     job_move(job, JOB_BLOCKED);
     job->queue->counts.blocked++;
+    if (first_blocked(&jobs->first, row.gate) >= row.ord)
+        first_blocked_behind(&jobs->first, row.gate, row.ord - 1);
     TRY(store_blocked_add(op, tx, &row));
     return store_aside_put(op, tx, &job->aside);
 }

@@ -25,6 +25,7 @@
 #define METRICS_US    INT64_C(1000000)
 #define SWEEP_US      (INT64_C(10) * 1000000)
 #define SWEEP_MORE_US INT64_C(20000) /* rest between two slices of a sweep */
+#define AHEAD_US      SWEEP_US       /* how far ahead the next timer is looked for: there is a tick by then */
 #define DEAF_US       (2 * SWEEP_US) /* without a tick: there is one at least for each sweep */
 
 /* --- timers --- */
@@ -43,16 +44,27 @@ static enum err timer_fire(struct op *op, struct tx *tx, struct jobs *jobs, uint
     return job_put(op, tx, jobs, job.queue, &job, 0, JOB_SCHEDULED, false);
 }
 
-static enum err timers_tick(struct op *op, struct tx *tx, struct jobs *jobs, enum timer_kind kind)
+/* Those that are due, a slice of them. *first_us is before when there is none, then as well. */
+static enum err timers_fire(struct op *op, struct tx *tx, struct jobs *jobs, enum timer_kind kind, int64_t *first_us)
 {
-    struct timer_row rows[TIMERS_MAX], from = { INT64_MIN, 0 };
+    struct timer_row rows[TIMERS_MAX], from = { *first_us, 0 };
+    int64_t until_us = op->now_us + AHEAD_US;
     int n;
     TRY(store_timer_walk(op, tx, kind, &from, op->now_us, TIMERS_MAX, rows, &n));
     for (int i = 0; i < n; i++)
         TRY(timer_fire(op, tx, jobs, rows[i].id));
-    TRY(store_timer_walk(op, tx, kind, &from, INT64_MAX, 1, rows, &n));
-    if (n)
-        jobs_due(jobs, rows[0].due_us - (op->now_us - jobs_engine_us(jobs, tx)));
+    from = n == TIMERS_MAX ? rows[n - 1] : (struct timer_row){ op->now_us, UINT64_MAX >> 1 };
+    TRY(store_timer_walk(op, tx, kind, &from, until_us, 1, rows, &n));
+    *first_us = n ? rows[0].due_us : until_us + 1;
+    return OK;
+}
+
+static enum err timers_tick(struct op *op, struct tx *tx, struct jobs *jobs, enum timer_kind kind)
+{
+    int64_t *first_us = &jobs->first.timer_us[kind];
+    if (*first_us <= op->now_us)
+        TRY(timers_fire(op, tx, jobs, kind, first_us));
+    jobs_due(jobs, *first_us - (op->now_us - jobs_engine_us(jobs, tx)));
     return OK;
 }
 

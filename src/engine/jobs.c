@@ -17,6 +17,7 @@ static void jobs_unload(struct jobs *jobs)
     budgets_unload(jobs);
     sessions_unload(jobs);
     finished_unload(jobs);
+    first_forget(&jobs->first);
     jobs->loaded = false;
 }
 
@@ -250,6 +251,7 @@ enum err jobs_open(struct op *op, const struct jobs_config *config, struct jobs 
         jobs->node = jobs_hash(jobs, config->node);
     atomic_store(&jobs->next_us, NEVER_US);
     undelivered_init(&jobs->undelivered);
+    first_forget(&jobs->first);
     pthread_mutex_init(&jobs->ears_lock, NULL);
     rng_init(&jobs->rng, config->seed ? config->seed : random_u64());
     struct store_watch watch = { jobs, watch_flush, watch_kept, watch_drop, watch_foreign, watch_ask, watch_ahead };

@@ -6,7 +6,7 @@
  *     jobs.c            opens, reads the rows, what the end of a group means
  *     job_queues.c      queues in RAM; job_lanes.c what waits in one, job_slots.c what it may start now
  *     job_budget.c      budgets that queues share; meter.c what came and went lately
- *     job_place.c       where a waiting job lies: ready, timer, gate
+ *     job_place.c       where a waiting job lies: ready, timer, gate; job_first.c from where its first is looked for
  *     job_push.c        takes jobs in; job_unique.c locks of unique jobs
  *     job_fetch.c       hands them out; job_wait.c fetches that wait
  *     job_lease.c       attempts under way; job_token.c their names at the HTTP door

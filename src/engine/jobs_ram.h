@@ -17,6 +17,7 @@
 #include "engine/job_delivered.h"
 #include "engine/job_end.h"
 #include "engine/job_fetch.h"
+#include "engine/job_first.h"
 #include "engine/job_handler.h"
 #include "engine/job_lanes.h"
 #include "engine/job_lease.h"
@@ -220,6 +221,7 @@ struct jobs {
     atomic_uint_fast64_t log_seen; /* log.no, for looks of other threads */
 
     struct job_wishes wishes;
+    struct job_first first;
     struct job_log log;
     struct undelivered undelivered;
     struct job_totals totals;

@@ -15,9 +15,10 @@
 #include "main/settle.h"
 #include "store/store_inbox.h"
 
-#define NEWS_US         50000       /* between two nudges */
-#define LOOKS           8           /* whose times are remembered */
-#define TAKER_BYTES_MAX (96u << 20) /* INBOX_TAKE_BYTES and what they become */
+#define NEWS_US         50000                   /* between two nudges */
+#define WHOLE_US        (INT64_C(60) * 1000000) /* between two looks at all of the inbox */
+#define LOOKS           8                       /* whose times are remembered */
+#define TAKER_BYTES_MAX (96u << 20)             /* INBOX_TAKE_BYTES and what they become */
 
 struct inbox_taker {
     struct store *store;
@@ -30,6 +31,8 @@ struct inbox_taker {
     size_t chunk; /* rows to take at once; fewer while some row is looked for */
     int64_t look_us[LOOKS];
     unsigned looks;
+    struct inbox_reach reach;
+    int64_t whole_us; /* when the inbox was looked at from its first number */
     struct metric_cell *applied, *duplicates, *refused, *wait;
 };
 
@@ -48,13 +51,16 @@ static void op_again(struct inbox_taker *taker)
 
 struct look {
     struct jobs *jobs;
-    bool waits, news;
+    int64_t behind;
+    bool numbered;
+    struct inbox_look inbox;
+    bool news;
 };
 
 static enum err look_read(struct op *op, struct tx *tx, void *arg)
 {
     struct look *look = arg;
-    TRY(store_inbox_waits(op, tx, &look->waits));
+    TRY(store_inbox_look(op, tx, look->behind, look->numbered, &look->inbox));
     return jobs_look(op, tx, look->jobs, &look->news);
 }
 
@@ -69,6 +75,7 @@ static void tell_news(struct inbox_taker *taker, const struct look *look)
 }
 
 struct chunk {
+    int64_t behind; /* this number */
     size_t rows;
     const char *skip; /* why the first row is refused unseen; NULL: apply */
     struct inbox_result result;
@@ -77,8 +84,8 @@ struct chunk {
 static enum err chunk_run(struct op *op, struct tx *tx, void *arg)
 {
     struct chunk *chunk = arg;
-    return chunk->skip ? inbox_skip(op, tx, str_of(chunk->skip), &chunk->result)
-                       : inbox_apply(op, tx, chunk->rows, &chunk->result);
+    return chunk->skip ? inbox_skip(op, tx, chunk->behind, str_of(chunk->skip), &chunk->result)
+                       : inbox_apply(op, tx, chunk->behind, chunk->rows, &chunk->result);
 }
 
 static void note(struct inbox_taker *taker, const struct inbox_result *result)
@@ -96,10 +103,10 @@ static void note(struct inbox_taker *taker, const struct inbox_result *result)
 }
 
 /* One chunk. After an error that is a row's fault the next one is half as large, or the row is skipped. */
-static enum err take_chunk(struct inbox_taker *taker, bool *ret_more)
+static enum err take_chunk(struct inbox_taker *taker, int64_t *behind, bool *ret_more)
 {
     char reason[OP_ERROR_BYTES_MAX];
-    struct chunk chunk = { .rows = taker->chunk };
+    struct chunk chunk = { .behind = *behind, .rows = taker->chunk };
     op_again(taker);
     enum err err = settle_soon(&taker->op, chunk_run, &chunk);
     if (err != OK && err != ERR_UNAVAILABLE && err != ERR_BUSY) {
@@ -119,15 +126,17 @@ static enum err take_chunk(struct inbox_taker *taker, bool *ret_more)
     taker->chunk = 2 * taker->chunk < INBOX_CHUNK_ROWS ? 2 * taker->chunk : INBOX_CHUNK_ROWS;
     note(taker, &chunk.result);
     *ret_more = chunk.result.more;
+    *behind = chunk.result.last;
     return OK;
 }
 
-/* All that is there. A store that cannot write says so itself. */
+/* All that is there, in order of the numbers. A store that cannot write says so itself. */
 static int64_t take_all(struct inbox_taker *taker)
 {
+    int64_t behind = taker->reach.gone;
     bool more = true;
     while (more && !atomic_load(&taker->stop))
-        if (take_chunk(taker, &more) != OK)
+        if (take_chunk(taker, &behind, &more) != OK)
             return INBOX_SICK_MS;
     return INBOX_LOOK_MS;
 }
@@ -143,21 +152,33 @@ static int64_t rest_of(struct inbox_taker *taker, int64_t look_us)
     return look_us / 100 > INBOX_LOOK_MS ? look_us / 100 : INBOX_LOOK_MS;
 }
 
+/* Where the next look begins. */
+static int64_t look_behind(struct inbox_taker *taker, int64_t now_us)
+{
+    if (now_us - taker->whole_us < WHOLE_US)
+        return taker->reach.gone;
+    taker->whole_us = now_us;
+    return 0;
+}
+
 static void taker_run(void *context)
 {
     struct inbox_taker *taker = context;
     int64_t rest_ms = 0;
     while (rest(taker, rest_ms)) {
-        struct look look = { .jobs = ticker_jobs(taker->ticker) };
+        struct look look = { .jobs = ticker_jobs(taker->ticker), .numbered = inbox_reach_asks(&taker->reach) };
         int64_t began_us = clock_mono_us();
         op_again(taker);
+        look.behind = look_behind(taker, began_us);
         enum err err = settle_look(&taker->op, look_read, &look);
         rest_ms = rest_of(taker, clock_mono_us() - began_us);
-        if (err == OK)
+        if (err == OK) {
+            inbox_reach_note(&taker->reach, &look.inbox);
             tell_news(taker, &look);
+        }
         if (err != OK)
             rest_ms = INBOX_SICK_MS;
-        else if (look.waits)
+        else if (look.inbox.first)
             rest_ms = take_all(taker);
         else if (!store_is_shared(taker->store))
             return;

@@ -163,20 +163,21 @@ enum err stmt_has_older(struct op *op, struct tx *tx, const struct sql *sql, int
 }
 
 /* One more than max is read, for the instant of the first that is left. */
-enum err stmt_due(struct op *op, struct tx *tx, const struct sql *sql, int64_t by_us, int max, uint64_t *ret,
-                  int *ret_count, int64_t *ret_next_us)
+enum err stmt_due(struct op *op, struct tx *tx, const struct sql *sql, const struct due_range *range, int max,
+                  uint64_t *ret, int *ret_count, int64_t *ret_next_us)
 {
     struct stmt *stmt;
     *ret_count = 0;
-    *ret_next_us = INT64_MAX;
+    *ret_next_us = range->until_us;
     TRY(tx_stmt(op, tx, sql, &stmt));
-    bind_int(stmt, 1, INT64_MAX);
-    bind_int(stmt, 2, max + 1);
+    bind_int(stmt, 1, range->from_us);
+    bind_int(stmt, 2, range->until_us);
+    bind_int(stmt, 3, max + 1);
     for (bool more = true; more;) {
         TRY(stmt_row(op, stmt, &more));
         if (!more)
             break;
-        if (*ret_count == max || col_int(stmt, 1) > by_us) {
+        if (*ret_count == max || col_int(stmt, 1) > range->by_us) {
             *ret_next_us = col_int(stmt, 1);
             stmt_reset(stmt);
             break;

@@ -138,11 +138,12 @@ enum err stmt_has_older(struct op *op, struct tx *tx, const struct sql *sql, int
 enum err stmt_by_no(struct op *op, struct tx *tx, const struct sql *sql, uint64_t no);
 
 /*
- * Numbers of rows that are due by then, the longest due first, at most max; *ret_next_us is when the next of the others
- * is (INT64_MAX = none). The statement says number and instant: "... WHERE due_us < ?1 ORDER BY due_us LIMIT ?2".
+ * Numbers of rows that are due, the longest due first, at most max; *ret_next_us is when the next of the others is, or
+ * range->until_us. The statement says number and instant: "... WHERE due_us >= ?1 AND due_us < ?2 ORDER BY due_us
+ * LIMIT ?3".
  */
-enum err stmt_due(struct op *op, struct tx *tx, const struct sql *sql, int64_t by_us, int max, uint64_t *ret,
-                  int *ret_count, int64_t *ret_next_us);
+enum err stmt_due(struct op *op, struct tx *tx, const struct sql *sql, const struct due_range *range, int max,
+                  uint64_t *ret, int *ret_count, int64_t *ret_next_us);
 
 /* Sends a query whose rows come with the answer that is waited for next; tx_answer finds them in this transaction. Only
  * on PostgreSQL: in the ask hook of a family. */

@@ -42,7 +42,7 @@ SQL(batch_put,
 SQL(batch_get, "SELECT " ROW " FROM batch WHERE no = ?1", NULL);
 SQL(batch_behind, "SELECT " ROW " FROM batch WHERE no > ?1 ORDER BY no LIMIT ?2", NULL);
 SQL(batch_remove, "DELETE FROM batch WHERE no = ?1", NULL);
-SQL(batch_first_due, "SELECT no, due_us FROM batch WHERE due_us < ?1 ORDER BY due_us LIMIT ?2", NULL);
+SQL(batch_first_due, "SELECT no, due_us FROM batch WHERE due_us >= ?1 AND due_us < ?2 ORDER BY due_us LIMIT ?3", NULL);
 SQL(batch_text_insert, "INSERT INTO batch_text (no, description, complete, success) VALUES (?1, ?2, ?3, ?4)", NULL);
 SQL(batch_text_get, "SELECT description, complete, success FROM batch_text WHERE no = ?1", NULL);
 SQL(batch_text_remove, "DELETE FROM batch_text WHERE no = ?1", NULL);
@@ -170,10 +170,10 @@ enum err store_batch_delete(struct op *op, struct tx *tx, uint64_t no)
     return stmt_by_no(op, tx, &batch_remove, no);
 }
 
-enum err store_batch_due(struct op *op, struct tx *tx, int64_t by_us, int max, uint64_t *ret, int *ret_count,
-                         int64_t *ret_next_us)
+enum err store_batch_due(struct op *op, struct tx *tx, const struct due_range *range, int max, uint64_t *ret,
+                         int *ret_count, int64_t *ret_next_us)
 {
-    return stmt_due(op, tx, &batch_first_due, by_us, max, ret, ret_count, ret_next_us);
+    return stmt_due(op, tx, &batch_first_due, range, max, ret, ret_count, ret_next_us);
 }
 
 /* --- members --- */

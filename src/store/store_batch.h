@@ -42,10 +42,9 @@ enum err store_batch_texts(struct op *op, struct tx *tx, uint64_t no, struct bat
 /* The row and its texts; members and cancelled ones go by the calls below. */
 enum err store_batch_delete(struct op *op, struct tx *tx, uint64_t no);
 
-/* Numbers of those due by then, the longest due first, at most max; *ret_next_us is when the next one is (INT64_MAX =
- * none). */
-enum err store_batch_due(struct op *op, struct tx *tx, int64_t by_us, int max, uint64_t *ret, int *ret_count,
-                         int64_t *ret_next_us);
+/* Numbers of those that are due, the longest due first, at most max; *ret_next_us is when the next one is. */
+enum err store_batch_due(struct op *op, struct tx *tx, const struct due_range *range, int max, uint64_t *ret,
+                         int *ret_count, int64_t *ret_next_us);
 
 /* Behind `after` in order, at most max; for check and sweeps. */
 enum err store_batch_walk(struct op *op, struct tx *tx, uint64_t after, int max, struct batch_row *ret, int *ret_count);

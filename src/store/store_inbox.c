@@ -41,15 +41,21 @@ const struct schema_step inbox_events_step = {
     .postgres = inbox_events_sql,
 };
 
-SQL(inbox_first, "SELECT min(no) FROM inbox", NULL);
+SQL(inbox_first, "SELECT min(no), 0, 0, 0 FROM inbox WHERE no > ?1 AND ?2 >= 0",
+    "SELECT (SELECT min(no) FROM inbox WHERE no > ?1),"
+    " coalesce(pg_sequence_last_value('posthouse.inbox_no_seq'::regclass), 0),"
+    " pg_snapshot_xmin(pg_current_snapshot())::text::bigint,"
+    " CASE WHEN ?2 = 1 THEN pg_current_xact_id()::text::bigint ELSE 0 END");
 SQL_SCAN(inbox_take,
          "DELETE FROM inbox WHERE no IN (SELECT no FROM"
          " (SELECT no, sum(bytes) OVER (ORDER BY no) - bytes AS before FROM"
-         "  (SELECT no, length(CAST(body AS BLOB)) AS bytes FROM inbox ORDER BY no LIMIT ?1)) WHERE before < ?2)"
+         "  (SELECT no, length(CAST(body AS BLOB)) AS bytes FROM inbox WHERE no > ?3 ORDER BY no LIMIT ?1)) WHERE "
+         "before < ?2)"
          " RETURNING no, kind, at_us, subject, body",
          "DELETE FROM inbox WHERE no = ANY (ARRAY(SELECT no FROM"
          " (SELECT no, sum(bytes) OVER (ORDER BY no) - bytes AS before FROM"
-         "  (SELECT no, octet_length(body) AS bytes FROM inbox ORDER BY no LIMIT ?1 FOR UPDATE SKIP LOCKED) AS first)"
+         "  (SELECT no, octet_length(body) AS bytes FROM inbox WHERE no > ?3 ORDER BY no LIMIT ?1 FOR UPDATE SKIP "
+         "LOCKED) AS first)"
          " AS running WHERE before < ?2 ORDER BY no))"
          " RETURNING no, kind, at_us, subject, body");
 SQL(inbox_add, "INSERT INTO inbox(kind, at_us, subject, body) VALUES(?1, ?2, ?3, ?4)", NULL);
@@ -67,15 +73,44 @@ SQL_SCAN(refused_expire,
 SQL_ONLY_POSTGRES(inbox_close, "SELECT posthouse.inbox_close()::text");
 SQL_ONLY_POSTGRES(inbox_shrink, "SELECT posthouse.inbox_shrink()::int::bigint");
 
-enum err store_inbox_waits(struct op *op, struct tx *tx, bool *ret_waits)
+enum err store_inbox_look(struct op *op, struct tx *tx, int64_t behind, bool numbered, struct inbox_look *ret)
 {
     struct stmt *stmt;
     bool found;
     TRY(tx_stmt(op, tx, &inbox_first, &stmt));
+    bind_int(stmt, 1, behind);
+    bind_int(stmt, 2, numbered);
     TRY(stmt_row(op, stmt, &found));
-    *ret_waits = found && !col_is_null(stmt, 0);
+    if (!found)
+        return fail(op, ERR_BUG, "a look at the inbox gave no row");
+    *ret = (struct inbox_look){
+        .first = col_is_null(stmt, 0) ? 0 : col_int(stmt, 0),
+        .given = col_int(stmt, 1),
+        .open_from = col_int(stmt, 2),
+        .number = col_int(stmt, 3),
+    };
     stmt_reset(stmt);
     return OK;
+}
+
+bool inbox_reach_asks(const struct inbox_reach *reach)
+{
+    return reach->given && !reach->had_by;
+}
+
+void inbox_reach_note(struct inbox_reach *reach, const struct inbox_look *look)
+{
+    if (look->first && look->first <= reach->gone)
+        *reach = (struct inbox_reach){ 0 };
+    if (!reach->given) {
+        reach->given = look->given > reach->gone ? look->given : 0;
+        reach->had_by = 0;
+    } else if (!reach->had_by) {
+        reach->had_by = look->number;
+    } else if (look->open_from > reach->had_by && (!look->first || look->first > reach->given)) {
+        reach->gone = reach->given;
+        reach->given = 0;
+    }
 }
 
 static struct inbox_row row_of(struct op *op, struct stmt *stmt)
@@ -93,7 +128,8 @@ static int by_number(const void *a, const void *b)
     return sort_cmp_i64(x->no, y->no);
 }
 
-enum err store_inbox_take(struct op *op, struct tx *tx, size_t max, struct inbox_row **ret_rows, size_t *ret_count)
+enum err store_inbox_take(struct op *op, struct tx *tx, int64_t behind, size_t max, struct inbox_row **ret_rows,
+                          size_t *ret_count)
 {
     struct stmt *stmt;
     struct inbox_row *rows;
@@ -103,6 +139,7 @@ enum err store_inbox_take(struct op *op, struct tx *tx, size_t max, struct inbox
     TRY(tx_stmt(op, tx, &inbox_take, &stmt));
     bind_int(stmt, 1, (int64_t)max);
     bind_int(stmt, 2, INBOX_TAKE_BYTES);
+    bind_int(stmt, 3, behind);
     for (;;) {
         TRY(stmt_row(op, stmt, &found));
         if (!found)

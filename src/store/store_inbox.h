@@ -6,7 +6,7 @@
  *
  * The functions stand in inbox*.sql (TX-1); their rows appear with the caller's commit,
  * in any order of their numbers. So rows are taken by removing them, whichever
- * are there, and never by remembering how far one has come (TX-2).
+ * are there; how far one has come says little, and is said with care (TX-2).
  *
  * On SQLite there are no such functions: the tables hold what a move from
  * PostgreSQL brought along.
@@ -31,12 +31,40 @@ struct inbox_row {
     struct str subject, body;
 };
 
-/* Is anything there. Cheap; for snapshots. */
-enum err store_inbox_waits(struct op *op, struct tx *tx, bool *ret_waits);
+/* What a snapshot shows of the inbox, and of who may still write to it. On SQLite only `first`. */
+struct inbox_look {
+    int64_t first;     /* lowest number behind the one that was asked for; 0 = there is none */
+    int64_t given;     /* numbers up to here have been given to somebody */
+    int64_t open_from; /* transactions of lower numbers are over */
+    int64_t number;    /* of this look, as a transaction that changes something has one; 0 = it was given none */
+};
 
-/* Takes at most max rows and about INBOX_TAKE_BYTES out, oldest number first; rows another node is taking are left to
- * it. */
-enum err store_inbox_take(struct op *op, struct tx *tx, size_t max, struct inbox_row **ret_rows, size_t *ret_count);
+/* Cheap while rows that were taken are few behind that number. */
+enum err store_inbox_look(struct op *op, struct tx *tx, int64_t behind, bool numbered, struct inbox_look *ret);
+
+/*
+ * How far the inbox is empty for good. Rows that were taken stay where they were while anybody holds an old snapshot,
+ * and who looks from the first number walks over all of them. A number stays free for ever when it was taken, or when
+ * whoever it was given to is over; so three looks make one step:
+ *
+ *     which rows have numbers --later--> which transactions may have them --when those are over--> nothing is there
+ *
+ * Only whoever got a number and stands still before its transaction has written anything, for as long as lies between
+ * two looks, is not seen: now and then the whole inbox is looked at.
+ */
+struct inbox_reach {
+    int64_t gone;          /* no row has a number up to this */
+    int64_t given, had_by; /* of the step under way: by transactions up to that one; 0 = not known yet */
+};
+
+/* The next look is to have a number of its own: all that began before have lower ones. */
+bool inbox_reach_asks(const struct inbox_reach *reach);
+void inbox_reach_note(struct inbox_reach *reach, const struct inbox_look *look);
+
+/* Takes at most max rows and about INBOX_TAKE_BYTES out, oldest number first, of those behind `behind` (0 = all); rows
+ * another node is taking are left to it. */
+enum err store_inbox_take(struct op *op, struct tx *tx, int64_t behind, size_t max, struct inbox_row **ret_rows,
+                          size_t *ret_count);
 
 /* Puts a row in, as the SQL functions do; for tests. */
 enum err store_inbox_add(struct op *op, struct tx *tx, const struct inbox_row *row);

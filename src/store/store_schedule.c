@@ -75,7 +75,8 @@ SQL(schedule_by_id, "SELECT " ROW " FROM schedule WHERE id = ?1", NULL);
 SQL(schedule_by_no, "SELECT " ROW " FROM schedule WHERE no = ?1", NULL);
 SQL(schedule_behind, "SELECT " ROW " FROM schedule WHERE id > ?1 ORDER BY id LIMIT ?2", NULL);
 SQL_SCAN(schedule_total, "SELECT count(*) FROM schedule", NULL);
-SQL(schedule_first_due, "SELECT no, due_us FROM schedule WHERE due_us < ?1 ORDER BY due_us LIMIT ?2", NULL);
+SQL(schedule_first_due, "SELECT no, due_us FROM schedule WHERE due_us >= ?1 AND due_us < ?2 ORDER BY due_us LIMIT ?3",
+    NULL);
 SQL(schedule_of_after, "SELECT no FROM schedule WHERE after = ?1 LIMIT 1", NULL);
 SQL(schedule_remove, "DELETE FROM schedule WHERE no = ?1", NULL);
 SQL(fired_insert,
@@ -219,7 +220,8 @@ enum err store_schedule_list(struct op *op, struct tx *tx, struct str after, int
 enum err store_schedule_due(struct op *op, struct tx *tx, int64_t by_us, int max, uint64_t *ret, int *ret_count,
                             int64_t *ret_next_us)
 {
-    return stmt_due(op, tx, &schedule_first_due, by_us, max, ret, ret_count, ret_next_us);
+    struct due_range range = { INT64_MIN, by_us, INT64_MAX };
+    return stmt_due(op, tx, &schedule_first_due, &range, max, ret, ret_count, ret_next_us);
 }
 
 enum err store_schedule_behind(struct op *op, struct tx *tx, uint32_t no, uint32_t *ret)

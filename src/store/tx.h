@@ -30,6 +30,11 @@
 struct tx;
 struct store;
 
+/* Where rows that are due may lie: none before from_us, and those at until_us and behind are not looked for. */
+struct due_range {
+    int64_t from_us, by_us, until_us; /* due: by_us at the latest */
+};
+
 /* Where the simulation may interfere, and what it may do there. */
 enum store_point {
     STORE_AT_STATEMENT, /* before a statement of the writer that changes rows */

@@ -40,8 +40,8 @@ struct taking {
 static enum err take_rows(struct op *op, struct tx *tx, void *arg)
 {
     struct taking *taking = arg;
-    return taking->skip ? inbox_skip(op, tx, str_of(taking->skip), &taking->result)
-                        : inbox_apply(op, tx, taking->max, &taking->result);
+    return taking->skip ? inbox_skip(op, tx, 0, str_of(taking->skip), &taking->result)
+                        : inbox_apply(op, tx, 0, taking->max, &taking->result);
 }
 
 static struct inbox_result take(struct ledger *l, size_t max)
@@ -81,7 +81,10 @@ static struct refused refused_of(struct ledger *l)
 
 static enum err read_waits(struct op *op, struct tx *tx, void *arg)
 {
-    return store_inbox_waits(op, tx, arg);
+    struct inbox_look look;
+    TRY(store_inbox_look(op, tx, 0, false, &look));
+    *(bool *)arg = look.first != 0;
+    return OK;
 }
 
 static bool waits(struct ledger *l)
@@ -248,4 +251,43 @@ TEST(inbox, what_was_refused_is_kept_for_35_days)
     WRITES(&l.fixture, keep_all, &all);
     EQ(refused_of(&l).count, 0);
     ledger_stop(&l);
+}
+
+/* --- how far it is empty for good --- */
+
+static struct inbox_look look_at(int64_t first, int64_t given, int64_t open_from, int64_t number)
+{
+    return (struct inbox_look){ first, given, open_from, number };
+}
+
+static int64_t gone_after(struct inbox_reach *reach, struct inbox_look look)
+{
+    inbox_reach_note(reach, &look);
+    return reach->gone;
+}
+
+/* TX-2. Number 5 is of transaction 75, which commits late. */
+TEST(inbox, is_empty_up_to_a_number_when_all_that_got_such_numbers_are_over)
+{
+    struct inbox_reach reach = { 0 };
+    EQ(gone_after(&reach, look_at(0, 9, 75, 0)), 0); /* 9 numbers are given.. */
+    YES(inbox_reach_asks(&reach));
+    EQ(gone_after(&reach, look_at(0, 12, 75, 85)), 0); /* ..to transactions before 85 */
+    NO(inbox_reach_asks(&reach));
+    EQ(gone_after(&reach, look_at(0, 15, 75, 0)), 0);
+    EQ(gone_after(&reach, look_at(5, 15, 86, 0)), 0); /* they are over; 5 is to be taken */
+    EQ(gone_after(&reach, look_at(0, 15, 86, 0)), 9);
+    EQ(gone_after(&reach, look_at(11, 15, 86, 0)), 9);
+    EQ(gone_after(&reach, look_at(11, 15, 86, 90)), 9);
+    EQ(gone_after(&reach, look_at(16, 17, 92, 0)), 15);
+    EQ(gone_after(&reach, look_at(0, 15, 92, 0)), 15);
+    NO(inbox_reach_asks(&reach)); /* as long as no more are given */
+}
+
+TEST(inbox, is_looked_at_from_its_start_again_when_a_number_was_thought_to_be_gone)
+{
+    struct inbox_reach reach = { .gone = 9, .given = 12, .had_by = 80 };
+    EQ(gone_after(&reach, look_at(8, 12, 90, 0)), 0);
+    EQ(gone_after(&reach, look_at(0, 12, 90, 91)), 0);
+    EQ(gone_after(&reach, look_at(0, 12, 92, 0)), 12);
 }

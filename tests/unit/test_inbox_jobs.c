@@ -19,7 +19,7 @@ static void say(const char *job)
 
 static enum err take_rows(struct op *op, struct tx *tx, void *arg)
 {
-    return inbox_apply(op, tx, INBOX_CHUNK_ROWS, arg);
+    return inbox_apply(op, tx, 0, INBOX_CHUNK_ROWS, arg);
 }
 
 static struct inbox_result take(void)

@@ -101,7 +101,8 @@ struct due_look {
 static enum err look_due(struct op *op, struct tx *tx, void *arg)
 {
     struct due_look *look = arg;
-    return store_batch_due(op, tx, look->by_us, look->max, look->no, &look->count, &look->next_us);
+    struct due_range range = { INT64_MIN, look->by_us, INT64_MAX };
+    return store_batch_due(op, tx, &range, look->max, look->no, &look->count, &look->next_us);
 }
 
 static enum err drop_second(struct op *op, struct tx *tx, void *arg)
