@@ -20,6 +20,7 @@ struct scene {
     struct wait {
         struct click_wait wait; /* first */
         int stored, refused;
+        int turn; /* in which it was answered */
     } waits[WAITS];
     int64_t waiting;
     uint32_t clicks;
@@ -32,9 +33,12 @@ struct scene {
     int64_t fence_ms;           /* and readers */
 };
 
+static int turns; /* the loop's */
+
 static void wait_done(struct click_wait *wait, bool stored)
 {
     struct wait *w = (struct wait *)wait;
+    w->turn = ++turns;
     w->stored += stored;
     w->refused += !stored;
 }
@@ -347,6 +351,56 @@ TEST(click_line, lets_clicks_wait_for_room_when_the_journal_is_full)
     }
     EQ(s.crowd[CROWD - 1].stored, 1);
     EQ(s.clicks, CROWD);
+    end_journal(&s);
+}
+
+static struct wait stuck[CLICK_WAITING_MAX + 1];
+
+static void all_get_stuck(void *data)
+{
+    struct scene *s = data;
+    for (int i = 0; i <= CLICK_WAITING_MAX; i++) {
+        stuck[i].wait.done = wait_done;
+        stuck[i].wait.click = (struct click){ .at_us = T0,
+                                              .visitor_hash = i % 100 + 1,
+                                              .link_no = s->link.no,
+                                              .version = s->link.version,
+                                              .tenant_no = s->ledger.tenant_no };
+        click_line_add(s->line, &stuck[i].wait);
+    }
+}
+
+static void half_of_them_leave(void *data)
+{
+    struct scene *s = data;
+    for (int i = 0; i < CLICK_WAITING_MAX; i += 2)
+        click_line_leave(s->line, &stuck[i].wait, true);
+}
+
+/* LNK-40 */
+TEST(click_line, answers_in_order_who_stays_when_twenty_thousand_are_stuck_and_half_of_them_leave)
+{
+    struct scene s;
+    start_journal(&s);
+    s.upto = ROOM;
+    loop_call(s.loop, crowd_joins, &s);
+    await_answers(&s, &s.crowd[ROOM - 1], 1);
+    loop_call(s.loop, all_get_stuck, &s);
+    EQ(stuck[CLICK_WAITING_MAX].refused, 1); /* one too many */
+    loop_call(s.loop, nothing, NULL);
+    EQ(click_line_waiting(s.line), CLICK_WAITING_MAX);
+    loop_call(s.loop, half_of_them_leave, &s);
+    EQ(click_line_waiting(s.line), CLICK_WAITING_MAX / 2);
+    while (s.clicks < ROOM + CLICK_WAITING_MAX / 2) {
+        settle(&s);
+        READS(&s.ledger.fixture, read_clicks, &s);
+    }
+    EQ(s.clicks, ROOM + CLICK_WAITING_MAX / 2);
+    for (int i = 0; i < CLICK_WAITING_MAX; i++)
+        EQ(stuck[i].stored, i % 2);
+    for (int i = 3; i < CLICK_WAITING_MAX; i += 2)
+        YES(stuck[i].turn > stuck[i - 2].turn);
+    EQ(click_line_waiting(s.line), 0);
     end_journal(&s);
 }
 
