@@ -1,6 +1,7 @@
 /*
  * daemon.c - how everything starts and stops. A configuration that is read again is daemon_reload.c.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -199,6 +200,8 @@ static enum err open_redirect(struct op *op, struct daemon *daemon)
     struct redirect_config config = {
         .store = daemon->store,
         .loop = daemon->http_loop,
+        .also = daemon->http_also,
+        .also_count = daemon->http_also_count,
         .api = &daemon->api,
         .node = links_node(daemon),
         .spool_path = settings_click_spool(daemon->op.arena, conf),
@@ -212,11 +215,33 @@ static enum err open_redirect(struct op *op, struct daemon *daemon)
     return redirect_open(op, &config, &daemon->api.redirect);
 }
 
+static void start_http_loops(struct daemon *daemon)
+{
+    int loops = settings_loops(daemon->conf);
+    daemon->http_loop = loop_start("http");
+    for (int i = 1; i < loops; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "http-%d", i + 1);
+        daemon->http_also[daemon->http_also_count++] = loop_start(name);
+    }
+}
+
+static void stop_http_loops(struct daemon *daemon)
+{
+    while (daemon->http_also_count)
+        loop_stop(daemon->http_also[--daemon->http_also_count]);
+    if (daemon->http_loop)
+        loop_stop(daemon->http_loop);
+}
+
 static enum err open_http(struct op *op, struct daemon *daemon, int listen_fd)
 {
+    start_http_loops(daemon);
     struct http_server_config config = {
         .connections_max = (int)conf_int(daemon->conf, "server", "connections"),
         .listen_fd = listen_fd,
+        .also = daemon->http_also,
+        .also_count = daemon->http_also_count,
         .data = &daemon->api,
         .admit = access_admit,
         .answered = api_answered,
@@ -224,7 +249,6 @@ static enum err open_http(struct op *op, struct daemon *daemon, int listen_fd)
     TRY(settings_addr(op, daemon->conf, "http", &config.listen));
     TRY(check_door(op, daemon, &config.listen));
     find_links_base(daemon, &config.listen, &config.prefix);
-    daemon->http_loop = loop_start("http");
     TRY(unsubscribe_keys_open(&daemon->op, daemon->store, daemon->conf, &daemon->api.config.unsubscribe));
     TRY(open_redirect(op, daemon));
     TRY(http_server_open(op, daemon->http_loop, &config, api_routes, api_route_count, &daemon->http));
@@ -362,8 +386,7 @@ void daemon_stop(struct daemon *daemon)
     if (daemon->http)
         http_server_close(daemon->http, patience_ms(daemon));
     redirect_drain(daemon->api.redirect);
-    if (daemon->http_loop)
-        loop_stop(daemon->http_loop);
+    stop_http_loops(daemon);
     stop_relay(daemon);
     token_watch_stop(daemon->token_watch);
     if (daemon->inbox_taker)

@@ -26,6 +26,8 @@ struct daemon {
     struct lists *lists;
     struct store *store;
     struct loop *http_loop, *relay_loop;
+    struct loop *http_also[HTTP_LOOPS_MAX - 1]; /* answer links, too */
+    int http_also_count;
     struct http_client *client;
     struct cert_fetch *certs;
     struct poller *poller;

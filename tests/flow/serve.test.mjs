@@ -1,6 +1,6 @@
 // The daemon as a process: start, configuration, signals, service managers.
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -252,6 +252,38 @@ test('a connection above the maximum takes the place of one that rests', async (
   assert.deepEqual(all.map((one) => one.status), [200, 200, 200])
   await ended
   for (const { socket } of all) socket.destroy()
+  assert.equal(await daemon.stop(), 0)
+})
+
+const threads = (pid) =>
+  readdirSync(`/proc/${pid}/task`).map((id) => readFileSync(`/proc/${pid}/task/${id}/comm`, 'utf8').trim())
+
+// Asks for all of it at once on one connection; gives the statuses in the order of the answers.
+const askAtOnce = (daemon, paths) => new Promise((done, failed) => {
+  const [host, port] = daemon.http.split(':')
+  const last = paths.length - 1
+  let text = ''
+  const socket = net.connect(Number(port), host)
+  socket.setEncoding('utf8').on('error', failed).on('data', (data) => (text += data))
+  socket.on('end', () => done([...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map((match) => Number(match[1]))))
+  socket.write(paths.map((path, i) => `GET ${path} HTTP/1.1\r\nHost: ${daemon.http}\r\n${i === last ? 'Connection: close\r\n' : ''}\r\n`).join(''))
+})
+
+test('links are answered by as many loops as are said, and everything in the order it was asked', async () => {
+  const daemon = await startDaemon({ env: { POSTHOUSE_SERVER_LOOPS: '3' } })
+  assert.deepEqual(threads(daemon.pid).filter((name) => name.startsWith('http')).sort(), ['http', 'http-2', 'http-3'])
+  await daemon.put('/v1/tenants/t-1', {})
+  await daemon.put('/v1/links/a', { url: 'https://shop.example.org/', tenant: 't-1' })
+  const paths = ['/r/a', '/r/a?m=x', '/v1/tenants/t-1', '/r/a', '/nowhere', '/r/a']
+  const all = await Promise.all(Array.from({ length: 9 }, () => askAtOnce(daemon, paths)))
+  for (const statuses of all) assert.deepEqual(statuses, [302, 302, 200, 302, 404, 302])
+  assert.equal(await daemon.stop(), 0)
+})
+
+test('one loop is enough', async () => {
+  const daemon = await startDaemon({ env: { POSTHOUSE_SERVER_LOOPS: '1' } })
+  assert.deepEqual(threads(daemon.pid).filter((name) => name.startsWith('http')), ['http'])
+  assert.deepEqual(await askAtOnce(daemon, ['/livez', '/r/nothing', '/livez']), [200, 404, 200])
   assert.equal(await daemon.stop(), 0)
 })
 

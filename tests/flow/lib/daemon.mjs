@@ -24,6 +24,8 @@ export const program = resolve(process.env.POSTHOUSE ?? 'build/release/posthouse
 const START_MS = 60_000 // sanitizers are slow; a good start takes some milliseconds
 const STOP_MS = 40_000 // the daemon itself gives up after 25 s
 const OUTPUT_MAX = 4 << 20
+// Two, whatever the machine would have, so that what they share is shared; POSTHOUSE_TEST_LOOPS=1 for one.
+const LOOPS = process.env.POSTHOUSE_TEST_LOOPS ?? '2'
 
 const daemons = new Set()
 const folders = new Set()
@@ -114,7 +116,7 @@ export class Daemon {
     const [command, ...args] = [...this.options.wrap, program, ...this.arguments()]
     this.stdout = ''
     this.stderr = ''
-    const child = spawn(command, args, { env: environment(this.options.env), cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(command, args, { env: environment({ POSTHOUSE_SERVER_LOOPS: LOOPS, ...this.options.env }), cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'] })
     this.child = child
     this.ended = new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal })))
     child.stderr.setEncoding('utf8').on('data', (text) => (this.stderr = (this.stderr + text).slice(-OUTPUT_MAX)))
