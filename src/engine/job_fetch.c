@@ -44,14 +44,15 @@ static enum err lease_begin(struct op *op, struct tx *tx, struct jobs *jobs, str
     return queue_started(op, tx, jobs, job->queue, job->opts.key, now_us);
 }
 
-static void fill_out(const struct jobs *jobs, const struct job_known *job, const struct lease *lease,
+/* The name of the queue is copied: a policy that is set before the door writes the job takes the memory it lies in. */
+static void fill_out(struct op *op, const struct jobs *jobs, const struct job_known *job, const struct lease *lease,
                      struct job_out *ret)
 {
     *ret = (struct job_out){
         .id = job->row.id,
         .lease = lease->number,
         .jid = job->row.jid,
-        .queue = job->queue->name,
+        .queue = arena_str(op->arena, job->queue->name),
         .jobtype = job->row.type,
         .body = job->row.body,
         .failure = job->aside.failure,
@@ -112,7 +113,7 @@ static enum err queue_take(struct op *op, struct tx *tx, struct jobs *jobs, stru
         TRY(lease_begin(op, tx, jobs, &job, fetch, &lease));
         if (job.opts.unique.for_us && job.opts.unique.until == UNIQUE_START)
             TRY(unique_release(op, tx, &job.opts, job.row.id));
-        fill_out(jobs, &job, lease, &fetch->jobs[fetch->count++]);
+        fill_out(op, jobs, &job, lease, &fetch->jobs[fetch->count++]);
         *ret_took = true;
         return OK;
     }

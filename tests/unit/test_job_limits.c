@@ -71,6 +71,19 @@ TEST(job_limits, a_queue_at_its_rate_is_empty_until_its_time_also_through_a_rest
     lab_end(&lab);
 }
 
+/* What a fetch took is written by another thread, behind whatever happens to the queue meanwhile. */
+TEST(job_limits, a_job_that_is_on_its_way_outlives_the_policy_of_its_queue)
+{
+    lab_start(&lab);
+    push("q", "job-0001");
+    push("q", "job-0002");
+    EQ(lab_fetch(&lab, "q", 2), 2);
+    NE((intptr_t)lab.jobs_out[0].queue.p, (intptr_t)lab.jobs_out[1].queue.p); /* each a copy, none the queue's own */
+    lab_policy(&lab, "q", "{\"weight\":3}");
+    STR_EQ(lab.jobs_out[0].queue, "q");
+    lab_end(&lab);
+}
+
 /* FAIR-1. */
 TEST(job_limits, keys_have_turns_by_their_weights)
 {
