@@ -72,16 +72,21 @@ static void end(struct scene *s)
 }
 
 /* On the loop. */
+static void join(struct scene *s, struct wait *wait, int who)
+{
+    wait->wait.done = wait_done;
+    wait->wait.click = (struct click){ .at_us = T0,
+                                       .visitor_hash = who,
+                                       .link_no = s->link.no,
+                                       .version = s->link.version,
+                                       .tenant_no = s->ledger.tenant_no,
+                                       .client = who };
+    click_line_add(s->line, &wait->wait);
+}
+
 static void add(struct scene *s, int i)
 {
-    s->waits[i].wait.done = wait_done;
-    s->waits[i].wait.click = (struct click){ .at_us = T0,
-                                             .visitor_hash = i + 1,
-                                             .link_no = s->link.no,
-                                             .version = s->link.version,
-                                             .tenant_no = s->ledger.tenant_no,
-                                             .client = i + 1 };
-    click_line_add(s->line, &s->waits[i].wait);
+    join(s, &s->waits[i], i + 1);
 }
 
 static void nothing(void *data)
@@ -321,16 +326,8 @@ TEST(click_line, keeps_clicks_in_the_journal_while_the_store_refuses_and_readers
 static void crowd_joins(void *data)
 {
     struct scene *s = data;
-    for (; s->joined < s->upto; s->joined++) {
-        struct wait *wait = &s->crowd[s->joined];
-        *wait = (struct wait){ .wait.done = wait_done,
-                               .wait.click = { .at_us = T0 + s->joined,
-                                               .visitor_hash = 1 + s->joined,
-                                               .link_no = s->link.no,
-                                               .version = s->link.version,
-                                               .tenant_no = s->ledger.tenant_no } };
-        click_line_add(s->line, &wait->wait);
-    }
+    for (; s->joined < s->upto; s->joined++)
+        join(s, &s->crowd[s->joined], 1 + s->joined);
 }
 
 /* LNK-40 */
@@ -359,15 +356,8 @@ static struct wait stuck[CLICK_WAITING_MAX + 1];
 static void all_get_stuck(void *data)
 {
     struct scene *s = data;
-    for (int i = 0; i <= CLICK_WAITING_MAX; i++) {
-        stuck[i].wait.done = wait_done;
-        stuck[i].wait.click = (struct click){ .at_us = T0,
-                                              .visitor_hash = i % 100 + 1,
-                                              .link_no = s->link.no,
-                                              .version = s->link.version,
-                                              .tenant_no = s->ledger.tenant_no };
-        click_line_add(s->line, &stuck[i].wait);
-    }
+    for (int i = 0; i <= CLICK_WAITING_MAX; i++)
+        join(s, &stuck[i], i % 100 + 1);
 }
 
 static void half_of_them_leave(void *data)
