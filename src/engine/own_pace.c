@@ -9,6 +9,9 @@
 #define SHARE_BESIDE_PPM 8000
 #define REST_MS_MAX      1000
 
+#define CROWDED_A_SECOND 100 /* changes by others */
+#define CROWDED_MS_MAX   REST_MS_MAX
+
 #define ROWS_FIRST 100
 #define ROWS_MIN   5
 
@@ -43,6 +46,12 @@ static int keep_rows(int rows, int64_t took_us)
         return clamp(rows_in(rows, took_us, KEEP_LONG_US), 1, KEEP_ROWS_MAX);
     int64_t next = took_us < KEEP_SHORT_US ? 2 * (int64_t)rows : took_us > KEEP_LONG_US ? rows / 2 : rows;
     return clamp(next, KEEP_ROWS_MIN, KEEP_ROWS_MAX);
+}
+
+bool own_pace_is_crowded(uint64_t commands, int64_t in_ms)
+{
+    int64_t recent_ms = in_ms < CROWDED_MS_MAX ? in_ms : CROWDED_MS_MAX;
+    return (int64_t)commands * 1000 >= CROWDED_A_SECOND * recent_ms;
 }
 
 void own_pace_took(struct own_pace *pace, int64_t took_us, bool is_crowded)

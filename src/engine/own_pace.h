@@ -21,6 +21,10 @@ struct own_pace {
 /* For the first step of a job of this queue. */
 struct own_pace own_pace_begin(struct str queue);
 
+/* Do others keep the writer busy: they changed something so often in a time, and a hundred times a second is often. Of
+ * a long time the last second counts, as if all had come in it. */
+bool own_pace_is_crowded(uint64_t commands, int64_t in_ms);
+
 /* Behind a step; is_crowded: others keep the writer busy. */
 void own_pace_took(struct own_pace *pace, int64_t took_us, bool is_crowded);
 

@@ -5,10 +5,8 @@
 #include "base/log.h"
 #include "relay/job_runner_parts.h"
 
-#define CROWDED_MS       100  /* looked at so often: others have changed something ... */
-#define CROWDED_COMMANDS 10   /* ... so many times for each such span */
-#define CROWDED_MS_MAX   1000 /* what came since a look before that came lately */
-#define TRIES_MAX        10   /* of a step that fails, each time half as long */
+#define CROWDED_MS 100 /* so often it is looked whether others are there */
+#define TRIES_MAX  10  /* of a step that fails, each time half as long */
 
 #define PACE_MS       30000 /* between two marks of how far it was */
 #define PACE_FIRST_MS 2000  /* less says nothing */
@@ -49,8 +47,7 @@ static bool is_crowded(struct job_runner *runner)
     uint64_t others = store_figures(runner->config.store).commands - ++runner->own_commands;
     int64_t now_ms = loop_now_ms(runner->config.loop), span_ms = now_ms - runner->others_ms;
     if (span_ms >= CROWDED_MS) {
-        int64_t recent_ms = span_ms < CROWDED_MS_MAX ? span_ms : CROWDED_MS_MAX;
-        runner->is_crowded = (int64_t)(others - runner->others) * CROWDED_MS >= CROWDED_COMMANDS * recent_ms;
+        runner->is_crowded = own_pace_is_crowded(others - runner->others, span_ms);
         runner->others = others;
         runner->others_ms = now_ms;
     }

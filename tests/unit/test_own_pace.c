@@ -50,6 +50,17 @@ TEST(own_pace, steps_for_people_take_4_ms_and_all_do_beside_others)
     EQ(pace.rows, 49);
 }
 
+/* HAND-5. */
+TEST(own_pace, others_are_there_who_change_something_a_hundred_times_a_second)
+{
+    YES(own_pace_is_crowded(10, 100));
+    NO(own_pace_is_crowded(9, 100));
+    YES(own_pace_is_crowded(50, 500)); /* the look before was a rest of half a second ago */
+    NO(own_pace_is_crowded(49, 500));
+    YES(own_pace_is_crowded(100, 3600000)); /* nobody looked for an hour: it may all have come just now */
+    NO(own_pace_is_crowded(99, 3600000));
+}
+
 /* KEEP-5, BUD-2. */
 TEST(own_pace, rests_at_least_as_long_as_it_worked_and_longer_beside_others)
 {
