@@ -94,6 +94,12 @@ static enum err act_on(struct op *op, struct tx *tx, struct jobs *jobs, struct j
     return job_put(op, tx, jobs, job->queue, job, 0, JOB_SCHEDULED, false);
 }
 
+enum err job_act_known(struct op *op, struct tx *tx, struct jobs *jobs, struct job_known *job, enum job_action action)
+{
+    TRY(act_on(op, tx, jobs, job, action));
+    return jobs_serve(op, tx, jobs);
+}
+
 enum err job_act(struct op *op, struct tx *tx, struct str jid, enum job_action action, enum job_state *ret_state)
 {
     struct jobs *jobs;
@@ -105,9 +111,9 @@ enum err job_act(struct op *op, struct tx *tx, struct str jid, enum job_action a
     if (id)
         TRY(job_know(op, tx, jobs, id, &job, &found));
     if (found && job.state != JOB_NONE) {
-        TRY(act_on(op, tx, jobs, &job, action));
+        TRY(job_act_known(op, tx, jobs, &job, action));
         *ret_state = job.state;
-        return jobs_serve(op, tx, jobs);
+        return OK;
     }
     if (action == ACTION_RETRY) {
         TRY(revive(op, tx, jobs, jid, ret_state));

@@ -11,7 +11,13 @@
 #include "engine/job.h"
 #include "store/tx.h"
 
+struct jobs;
+struct job_known;
+
 enum job_action { ACTION_RETRY, ACTION_RUN, ACTION_KILL, ACTION_CANCEL };
 
 /* *ret_state is where the job is now. ERR_NOT_FOUND; ERR_CONFLICT naming the state for a move that is not allowed. */
 enum err job_act(struct op *op, struct tx *tx, struct str jid, enum job_action action, enum job_state *ret_state);
+
+/* The same to a job that has a row and was looked up already, in this group and since then not changed. */
+enum err job_act_known(struct op *op, struct tx *tx, struct jobs *jobs, struct job_known *job, enum job_action action);

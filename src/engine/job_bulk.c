@@ -257,17 +257,16 @@ static void note_refusal(struct bulk_run *run, struct str jid, struct str detail
     run->refusals = buf_str(&buf);
 }
 
-static enum err move(struct op *op, struct bulk_run *run, const struct job_known *job)
+static enum err move(struct op *op, struct bulk_run *run, struct job_known *job)
 {
     enum job_action action = run->bulk.action;
-    enum job_state state;
     if ((action == ACTION_KILL && job->state == JOB_DEAD) || (action == ACTION_RUN && job->state == JOB_READY))
         return OK; /* it is there already */
     if (job->state == JOB_LEASED && run->bulk.state != JOB_LEASED) {
         run->skipped++;
         return OK;
     }
-    enum err err = job_act(op, run->tx, job->row.jid, action, &state);
+    enum err err = job_act_known(op, run->tx, run->jobs, job, action);
     if (err != ERR_CONFLICT && err != ERR_NOT_FOUND) {
         run->moved += err == OK;
         return err;
@@ -338,6 +337,15 @@ static bool is_too_young(const struct bulk_run *run, const struct job_step *step
     return run->bulk.state == JOB_READY && job_place_ord(&step->at) >= run->newest;
 }
 
+/* Where a look-up is a round trip the jobs of a step are one. */
+static enum err ask_ahead(struct bulk_run *run, const struct job_step *steps, int n)
+{
+    uint64_t ids[OWN_ROWS_MAX];
+    for (int i = 0; i < n; i++)
+        ids[i] = steps[i].id;
+    return store_job_ahead(run->op, run->tx, NULL, 0, ids, (size_t)n);
+}
+
 static enum err along_state(struct bulk_run *run)
 {
     struct own_work *work = run->work;
@@ -353,6 +361,7 @@ static enum err along_state(struct bulk_run *run)
     if (only)
         walk.first_queue = walk.last_queue = only->no;
     TRY(job_walk(run->op, run->tx, &walk, &run->at, work->rows, steps, &n));
+    TRY(ask_ahead(run, steps, n));
     work->is_over = n < work->rows;
     for (int i = 0; i < n; i++) {
         if (is_behind_all(run, &steps[i])) {

@@ -63,17 +63,16 @@ static bool is_wanted(struct op *op, const struct slice *slice, const struct job
 
 /* --- one job -------------------------------------------------------------- */
 
-static enum err move(struct op *op, struct tx *tx, struct slice *slice, const struct job_known *job)
+static enum err move(struct op *op, struct tx *tx, struct slice *slice, struct job_known *job)
 {
     struct job_mutation *mutation = slice->mutation;
-    enum job_state state;
     if (mutation->verb == MUTATION_KILL && job->state == JOB_DEAD)
         return OK;
     enum job_action action = mutation->verb == MUTATION_KILL      ? ACTION_KILL
                              : mutation->verb == MUTATION_DISCARD ? ACTION_CANCEL
                              : mutation->set == JOB_SCHEDULED     ? ACTION_RUN
                                                                   : ACTION_RETRY;
-    TRY(job_act(op, tx, job->row.jid, action, &state));
+    TRY(job_act_known(op, tx, slice->jobs, job, action));
     mutation->moved++;
     return OK;
 }

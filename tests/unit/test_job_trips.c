@@ -2,6 +2,7 @@
 #include "store/core.h"
 
 #include "engine/job_ahead.h"
+#include "engine/job_bulk.h"
 #include "job_lab.h"
 
 #define MANY 200
@@ -160,6 +161,43 @@ TEST(job_trips, of_fetches_behind_each_other_one_in_thirty_asks_what_is_in_the_j
         fetch_told(S("q"));
     print_message("# 90 fetches: %d trips\n", (int)(lab.f.store->conn->trips - before));
     YES(lab.f.store->conn->trips - before <= 90 + 8 + 3); /* a trip each, two before it is calm, and the bodies */
+    lab_end(&lab);
+}
+
+/* --- what an action on many costs --- */
+
+static enum err retry_all(struct op *op, struct tx *tx, void *arg)
+{
+    struct str body = S("{\"action\":\"retry\",\"filter\":{\"state\":\"dead\"}}"), *jid = arg;
+    struct job_bulk bulk;
+    int64_t at_most;
+    TRY(job_bulk_read(op, body, &bulk, NULL));
+    return job_bulk_push(op, tx, body, &bulk, jid, &at_most);
+}
+
+/* RETRY-5. */
+TEST(job_trips, of_an_action_on_many_jobs_are_one_for_their_rows_and_one_for_what_became_of_each)
+{
+    struct str jid;
+    if (!test_server())
+        SKIP("there is no server to ask");
+    lab_start(&lab);
+    push(60, 0);
+    for (int i = 0; i < 60; i++)
+        EQ(lab_act(&lab, arena_fmt(lab.f.arena, "job-%04d", i).p, ACTION_KILL), JOB_DEAD);
+    lab_wait_ms(&lab, 1);
+    lab_reopen(&lab); /* nothing of them is in RAM */
+    WRITES(&lab.f, retry_all, &jid);
+    struct own_turn turn = lab_own_begin(&lab, OWN_QUEUE, 10);
+    uint64_t before = lab.f.store->conn->trips;
+    WRITES(&lab.f, lab_own_step_run, &turn);
+    uint64_t few = lab.f.store->conn->trips - before;
+    turn.rows = 40;
+    WRITES(&lab.f, lab_own_step_run, &turn);
+    uint64_t all = lab.f.store->conn->trips - before - few;
+    print_message("# 10 jobs: %d trips, 40 jobs: %d\n", (int)few, (int)all);
+    EQ(lab_view(&lab, "q").ready, 50);
+    YES(all <= few + 30);
     lab_end(&lab);
 }
 
