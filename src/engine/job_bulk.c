@@ -337,13 +337,14 @@ static bool is_too_young(const struct bulk_run *run, const struct job_step *step
     return run->bulk.state == JOB_READY && job_place_ord(&step->at) >= run->newest;
 }
 
-/* Where a look-up is a round trip the jobs of a step are one. */
+/* Where a look-up is a round trip those of a step are two. */
 static enum err ask_ahead(struct bulk_run *run, const struct job_step *steps, int n)
 {
     uint64_t ids[OWN_ROWS_MAX];
     for (int i = 0; i < n; i++)
         ids[i] = steps[i].id;
-    return store_job_ahead(run->op, run->tx, NULL, 0, ids, (size_t)n);
+    TRY(store_job_ahead(run->op, run->tx, NULL, 0, ids, (size_t)n));
+    return store_aside_ahead(run->op, run->tx, ids, (size_t)n);
 }
 
 static enum err along_state(struct bulk_run *run)

@@ -1,6 +1,8 @@
 #include "store/store_aside.h"
 
+#include "store/ahead.h"
 #include "store/families.h"
+#include "store/rows.h"
 
 const struct schema_step aside_step = {
     "jobs aside",
@@ -19,10 +21,10 @@ const struct schema_step aside_step = {
     "CREATE TABLE dead (at_us BIGINT, id BIGINT, reason BIGINT NOT NULL, PRIMARY KEY (at_us, id));",
 };
 
-SQL(aside_get,
-    "SELECT state, at, failures, crashes, crashed_us, snoozes, snoozed_us, attempts, late, failure FROM job_aside"
-    " WHERE id = ?1",
-    NULL);
+#define ASIDE_COLUMNS "state, at, failures, crashes, crashed_us, snoozes, snoozed_us, attempts, late, failure"
+
+SQL(aside_get, "SELECT " ASIDE_COLUMNS " FROM job_aside WHERE id = ?1", NULL);
+SQL_ONLY_POSTGRES(asides_ahead, "SELECT " ASIDE_COLUMNS ", id FROM job_aside WHERE id = ANY (?1" PG_INTS ")");
 SQL(aside_put,
     "INSERT INTO job_aside (id, state, at, failures, crashes, crashed_us, snoozes, snoozed_us, attempts, late, failure)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO UPDATE SET state = excluded.state,"
@@ -46,17 +48,14 @@ SQL(dead_remove, "DELETE FROM dead WHERE at_us = ?1 AND id = ?2", NULL);
 SQL(dead_behind, "SELECT at_us, id, reason FROM dead WHERE (at_us, id) > (?1, ?2) ORDER BY at_us, id LIMIT ?3", NULL);
 SQL(dead_get, "SELECT reason FROM dead WHERE at_us = ?1 AND id = ?2", NULL);
 
-enum err store_aside_get(struct op *op, struct tx *tx, uint64_t id, struct aside_row *ret)
+static struct ahead_key key_of(uint64_t id)
 {
-    struct stmt *stmt;
-    bool found;
-    TRY(tx_stmt(op, tx, &aside_get, &stmt));
-    bind_int(stmt, 1, (int64_t)id);
-    TRY(stmt_row(op, stmt, &found));
-    *ret = (struct aside_row){ .id = id };
-    if (!found)
-        return OK;
-    *ret = (struct aside_row){
+    return (struct ahead_key){ AHEAD_ASIDE, (int64_t)id, 0 };
+}
+
+static struct aside_row aside_of(struct op *op, struct stmt *stmt, uint64_t id)
+{
+    return (struct aside_row){
         .id = id,
         .state = (int)col_int(stmt, 0),
         .at = col_int(stmt, 1),
@@ -69,13 +68,58 @@ enum err store_aside_get(struct op *op, struct tx *tx, uint64_t id, struct aside
         .late = col_int(stmt, 8),
         .failure = col_str(op, stmt, 9),
     };
+}
+
+enum err store_aside_get(struct op *op, struct tx *tx, uint64_t id, struct aside_row *ret)
+{
+    struct stmt *stmt;
+    struct ahead_answer answer;
+    bool found;
+    *ret = (struct aside_row){ .id = id };
+    if (ahead_find(tx, key_of(id), &answer)) {
+        if (answer.count)
+            *ret = *(const struct aside_row *)(uintptr_t)answer.value[0];
+        return OK;
+    }
+    TRY(tx_stmt(op, tx, &aside_get, &stmt));
+    bind_int(stmt, 1, (int64_t)id);
+    TRY(stmt_row(op, stmt, &found));
+    if (!found)
+        return OK;
+    *ret = aside_of(op, stmt, id);
     stmt_reset(stmt);
     return OK;
+}
+
+static enum err note_ahead(struct op *op, struct stmt *stmt, void *arg)
+{
+    struct tx *tx = arg;
+    struct aside_row *row;
+    TRY(op_alloc(op, sizeof *row, &row));
+    *row = aside_of(op, stmt, (uint64_t)col_int(stmt, 10));
+    ahead_put(tx, key_of(row->id), (struct ahead_answer){ .count = 1, .value = { (int64_t)(uintptr_t)row } });
+    return OK;
+}
+
+enum err store_aside_ahead(struct op *op, struct tx *tx, const uint64_t *ids, size_t count)
+{
+    struct stmt *stmt;
+    if (!tx_asks_ahead(tx) || count == 0)
+        return OK;
+    TRY(tx_stmt(op, tx, &asides_ahead, &stmt));
+    bind_ints(stmt, 1, (const int64_t *)ids, count);
+    for (size_t i = 0; i < count; i++)
+        ahead_put(tx, key_of(ids[i]), (struct ahead_answer){ 0 });
+    enum err err = stmt_each(op, stmt, note_ahead, tx);
+    for (size_t i = 0; i < count && err != OK; i++)
+        ahead_forget(tx, key_of(ids[i])); /* "none" is not true of those that were not read */
+    return err;
 }
 
 enum err store_aside_put(struct op *op, struct tx *tx, const struct aside_row *row)
 {
     struct stmt *stmt;
+    ahead_forget(tx, key_of(row->id));
     TRY(tx_stmt(op, tx, &aside_put, &stmt));
     bind_int(stmt, 1, (int64_t)row->id);
     bind_int(stmt, 2, row->state);
@@ -93,6 +137,7 @@ enum err store_aside_put(struct op *op, struct tx *tx, const struct aside_row *r
 
 enum err store_aside_delete(struct op *op, struct tx *tx, uint64_t id)
 {
+    ahead_forget(tx, key_of(id));
     return stmt_by_no(op, tx, &aside_remove, id);
 }
 

@@ -29,6 +29,10 @@ enum err store_aside_get(struct op *op, struct tx *tx, uint64_t id, struct aside
 enum err store_aside_put(struct op *op, struct tx *tx, const struct aside_row *row);
 enum err store_aside_delete(struct op *op, struct tx *tx, uint64_t id);
 
+/* Says whose rows store_aside_get will be asked for. Where a look-up is a round trip they are one; elsewhere this does
+ * nothing. What is known lies in op's arena, which must live as long as the group. */
+enum err store_aside_ahead(struct op *op, struct tx *tx, const uint64_t *ids, size_t count);
+
 #define ATTEMPTS_KEPT 30 /* the first and the newest 29 */
 
 struct attempt_row {
