@@ -16,16 +16,14 @@ struct stepping {
     struct post post; /* first */
     struct run *run;
     struct own_turn turn;
-    int64_t took_us;
+    int64_t began_us; /* in the writer */
 };
 
 static enum err step_run(struct post *post)
 {
     struct stepping *s = (struct stepping *)post;
-    int64_t began_us = clock_mono_us();
-    enum err err = own_step(&post->op, post->tx, &s->turn);
-    s->took_us = clock_mono_us() - began_us;
-    return err;
+    s->began_us = clock_mono_us();
+    return own_step(&post->op, post->tx, &s->turn);
 }
 
 static void run_step(struct run *run);
@@ -69,14 +67,16 @@ static void note_pace(struct run *run, const struct own_turn *turn)
     run->eta_s = took_ms >= PACE_FIRST_MS && done > 0 ? left * took_ms / done / 1000 : -1;
 }
 
-/* The next step is as long as this one was quick; until then the writer belongs to the others for their share. */
+/* The next step is as long as this one was quick; until then the writer belongs to the others for their share. Until it
+ * is stored others wait for it, and on PostgreSQL most of its work is done then. */
 static void go_on(struct run *run, const struct stepping *s)
 {
     bool crowded = is_crowded(run->crew->runner);
-    own_pace_took(&run->own, s->took_us, crowded);
+    int64_t took_us = clock_mono_us() - s->began_us;
+    own_pace_took(&run->own, took_us, crowded);
     run->tries = 0;
     note_pace(run, &s->turn);
-    step_later(run, own_pace_rest_ms(s->took_us, s->turn.share_ppm, crowded));
+    step_later(run, own_pace_rest_ms(took_us, s->turn.share_ppm, crowded));
 }
 
 /* Nothing of the step is stored: again with half of it, and in the end the job fails and has its retries. */
