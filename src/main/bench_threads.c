@@ -1,7 +1,7 @@
 #include "main/bench_threads.h"
 
 #include <ctype.h>
-#include <dirent.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,16 +66,14 @@ static int64_t machine_us(void)
 
 void bench_threads_look(struct bench_threads *ret)
 {
-    DIR *tasks = opendir(TASKS);
-    struct dirent *entry;
+    glob_t tasks;
     ret->count = 0;
-    while (tasks && ret->count < BENCH_THREADS_MAX && (entry = readdir(tasks)) != NULL) {
-        int64_t id = strtoll(entry->d_name, NULL, 10);
-        if (id > 0 && look_at(id, &ret->all[ret->count]))
-            ret->count++;
+    if (glob(TASKS "/[0-9]*", 0, NULL, &tasks) == 0) {
+        for (size_t i = 0; i < tasks.gl_pathc && ret->count < BENCH_THREADS_MAX; i++)
+            if (look_at(strtoll(tasks.gl_pathv[i] + sizeof TASKS, NULL, 10), &ret->all[ret->count]))
+                ret->count++;
+        globfree(&tasks);
     }
-    if (tasks)
-        closedir(tasks);
     ret->at_us = clock_mono_us();
     ret->machine_us = machine_us();
 }
