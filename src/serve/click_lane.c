@@ -230,12 +230,19 @@ static struct click_reader *take_passed(struct click_lane *lane)
     return readers;
 }
 
+/* While clicks are with the writer the next ones fill one batch: each costs statements of its own. */
+static bool must_keep(const struct click_lane *lane)
+{
+    return lane->line->state == LINE_STORE && lane->sending > 0;
+}
+
 /* Lanes that are wanted and not called yet, as bits. */
 static unsigned take_wanted(struct click_line *line)
 {
     unsigned wanted = 0;
     for (int i = 0; i < line->lane_count; i++) {
         struct click_lane *lane = &line->lanes[i];
+        lane->wanted |= lane->keeps && !must_keep(lane);
         if (lane->wanted && !lane->called)
             wanted |= 1u << i;
         lane->called |= lane->wanted;
@@ -294,6 +301,9 @@ static void send_filling(struct click_lane *lane)
 {
     struct click_line *line = lane->line;
     struct batch *batch = lane->filling;
+    lane->keeps = batch && batch->count < CLICK_BATCH_MAX && must_keep(lane);
+    if (lane->keeps)
+        return;
     lane->filling = NULL;
     if (!batch || !batch_taken(batch))
         return;

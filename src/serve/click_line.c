@@ -89,6 +89,7 @@ static void settle_front(struct click_line *line)
 {
     while (line->under_way.first && line->under_way.first->back) {
         struct batch *batch = batch_list_take(&line->under_way);
+        batch->lane->sending--;
         if (batch->post.err == OK)
             line->stored = batch->clicks[batch->count - 1].number;
         batch_answer(batch, batch->post.err == OK);
@@ -123,6 +124,7 @@ void batch_send(struct click_line *line, struct batch *batch)
     batch->back = false;
     loop_adopt(line->config.loop, &batch->post);
     batch_list_add(&line->under_way, batch);
+    batch->lane->sending++;
     line_tick_later(line);
     post_send(&batch->post);
 }

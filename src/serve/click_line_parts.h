@@ -70,6 +70,8 @@ struct click_lane {
     bool leads_next;                 /* it left clicks to whoever writes: to be called when that is done */
     bool wanted;                     /* to be called when the lock is given back */
     bool called;                     /* its errand is on its way */
+    int sending;                     /* batches of it with the writer, answered after the commit */
+    bool keeps;                      /* what fills, until they are back */
 };
 
 /* A timer of the home loop, set by whoever has the lock. */

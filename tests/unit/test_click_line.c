@@ -94,15 +94,19 @@ static void nothing(void *data)
     (void)data;
 }
 
-/* What was sent is stored, and its answers have come. */
+/* What was begun in one turn has ended, and what that called for in the next. */
+static void pass_turns(struct scene *s)
+{
+    for (int i = 0; i < 4; i++)
+        loop_call(s->loop, nothing, NULL);
+}
+
+/* What was sent is stored, and its answers have come; so is what waited for that. */
 static void settle(struct scene *s)
 {
-    loop_call(s->loop, nothing, NULL); /* the turn that sends it has ended when the next one runs this */
-    loop_call(s->loop, nothing, NULL);
+    pass_turns(s);
     while (store_turn(s->ledger.fixture.store) > 0)
-        continue;
-    loop_call(s->loop, nothing, NULL);
-    loop_call(s->loop, nothing, NULL);
+        pass_turns(s);
 }
 
 static enum err read_clicks(struct op *op, struct tx *tx, void *arg)
@@ -441,6 +445,49 @@ TEST(click_line, refuses_at_once_who_is_one_too_many)
     EQ(s.waits[2].stored, 0);
     READS(&s.ledger.fixture, read_clicks, &s);
     EQ(s.clicks, 2);
+    end(&s);
+}
+
+static void add_first(void *data)
+{
+    add(data, 0);
+}
+
+static void add_second(void *data)
+{
+    add(data, 1);
+}
+
+static void add_third(void *data)
+{
+    add(data, 2);
+}
+
+static void add_in_turns(struct scene *s)
+{
+    loop_call(s->loop, add_first, s);
+    pass_turns(s);
+    loop_call(s->loop, add_second, s);
+    pass_turns(s);
+    loop_call(s->loop, add_third, s);
+    pass_turns(s);
+}
+
+/* LNK-41 */
+TEST(click_line, clicks_that_come_while_others_are_with_the_writer_go_together)
+{
+    struct scene s;
+    start(&s, 0);
+    add_in_turns(&s);
+    EQ(store_turn(s.ledger.fixture.store), 1);
+    pass_turns(&s);
+    EQ(s.waits[0].stored, 1);
+    EQ(s.waits[1].stored + s.waits[2].stored, 0);
+    EQ(store_turn(s.ledger.fixture.store), 1); /* one command of two clicks */
+    pass_turns(&s);
+    EQ(s.waits[1].stored + s.waits[2].stored, 2);
+    READS(&s.ledger.fixture, read_clicks, &s);
+    EQ(s.clicks, 3);
     end(&s);
 }
 
