@@ -222,6 +222,51 @@ TEST(job_nodes, a_rate_holds_over_all_nodes)
     end_two();
 }
 
+#define A_MINUTE_MS 60000
+#define STARTS_MAX  400
+
+/* One after the other ends and is there again. */
+static void restart(int i)
+{
+    if (i == 0) {
+        lab_reopen(&nodes[0]);
+        return;
+    }
+    leave(i);
+    join(i);
+}
+
+/* RATE-1, NODE-4. */
+TEST(job_nodes, of_40_a_minute_over_three_nodes_no_minute_has_41_also_across_restarts)
+{
+    static int64_t starts[STARTS_MAX];
+    int n = 0, steps = 0;
+    START_TWO();
+    join(2);
+    lab_policy(&nodes[0], "q", "{\"rate\":{\"limit\":40,\"per\":\"60s\"}}");
+    for (int i = 0; i < 240; i++)
+        EQ(lab_job(&nodes[i % 3], "q", arena_fmt(nodes[0].f.arena, "job-%04d", i).p, ""), JOB_PUSHED);
+    for (int64_t ms = 0; ms < 5 * A_MINUTE_MS; ms += 137, steps++) {
+        if (steps % 200 == 199)
+            restart(steps / 200 % 3);
+        for (int i = steps; i < steps + 3 && n < STARTS_MAX; i++) {
+            if (!lab_fetch(&nodes[i % 3], "q", 10))
+                continue;
+            EQ(nodes[i % 3].count, 1);
+            starts[n++] = nodes[0].f.op.now_us;
+            EQ(lab_ack(&nodes[(i + 1) % 3], arena_str(nodes[0].f.arena, nodes[i % 3].jobs_out[0].jid).p), STALE_NOT);
+        }
+        for (int i = 0; i < 3; i++)
+            lab_wait_ms(&nodes[i], 137);
+    }
+    print_message("# %d starts in five minutes\n", n);
+    EQ(n > 180 && n <= 200, true);
+    for (int i = 40; i < n; i++)
+        EQ(starts[i] - starts[i - 40] >= A_MINUTE_MS * 1000, true);
+    leave(2);
+    end_two();
+}
+
 struct ticking {
     struct node_life life;
     struct duty lead;
