@@ -33,8 +33,11 @@ static enum err end_one(struct op *op, struct tx *tx, const struct worker_comman
     if (item->jid.n == 0)
         return OK; /* what it is instead was said when it was read */
     TRY(many->fails ? job_fail(op, tx, &ref, &failure, &stale) : job_ack(op, tx, &ref, &stale));
-    bool known = stale == STALE_NOT || (!many->fails && stale == STALE_FINISHED);
-    many->refusals[i] = known ? (struct str){ 0 } : many->fails ? S("Job not found") : str_of(job_stale_name(stale));
+    many->refusals[i] = (struct str){ 0 };
+    if (many->fails && stale != STALE_NOT)
+        many->refusals[i] = S("Job not found");
+    else if (stale != STALE_NOT && stale != STALE_FINISHED)
+        many->refusals[i] = str_of(job_stale_name(stale));
     return OK;
 }
 
@@ -52,9 +55,11 @@ static void read_item(struct op *op, struct json *j, struct many *many)
 {
     struct worker_fail *item = &many->items[many->count];
     struct str raw;
+    many->refusals[many->count] = (struct str){ 0 };
     if (!many->fails && json_type(j) == JSON_STRING) {
         json_string(j, &item->jid);
-        many->refusals[many->count] = item->jid.n ? (struct str){ 0 } : S("unknown");
+        if (item->jid.n == 0)
+            many->refusals[many->count] = S("unknown");
     } else if (json_raw(j, &raw) && !many->fails) {
         many->refusals[many->count] = S("a jid is a text");
     } else if (json_ok(j) && worker_read_fail(op, raw, item) != OK) {

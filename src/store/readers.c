@@ -117,12 +117,9 @@ int readers_resting(struct readers *pool)
     return n;
 }
 
-/* The oldest post, for this reader; NULL when the pool stops and nothing is left. Without a reader it has stopped. */
-static struct post *readers_take(struct readers *pool, struct reader *reader)
+/* With the lock. NULL: none waits. */
+static struct post *oldest(struct readers *pool)
 {
-    pthread_mutex_lock(&pool->lock);
-    while (!pool->first && !pool->stop)
-        rest(reader);
     struct post *post = pool->first;
     if (post) {
         pool->first = post->next;
@@ -130,6 +127,24 @@ static struct post *readers_take(struct readers *pool, struct reader *reader)
             pool->last = &pool->first;
         pool->waiting--;
     }
+    return post;
+}
+
+/* The oldest post, or the next one that comes; NULL when the pool stops and nothing is left. */
+static struct post *readers_take(struct readers *pool, struct reader *reader)
+{
+    pthread_mutex_lock(&pool->lock);
+    while (!pool->first && !pool->stop)
+        rest(reader);
+    struct post *post = oldest(pool);
+    pthread_mutex_unlock(&pool->lock);
+    return post;
+}
+
+static struct post *take_left(struct readers *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct post *post = oldest(pool);
     pthread_mutex_unlock(&pool->lock);
     return post;
 }
@@ -196,8 +211,8 @@ int readers_turn(struct readers *pool, struct conn *conn)
 {
     int n = 0;
     struct post *post;
-    assert(pool->stop); /* so that taking does not wait */
-    while ((post = readers_take(pool, NULL))) {
+    assert(pool->stop);
+    while ((post = take_left(pool))) {
         snapshot_run(pool->store, conn, post);
         post_send(post);
         n++;
