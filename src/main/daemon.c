@@ -217,7 +217,7 @@ static enum err open_redirect(struct op *op, struct daemon *daemon)
 
 static void start_http_loops(struct daemon *daemon)
 {
-    int loops = settings_loops(daemon->conf);
+    int64_t loops = conf_int(daemon->conf, "server", "loops");
     daemon->http_loop = loop_start("http");
     for (int i = 1; i < loops; i++) {
         char name[16];

@@ -1,6 +1,5 @@
 #include "main/settings.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,7 +15,7 @@ static const struct conf_key server_keys[] = {
     { .name = "data", .type = CONF_PATH, .fallback = "posthouse-data" },
     { .name = "dev", .type = CONF_BOOL, .fallback = "false" },
     { .name = "connections", .type = CONF_INT, .min = 1, .max = 100000, .fallback = "10000" },
-    { .name = "loops", .type = CONF_INT, .min = 1, .max = HTTP_LOOPS_MAX },
+    { .name = "loops", .type = CONF_INT, .min = 1, .max = HTTP_LOOPS_MAX, .fallback = "1" },
     { .name = "trusted_proxies", .type = CONF_TEXT, .max = 4096 },
     { .name = "stop", .type = CONF_DURATION, .max = 600000, .fallback = "25s" },
     { .name = "min_free_disk", .type = CONF_SIZE, .max = INT64_C(1) << 50, .fallback = "256MiB" },
@@ -195,19 +194,6 @@ enum err settings_addr(struct op *op, const struct conf *conf, const char *key, 
         return OK;
     return fail(op, ERR_INVALID, "[server] %s = %.*s: write an address like 127.0.0.1:7420 or [::1]:7420", key,
                 STR(text));
-}
-
-/* Two loops share what one has found out, which costs; with fewer processors than these one answers as many clicks
- * (docs/adr/0027-one-door-on-several-loops.md). */
-#define PROCESSORS_OF_TWO_LOOPS 4
-
-int settings_loops(const struct conf *conf)
-{
-    int said = (int)conf_int(conf, "server", "loops");
-    cpu_set_t ours;
-    if (said)
-        return said;
-    return sched_getaffinity(0, sizeof ours, &ours) == 0 && CPU_COUNT(&ours) >= PROCESSORS_OF_TWO_LOOPS ? 2 : 1;
 }
 
 struct str settings_data(const struct conf *conf)

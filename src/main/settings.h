@@ -39,9 +39,6 @@ enum err settings_check(struct op *op, const struct conf *conf);
 /* The address of a door. */
 enum err settings_addr(struct op *op, const struct conf *conf, const char *key, struct addr *ret);
 
-/* How many loops answer tracked links: as said, else two where there are four processors for us, or one. */
-int settings_loops(const struct conf *conf);
-
 /* The directory of the store. */
 struct str settings_data(const struct conf *conf);
 

@@ -110,10 +110,10 @@ static enum err run_push(struct op *op, struct tx *tx, struct action *a)
     return job_push(op, tx, &spec, 1, false, &pushed);
 }
 
-/* A batch that is gone, a move that is not allowed: an answer like others. */
+/* A batch that is gone, or the parent of a new one; a move that is not allowed: answers like others. */
 static enum err allow(struct action *a, enum err err)
 {
-    a->refused = err == ERR_NOT_FOUND || err == ERR_CONFLICT;
+    a->refused = err == ERR_NOT_FOUND || err == ERR_CONFLICT || (a->act == ACT_NEW && err == ERR_INVALID);
     return a->refused ? OK : err;
 }
 

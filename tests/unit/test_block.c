@@ -156,17 +156,19 @@ static enum err count_blocks(struct op *op, struct tx *tx, void *arg)
 
 TEST(block, gives_the_memory_of_a_large_transaction_back_bit_by_bit)
 {
-    size_t count;
+    size_t first, count;
     int64_t base = 1;
     fixture_start_file(&f);
     WRITES(&f, put_many, &base);
-    WRITES(&f, count_blocks, &count);
-    YES(count > CACHE_BLOCKS + 1000);
+    WRITES(&f, count_blocks, &first);
+    YES(first > CACHE_BLOCKS + 1000);
     uint64_t per = store_block_per_block(BLOCK_MESSAGE_ENGAGEMENT);
     for (uint64_t i = 0; i < 200; i++)
         put(i * per, (int64_t)i + 7);
     WRITES(&f, count_blocks, &count);
-    YES(count <= CACHE_BLOCKS + 2 * SLAB_BLOCKS);
+    YES(count < first - 1000);
+    if (!test_server()) /* where nodes share the rows a block that is owed stays, and what lies below it */
+        YES(count <= CACHE_BLOCKS + 2 * SLAB_BLOCKS);
     for (uint64_t i = 0; i < 200; i++)
         EQ(get(i * per), (int64_t)i + 7);
     for (uint64_t i = 0; i < 6000; i += 37)
