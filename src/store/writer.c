@@ -32,9 +32,9 @@
 
 #define IDLE_US             1000000 /* without work for so long: tidy up */
 #define WRITER_OP_BYTES_MAX (64 * 1024 * 1024)
-#define LENT_MAX            256              /* more commands than this are worth a thread of their own */
-#define LENT_BYTES          131072           /* and so are heavier ones */
-#define LENT_TURN_NS        INT64_C(5000000) /* that a thread which lends itself waits for its turn */
+#define LENT_MAX            256    /* more commands than this are worth a thread of their own */
+#define LENT_BYTES          131072 /* and so are heavier ones */
+#define LENT_TURN_US        5000   /* that a thread which lends itself waits for its turn */
 
 /* Commands taken and not run, oldest first. */
 struct line {
@@ -377,16 +377,14 @@ static void lent_group(struct writer *writer)
 }
 
 /* It may be somebody else's, who is soon through: a page of events takes a few milliseconds, and to hand over commands
- * and answers costs as much where processors are scarce. False when that takes longer. */
+ * and answers costs as much where processors are scarce. False when that takes longer. (The only lock with a time that
+ * thread checkers know goes by the wall clock; one that steps makes this wait for a turn that ends anyway.) */
 static bool turn_take(struct writer *writer)
 {
-    struct timespec until;
     if (pthread_mutex_trylock(&writer->turn) == 0)
         return true;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += LENT_TURN_NS;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    int64_t until_us = clock_wall_us() + LENT_TURN_US;
+    struct timespec until = { until_us / 1000000, until_us % 1000000 * 1000 };
     return pthread_mutex_timedlock(&writer->turn, &until) == 0;
 }
 
