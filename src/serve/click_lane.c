@@ -139,44 +139,6 @@ static void tell(struct click_lane *lane, struct click_wait *wait, bool stored)
     wait->done(wait, stored);
 }
 
-static void one_passed(struct click_fence *fence)
-{
-    struct loop *home = line_home(fence->line)->loop;
-    if (atomic_fetch_sub(&fence->open, 1) > 1)
-        return;
-    if (loop_is_mine(home))
-        fence->passed(fence);
-    else
-        loop_send(home, &fence->home);
-}
-
-static void fence_home(struct errand *errand)
-{
-    struct click_fence *fence = MAIL_OF(errand, struct click_fence, home);
-    fence->passed(fence);
-}
-
-static void pass_over(struct errand *errand)
-{
-    one_passed(MAIL_OF(errand, struct click_pass, errand)->fence);
-}
-
-/* On another loop than the fence's what was answered has been written when this turn has ended, and not before. */
-static void pass_fences(struct click_lane *lane)
-{
-    while (lane->passes && lane->passes->missing == 0) {
-        struct click_pass *pass = lane->passes;
-        lane->passes = pass->next;
-        if (!lane->passes)
-            lane->last_pass = &lane->passes;
-        pass->errand.run = pass_over;
-        if (is_home(lane))
-            pass_over(&pass->errand);
-        else
-            loop_at_turn_end(lane->loop, &pass->errand);
-    }
-}
-
 /* An answer may bring the next click of its client, and that one an answer. */
 static void deliver(struct click_lane *lane)
 {
@@ -189,7 +151,7 @@ static void deliver(struct click_lane *lane)
             if (batch->waits[i])
                 tell(lane, batch->waits[i], batch->stored);
         batch_give(lane, batch);
-        pass_fences(lane);
+        lane_pass_fences(lane);
     }
     lane->delivering = false;
 }
@@ -395,7 +357,7 @@ void click_line_add(struct click_line *line, struct click_wait *wait)
     wait->held = wait->left = false;
     if (atomic_fetch_add(&line->waiting, 1) >= line->config.max_waiting) {
         tell(lane, wait, false);
-        pass_fences(lane);
+        lane_pass_fences(lane);
         return;
     }
     struct batch *batch = filling_of(lane);
@@ -424,7 +386,7 @@ void click_line_leave(struct click_line *line, struct click_wait *wait, bool gon
         return;
     leave_lane(lane, wait);
     wait->done(wait, false);
-    pass_fences(lane);
+    lane_pass_fences(lane);
 }
 
 void click_line_refuse(struct click_line *line)
@@ -435,39 +397,6 @@ void click_line_refuse(struct click_line *line)
 int64_t click_line_waiting(const struct click_line *line)
 {
     return atomic_load(&line->waiting);
-}
-
-/* --- fences ------------------------------------------------------------------------- */
-
-static void pass_begin(struct errand *errand)
-{
-    struct click_pass *pass = MAIL_OF(errand, struct click_pass, errand);
-    struct click_lane *lane = pass->lane;
-    pass->upto = lane->added;
-    pass->missing = lane->added - lane->answered;
-    pass->next = NULL;
-    *lane->last_pass = pass;
-    lane->last_pass = &pass->next;
-    pass_fences(lane);
-}
-
-/* The home lane's is the last, since the fence may be gone when it has passed. */
-void click_line_fence(struct click_line *line, struct click_fence *fence)
-{
-    assert(loop_is_mine(line_home(line)->loop));
-    fence->line = line;
-    fence->home.run = fence_home;
-    atomic_init(&fence->open, line->lane_count);
-    for (int i = line->lane_count - 1; i >= 0; i--) {
-        struct click_pass *pass = &fence->passes[i];
-        pass->errand.run = pass_begin;
-        pass->fence = fence;
-        pass->lane = &line->lanes[i];
-        if (i > 0)
-            loop_send(pass->lane->loop, &pass->errand);
-        else
-            pass_begin(&pass->errand);
-    }
 }
 
 /* --- the beginning and the end -------------------------------------------------------- */

@@ -2,6 +2,7 @@
  * click_line_parts.h - what the files of the line of clicks share; nobody else includes it.
  *
  *     click_lane.c         one loop's part: who joins, leaves and waits there, and is answered
+ *     click_fence.c        who waits until those before him are answered
  *     click_line.c         batches that the writer stores before they are answered; opening and the end
  *     click_line_behind.c  clicks that are durable in the spool and follow into the store
  *
@@ -153,6 +154,9 @@ static inline struct click_lane *line_home(struct click_line *line)
 {
     return &line->lanes[0];
 }
+
+/* click_fence.c, on the lane's loop: it was answered; those pass who waited for nothing else. */
+void lane_pass_fences(struct click_lane *lane);
 
 /* Everything below: with the lock. */
 
