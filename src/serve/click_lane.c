@@ -19,13 +19,18 @@ static bool is_home(const struct click_lane *lane)
     return lane == line_home(lane->line);
 }
 
-static struct click_lane *my_lane(struct click_line *line)
+int click_line_lane(const struct click_line *line)
 {
     int i = 0;
     while (i < line->lane_count && !loop_is_mine(line->lanes[i].loop))
         i++;
     assert(i < line->lane_count);
-    return &line->lanes[i];
+    return i;
+}
+
+static struct click_lane *my_lane(struct click_line *line)
+{
+    return &line->lanes[click_line_lane(line)];
 }
 
 /* --- batches -------------------------------------------------------------------- */

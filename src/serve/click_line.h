@@ -92,6 +92,9 @@ void click_line_drain(struct click_line *line);
 /* After all loops have ended. */
 void click_line_close(struct click_line *line);
 
+/* Which of its loops runs this: 0 is the home, behind it come the further ones as configured. */
+int click_line_lane(const struct click_line *line);
+
 /* Joins the line at its end, or is refused at once when the line is full. */
 void click_line_add(struct click_line *line, struct click_wait *wait);
 

@@ -224,7 +224,7 @@ void redirect_get(struct http_request *request)
         return;
     }
     visit->redirect = api->redirect;
-    visit->lane = redirect_my_lane(api->redirect);
+    visit->lane = &api->redirect->lanes[click_line_lane(api->redirect->line)];
     visit->request = request;
     visit->place = NULL;
     visit->patience = (struct timer){ .run = lose_patience };
@@ -317,12 +317,12 @@ static void declare_metrics(struct redirect *redirect)
     redirect->ignored_head = METRIC_AT(ignored, S("head"));
 }
 
+/* One a loop, in the order of the line's. */
 static void open_lanes(struct redirect *redirect)
 {
     const struct redirect_config *config = &redirect->config;
-    redirect->lane_count = 1 + config->also_count;
-    assert(redirect->lane_count <= CLICK_LOOPS_MAX);
-    for (int i = 0; i < redirect->lane_count; i++) {
+    assert(config->also_count < CLICK_LOOPS_MAX);
+    for (int i = 0; i <= config->also_count; i++) {
         struct redirect_lane *lane = &redirect->lanes[i];
         lane->redirect = redirect;
         lane->loop = i > 0 ? config->also[i - 1] : config->loop;

@@ -13,8 +13,6 @@
  * A read may take as long as the store likes, a request may not: it is refused
  * after what any click may wait, and the read comes home without it (LNK-43).
  */
-#include <assert.h>
-
 #include "engine/status.h"
 #include "serve/redirect_parts.h"
 #include "store/store_member.h"
@@ -51,15 +49,6 @@ struct reading {
     struct found_member *members;
     size_t member_count, member_room;
 };
-
-struct redirect_lane *redirect_my_lane(struct redirect *redirect)
-{
-    int i = 0;
-    while (i < redirect->lane_count && !loop_is_mine(redirect->lanes[i].loop))
-        i++;
-    assert(i < redirect->lane_count);
-    return &redirect->lanes[i];
-}
 
 uint64_t member_hash_of(const struct redirect *redirect, uint32_t tenant_no, uint32_t mailing_no, struct str member)
 {

@@ -70,7 +70,6 @@ struct redirect {
     struct click_line *line;
     struct busy busy; /* what it asks the store */
     struct redirect_lane lanes[CLICK_LOOPS_MAX];
-    int lane_count;
     atomic_int_fast64_t asking; /* visits that wait for a read or are in one, of all lanes */
     struct metric_cell *ignored_no_member, *ignored_unknown, *ignored_head;
 
@@ -108,9 +107,6 @@ void visit_go(struct visit *visit);
 void visit_refuse(struct visit *visit);
 
 /* redirect_lookup.c */
-
-/* The lane of the loop this runs on. */
-struct redirect_lane *redirect_my_lane(struct redirect *redirect);
 
 /* Reads what visit->lookup names, then visit_go; or refuses when the store cannot be read, when that takes too long, or
  * when too many ask already. */
