@@ -35,6 +35,7 @@ static void write_error(struct op *op, const char *format, va_list args)
 
 #undef fail /* of the analyzer, see op.h */
 #undef fail_at
+#undef op_inherit
 
 enum err fail(struct op *op, enum err err, const char *format, ...)
 {
@@ -56,6 +57,16 @@ enum err fail_at(struct op *op, enum err err, const char *pointer, const char *f
     va_end(args);
     if (pointer != op->pointer)
         copy_clipped(op->pointer, sizeof op->pointer, pointer);
+    return err;
+}
+
+enum err op_inherit(struct op *op, enum err err, const struct op *own)
+{
+    if (err == OK)
+        return OK;
+    memcpy(op->error, own->error, sizeof op->error);
+    memcpy(op->pointer, own->pointer, sizeof op->pointer);
+    op->retry_after_s = own->retry_after_s;
     return err;
 }
 

@@ -53,10 +53,15 @@ enum err fail(struct op *op, enum err err, const char *format, ...) __attribute_
 enum err fail_at(struct op *op, enum err err, const char *pointer, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* What became of an operation within op: OK as it is, a failure with own's sentence, pointer and Retry-After. Returns
+ * err; own's memory may be freed afterwards. */
+enum err op_inherit(struct op *op, enum err err, const struct op *own);
+
 /* The analyzer cannot see that they return what they were given, and follows paths that do not exist. */
 #ifdef __clang_analyzer__
 #define fail(op, err, ...)             (fail(op, err, __VA_ARGS__), (err))
 #define fail_at(op, err, pointer, ...) (fail_at(op, err, pointer, __VA_ARGS__), (err))
+#define op_inherit(op, err, own)       (op_inherit(op, err, own), (err))
 #endif
 
 /* Zeroed memory of the op; fails with ERR_TOO_LARGE when its arena is full. */

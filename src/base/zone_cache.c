@@ -132,8 +132,7 @@ static enum err load_locked(struct op *op, struct str name, const struct zone **
     pthread_mutex_lock(&loading);
     enum err err = load(&reading, name, ret_zone);
     pthread_mutex_unlock(&loading);
-    if (err != OK)
-        fail(op, err, "%s", reading.error);
+    op_inherit(op, err, &reading);
     arena_free(arena);
     return err;
 }

@@ -233,8 +233,7 @@ enum err check_jobs(struct op *op, struct check *check)
     struct op own;
     op_init(&own, arena_new(64 << 20), op->now_us);
     enum err err = store_read(&own, check->store, jobs_read, check);
-    if (err != OK)
-        err = fail(op, err, "%s", own.error);
+    op_inherit(op, err, &own);
     arena_free(own.arena);
     return err;
 }

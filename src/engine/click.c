@@ -287,10 +287,7 @@ static enum err apply_each(struct op *op, struct tx *tx, const struct click *cli
     qsort(sorted, count, sizeof *sorted, by_message);
     op_init(&one, arena_new(CLICK_BYTES_MAX), op->now_us);
     enum err err = apply_sorted(&one, tx, sorted, count);
-    if (err != OK) {
-        fail(op, err, "%s", one.error);
-        op->retry_after_s = one.retry_after_s;
-    }
+    op_inherit(op, err, &one);
     arena_free(one.arena);
     return err;
 }

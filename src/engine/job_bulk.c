@@ -289,7 +289,7 @@ static enum err consider(struct bulk_run *run, uint64_t id)
         if (err == OK && !is_new)
             err = move(&own, run, &job);
     }
-    return err == OK ? OK : fail(run->op, err, "%s", own.error);
+    return op_inherit(run->op, err, &own);
 }
 
 /* --- along the rows -------------------------------------------------------------- */
@@ -309,7 +309,7 @@ static enum err act_on_gone(struct bulk_run *run, struct str jid)
     else if (err == ERR_CONFLICT || err == ERR_NOT_FOUND)
         note_refusal(run, jid, str_of(own.error));
     else
-        return fail(run->op, err, "%s", own.error);
+        return op_inherit(run->op, err, &own);
     return OK;
 }
 

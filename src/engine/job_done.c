@@ -278,8 +278,7 @@ enum err finished_load(struct op *op, struct tx *tx, struct jobs *jobs)
             while (done_record_next(&chunk.records, &record))
                 finished_add(jobs, record.jid_hash, record.id, chunk.at_us + shift_us, record.outcome);
     }
-    if (err != OK)
-        err = fail(op, err, "%s", own.error);
+    op_inherit(op, err, &own);
     arena_free(own.arena);
     return err;
 }

@@ -185,8 +185,7 @@ enum err done_find(struct op *op, struct tx *tx, const struct jobs *jobs, uint64
     struct op own;
     op_init(&own, arena_new(KEYS_BYTES_MAX), op->now_us);
     enum err err = find(&own, tx, jobs, &f);
-    if (err != OK)
-        err = fail(op, err, "%s", own.error);
+    op_inherit(op, err, &own);
     arena_free(own.arena);
     *ret_found = f.found;
     return err;

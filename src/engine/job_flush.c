@@ -114,8 +114,7 @@ enum err jobs_flush(struct op *op, struct tx *tx)
     log_all(jobs);
     op_init(&own, arena_new(FLUSH_BYTES_MAX), op->now_us);
     enum err err = flush_all(&own, tx, jobs);
-    if (err != OK)
-        err = fail(op, err, "%s", own.error);
+    op_inherit(op, err, &own);
     arena_free(own.arena);
     return err;
 }

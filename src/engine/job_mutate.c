@@ -88,7 +88,7 @@ static enum err consider(struct op *op, struct tx *tx, struct slice *slice, uint
     enum err err = id ? job_know(&own, tx, slice->jobs, id, &job, &found) : OK;
     if (err == OK && found && is_wanted(&own, slice, &job))
         err = move(&own, tx, slice, &job);
-    return err == OK ? OK : fail(op, err, "%s", own.error);
+    return op_inherit(op, err, &own);
 }
 
 /* --- one slice ------------------------------------------------------------ */

@@ -95,7 +95,7 @@ enum err queue_set_policy(struct op *op, struct jobs *jobs, struct queue *queue,
     struct queue_policy policy;
     enum err err = queue_policy_read(&own, kept, key_hash, jobs, &policy, NULL);
     if (err != OK) {
-        err = fail_at(op, err, own.pointer, "%s", own.error);
+        op_inherit(op, err, &own);
         arena_free(memory);
         return err;
     }

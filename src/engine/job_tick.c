@@ -206,7 +206,7 @@ static enum err may_sweep(struct op *op, struct tx *tx, const struct duty *lead,
         return OK;
     enum err err = store_duty_check(&aside, tx, lead);
     *ret_may = err == OK;
-    return err == OK || err == ERR_CONFLICT ? OK : fail(op, err, "%s", aside.error);
+    return err == ERR_CONFLICT ? OK : op_inherit(op, err, &aside);
 }
 
 static enum err sweep_tick(struct op *op, struct tx *tx, struct jobs *jobs, const struct duty *lead, int64_t now_us)

@@ -292,7 +292,7 @@ static enum err queue_serve(struct op *op, struct tx *tx, struct jobs *jobs, str
         own->now_us = op->now_us;
         enum err err = fetch_fill(own, tx, jobs, fetch);
         if (err != OK)
-            return fail(op, err, "%s", own->error);
+            return op_inherit(op, err, own);
         if (fetch->count)
             fetch_release(tx, jobs, fetch);
         else if (!fetch->session.no)

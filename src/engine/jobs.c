@@ -124,7 +124,7 @@ enum err jobs_begin(struct op *op, struct tx *tx, struct jobs **ret)
     if (err == OK)
         return OK;
     jobs_unload(jobs);
-    return fail(op, err, "%s", own.error);
+    return op_inherit(op, err, &own);
 }
 
 void jobs_touch(struct jobs *jobs, struct tx *tx)

@@ -226,8 +226,7 @@ static enum err fill(struct op *op, const struct filling *filling)
         err = make_all(&own, filling, &of_members, &clicks->members_made, clicks->members);
     if (err == OK)
         err = make_all(&own, filling, &of_links, &clicks->links_made, clicks->links);
-    if (err != OK)
-        fail(op, err, "%s", own.error);
+    op_inherit(op, err, &own);
     arena_free(own.arena);
     return err;
 }

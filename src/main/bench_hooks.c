@@ -169,7 +169,7 @@ static enum err end_client(struct op *op, struct hooks_client *client, bool is_s
 {
     if (is_started)
         thread_join(&client->thread);
-    enum err err = client->err == OK ? OK : fail(op, client->err, "%s", client->op.error);
+    enum err err = op_inherit(op, client->err, &client->op);
     if (client->easy)
         http_easy_close(client->easy);
     buf_done(&client->body);

@@ -59,7 +59,7 @@ enum err bench_reader_stop(struct op *op, struct bench_reader *reader)
 {
     atomic_store(&reader->is_over, true);
     thread_join(&reader->thread);
-    return reader->err == OK ? OK : fail(op, reader->err, "%s", reader->op.error);
+    return op_inherit(op, reader->err, &reader->op);
 }
 
 void bench_reader_free(struct bench_reader *reader)

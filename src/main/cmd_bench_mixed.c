@@ -119,7 +119,7 @@ static enum err runner_start(struct bench *b, struct runner *runner, const char 
 static enum err runner_join(struct bench *b, struct runner *runner)
 {
     thread_join(&runner->thread);
-    enum err err = runner->err == OK ? OK : fail(b->op, runner->err, "%s", runner->op.error);
+    enum err err = op_inherit(b->op, runner->err, &runner->op);
     arena_free(runner->op.arena);
     return err;
 }

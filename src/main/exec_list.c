@@ -107,7 +107,7 @@ enum err exec_list_read(struct op *op, const struct conf *conf, struct exec_list
     if (err == OK)
         err = read_all(&own, conf, list);
     if (err != OK) {
-        err = fail(op, err, "%s", own.error);
+        op_inherit(op, err, &own);
         arena_free(own.arena);
         return err;
     }

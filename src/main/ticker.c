@@ -128,9 +128,7 @@ enum err ticker_start(struct op *op, const struct ticker_config *given, struct t
     struct node_life life = node_board_get(given->nodes);
     struct jobs_config config = { .store = given->store, .node = str_of(life.id), .wake = wake, .data = ticker };
     enum err err = jobs_open(&ticker->op, &config, &ticker->jobs);
-    if (err != OK)
-        fail(op, err, "%s", ticker->op.error);
-    if (err == OK) {
+    if (op_inherit(op, err, &ticker->op) == OK) {
         look_at_disk(ticker); /* before anybody can push */
         err = thread_start(op, &ticker->thread, "ticker", ticker_run, ticker);
     }

@@ -237,8 +237,7 @@ static enum err open_spool(struct op *op, struct click_line *line)
         line->newest = click_spool_newest(line->spool);
     if (err == OK)
         line->config.room = click_spool_room(line->spool);
-    if (err != OK)
-        fail(op, err, "%s", own.error);
+    op_inherit(op, err, &own);
     arena_free(own.arena);
     return err;
 }

@@ -54,5 +54,5 @@ enum err group_probe(struct op *op, struct store *store)
     struct post *posts[] = { &post };
     op_init(&post.op, op->arena, op->now_us);
     group_run(store, op, posts, 1);
-    return post.err == OK ? OK : fail(op, post.err, "%s", post.op.error);
+    return op_inherit(op, post.err, &post.op);
 }

@@ -87,10 +87,8 @@ static void call_init(struct call *call, const struct hop *route, struct op *op,
 /* What the group or the snapshot said on its own account stands in the post's op. */
 static enum err call_end(struct call *call)
 {
-    if (call->post.err != OK && call->post.op.error[0]) {
-        fail(call->op, call->post.err, "%s", call->post.op.error);
-        call->op->retry_after_s = call->post.op.retry_after_s;
-    }
+    if (call->post.op.error[0])
+        op_inherit(call->op, call->post.err, &call->post.op);
     return call->post.err;
 }
 

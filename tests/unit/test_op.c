@@ -38,6 +38,21 @@ TEST(op, may_quote_the_former_error_and_pointer)
     STR_EQ(str_of(op->pointer), "/a");
 }
 
+TEST(op, inherits_all_that_a_failure_within_it_said)
+{
+    struct op *op = fresh(), own;
+    op_init(&own, NULL, op->now_us);
+    fail(op, ERR_IO, "of long ago");
+    EQ(op_inherit(op, OK, &own), OK);
+    STR_EQ(str_of(op->error), "of long ago");
+
+    own.retry_after_s = 7;
+    EQ(op_inherit(op, fail_at(&own, ERR_BUSY, "/queue", "is full"), &own), ERR_BUSY);
+    STR_EQ(str_of(op->error), "is full");
+    STR_EQ(str_of(op->pointer), "/queue");
+    EQ(op->retry_after_s, 7);
+}
+
 TEST(op, cuts_long_sentences_between_characters)
 {
     struct op *op = fresh();
