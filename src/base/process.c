@@ -31,6 +31,20 @@ int64_t process_rss_bytes(pid_t pid)
     return strtol(resident, NULL, 10) * sysconf(_SC_PAGESIZE);
 }
 
+int64_t process_peak_bytes(pid_t pid)
+{
+    char path[PATH_BYTES], line[LINE_BYTES];
+    long kilobytes = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "re");
+    while (file && kilobytes == 0 && fgets(line, sizeof line, file))
+        if (strncmp(line, "VmHWM:", strlen("VmHWM:")) == 0)
+            kilobytes = strtol(line + strlen("VmHWM:"), NULL, 10);
+    if (file)
+        fclose(file);
+    return (int64_t)kilobytes * 1024;
+}
+
 int64_t process_cpu_us(pid_t pid)
 {
     char path[PATH_BYTES], line[LINE_BYTES], *system;

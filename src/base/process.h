@@ -12,6 +12,9 @@
 /* Memory it holds now, pages that are shared with others included. */
 int64_t process_rss_bytes(pid_t pid);
 
+/* The most it ever held. */
+int64_t process_peak_bytes(pid_t pid);
+
 /* Processor time of its threads since it began, in steps of the kernel's tick (10 ms). */
 int64_t process_cpu_us(pid_t pid);
 

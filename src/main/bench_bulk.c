@@ -66,7 +66,7 @@ static enum err prepare(struct bulk_rig *rig)
     return act(rig, "{\"action\":\"retry\",\"filter\":{\"state\":\"dead\",\"queue\":\"" QUEUE "\"}}");
 }
 
-static enum err turn(struct bulk_rig *rig, struct bulk_turns *sum, int64_t *ret_took_us)
+static enum err turn(struct bulk_rig *rig, struct load_turns *sum, int64_t *ret_took_us)
 {
     struct load_result result;
     TRY(rig->bench->work(rig->bench->arg, &result));

@@ -25,14 +25,9 @@ struct bench_bulk {
     void *arg;
 };
 
-/* Means over the turns. */
-struct bulk_turns {
-    double rate, fetch_p50_ms, fetch_p99_ms;
-};
-
 struct bench_bulk_result {
-    struct bulk_turns alone, beside;
-    double bulk_rate; /* jobs a second that the action moved while others worked */
+    struct load_turns alone, beside; /* means */
+    double bulk_rate;                /* jobs a second that the action moved while others worked */
 };
 
 /* ERR_CONFLICT when the action is over before the turns are: more jobs are needed. */

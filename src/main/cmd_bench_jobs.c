@@ -3,7 +3,8 @@
  *
  *     jobs   10 producers and 10 workers at once, one job a request, every answer on disk;
  *            then fetch and ack alone, with as many workers and with ten times as many;
- *            with --bulk only fetches, alone and beside an action on very many jobs
+ *            with --bulk only fetches, alone and beside an action on very many jobs;
+ *            with --depth only fetches, from an empty queue and from one of very many jobs
  *     push   10 producers, one job a request; then 100 jobs a request
  *
  * The server is a process of its own with an empty store, one that runs already
@@ -16,6 +17,7 @@
 #include "base/process.h"
 #include "base/random.h"
 #include "main/bench_bulk.h"
+#include "main/bench_depth.h"
 #include "main/bench_hold.h"
 #include "main/bench_peer.h"
 #include "main/client.h"
@@ -56,6 +58,7 @@ struct bench {
     const char *api; /* URL of our own server */
     int64_t seconds, clients;
     int64_t bulk_jobs;    /* 0 = without */
+    int64_t depth;        /* jobs that wait, 0 = only as many as are fetched */
     int64_t hold_ms;      /* an old snapshot, 0 = none */
     int64_t database_pid; /* PostgreSQL's, when it was said */
     double sync_ms;
@@ -222,12 +225,38 @@ static enum err bench_jobs_bulk(struct bench *b)
     return OK;
 }
 
+static enum err depth_run(void *arg, const struct addr *door, struct load_config config, struct load_result *ret)
+{
+    struct bench *b = arg;
+    struct result result;
+    b->door = *door;
+    TRY(run(b, config, &result));
+    *ret = result.load;
+    return OK;
+}
+
+/* What those who fetch notice of very many jobs that wait; nothing else is measured then. */
+static enum err bench_jobs_deep(struct bench *b)
+{
+    struct bench_depth depth = { b->directory, &b->server, b->depth, depth_run, b, (int)b->clients, b->seconds * 1000 };
+    struct bench_depth_result result;
+    TRY(bench_depth(b->op, &depth, &result));
+    const struct load_turns *empty = &result.filled.empty;
+    begin_line(b, "jobs", empty->rate, empty->fetch_p50_ms, empty->fetch_p99_ms);
+    json_member_int(&b->w, "depth", b->depth);
+    bench_depth_put(&b->w, &result);
+    end_line(b);
+    return OK;
+}
+
 static enum err bench_jobs(struct bench *b)
 {
     struct result both, alone, many;
     int clients = (int)b->clients;
     if (b->bulk_jobs)
         return bench_jobs_bulk(b);
+    if (b->depth)
+        return bench_jobs_deep(b);
     if (b->hold_ms)
         return bench_jobs_held(b, b->hold_ms);
     TRY(at_once(b, b->seconds * 1000, &both));
@@ -296,10 +325,13 @@ static int bench_run(struct cli *cli, enum err (*measure)(struct bench *b))
         !cli_int(cli, "clients", 1, LOAD_CLIENTS_MAX / (MANY + 1), &b.clients) ||
         !cli_int(cli, "server-pid", 1, INT32_MAX, &b.database_pid) ||
         (measure == bench_jobs && !cli_duration(cli, "hold-snapshot", &b.hold_ms)) ||
-        (measure == bench_jobs && !cli_int(cli, "bulk", 1, BULK_JOBS_MAX, &b.bulk_jobs)))
+        (measure == bench_jobs && !cli_int(cli, "bulk", 1, BULK_JOBS_MAX, &b.bulk_jobs)) ||
+        (measure == bench_jobs && !cli_int(cli, "depth", 1, DEPTH_JOBS_MAX, &b.depth)))
         return CLI_USAGE;
-    if (b.bulk_jobs && (cli_has(cli, "url") || cli_has(cli, "worker") || cli_has(cli, "peer")))
-        return cli_fail(cli, CLI_USAGE, "--bulk starts a server of its own");
+    if ((b.bulk_jobs || b.depth) && (cli_has(cli, "url") || cli_has(cli, "worker") || cli_has(cli, "peer")))
+        return cli_fail(cli, CLI_USAGE, "--bulk and --depth start servers of their own");
+    if (b.depth && cli_has(cli, "database"))
+        return cli_fail(cli, CLI_USAGE, "--depth compares two SQLite files");
     if (b.hold_ms && !cli_has(cli, "database"))
         return cli_fail(cli, CLI_USAGE, "--hold-snapshot is of a PostgreSQL, which --database names");
     enum err err = prepare(&b);
@@ -341,6 +373,7 @@ static const struct cli_option bench_push_options[] = { OPTIONS, { 0 } };
 static const struct cli_option bench_jobs_options[] = {
     OPTIONS,
     { "bulk", "N", "how long fetches take, alone and beside a bulk action on N dead jobs" },
+    { "depth", "N", "how long fetches take from N queued jobs and from an empty queue, memory and a start with them" },
     { "hold-snapshot", "DURATION", "how fast it is while an old snapshot is held open so long, in ten parts" },
     { "without-snapshot", NULL, "the same parts while nobody holds one: what to compare with" },
     { 0 },
@@ -357,7 +390,9 @@ const struct command cmd_bench_jobs = {
         "a request, every answer on disk; p50_ms and p99_ms are from a fetch to the answer of its ack.\n"
         "fetch_ack_per_second is workers alone, fetch_ack_many_per_second ten times as many. Members with cpu_us\n"
         "are processor time of the server for a job. With --bulk p50_ms and p99_ms are of fetches alone, those with\n"
-        "beside_bulk of fetches while an action moves bulk_per_second jobs.\n",
+        "beside_bulk of fetches while an action moves bulk_per_second jobs. With --depth p50_ms and p99_ms are of\n"
+        "fetches from an empty queue, those of deep and restarted of fetches from one of N jobs, before and after a\n"
+        "start; p99_of_empty is their ratio, by the medians of turns that alternate.\n",
     .options = bench_jobs_options,
     .run = bench_jobs_run,
 };

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,6 +16,20 @@ double measure_percentile_ms(int64_t *us, size_t count, double share)
         return 0;
     sort_i64(us, count);
     return (double)us[(size_t)(share * (double)(count - 1))] / 1000;
+}
+
+static int cmp_double(const void *a, const void *b)
+{
+    double one = *(const double *)a, other = *(const double *)b;
+    return (one > other) - (one < other);
+}
+
+double measure_median(double *values, size_t count)
+{
+    if (count == 0)
+        return 0;
+    qsort(values, count, sizeof *values, cmp_double);
+    return values[count / 2];
 }
 
 double measure_sync_ms(const char *directory)

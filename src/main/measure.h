@@ -8,6 +8,9 @@
 /* The value below which this share of the microseconds lies, in ms; sorts them. 0 without any. */
 double measure_percentile_ms(int64_t *us, size_t count, double share);
 
+/* The value in the middle, the upper one of two; sorts them. 0 without any. */
+double measure_median(double *values, size_t count);
+
 /* Median of an fdatasync of 4 KiB in the directory, ms; 0 when it cannot be written. */
 double measure_sync_ms(const char *directory);
 

@@ -33,6 +33,11 @@ struct load_result {
     double work_p50_ms, work_p99_ms;   /* from a fetch to the answer of the ack */
 };
 
+/* What several turns of fetches came to: jobs a second that were acknowledged, and what a fetch took. */
+struct load_turns {
+    double rate, fetch_p50_ms, fetch_p99_ms;
+};
+
 /* Runs until done. ERR_IO when the server cannot be reached, ends a connection, answers an error or, for 60 s, nothing.
  */
 enum err worker_load(struct op *op, const struct load_config *config, struct load_result *ret);

@@ -33,6 +33,18 @@ test('bench jobs --bulk says how long fetches take, alone and beside an action o
   assert.equal(line.bulk_jobs, 60000)
 })
 
+test('bench jobs --depth says how long fetches take from an empty and from a deep queue, before and after a start', () => {
+  const line = bench('jobs', '--depth', '150000', '--seconds', '1', '--clients', '2')
+  assert.equal(line.depth, 150000)
+  for (const { p50_ms, p99_ms, empty_p99_ms, p99_of_empty, rss_bytes, peak_rss_bytes } of [line.deep, line.restarted]) {
+    assert.ok(p50_ms > 0 && p99_ms >= p50_ms && peak_rss_bytes >= rss_bytes && rss_bytes > 0)
+    assert.ok(Math.abs(p99_of_empty - p99_ms / empty_p99_ms) < 0.01, `${p99_of_empty} ${p99_ms} ${empty_p99_ms}`)
+  }
+  assert.ok(line.fill_per_second > 0 && line.start_seconds > 0)
+  assert.equal(line.p99_ms, line.deep.empty_p99_ms)
+  assert.equal(cli(['bench', 'jobs', '--depth', '1', '--database', 'postgres://x']).status, 2)
+})
+
 test('bench events applies no longer than it is told, while as many read as it is told', () => {
   const line = bench('events', '--messages', '100000', '--recipients', '1000', '--seconds', '1', '--clients', '2')
   assert.deepEqual([line.engine, line.clients, line.messages], ['sqlite', 2, 100000])

@@ -1,6 +1,7 @@
 #include "test.h"
 
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +25,16 @@ TEST(process, holds_the_memory_it_has_written_to)
         memory[i] = 1;
     YES(process_rss_bytes(getpid()) - before >= (int64_t)bytes / 2);
     free((void *)(uintptr_t)memory);
+}
+
+TEST(process, keeps_the_most_memory_it_ever_held)
+{
+    size_t bytes = 64u << 20;
+    char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    YES(memory != MAP_FAILED);
+    memset(memory, 1, bytes);
+    munmap(memory, bytes);
+    YES(process_peak_bytes(getpid()) >= process_rss_bytes(getpid()) + (int64_t)bytes / 2);
 }
 
 TEST(process, counts_the_processor_time_it_used)
@@ -57,6 +68,7 @@ TEST(process, counts_the_time_of_its_children_when_asked_for)
 TEST(process, has_nothing_when_it_is_gone)
 {
     EQ(process_rss_bytes(0x3fffffff), 0);
+    EQ(process_peak_bytes(0x3fffffff), 0);
     EQ(process_cpu_us(0x3fffffff), 0);
     EQ(process_cpu_us_with_children(0x3fffffff), 0);
 }
