@@ -171,6 +171,14 @@ static uint32_t window_max(const struct lanes *lanes, const struct lane *lane)
     return lane->key ? LANE_KEY_WINDOW : LANE_WINDOW;
 }
 
+/* Places that one read brings. Whoever fetches waits for it: where it is a call it brings what a few groups need, where
+ * it is a trip to a server as many as fit. */
+static uint32_t piece_max(const struct lanes *lanes, const struct lane *lane, struct tx *tx)
+{
+    uint32_t max = window_max(lanes, lane);
+    return max < LANE_PIECE || tx_asks_ahead(tx) ? max : LANE_PIECE;
+}
+
 static void place_append(struct lanes *lanes, struct lane *lane, const struct lane_place *place)
 {
     lane_append(lane, place);
@@ -233,11 +241,14 @@ void lanes_remove(struct lanes *lanes, int level_no, uint64_t key, uint64_t ord)
         --*lanes->host.ids;
 }
 
+/* Reads on when little is left. */
 static enum err lane_fill(struct op *op, struct tx *tx, struct lanes *lanes, int level, struct lane *lane, uint64_t cut)
 {
-    uint32_t max = window_max(lanes, lane);
+    uint32_t max = piece_max(lanes, lane, tx);
     struct ready_row *rows, key = { .queue_no = lanes->host.queue_no, .level = level, .key = lane->key };
     int n;
+    if (lane->complete || lane->count > max / 4)
+        return OK;
     TRY(lanes->host.write_pending(op, tx, lanes->host.data));
     rows = malloc(max * sizeof *rows);
     if (!rows)
@@ -297,8 +308,7 @@ static enum err level_head(struct op *op, struct tx *tx, struct lanes *lanes, in
             continue;
         while (lane->count && lane_head(lane)->ord < cut)
             place_pop(lanes, lane);
-        if (!lane->complete && lane->count <= window_max(lanes, lane) / 4)
-            TRY(lane_fill(op, tx, lanes, level_no, lane, cut));
+        TRY(lane_fill(op, tx, lanes, level_no, lane, cut));
         if (lane->count == 0) {
             lane_drop(lanes, level, lane);
             continue;

@@ -3,8 +3,8 @@
  *
  * A queue has ten levels (0: without priority, 1..9), a level has a ring of
  * lanes, one per fairness key that has ready work, and a lane holds the first
- * places of its rows. What does not fit stays on disk and is read when a
- * quarter of the window is left. A lane never holds what is not in `ready`
+ * places of its rows. What does not fit stays on disk and is read piece by
+ * piece, when a quarter of one is left. A lane never holds what is not in `ready`
  * (or among the rows that this group is about to write there).
  *
  * Turns go round by deficit round robin: arriving at a lane adds its weight,
@@ -24,6 +24,7 @@
 #define LANES_MAX       100000  /* keys of one level in RAM */
 #define LANE_WINDOW     1024    /* places of a lane without key */
 #define LANE_KEY_WINDOW 256     /* and of one with a key */
+#define LANE_PIECE      64      /* read at once, where a read is no trip */
 #define LANE_IDS_MAX    1000000 /* places of all lanes together (QUE-5) */
 
 struct lane;

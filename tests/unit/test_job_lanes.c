@@ -132,6 +132,28 @@ TEST(job_lanes, reads_a_backlog_as_it_goes_not_when_it_starts)
     end(lanes, 0);
 }
 
+static enum err asks_ahead(struct op *op, struct tx *tx, void *arg)
+{
+    (void)op;
+    *(bool *)arg = tx_asks_ahead(tx);
+    return OK;
+}
+
+/* Whoever fetches waits for the read: a long one would be seen by all of them. */
+TEST(job_lanes, reads_a_few_places_at_once_where_a_read_is_no_trip)
+{
+    bool trips;
+    begin();
+    WRITES(&f, fill, (&(struct filling){ NULL, 4000, 0 }));
+    WRITES(&f, asks_ahead, &trips);
+    struct lanes *lanes = lanes_for_test(false);
+    emptying.lanes = lanes;
+    WRITES(&f, empty_all, &emptying);
+    all_came(4000, 0);
+    EQ(most_ids, (trips ? LANE_WINDOW : LANE_PIECE) * 5 / 4);
+    end(lanes, 0);
+}
+
 TEST(job_lanes, gives_keys_smaller_windows_and_hides_none)
 {
     begin();
