@@ -97,31 +97,30 @@ static struct bench_thread *group_of(struct bench_threads *sums, const char *gro
     return sum;
 }
 
-void bench_threads_between(const struct bench_threads *before, const struct bench_threads *after,
-                           struct bench_threads *ret)
+void bench_threads_add(const struct bench_threads *before, const struct bench_threads *after,
+                       struct bench_threads *sums)
 {
-    ret->count = 0;
-    ret->at_us = after->at_us - before->at_us;
-    ret->machine_us = after->machine_us - before->machine_us;
+    sums->at_us += after->at_us - before->at_us;
+    sums->machine_us += after->machine_us - before->machine_us;
     for (int i = 0; i < after->count; i++) {
         const struct bench_thread *now = &after->all[i], *then = find(before, now->id);
         if (!then)
             continue;
-        struct bench_thread *sum = group_of(ret, now->group);
+        struct bench_thread *sum = group_of(sums, now->group);
         sum->ran_us += now->ran_us - then->ran_us;
         sum->waited_us += now->waited_us - then->waited_us;
     }
 }
 
-void bench_threads_put(struct json_writer *w, const struct bench_threads *between)
+void bench_threads_put(struct json_writer *w, const struct bench_threads *sums)
 {
-    double all_us = between->at_us > 0 ? (double)between->at_us : 1, own_us = 0;
+    double all_us = sums->at_us > 0 ? (double)sums->at_us : 1, own_us = 0;
     json_put_name(w, "processors");
     json_object_begin(w);
-    for (int i = 0; i < between->count; i++) {
-        const struct bench_thread *sum = &between->all[i];
+    for (int i = 0; i < sums->count; i++) {
+        const struct bench_thread *sum = &sums->all[i];
         own_us += (double)sum->ran_us;
-        if (sum->ran_us + sum->waited_us < between->at_us / 1000) /* a thousandth: it slept */
+        if (sum->ran_us + sum->waited_us < sums->at_us / 1000) /* a thousandth: it slept */
             continue;
         json_put_name(w, sum->group);
         json_object_begin(w);
@@ -129,7 +128,7 @@ void bench_threads_put(struct json_writer *w, const struct bench_threads *betwee
         measure_put(w, "waited", (double)sum->waited_us / all_us, 3);
         json_object_end(w);
     }
-    double elsewhere_us = (double)between->machine_us - own_us;
+    double elsewhere_us = (double)sums->machine_us - own_us;
     measure_put(w, "elsewhere", elsewhere_us > 0 ? elsewhere_us / all_us : 0, 3);
     json_object_end(w);
 }

@@ -31,10 +31,11 @@ struct bench_threads {
 /* How things stand now. Of a kernel that does not tell no thread is there. */
 void bench_threads_look(struct bench_threads *ret);
 
-/* What each group had between two looks; threads that were not there at both have no part in it. */
-void bench_threads_between(const struct bench_threads *before, const struct bench_threads *after,
-                           struct bench_threads *ret);
+/* Adds what each group had between two looks to sums, which begin zero-filled; threads that were not there at both have
+ * no part in it. */
+void bench_threads_add(const struct bench_threads *before, const struct bench_threads *after,
+                       struct bench_threads *sums);
 
 /* A member "processors" of the object that is open: for each group how many processors it had (`ran`) and how many of
  * its threads stood in line for one (`waited`), both on average, and what other processes had (`elsewhere`). */
-void bench_threads_put(struct json_writer *w, const struct bench_threads *between);
+void bench_threads_put(struct json_writer *w, const struct bench_threads *sums);

@@ -200,18 +200,11 @@ static enum err warm(struct bench *b, int64_t clients)
 
 /* --- what came of it ------------------------------------------------------------------ */
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double middle(const struct bench *b, const double values[ROUNDS_MAX])
 {
     double sorted[ROUNDS_MAX];
     memcpy(sorted, values, (size_t)b->rounds * sizeof *sorted);
-    qsort(sorted, (size_t)b->rounds, sizeof *sorted, by_size);
-    return sorted[b->rounds / 2];
+    return measure_median(sorted, (size_t)b->rounds);
 }
 
 /* Into the object that is open. */

@@ -97,8 +97,9 @@ test('bench clicks --url clicks on a daemon that runs, and every one of them is 
   assert.match(cli(['check', ...daemon.store]).stdout, / 0 differ/)
 })
 
-test('bench mixed says what clicks, jobs and events do alone and together, what each keeps, and who had the processors', () => {
-  const line = bench('mixed', '--seconds', '1', '--clients', '8')
+test('bench mixed says what clicks, jobs and events do alone and together in turns, what each keeps, and who had the processors', () => {
+  const line = bench('mixed', '--seconds', '1', '--rounds', '2', '--clients', '8')
+  assert.equal(line.rounds, 2)
   for (const figures of [line.alone, line.together])
     for (const key of ['clicks_per_second', 'clicks_p99_ms', 'jobs_per_second', 'events_per_second']) assert.ok(figures[key] > 0, `${key} ${figures[key]}`)
   for (const key of ['clicks', 'jobs', 'events']) {
