@@ -277,6 +277,19 @@ static enum err apply_sorted(struct op *one, struct tx *tx, const struct click *
     return OK;
 }
 
+/* Clicks come in the order of their messages, so their links lie anywhere: those of one block are read together. */
+static enum err take_links(struct op *op, struct tx *tx, const struct click *clicks, size_t count)
+{
+    uint64_t *numbers;
+    if (tx_asks_ahead(tx))
+        return OK; /* they were asked for */
+    TRY(op_alloc(op, count * sizeof *numbers, &numbers));
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = clicks[i].link_no;
+    sort_u64(numbers, count);
+    return store_block_take_alone(op, tx, BLOCK_LINK, numbers, count);
+}
+
 static enum err apply_each(struct op *op, struct tx *tx, const struct click *clicks, size_t count)
 {
     const struct click **sorted;
@@ -302,6 +315,7 @@ enum err click_apply_all(struct op *op, struct tx *tx, struct str node, uint64_t
     if (count == 0)
         return OK;
     TRY(ask_ahead(op, tx, clicks, count));
+    TRY(take_links(op, tx, clicks, count));
     TRY(apply_each(op, tx, clicks, count));
     return store_click_set_mark(op, tx, node, clicks[count - 1].number);
 }

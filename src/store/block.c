@@ -128,24 +128,48 @@ enum err store_block_look(struct op *op, struct tx *tx, enum block_kind kind, ui
     return OK;
 }
 
+/* The record outside its block; *ret_lone NULL: it is to be found by its block, since that is in RAM or new. */
+static enum err lone_take(struct op *op, struct tx *tx, struct blocks *blocks, enum block_kind kind, uint64_t no,
+                          struct lone **ret_lone)
+{
+    struct page *page;
+    *ret_lone = NULL;
+    if (goes_by_block(blocks, kind, no))
+        return OK;
+    *ret_lone = lone_find(blocks, block_key(kind, no));
+    if (*ret_lone)
+        return OK;
+    TRY(page_read(op, tx, blocks, kind, no, &page));
+    if (page->stored) /* a new block gets its row first */
+        *ret_lone = lone_add(blocks, block_key(kind, no), block_record_in(page->data, kind, no));
+    return OK;
+}
+
 enum err store_block_edit_alone(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void *ret_record)
 {
     struct blocks *blocks = tx_state(tx, &block_family);
-    struct lone *lone = NULL;
-    struct page *page;
-    if (!goes_by_block(blocks, kind, no)) {
-        lone = lone_find(blocks, block_key(kind, no));
-        if (!lone)
-            TRY(page_read(op, tx, blocks, kind, no, &page));
-        if (!lone && page->stored)
-            lone = lone_add(blocks, block_key(kind, no), block_record_in(page->data, kind, no));
-    }
+    struct lone *lone;
+    TRY(lone_take(op, tx, blocks, kind, no, &lone));
     if (!lone)
-        return store_block_edit(op, tx, kind, no, ret_record); /* a new block gets its row first */
+        return store_block_edit(op, tx, kind, no, ret_record);
     tx_wrote(tx);
     lone_touch(blocks, lone);
     void *record = lone->data;
     memcpy(ret_record, &record, sizeof record);
+    return OK;
+}
+
+enum err store_block_take_alone(struct op *op, struct tx *tx, enum block_kind kind, const uint64_t *numbers,
+                                size_t count)
+{
+    struct blocks *blocks = tx_state(tx, &block_family);
+    struct block *block;
+    struct lone *lone;
+    for (size_t i = 0; i < count; i++) {
+        TRY(lone_take(op, tx, blocks, kind, numbers[i], &lone));
+        if (!lone)
+            TRY(block_in_ram(op, tx, kind, numbers[i] / block_kinds[kind].per_block, &block));
+    }
     return OK;
 }
 

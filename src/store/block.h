@@ -44,6 +44,12 @@ enum err store_block_edit(struct op *op, struct tx *tx, enum block_kind kind, ui
 enum err store_block_look(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void *ret_record);
 enum err store_block_edit_alone(struct op *op, struct tx *tx, enum block_kind kind, uint64_t no, void *ret_record);
 
+/* Says that records will be edited alone soon, in whatever order: numbers[0..count-1] ascend. When the cache is full
+ * they are taken from their rows now, so that a block is read once for all of them. Only in the writer's transaction.
+ */
+enum err store_block_take_alone(struct op *op, struct tx *tx, enum block_kind kind, const uint64_t *numbers,
+                                size_t count);
+
 /* Says that records will be asked for soon: numbers[i] that are not 0, of the kinds whose bit (1 << kind) is set. On
  * PostgreSQL their blocks are read together; else nothing is done. Only in the writer's transaction. */
 enum err store_block_prefetch(struct op *op, struct tx *tx, unsigned kinds, const uint64_t *numbers, size_t count);

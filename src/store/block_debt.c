@@ -129,11 +129,23 @@ void debt_lay(const struct debt *debt, uint8_t *data)
 
 /* --- one by one -------------------------------------------------------------------- */
 
+static uint64_t bit_of(uint64_t record_key)
+{
+    return UINT64_C(1) << place_of(record_key) % 64;
+}
+
+static uint64_t *word_of(struct debt *debt, uint64_t record_key)
+{
+    return &debt->held[place_of(record_key) / 64];
+}
+
 struct lone *lone_find(const struct blocks *blocks, uint64_t record_key)
 {
-    const struct debt *debt = blocks->debt_count > 0 ? debt_find(blocks, block_key_of(record_key)) : NULL;
-    struct lone *lone = debt ? debt->first : NULL;
-    while (lone && lone->key != record_key)
+    struct debt *debt = blocks->debt_count > 0 ? debt_find(blocks, block_key_of(record_key)) : NULL;
+    if (!debt || !(*word_of(debt, record_key) & bit_of(record_key)))
+        return NULL;
+    struct lone *lone = debt->first;
+    while (lone->key != record_key)
         lone = lone->next;
     return lone;
 }
@@ -151,6 +163,7 @@ struct lone *lone_add(struct blocks *blocks, uint64_t record_key, const void *re
     *lone = (struct lone){ .next = debt->first, .key = record_key & LONE_KEY_MASK };
     memcpy(lone->data, record, record_bytes_of(record_key));
     debt->first = lone;
+    *word_of(debt, record_key) |= bit_of(record_key);
     return lone;
 }
 
@@ -188,6 +201,7 @@ static void lone_remove(struct blocks *blocks, struct lone *lone)
     while (*link != lone)
         link = &(*link)->next;
     *link = lone->next;
+    *word_of(debt, lone->key) &= ~bit_of(lone->key);
     if (!debt->first)
         debt_unlink(blocks, debt);
 }

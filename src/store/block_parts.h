@@ -62,7 +62,9 @@ struct wants {
     size_t count;
 };
 
-/* A record outside the cache that is newer than its row. There are many: each takes what its kind needs. */
+/* A record outside the cache that is newer than its row, or about to be. There are many: each takes what its kind
+ * needs.
+ */
 struct lone {
     struct lone *next;    /* of its block, or of the free ones of its kind */
     uint64_t key : 61;    /* kind and number of the record */
@@ -79,6 +81,7 @@ struct debt {
     uint64_t key; /* of the block */
     struct debt *chain;
     struct lone *first;
+    uint64_t held[CHANGED_MAX / 64]; /* which they are, a bit each: most that are asked for are not among them */
 };
 
 /* The row of a block that was read for one of its records; valid until rows are written, or the transaction ends. */

@@ -1,4 +1,5 @@
 #include "base/random.h"
+#include "base/sort.h"
 #include "store/block.h"
 #include "store/block_log.h"
 #include "store/block_parts.h"
@@ -373,10 +374,20 @@ TEST(block, equals_an_array_whatever_fails)
 
 struct wide {
     size_t count;
-    bool fail;
+    bool fail, ahead;
     struct one changes[CHANGES_MAX];
     bool alone[CHANGES_MAX]; /* without its block, if that is not in RAM */
 };
+
+/* More than will be changed, so that some of what was taken is left as it was. */
+static enum err take_ahead(struct op *op, struct tx *tx, const struct wide *wide)
+{
+    uint64_t numbers[CHANGES_MAX];
+    for (size_t i = 0; i < wide->count; i++)
+        numbers[i] = wide->changes[i].no - (wide->changes[i].no > 0 && i % 8 == 0);
+    sort_u64(numbers, wide->count);
+    return store_block_take_alone(op, tx, BLOCK_MESSAGE_ENGAGEMENT, numbers, wide->count);
+}
 
 static enum err put_alone(struct op *op, struct tx *tx, const struct one *one)
 {
@@ -395,6 +406,8 @@ static enum err put_alone(struct op *op, struct tx *tx, const struct one *one)
 static enum err wide_changes(struct op *op, struct tx *tx, void *arg)
 {
     const struct wide *wide = arg;
+    if (wide->ahead)
+        TRY(take_ahead(op, tx, wide));
     for (size_t i = 0; i < wide->count; i++) {
         struct one one = wide->changes[i];
         TRY(wide->alone[i] ? put_alone(op, tx, &one) : put_opened(op, tx, &one));
@@ -410,6 +423,7 @@ static void wide_round(struct rng *rng, int64_t *model)
     uint64_t from = rng_below(rng, WIDE - CHANGES_MAX);
     double alone = rng_chance(rng, 0.5) ? 0.97 : 0;
     wide.fail = rng_chance(rng, 0.03);
+    wide.ahead = alone > 0 && rng_chance(rng, 0.5);
     wide.count = near ? 300 : huge ? CHANGES_MAX : 1800; /* so many are settled at once */
     for (size_t i = 0; i < wide.count; i++) {
         wide.changes[i].no = near ? from + rng_below(rng, CHANGES_MAX) : rng_below(rng, WIDE);
