@@ -3,13 +3,16 @@
  *
  * Jobs of deleted queues (QUE-7), dead jobs beyond their time (RETRY-4), locks
  * that are over (UNI-3), rates of keys that have had their time (FAIR-2), chunks of
- * history (HIST-3). Sets of batches are proved beside (BATCH-5).
+ * history (HIST-3). Sets of batches are proved beside (BATCH-5). How large a slice is and when the next one comes goes
+ * by what the last one took: those who fetch and push wait for it (docs/adr/0034).
  */
+#include "engine/job_own.h"
 #include "engine/jobs_own.h"
 
 #include "store/store_uniq.h"
 
-#define SLICE             1000
+#define SLICE             OWN_ROWS_MAX /* at most; as many as fit in the time (own_pace.h) */
+#define DEAD_SLICE        100
 #define KEY_RATE_SPARE_US (INT64_C(60) * 1000000)
 
 /* --- jobs of a deleted queue --- */
@@ -26,12 +29,25 @@ static enum err forget_deleted(struct op *op, struct tx *tx, struct jobs *jobs, 
     return gate_leave(op, tx, jobs, job.opts.mutex, id);
 }
 
+/* Where a look-up is a round trip those of a slice are two. */
+static enum err ask_ahead(struct op *op, struct tx *tx, const struct queue *queue, const struct ready_row *rows, int n)
+{
+    uint64_t ids[SLICE];
+    size_t count = 0;
+    for (int i = 0; i < n; i++)
+        if (rows[i].ord < queue->cut)
+            ids[count++] = rows[i].job ? rows[i].job : rows[i].ord;
+    TRY(store_job_ahead(op, tx, NULL, 0, ids, count));
+    return store_aside_ahead(op, tx, ids, count);
+}
+
 static enum err sweep_ready(struct op *op, struct tx *tx, struct jobs *jobs, struct queue *queue)
 {
     struct ready_row rows[SLICE];
-    int n;
+    int n, max = jobs->sweep_pace.rows;
     TRY(ready_write(op, tx, jobs));
-    TRY(store_ready_walk(op, tx, &queue->sweep, SLICE, rows, &n));
+    TRY(store_ready_walk(op, tx, &queue->sweep, max, rows, &n));
+    TRY(ask_ahead(op, tx, queue, rows, n));
     for (int i = 0; i < n; i++) {
         if (rows[i].ord >= queue->cut)
             continue;
@@ -39,7 +55,7 @@ static enum err sweep_ready(struct op *op, struct tx *tx, struct jobs *jobs, str
         TRY(store_ready_delete(op, tx, &rows[i]));
         TRY(forget_deleted(op, tx, jobs, rows[i].job ? rows[i].job : rows[i].ord));
     }
-    queue->sweeping = n == SLICE;
+    queue->sweeping = n == max;
     if (n)
         queue->sweep = rows[n - 1];
     if (!queue->sweeping)
@@ -51,8 +67,8 @@ static enum err sweep_ready(struct op *op, struct tx *tx, struct jobs *jobs, str
 static enum err sweep_blocked(struct op *op, struct tx *tx, struct jobs *jobs)
 {
     struct blocked_row rows[SLICE];
-    int n;
-    TRY(store_blocked_walk(op, tx, &jobs->blocked_cursor, false, SLICE, rows, &n));
+    int n, max = jobs->sweep_pace.rows;
+    TRY(store_blocked_walk(op, tx, &jobs->blocked_cursor, false, max, rows, &n));
     for (int i = 0; i < n; i++) {
         struct job_known job;
         bool found;
@@ -66,7 +82,7 @@ static enum err sweep_blocked(struct op *op, struct tx *tx, struct jobs *jobs)
         TRY(job_left(op, tx, jobs, &job, JOB_CANCELLED));
         TRY(job_forget(op, tx, jobs, &job));
     }
-    jobs->sweep_blocked = n == SLICE;
+    jobs->sweep_blocked = n == max;
     jobs->blocked_cursor = n ? rows[n - 1] : (struct blocked_row){ 0 };
     if (!jobs->sweep_blocked)
         jobs->blocked_cursor = (struct blocked_row){ 0 };
@@ -77,9 +93,9 @@ static enum err sweep_blocked(struct op *op, struct tx *tx, struct jobs *jobs)
 
 static enum err sweep_dead(struct op *op, struct tx *tx, struct jobs *jobs, bool *ret_more)
 {
-    struct dead_row rows[100], from = { .at_us = INT64_MIN };
+    struct dead_row rows[DEAD_SLICE], from = { .at_us = INT64_MIN };
     int n, gone = 0;
-    TRY(store_dead_walk(op, tx, &from, 100, rows, &n));
+    TRY(store_dead_walk(op, tx, &from, DEAD_SLICE, rows, &n));
     for (int i = 0; i < n; i++) {
         struct job_known job;
         bool found;
@@ -87,13 +103,13 @@ static enum err sweep_dead(struct op *op, struct tx *tx, struct jobs *jobs, bool
         if (!found || job.state != JOB_DEAD)
             continue;
         if (rows[i].at_us + job.queue->policy.retain_dead_us > op->now_us)
-            continue; /* a queue that keeps them longer hides younger ones of others for that long, at most 100 */
+            continue; /* a queue that keeps them longer hides younger ones of others for that long, at most a slice */
         TRY(job_lift(op, tx, jobs, &job));
         TRY(job_left(op, tx, jobs, &job, JOB_DISCARDED));
         TRY(job_forget(op, tx, jobs, &job));
         gone++;
     }
-    *ret_more |= gone == 100;
+    *ret_more |= gone == DEAD_SLICE;
     return OK;
 }
 
@@ -103,18 +119,18 @@ static enum err sweep_locks(struct op *op, struct tx *tx, struct jobs *jobs, boo
 {
     static uint8_t keys[SLICE][16];
     struct uniq_row rows[SLICE];
-    int n;
-    TRY(store_uniq_walk(op, tx, jobs->uniq_cursor, SLICE, keys, rows, &n));
+    int n, max = jobs->sweep_pace.rows;
+    TRY(store_uniq_walk(op, tx, jobs->uniq_cursor, max, keys, rows, &n));
     for (int i = 0; i < n; i++)
         if (rows[i].until_us <= jobs_engine_us(jobs, tx)) {
             jobs_touch(jobs, tx);
             TRY(store_uniq_delete(op, tx, keys[i]));
         }
-    if (n == SLICE)
+    if (n == max)
         memcpy(jobs->uniq_cursor, keys[n - 1], 16);
     else
         memset(jobs->uniq_cursor, 0, 16);
-    *ret_more |= n == SLICE;
+    *ret_more |= n == max;
     return OK;
 }
 
@@ -125,8 +141,8 @@ static enum err sweep_key_rates(struct op *op, struct tx *tx, struct jobs *jobs,
 {
     struct key_rate_row rows[SLICE];
     int64_t now_us = jobs_engine_us(jobs, tx);
-    int n, gone = 0;
-    TRY(store_key_rate_walk(op, tx, &jobs->key_rate_cursor, SLICE, rows, &n));
+    int n, gone = 0, max = jobs->sweep_pace.rows;
+    TRY(store_key_rate_walk(op, tx, &jobs->key_rate_cursor, max, rows, &n));
     for (int i = 0; i < n; i++) {
         if (rows[i].tat_ns > (now_us - KEY_RATE_SPARE_US) * 1000)
             continue;
@@ -134,8 +150,8 @@ static enum err sweep_key_rates(struct op *op, struct tx *tx, struct jobs *jobs,
         TRY(store_key_rate_delete(op, tx, rows[i].queue_no, rows[i].key));
         gone++;
     }
-    jobs->key_rate_cursor = n == SLICE ? rows[n - 1] : (struct key_rate_row){ 0 };
-    *ret_more |= n == SLICE && gone > 0;
+    jobs->key_rate_cursor = n == max ? rows[n - 1] : (struct key_rate_row){ 0 };
+    *ret_more |= n == max && gone > 0;
     return OK;
 }
 

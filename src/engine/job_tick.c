@@ -24,7 +24,7 @@
 #define RECOUNT_US    (INT64_C(60) * 1000000) /* QUE-2 */
 #define METRICS_US    INT64_C(1000000)
 #define SWEEP_US      (INT64_C(10) * 1000000)
-#define SWEEP_MORE_US INT64_C(20000) /* rest between two slices of a sweep */
+#define SWEEP_SHARE   500000         /* ppm of the time that slices of a sweep take at most */
 #define AHEAD_US      SWEEP_US       /* how far ahead the next timer is looked for: there is a tick by then */
 #define DEAF_US       (2 * SWEEP_US) /* without a tick: there is one at least for each sweep */
 
@@ -212,13 +212,23 @@ static enum err may_sweep(struct op *op, struct tx *tx, const struct duty *lead,
 static enum err sweep_tick(struct op *op, struct tx *tx, struct jobs *jobs, const struct duty *lead, int64_t now_us)
 {
     bool may, more = false;
+    jobs->sweeps_on = false;
     if (now_us < jobs->swept_us)
         return OK;
     TRY(may_sweep(op, tx, lead, &may));
     if (may)
         TRY(jobs_sweep(op, tx, jobs, &more));
-    jobs->swept_us = now_us + (more ? SWEEP_MORE_US : SWEEP_US);
+    jobs->sweeps_on = more;
+    jobs->swept_us = now_us + (more ? jobs->sweep_rest_us : SWEEP_US);
     return OK;
+}
+
+void jobs_tick_took(struct jobs *jobs, int64_t took_us, bool is_crowded)
+{
+    if (!jobs->sweeps_on)
+        return;
+    own_pace_took(&jobs->sweep_pace, took_us, is_crowded);
+    jobs->sweep_rest_us = took_us + own_pace_rest_ms(took_us, SWEEP_SHARE, is_crowded) * 1000;
 }
 
 /* --- workers that are lost (LEASE-6) --- */

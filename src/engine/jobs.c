@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "engine/job_log.h"
+#include "engine/job_own.h"
 #include "store/seq.h"
 #include "store/store_done.h"
 
-#define LAG_STEP_US INT64_C(1000000) /* a clock that moves more than this against engine time was set */
+#define SWEEP_REST_US INT64_C(20000)   /* until it is known how long a slice takes */
+#define LAG_STEP_US   INT64_C(1000000) /* a clock that moves more than this against engine time was set */
 
 static void jobs_unload(struct jobs *jobs)
 {
@@ -252,6 +254,8 @@ enum err jobs_open(struct op *op, const struct jobs_config *config, struct jobs 
     atomic_store(&jobs->next_us, NEVER_US);
     undelivered_init(&jobs->undelivered);
     first_forget(&jobs->first);
+    jobs->sweep_pace = own_pace_begin(S(OWN_QUEUE));
+    jobs->sweep_rest_us = SWEEP_REST_US;
     pthread_mutex_init(&jobs->ears_lock, NULL);
     rng_init(&jobs->rng, config->seed ? config->seed : random_u64());
     struct store_watch watch = { jobs, watch_flush, watch_kept, watch_drop, watch_foreign, watch_ask, watch_ahead };

@@ -42,6 +42,10 @@ struct jobs *jobs_of(struct tx *tx);
  */
 enum err jobs_tick(struct op *op, struct tx *tx, const struct duty *lead, int64_t *ret_next_us);
 
+/* How long the newest tick had the writer, until it was stored, and whether others wanted it: what is swept next, and
+ * when, goes by that (own_pace.h). By who ticks, between two ticks. */
+void jobs_tick_took(struct jobs *jobs, int64_t took_us, bool is_crowded);
+
 /* Free space is below what is kept for work already taken: pushes from outside are refused with ERR_UNAVAILABLE, what
  * Posthouse itself moves is not (QUE-5). Any thread. */
 void jobs_disk_low(struct jobs *jobs, bool low);

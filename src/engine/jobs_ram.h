@@ -27,6 +27,7 @@
 #include "engine/job_read.h"
 #include "engine/jobs.h"
 #include "engine/meter.h"
+#include "engine/own_pace.h"
 #include "store/store_aside.h"
 #include "store/store_job.h"
 #include "store/store_lease.h"
@@ -227,6 +228,9 @@ struct jobs {
     struct job_totals totals;
     int64_t shown_us, swept_us, recounted_us, sessions_us, boot_us, ticked_us;
     int64_t heard_us; /* since when this process hears, without a gap, what was delivered (LEASE-5) */
+    struct own_pace sweep_pace;
+    int64_t sweep_rest_us; /* from one slice of a sweep to the next */
+    bool sweeps_on;        /* the newest tick swept, and there is more */
     bool sweep_blocked;
     atomic_bool disk_low;
     struct blocked_row blocked_cursor;

@@ -11,6 +11,7 @@
 
 #define CROWDED_A_SECOND 100 /* changes by others */
 #define CROWDED_MS_MAX   REST_MS_MAX
+#define CROWDED_LOOK_MS  100
 
 #define ROWS_FIRST 100
 #define ROWS_MIN   5
@@ -52,6 +53,18 @@ bool own_pace_is_crowded(uint64_t commands, int64_t in_ms)
 {
     int64_t recent_ms = in_ms < CROWDED_MS_MAX ? in_ms : CROWDED_MS_MAX;
     return (int64_t)commands * 1000 >= CROWDED_A_SECOND * recent_ms;
+}
+
+bool own_crowd_look(struct own_crowd *crowd, uint64_t commands, int64_t now_ms)
+{
+    uint64_t others = commands - ++crowd->own;
+    int64_t span_ms = now_ms - crowd->looked_ms;
+    if (span_ms >= CROWDED_LOOK_MS) {
+        crowd->is_there = own_pace_is_crowded(others - crowd->others, span_ms);
+        crowd->others = others;
+        crowd->looked_ms = now_ms;
+    }
+    return crowd->is_there;
 }
 
 void own_pace_took(struct own_pace *pace, int64_t took_us, bool is_crowded)

@@ -9,6 +9,7 @@
 #include "base/queue.h"
 #include "base/thread.h"
 #include "base/zone.h"
+#include "engine/own_pace.h"
 #include "engine/schedule.h"
 #include "main/settle.h"
 
@@ -30,7 +31,9 @@ struct ticker {
     bool started;
     bool ticking; /* the writer runs a tick: what it finds due stands in its answer */
     atomic_bool stop;
-    int64_t next_us; /* said by the newest tick */
+    int64_t next_us;  /* said by the newest tick */
+    int64_t began_us; /* of it, in the writer */
+    struct own_crowd crowd;
     struct op op;
 };
 
@@ -53,6 +56,7 @@ static enum err tick(struct op *op, struct tx *tx, void *arg)
     struct ticker *ticker = arg;
     struct node_life life = node_board_get(ticker->config.nodes);
     struct duty lead = node_lead(&life);
+    ticker->began_us = clock_mono_us();
     ticker->ticking = true;
     enum err err = jobs_tick(op, tx, &lead, &ticker->next_us);
     ticker->ticking = false;
@@ -98,6 +102,14 @@ static void look_at_zones(struct ticker *ticker)
     op_again(ticker);
 }
 
+/* What the writer did not do for others meanwhile. */
+static void note_took(struct ticker *ticker)
+{
+    int64_t now_us = clock_mono_us();
+    uint64_t commands = store_figures(ticker->config.store).commands;
+    jobs_tick_took(ticker->jobs, now_us - ticker->began_us, own_crowd_look(&ticker->crowd, commands, now_us / 1000));
+}
+
 static void ticker_run(void *context)
 {
     struct ticker *ticker = context;
@@ -111,6 +123,8 @@ static void ticker_run(void *context)
         if (err != OK && !ill)
             log_warn("what falls due for jobs waits", LOG_ERROR_OF(&ticker->op));
         ill = err != OK;
+        if (!ill)
+            note_took(ticker);
         next_us = ill ? ILL_US : next_us < REST_MIN_US ? REST_MIN_US : next_us > REST_MAX_US ? REST_MAX_US : next_us;
         if (!atomic_load(&ticker->stop))
             mailbox_wait(&ticker->sleep, next_us);

@@ -5,8 +5,7 @@
 #include "base/log.h"
 #include "relay/job_runner_parts.h"
 
-#define CROWDED_MS 100 /* so often it is looked whether others are there */
-#define TRIES_MAX  10  /* of a step that fails, each time half as long */
+#define TRIES_MAX 10 /* of a step that fails, each time half as long */
 
 #define PACE_MS       30000 /* between two marks of how far it was */
 #define PACE_FIRST_MS 2000  /* less says nothing */
@@ -39,19 +38,6 @@ static void step_later(struct run *run, int64_t ms)
     loop_timer_set(run->crew->runner->config.loop, &run->again, ms);
 }
 
-/* Do others keep the writer busy. Called behind each step that was stored. */
-static bool is_crowded(struct job_runner *runner)
-{
-    uint64_t others = store_figures(runner->config.store).commands - ++runner->own_commands;
-    int64_t now_ms = loop_now_ms(runner->config.loop), span_ms = now_ms - runner->others_ms;
-    if (span_ms >= CROWDED_MS) {
-        runner->is_crowded = own_pace_is_crowded(others - runner->others, span_ms);
-        runner->others = others;
-        runner->others_ms = now_ms;
-    }
-    return runner->is_crowded;
-}
-
 /* How long the rest takes at the pace of the last minute: marks are 30 s apart, and the older one counts. */
 static void note_pace(struct run *run, const struct own_turn *turn)
 {
@@ -71,7 +57,9 @@ static void note_pace(struct run *run, const struct own_turn *turn)
  * is stored others wait for it, and on PostgreSQL most of its work is done then. */
 static void go_on(struct run *run, const struct stepping *s)
 {
-    bool crowded = is_crowded(run->crew->runner);
+    struct job_runner *runner = run->crew->runner;
+    bool crowded =
+        own_crowd_look(&runner->crowd, store_figures(runner->config.store).commands, loop_now_ms(runner->config.loop));
     int64_t took_us = clock_mono_us() - s->began_us;
     own_pace_took(&run->own, took_us, crowded);
     run->tries = 0;

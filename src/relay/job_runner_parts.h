@@ -88,9 +88,7 @@ struct job_runner {
     atomic_bool is_ringing;
     bool is_looking, is_rung, is_quiet, is_cut, is_beating, is_known; /* known: the session is registered */
     struct timer beat_timer, look_timer;
-    uint64_t own_commands, others; /* commands of the store: steps of own work; all others, when last looked at */
-    int64_t others_ms;             /* when that was */
-    bool is_crowded;
+    struct own_crowd crowd; /* beside steps of own work */
 
     struct busy busy; /* posts and calls */
 };

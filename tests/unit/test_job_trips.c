@@ -201,6 +201,38 @@ TEST(job_trips, of_an_action_on_many_jobs_do_not_grow_with_them)
     lab_end(&lab);
 }
 
+static enum err delete_run(struct op *op, struct tx *tx, void *arg)
+{
+    (void)arg;
+    return queue_delete(op, tx, S("q"));
+}
+
+static int64_t sweep(int64_t after_ms)
+{
+    lab_wait_ms(&lab, after_ms);
+    uint64_t before = lab.f.store->conn->trips;
+    lab_tick(&lab);
+    return (int64_t)(lab.f.store->conn->trips - before);
+}
+
+/* QUE-7. */
+TEST(job_trips, of_a_deleted_queue_do_not_grow_with_its_rows)
+{
+    if (!test_server())
+        SKIP("there is no server to ask");
+    lab_start(&lab);
+    push(MANY, 0);
+    lab_reopen(&lab); /* nothing of them is in RAM */
+    lab_tick(&lab);   /* asks what every first tick asks */
+    WRITES(&lab.f, delete_run, NULL);
+    int64_t many = sweep(11000);
+    jobs_tick_took(lab.jobs, 40000, true);
+    int64_t few = sweep(20);
+    print_message("# 100 jobs: %d trips, 9 jobs: %d\n", (int)many, (int)few);
+    YES(many <= few + 10); /* the first slice asks some more; one for each would be a hundred */
+    lab_end(&lab);
+}
+
 /* --- what limits cost --- */
 
 struct cost {

@@ -61,6 +61,17 @@ TEST(own_pace, others_are_there_who_change_something_a_hundred_times_a_second)
     NO(own_pace_is_crowded(99, 3600000));
 }
 
+/* HAND-5. */
+TEST(own_pace, own_steps_are_not_others)
+{
+    struct own_crowd crowd = { 0 };
+    for (int i = 1; i <= 50; i++) /* fifty steps in 100 ms, and nobody else */
+        NO(own_crowd_look(&crowd, (uint64_t)i, 2 * i));
+    YES(own_crowd_look(&crowd, 61, 200)); /* one step and ten others */
+    YES(own_crowd_look(&crowd, 62, 250)); /* it looks every 100 ms */
+    NO(own_crowd_look(&crowd, 63, 300));
+}
+
 /* KEEP-5, BUD-2. */
 TEST(own_pace, rests_at_least_as_long_as_it_worked_and_longer_beside_others)
 {
