@@ -255,7 +255,8 @@ static enum err load_queue(void *arg, const struct queue_row *row, const struct 
     struct queue *queue = queue_new(loading->jobs, row->name);
     number_queue(loading->jobs, queue, row->no);
     queue_read_row(queue, row);
-    queue->sweeping = row->cut != 0;
+    queue->sweeping = row->cut != 0; /* what a run before may have left */
+    queue->sweep = (struct ready_row){ .queue_no = row->no };
     queue->counts = *counts;
     if (row->policy.n)
         TRY(queue_set_policy(loading->op, loading->jobs, queue, row->policy));

@@ -120,7 +120,7 @@ struct lanes *queue_lanes(struct jobs *jobs, struct queue *queue)
     if (queue->lanes)
         return queue->lanes;
     struct lanes_host host = { queue, queue->no, &jobs->ids, host_pending, host_weight, host_may_start };
-    queue->lanes = lanes_new(&host, queue->counts.ready == 0 && queue->cut == 0);
+    queue->lanes = lanes_new(&host, queue->counts.ready == 0);
     return queue->lanes;
 }
 

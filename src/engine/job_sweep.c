@@ -58,6 +58,8 @@ static enum err sweep_ready(struct op *op, struct tx *tx, struct jobs *jobs, str
     queue->sweeping = n == max;
     if (n)
         queue->sweep = rows[n - 1];
+    if (queue->sweep.ord >= queue->cut)
+        queue->sweep.ord = INT64_MAX; /* nor is anything behind it in its lane */
     if (!queue->sweeping)
         jobs->sweep_blocked = true;
     return OK;

@@ -233,6 +233,24 @@ TEST(job_trips, of_a_deleted_queue_do_not_grow_with_its_rows)
     lab_end(&lab);
 }
 
+/* QUE-7. */
+TEST(job_trips, of_a_fetch_behind_a_deletion_do_not_grow_with_its_keys)
+{
+    if (!test_server())
+        SKIP("there is no server to ask");
+    lab_start(&lab);
+    for (int i = 0; i < 60; i++)
+        EQ(lab_push(&lab, arena_fmt(lab.f.arena, "\"queue\":\"q\",\"key\":\"k%d\"", i).p).result, JOB_PUSHED);
+    WRITES(&lab.f, delete_run, NULL);
+    EQ(lab_push(&lab, "\"queue\":\"q\",\"key\":\"k\"").result, JOB_PUSHED);
+    uint64_t before = lab.f.store->conn->trips;
+    EQ(lab_fetch(&lab, "q", 1), 1);
+    uint64_t trips = lab.f.store->conn->trips - before;
+    print_message("# behind 60 keys: %d trips\n", (int)trips);
+    YES(trips <= 10);
+    lab_end(&lab);
+}
+
 /* --- what limits cost --- */
 
 struct cost {
