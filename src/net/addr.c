@@ -81,10 +81,33 @@ enum err addr_parse(struct op *op, struct str text, struct addr *ret)
     return OK;
 }
 
+static char *put_octet(char *at, unsigned octet)
+{
+    if (octet >= 100)
+        *at++ = (char)('0' + octet / 100);
+    if (octet >= 10)
+        *at++ = (char)('0' + octet / 10 % 10);
+    *at++ = (char)('0' + octet % 10);
+    return at;
+}
+
+/* By hand: each click asks for it, and inet_ntop formats with snprintf. */
+static struct str ipv4_text(const uint8_t four[4], char *buffer)
+{
+    char *at = buffer;
+    for (int i = 0; i < 4; i++) {
+        at = put_octet(at, four[i]);
+        *at++ = '.';
+    }
+    *--at = '\0';
+    return (struct str){ buffer, (size_t)(at - buffer) };
+}
+
 struct str addr_ip_text(const struct addr *addr, char buffer[ADDR_TEXT_BYTES_MAX])
 {
-    bool mapped = is_mapped(addr->ip);
-    inet_ntop(mapped ? AF_INET : AF_INET6, mapped ? addr->ip + 12 : addr->ip, buffer, ADDR_TEXT_BYTES_MAX);
+    if (is_mapped(addr->ip))
+        return ipv4_text(addr->ip + 12, buffer);
+    inet_ntop(AF_INET6, addr->ip, buffer, ADDR_TEXT_BYTES_MAX);
     return str_of(buffer);
 }
 

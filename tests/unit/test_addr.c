@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -49,6 +50,18 @@ TEST(addr, reads_and_writes_both_families)
     STR_EQ(addr_text(&v6, buffer), "[2001:db8::1]:443");
     STR_EQ(addr_ip_text(&v6, buffer), "2001:db8::1");
     STR_EQ(addr_text(&home, buffer), "127.0.0.1:0");
+}
+
+TEST(addr, writes_every_octet_as_the_system_does)
+{
+    char buffer[ADDR_TEXT_BYTES_MAX], peer[INET_ADDRSTRLEN];
+    for (unsigned octet = 0; octet < 256; octet++) {
+        struct addr addr = parsed("0.0.0.0:0");
+        uint8_t four[4] = { (uint8_t)octet, (uint8_t)(255 - octet), 0, (uint8_t)octet };
+        memcpy(addr.ip + 12, four, sizeof four);
+        STR_EQ(addr_ip_text(&addr, buffer), inet_ntop(AF_INET, four, peer, sizeof peer));
+        STR_EQ(str_of(buffer), peer);
+    }
 }
 
 TEST(addr, refuses_what_is_no_address_with_port)
