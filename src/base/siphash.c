@@ -11,6 +11,13 @@ static uint64_t load_le64(const void *bytes)
     return le64toh(value);
 }
 
+static uint64_t load_le32(const void *bytes)
+{
+    uint32_t value;
+    memcpy(&value, bytes, sizeof value);
+    return le32toh(value);
+}
+
 static inline uint64_t rotate(uint64_t x, int by)
 {
     return (x << by) | (x >> (64 - by));
@@ -65,25 +72,38 @@ void siphash_init128(struct siphash *hash, struct siphash_key key)
     init(hash, key, true);
 }
 
-/* Puts a byte behind those that wait, and mixes them when they are eight. */
-static inline void add_byte(struct siphash *hash, uint8_t byte)
+/* Fewer than eight bytes, the first one lowest, without a loop: the pieces may overlap. */
+static uint64_t load_few(const uint8_t *p, size_t n)
 {
-    hash->tail |= (uint64_t)byte << (hash->bytes % 8 * 8);
-    if (++hash->bytes % 8 == 0) {
-        mix(hash, hash->tail);
-        hash->tail = 0;
-    }
+    if (n >= 4)
+        return load_le32(p) | load_le32(p + n - 4) << (n - 4) * 8;
+    if (n > 0)
+        return p[0] | (uint64_t)p[n / 2] << n / 2 * 8 | (uint64_t)p[n - 1] << (n - 1) * 8;
+    return 0;
+}
+
+/* The bytes that wait and the first ones of the word are eight; the rest of the word waits. In two shifts, because none
+ * may wait. */
+static inline void mix_behind(struct siphash *h, uint64_t word, unsigned waiting_bits)
+{
+    mix(h, h->tail | word << waiting_bits);
+    h->tail = word >> 1 >> (63 - waiting_bits);
 }
 
 void siphash_add(struct siphash *hash, const void *bytes, size_t n)
 {
+    struct siphash h = *hash; /* in registers: the bytes might be those of *hash, for all the compiler knows */
     const uint8_t *p = bytes;
-    for (; n > 0 && hash->bytes % 8 != 0; n--)
-        add_byte(hash, *p++);
-    for (; n >= 8; n -= 8, p += 8, hash->bytes += 8)
-        mix(hash, load_le64(p));
-    for (; n > 0; n--)
-        add_byte(hash, *p++);
+    unsigned waiting_bits = h.bytes % 8 * 8;
+    h.bytes += n;
+    for (; n >= 8; n -= 8, p += 8)
+        mix_behind(&h, load_le64(p), waiting_bits);
+    uint64_t few = load_few(p, n);
+    if (waiting_bits + n * 8 >= 64)
+        mix_behind(&h, few, waiting_bits);
+    else
+        h.tail |= few << waiting_bits;
+    *hash = h;
 }
 
 void siphash_add_u64(struct siphash *hash, uint64_t value)
