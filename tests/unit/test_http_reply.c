@@ -152,6 +152,22 @@ TEST(http_reply, never_lets_a_value_add_a_header)
     lab_close(&lab);
 }
 
+TEST(http_reply, makes_a_blank_of_a_control_byte_wherever_it_stands)
+{
+    struct lab lab;
+    open_lab(&lab, (struct http_server_config){ 0 });
+    for (int at = 0; at < 40; at++) {
+        char ask[256], wanted[256], value[] = "http://a/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+        int before = 9 + at; /* behind "http://a/" */
+        snprintf(ask, sizeof ask, "GET /moved?to=%.*s%%0A%s HTTP/1.1\r\nHost: x\r\n\r\n", before, value,
+                 value + before);
+        snprintf(wanted, sizeof wanted, "HTTP/1.1 302 Found\r\nLocation: %.*s %s\r\nContent-Length: 0\r\n\r\n", before,
+                 value, value + before);
+        STR_EQ(lab_undated(&lab, lab_talk(&lab, str_of(ask))), wanted);
+    }
+    lab_close(&lab);
+}
+
 TEST(http_reply, has_no_body_and_no_length_with_204)
 {
     struct lab lab;
