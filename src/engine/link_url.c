@@ -16,19 +16,33 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+/* Bytes of some kind, a bit each, because clicks ask for every byte they bring. */
+struct byte_set {
+    uint64_t bits[4];
+};
+
+static bool has_byte(const struct byte_set *set, char c)
+{
+    return set->bits[(unsigned char)c / 64] >> ((unsigned char)c % 64) & 1;
+}
+
 /* Letters, digits and "-._~": never encoded (RFC 3986). */
 static bool is_plain(char c)
 {
-    return is_letter(c) || is_digit(c) || c == '-' || c == '.' || c == '_' || c == '~';
+    static const struct byte_set plain = { { 0x03ff600000000000, 0x47fffffe87fffffe } };
+    return has_byte(&plain, c);
 }
 
+static bool is_hex(char c)
+{
+    static const struct byte_set hex = { { 0x03ff000000000000, 0x0000007e0000007e } };
+    return has_byte(&hex, c);
+}
+
+/* Of one that is_hex. */
 static int hex_value(char c)
 {
-    if (is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return is_digit(c) ? c - '0' : (c | 0x20) - 'a' + 10;
 }
 
 static enum err refuse(struct op *op, const char *why)
@@ -118,7 +132,7 @@ static enum err split(struct op *op, struct str text, struct parts *parts)
 static enum err check_ipv6(struct op *op, struct str host)
 {
     for (size_t i = 1; i + 1 < host.n; i++)
-        if (hex_value(host.p[i]) < 0 && host.p[i] != ':' && host.p[i] != '.')
+        if (!is_hex(host.p[i]) && host.p[i] != ':' && host.p[i] != '.')
             return refuse(op, "url has an address in brackets that is no IPv6 address");
     return host.n > 3 ? OK : refuse(op, "url has an address in brackets that is no IPv6 address");
 }
@@ -136,7 +150,7 @@ static enum err decode_host(struct op *op, struct str host, struct str *ret)
         }
         if (i + 1 < host.n && (host.p[i + 1] == '%' || host.p[i + 1] == '{'))
             return refuse(op, "url has a fill-in in its host");
-        if (i + 2 >= host.n || hex_value(host.p[i + 1]) < 0 || hex_value(host.p[i + 2]) < 0)
+        if (i + 2 >= host.n || !is_hex(host.p[i + 1]) || !is_hex(host.p[i + 2]))
             return refuse(op, "url has a percent sign in its host that two hex digits do not follow");
         out[n++] = (char)(hex_value(host.p[i + 1]) << 4 | hex_value(host.p[i + 2]));
         i += 2;
@@ -341,7 +355,7 @@ static bool is_uuid(struct str s)
         return false;
     for (size_t i = 0; i < s.n; i++) {
         bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        if (dash ? s.p[i] != '-' : hex_value(s.p[i]) < 0)
+        if (dash ? s.p[i] != '-' : !is_hex(s.p[i]))
             return false;
     }
     return true;
@@ -376,8 +390,10 @@ size_t link_url_expand(struct str url, const struct link_cut *cuts, size_t count
     for (size_t i = 0; i < count; i++) {
         memcpy(at, url.p + from, cuts[i].at - from);
         at += cuts[i].at - from;
-        if (cuts[i].word == LINK_WORD_MEMBER || is_uuid(member))
+        if (cuts[i].word == LINK_WORD_MEMBER)
             at = put_encoded(at, member);
+        else if (is_uuid(member))
+            at = mempcpy(at, member.p, member.n);
         from = (size_t)cuts[i].at + cuts[i].n;
     }
     memcpy(at, url.p + from, url.n - from);
@@ -394,7 +410,7 @@ static bool next_byte(struct str s, size_t *at, char *ret)
         *ret = ' ';
     if (*ret != '%')
         return true;
-    if (*at + 1 >= s.n || hex_value(s.p[*at]) < 0 || hex_value(s.p[*at + 1]) < 0)
+    if (*at + 1 >= s.n || !is_hex(s.p[*at]) || !is_hex(s.p[*at + 1]))
         return false;
     *ret = (char)(hex_value(s.p[*at]) << 4 | hex_value(s.p[*at + 1]));
     *at += 2;
@@ -418,7 +434,13 @@ bool link_member_read(struct str query, char ret_member[LINK_MEMBER_BYTES_MAX], 
     bool ascii = true;
     while (at < field.n) {
         char c;
-        if (n == LINK_MEMBER_BYTES_MAX || !next_byte(field, &at, &c))
+        if (n == LINK_MEMBER_BYTES_MAX)
+            return false;
+        if (is_plain(field.p[at])) {
+            ret_member[n++] = field.p[at++];
+            continue;
+        }
+        if (!next_byte(field, &at, &c))
             return false;
         if ((unsigned char)c < 0x20 || c == 0x7f)
             return false;

@@ -114,11 +114,36 @@ TEST(link_url, puts_nothing_but_a_uuid_where_a_uuid_belongs)
     expands("https://x/?u=%%{uuid}%%", "2f1c7c1e-58f0-4a52-9d5e-0e6b7f1c9a1g", "https://x/?u=");
 }
 
+TEST(link_url, takes_hex_digits_and_nothing_else_for_those_of_a_uuid)
+{
+    for (int c = 1; c < 256; c++) {
+        char member[] = UUID, wanted[64];
+        member[10] = (char)c;
+        bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        snprintf(wanted, sizeof wanted, "https://x/%s", hex ? member : "");
+        expands("https://x/%%{uuid}%%", member, wanted);
+    }
+}
+
 /* LNK-16 */
 TEST(link_url, encodes_members_so_that_they_stay_in_their_place)
 {
     expands("https://x/?m=%%{member}%%", "a b&c=/../#\xc3\xa4", "https://x/?m=a%20b%26c%3D%2F..%2F%23%C3%A4");
     expands("https://x/?m=%%{member}%%", "%%{uuid}%%", "https://x/?m=%25%25%7Buuid%7D%25%25");
+}
+
+static bool is_unreserved(int c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~", c);
+}
+
+TEST(link_url, encodes_every_byte_that_is_not_unreserved)
+{
+    for (int c = 1; c < 256; c++) {
+        char member[] = { (char)c, '\0' }, wanted[16];
+        snprintf(wanted, sizeof wanted, is_unreserved(c) ? "https://x/%c" : "https://x/%%%02X", c);
+        expands("https://x/%%{member}%%", member, wanted);
+    }
 }
 
 /* LNK-14 */
