@@ -1,8 +1,8 @@
 /*
  * redirect_lookup.c - what the caches of the redirect do not know is read from the store.
  *
- * Requests that wait go together in one read, on a connection that nothing
- * else uses (THREAD_DOOR). What is asked for is rarely asked for alone: with a
+ * What the requests of one turn of the loop ask for goes in one read, at the
+ * turn's end, on a connection that nothing else uses (THREAD_DOOR). What is asked for is rarely asked for alone: with a
  * message come its neighbours in the mailing, with a link the links made
  * together with it, as long as there is room for them. So a mailing of a
  * million is known after some thousand reads, and a storm of clicks does not
@@ -211,7 +211,7 @@ static void learn(const struct reading *reading)
     pthread_mutex_unlock(&redirect->lock);
 }
 
-static void read_next(struct redirect_lane *lane);
+static void read_at_turn_end(struct redirect_lane *lane);
 
 static enum err reading_back(struct post *post)
 {
@@ -231,7 +231,7 @@ static enum err reading_back(struct post *post)
         else
             visit_refuse(visit);
     }
-    read_next(lane);
+    read_at_turn_end(lane);
     busy_post_free(&lane->redirect->busy, post);
     return OK;
 }
@@ -281,13 +281,11 @@ static void mark_links(struct reading *reading)
     pthread_mutex_unlock(&redirect->lock);
 }
 
-static void read_next(struct redirect_lane *lane)
+static void read_some(struct redirect_lane *lane)
 {
     static const struct hop route[] = { { reading_run, THREAD_DOOR }, { reading_back, THREAD_CALLER }, { 0 } };
     struct redirect *redirect = lane->redirect;
     struct loop *loop = lane->loop;
-    if (!lane->waiting || lane->reads == READS_MAX)
-        return;
     struct reading *reading = busy_post_new(&redirect->busy, loop, loop_wall_us(loop), sizeof *reading, READ_BYTES_MAX);
     reading->post.hop = route;
     reading->redirect = redirect;
@@ -297,6 +295,26 @@ static void read_next(struct redirect_lane *lane)
         ask(reading, first_waiting(lane));
     lane->reads++;
     post_send(&reading->post);
+}
+
+static void turn_ended(struct errand *errand)
+{
+    struct redirect_lane *lane = MAIL_OF(errand, struct redirect_lane, turn_end);
+    lane->ends = false;
+    while (lane->waiting && lane->reads < READS_MAX)
+        read_some(lane);
+    busy_end(&lane->redirect->busy);
+}
+
+/* Each of them would cost its own way to the other thread and back. */
+static void read_at_turn_end(struct redirect_lane *lane)
+{
+    if (!lane->waiting || lane->ends)
+        return;
+    lane->ends = true;
+    lane->turn_end.run = turn_ended;
+    busy_begin(&lane->redirect->busy);
+    loop_at_turn_end(lane->loop, &lane->turn_end);
 }
 
 void visit_look_up(struct visit *visit)
@@ -311,7 +329,7 @@ void visit_look_up(struct visit *visit)
     if (visit->tries == 1)
         loop_timer_set(visit->lane->loop, &visit->patience, redirect->config.wait_ms);
     wait_for_read(visit);
-    read_next(visit->lane);
+    read_at_turn_end(visit->lane);
 }
 
 void visit_ask_no_more(struct visit *visit)

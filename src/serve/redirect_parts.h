@@ -61,6 +61,8 @@ struct redirect_lane {
     struct redirect *redirect;
     struct loop *loop;
     struct visit *waiting, **last_waiting; /* for a read */
+    struct errand turn_end;                /* sends what waits, */
+    bool ends;                             /* when it is set */
     int reads;                             /* under way */
 };
 
