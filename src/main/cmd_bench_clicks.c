@@ -231,6 +231,13 @@ static void put_run(struct bench *b, struct json_writer *w, const struct run *ru
     measure_put(w, "ratio", middle(b, run->ratio), 3);
 }
 
+/* A click's processor time by that of a click with the fewest links. */
+static void put_by_first(struct bench *b, struct json_writer *w, const struct run *run)
+{
+    if (b->by_links && b->ours.pid)
+        measure_put(w, "cpu_by_first", middle(b, run->ours.cpu_us) / middle(b, b->runs[0].ours.cpu_us), 2);
+}
+
 static void put_others(struct bench *b, struct json_writer *w)
 {
     json_put_name(w, b->by_links ? "by_links" : "wide");
@@ -239,11 +246,20 @@ static void put_others(struct bench *b, struct json_writer *w)
     for (int i = b->by_links ? 0 : 1; i < b->count; i++) {
         json_object_begin(w);
         put_run(b, w, &b->runs[i]);
+        put_by_first(b, w, &b->runs[i]);
         json_object_end(w);
     }
     if (b->by_links)
         json_array_end(w);
 }
+
+static const struct show_column by_links_columns[] = { { "LINKS", "links" },
+                                                       { "CLICKS/S", "rate_per_second" },
+                                                       { "P99 MS", "p99_ms" },
+                                                       { "US A CLICK", "cpu_us_per_click" },
+                                                       { "BY THE FIRST", "cpu_by_first" },
+                                                       { "BYTES IN RAM", "rss_bytes" },
+                                                       { 0 } };
 
 static void print(struct bench *b)
 {
@@ -262,7 +278,10 @@ static void print(struct bench *b)
     if (b->count > 1)
         put_others(b, &w);
     json_object_end(&w);
-    show_json(buf_str(&buf));
+    if (cli_has(b->cli, "table"))
+        show_items(b->cli, buf_str(&buf), "by_links", by_links_columns, NULL);
+    else
+        show_json(buf_str(&buf));
 }
 
 static enum err run_all(struct bench *b)
@@ -364,6 +383,8 @@ static int plan_runs(struct bench *b)
         return cli_fail(b->cli, CLI_USAGE, "--links wants 1 to %d numbers up to %d, each larger than the one before",
                         RUNS_MAX, LINKS_MOST);
     b->by_links = b->count > 1;
+    if (cli_has(b->cli, "table") && !b->by_links)
+        return cli_fail(b->cli, CLI_USAGE, "--table wants several numbers in --links");
     if (!b->by_links && !clients)
         add_run(b, WIDE, b->runs[0].links);
     return CLI_DONE;
@@ -399,6 +420,7 @@ static const struct cli_option bench_clicks_options[] = {
     { "rounds", "N", "turns of each server; the middle one counts (default 3)" },
     { "warm", "N", "seconds of clicks before the first turn, not counted (default 5)" },
     { "links", "N[,N...]", "links of the mailing (default 100000); several: one run for each, without nginx" },
+    { "table", NULL, "with several --links: a table of what a click costs with each, instead of JSON" },
     { "members", "N", "its recipients (default 1000000)" },
     { "database", "URL", "an empty PostgreSQL database instead of embedded SQLite" },
     { "server-pid", "PID", "of its postmaster on this machine: shows its processor time, too" },
@@ -420,8 +442,8 @@ const struct command cmd_bench_clicks = {
         "buffered access log. The two take turns. `ratio` is ours by nginx's of the same round; without nginx\n"
         "(Debian: nginx-light) it is left out. The rate is that of a burst, which the journal takes and the store\n"
         "follows: `follow_seconds` until all of it is in the figures, `sustained_per_second` is the rate with that\n"
-        "time. `cpu_us_per_click` is processor time of the server until then. With several --links `by_links` has the "
-        "same for each number of them.\n",
+        "time. `cpu_us_per_click` is processor time of the server until then. With several --links `by_links` has the\n"
+        "same for each number of them, and `cpu_by_first` that time by the one with the fewest; --table shows it.\n",
     .options = bench_clicks_options,
     .run = bench_clicks_run,
 };

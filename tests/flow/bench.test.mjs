@@ -74,7 +74,18 @@ test('bench clicks with several numbers of links measures one store with ever mo
   const line = bench('clicks', '--members', '2000', '--links', '10,1500', '--seconds', '1', '--rounds', '1', '--warm', '0')
   assert.deepEqual(line.by_links.map(({ links }) => links), [10, 1500])
   for (const run of line.by_links) assert.ok(run.cpu_us_per_click > 0 && run.rate_per_second > 0, JSON.stringify(run))
+  assert.equal(line.by_links[0].cpu_by_first, 1)
   for (const wrong of ['5,3', '5,', ',5', '0', 'x', '']) assert.equal(cli(['bench', 'clicks', '--links', wrong]).status, 2, wrong)
+})
+
+test('bench clicks --table shows what a click costs by the number of links, a row each', () => {
+  const { status, stdout } = cli(['bench', 'clicks', '--members', '2000', '--links', '10,1500', '--seconds', '1', '--rounds', '1', '--warm', '0', '--table'])
+  assert.equal(status, 0)
+  const [head, ...rows] = stdout.trim().split('\n')
+  assert.match(head, /LINKS +CLICKS\/S +P99 MS +US A CLICK +BY THE FIRST +BYTES IN RAM/)
+  assert.deepEqual(rows.map((row) => row.trim().split(/ +/).length), [6, 6])
+  assert.deepEqual(rows.map((row) => Number(row.trim().split(/ +/)[0])), [10, 1500])
+  assert.equal(cli(['bench', 'clicks', '--table']).status, 2)
 })
 
 test('bench clicks --url clicks on a daemon that runs, and every one of them is in its figures', async () => {
