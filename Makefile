@@ -52,10 +52,10 @@ FLOW      := $(LONG) $(filter-out $(LONG),$(sort $(wildcard tests/flow/*.test.mj
 # Why the others do not run there:
 #     disk_full links_full links_stall         are about a data directory: its disk, its lock, its files
 #     links_crowd                              is about connections, whatever the store
-#     docs job_nodes nodes postgres postgres_lib transactions   ask for PostgreSQL themselves, where it matters
+#     docs engines job_nodes nodes postgres postgres_lib transactions   ask for PostgreSQL themselves, where it matters
 #     package simulate tools                   have no store
 FLOW_POSTGRES := $(patsubst %,tests/flow/%.test.mjs,polling_faults bench many access batches bulk cli errors faktory_worker handlers events hooks idempotency jobs ledger links mailgun_js ops \
-	polling polling_life recorded schedules serve sources top track unsubscribe worker_door workers)
+	polling polling_life queues recorded schedules serve sources top track unsubscribe worker_door workers)
 # kill, jobs and migrate have a twin or both engines in them.
 KILL_POSTGRES := tests/kill/clicks.test.mjs
 FUZZ      := $(call programs,tests/fuzz/fuzz_*.c)
