@@ -229,13 +229,12 @@ static bool is_wanted(struct op *op, const struct bulk_run *run, const struct jo
 static enum err is_new_failure(struct op *op, struct tx *tx, const struct bulk_run *run, const struct job_known *job,
                                bool *ret)
 {
-    struct attempt_row rows[ATTEMPTS_KEPT];
-    int n = 0;
+    int64_t ended_us;
     *ret = false;
     if ((job->state != JOB_RETRY && job->state != JOB_SCHEDULED) || !job->aside.attempts)
         return OK;
-    TRY(store_attempt_list(op, tx, job->row.id, rows, &n));
-    *ret = n > 0 && rows[n - 1].ended_us > run->begun_us;
+    TRY(store_attempt_newest(op, tx, job->row.id, &ended_us));
+    *ret = ended_us > run->begun_us;
     return OK;
 }
 
@@ -337,14 +336,16 @@ static bool is_too_young(const struct bulk_run *run, const struct job_step *step
     return run->bulk.state == JOB_READY && job_place_ord(&step->at) >= run->newest;
 }
 
-/* Where a look-up is a round trip those of a step are two. */
+/* Where a look-up is a round trip those of a step are three. */
 static enum err ask_ahead(struct bulk_run *run, const struct job_step *steps, int n)
 {
     uint64_t ids[OWN_ROWS_MAX];
     for (int i = 0; i < n; i++)
         ids[i] = steps[i].id;
     TRY(store_job_ahead(run->op, run->tx, NULL, 0, ids, (size_t)n));
-    return store_aside_ahead(run->op, run->tx, ids, (size_t)n);
+    TRY(store_aside_ahead(run->op, run->tx, ids, (size_t)n));
+    bool may_have_failed = run->bulk.state == JOB_RETRY || run->bulk.state == JOB_SCHEDULED;
+    return may_have_failed ? store_attempt_ahead(run->op, run->tx, ids, (size_t)n) : OK;
 }
 
 static enum err along_state(struct bulk_run *run)

@@ -4,8 +4,9 @@
 
 /* As long as a step runs and is stored, all others wait for the writer. While many are there it is their p99 that must
  * not show it: below a hundredth of the time, and in few steps, since each one delays everybody once however long it is
- * (docs/adr/0018, 0030). */
+ * (docs/adr/0018, 0030, 0040). */
 #define STEP_US          4000
+#define STEP_BESIDE_US   8000
 #define SHARE_BESIDE_PPM 8000
 #define REST_MS_MAX      1000
 
@@ -72,7 +73,7 @@ void own_pace_took(struct own_pace *pace, int64_t took_us, bool is_crowded)
     if (pace->is_keep && !is_crowded)
         pace->rows = keep_rows(pace->rows, took_us);
     else
-        pace->rows = clamp(rows_in(pace->rows, took_us, STEP_US), ROWS_MIN, OWN_ROWS_MAX);
+        pace->rows = clamp(rows_in(pace->rows, took_us, is_crowded ? STEP_BESIDE_US : STEP_US), ROWS_MIN, OWN_ROWS_MAX);
 }
 
 void own_pace_failed(struct own_pace *pace)

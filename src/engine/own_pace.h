@@ -3,7 +3,7 @@
  *
  *     people asked for it             4 ms a step, of the time what the budget says
  *     rows that nobody needs go       the same, half of the time (job_sweep.c)
- *     others keep the writer busy     4 ms a step, 0.8 % of the time (docs/adr/0018, 0030)
+ *     others keep the writer busy     8 ms a step, 0.8 % of the time (docs/adr/0018, 0030, 0040)
  *     housekeeping                    500 rows; twice as many behind a chunk under 10 ms, half as many behind one
  *                                     above 20 ms, 50 to 1,000 (KEEP-5)
  *

@@ -25,7 +25,8 @@ enum ahead_kind {
     AHEAD_PARKED,      /* whether anything is parked under a reference */
     AHEAD_VISITOR,     /* number by hash and tenant number */
     AHEAD_JID,         /* id of a job by ahead_text of its jid */
-    AHEAD_ASIDE        /* row aside of a job by its id: a struct aside_row * in memory of who asked */
+    AHEAD_ASIDE,       /* row aside of a job by its id: a struct aside_row * in memory of who asked */
+    AHEAD_ATTEMPT      /* when the newest attempt of a job ended, by its id */
 };
 
 struct ahead_key {

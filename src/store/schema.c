@@ -93,6 +93,7 @@
     X(click_family)                                                                                                    \
     X(visitor_family)                                                                                                  \
     X(job_rows_family)                                                                                                 \
+    X(aside_rows_family)                                                                                               \
     X(seq_family)
 
 #define DECLARE_STEP(name)   extern const struct schema_step name;

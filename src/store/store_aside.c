@@ -1,8 +1,8 @@
 #include "store/store_aside.h"
 
 #include "store/ahead.h"
+#include "store/aside_rows.h"
 #include "store/families.h"
-#include "store/rows.h"
 
 const struct schema_step aside_step = {
     "jobs aside",
@@ -21,27 +21,19 @@ const struct schema_step aside_step = {
     "CREATE TABLE dead (at_us BIGINT, id BIGINT, reason BIGINT NOT NULL, PRIMARY KEY (at_us, id));",
 };
 
-#define ASIDE_COLUMNS "state, at, failures, crashes, crashed_us, snoozes, snoozed_us, attempts, late, failure"
-
 SQL(aside_get, "SELECT " ASIDE_COLUMNS " FROM job_aside WHERE id = ?1", NULL);
 SQL_ONLY_POSTGRES(asides_ahead, "SELECT " ASIDE_COLUMNS ", id FROM job_aside WHERE id = ANY (?1" PG_INTS ")");
 SQL(aside_put,
-    "INSERT INTO job_aside (id, state, at, failures, crashes, crashed_us, snoozes, snoozed_us, attempts, late, failure)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO UPDATE SET state = excluded.state,"
-    " at = excluded.at, failures = excluded.failures, crashes = excluded.crashes, crashed_us = excluded.crashed_us,"
-    " snoozes = excluded.snoozes, snoozed_us = excluded.snoozed_us, attempts = excluded.attempts, late = excluded.late,"
-    " failure = excluded.failure",
+    "INSERT INTO job_aside (id, " ASIDE_COLUMNS
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)" ASIDE_REPLACES,
     NULL);
 SQL(aside_remove, "DELETE FROM job_aside WHERE id = ?1", NULL);
-SQL(attempt_insert,
-    "INSERT INTO attempt (id, n, outcome, started_us, ended_us, worker, errtype, message, backtrace)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    NULL);
+SQL(attempt_insert, "INSERT INTO attempt (id, " ATTEMPT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", NULL);
 SQL(attempt_drop, "DELETE FROM attempt WHERE id = ?1 AND n = ?2", NULL);
-SQL(attempt_of_job,
-    "SELECT n, outcome, started_us, ended_us, worker, errtype, message, backtrace FROM attempt WHERE id = ?1 ORDER BY "
-    "n",
-    NULL);
+SQL(attempt_of_job, "SELECT " ATTEMPT_COLUMNS " FROM attempt WHERE id = ?1 ORDER BY n", NULL);
+SQL(attempt_newest, "SELECT ended_us FROM attempt WHERE id = ?1 ORDER BY n DESC LIMIT 1", NULL);
+SQL_ONLY_POSTGRES(attempts_ahead, "SELECT k.id, a.ended_us FROM unnest(?1" PG_INTS ") AS k(id) CROSS JOIN LATERAL"
+                                  " (SELECT ended_us FROM attempt WHERE id = k.id ORDER BY n DESC LIMIT 1) AS a");
 SQL(attempts_remove, "DELETE FROM attempt WHERE id = ?1", NULL);
 SQL(dead_insert, "INSERT INTO dead (at_us, id, reason) VALUES (?1, ?2, ?3)", NULL);
 SQL(dead_remove, "DELETE FROM dead WHERE at_us = ?1 AND id = ?2", NULL);
@@ -51,6 +43,11 @@ SQL(dead_get, "SELECT reason FROM dead WHERE at_us = ?1 AND id = ?2", NULL);
 static struct ahead_key key_of(uint64_t id)
 {
     return (struct ahead_key){ AHEAD_ASIDE, (int64_t)id, 0 };
+}
+
+static struct ahead_key newest_of(uint64_t id)
+{
+    return (struct ahead_key){ AHEAD_ATTEMPT, (int64_t)id, 0 };
 }
 
 static struct aside_row aside_of(struct op *op, struct stmt *stmt, uint64_t id)
@@ -75,7 +72,8 @@ enum err store_aside_get(struct op *op, struct tx *tx, uint64_t id, struct aside
     struct stmt *stmt;
     struct ahead_answer answer;
     bool found;
-    *ret = (struct aside_row){ .id = id };
+    if (aside_rows_find(op, tx, id, ret))
+        return OK;
     if (ahead_find(tx, key_of(id), &answer)) {
         if (answer.count)
             *ret = *(const struct aside_row *)(uintptr_t)answer.value[0];
@@ -101,25 +99,40 @@ static enum err note_ahead(struct op *op, struct stmt *stmt, void *arg)
     return OK;
 }
 
-enum err store_aside_ahead(struct op *op, struct tx *tx, const uint64_t *ids, size_t count)
+static enum err note_newest(struct op *op, struct stmt *stmt, void *arg)
+{
+    (void)op;
+    ahead_put(arg, newest_of((uint64_t)col_int(stmt, 0)), (struct ahead_answer){ 1, { col_int(stmt, 1) } });
+    return OK;
+}
+
+/* There is none of any until a row says otherwise. */
+static enum err ask_ahead(struct op *op, struct tx *tx, const struct sql *sql, const uint64_t *ids, size_t count,
+                          struct ahead_key (*key)(uint64_t id),
+                          enum err (*note)(struct op *op, struct stmt *stmt, void *arg))
 {
     struct stmt *stmt;
-    if (!tx_asks_ahead(tx) || count == 0)
-        return OK;
-    TRY(tx_stmt(op, tx, &asides_ahead, &stmt));
+    TRY(tx_stmt(op, tx, sql, &stmt));
     bind_ints(stmt, 1, (const int64_t *)ids, count);
     for (size_t i = 0; i < count; i++)
-        ahead_put(tx, key_of(ids[i]), (struct ahead_answer){ 0 });
-    enum err err = stmt_each(op, stmt, note_ahead, tx);
+        ahead_put(tx, key(ids[i]), (struct ahead_answer){ 0 });
+    enum err err = stmt_each(op, stmt, note, tx);
     for (size_t i = 0; i < count && err != OK; i++)
-        ahead_forget(tx, key_of(ids[i])); /* "none" is not true of those that were not read */
+        ahead_forget(tx, key(ids[i])); /* "none" is not true of those that were not read */
     return err;
+}
+
+enum err store_aside_ahead(struct op *op, struct tx *tx, const uint64_t *ids, size_t count)
+{
+    return tx_asks_ahead(tx) && count > 0 ? ask_ahead(op, tx, &asides_ahead, ids, count, key_of, note_ahead) : OK;
 }
 
 enum err store_aside_put(struct op *op, struct tx *tx, const struct aside_row *row)
 {
     struct stmt *stmt;
     ahead_forget(tx, key_of(row->id));
+    if (aside_rows_put(tx, row))
+        return OK;
     TRY(tx_stmt(op, tx, &aside_put, &stmt));
     bind_int(stmt, 1, (int64_t)row->id);
     bind_int(stmt, 2, row->state);
@@ -138,10 +151,10 @@ enum err store_aside_put(struct op *op, struct tx *tx, const struct aside_row *r
 enum err store_aside_delete(struct op *op, struct tx *tx, uint64_t id)
 {
     ahead_forget(tx, key_of(id));
-    return stmt_by_no(op, tx, &aside_remove, id);
+    return aside_rows_delete(tx, id) ? OK : stmt_by_no(op, tx, &aside_remove, id);
 }
 
-enum err store_attempt_add(struct op *op, struct tx *tx, uint64_t id, const struct attempt_row *row)
+static enum err attempt_add(struct op *op, struct tx *tx, uint64_t id, const struct attempt_row *row)
 {
     struct stmt *stmt;
     TRY(tx_stmt(op, tx, &attempt_insert, &stmt));
@@ -154,7 +167,15 @@ enum err store_attempt_add(struct op *op, struct tx *tx, uint64_t id, const stru
     bind_str(stmt, 7, row->errtype);
     bind_str(stmt, 8, row->message);
     bind_str(stmt, 9, row->backtrace);
-    TRY(stmt_done(op, stmt));
+    return stmt_done(op, stmt);
+}
+
+enum err store_attempt_add(struct op *op, struct tx *tx, uint64_t id, const struct attempt_row *row)
+{
+    struct stmt *stmt;
+    ahead_forget(tx, newest_of(id));
+    if (!aside_rows_attempt_add(tx, id, row))
+        TRY(attempt_add(op, tx, id, row));
     if (row->n <= ATTEMPTS_KEPT)
         return OK;
     TRY(tx_stmt(op, tx, &attempt_drop, &stmt));
@@ -167,6 +188,7 @@ enum err store_attempt_list(struct op *op, struct tx *tx, uint64_t id, struct at
 {
     struct stmt *stmt;
     int n = 0;
+    TRY(aside_rows_attempts_write(op, tx));
     TRY(tx_stmt(op, tx, &attempt_of_job, &stmt));
     bind_int(stmt, 1, (int64_t)id);
     for (bool more = true; more && n < ATTEMPTS_KEPT;) {
@@ -190,14 +212,47 @@ enum err store_attempt_list(struct op *op, struct tx *tx, uint64_t id, struct at
     return OK;
 }
 
+enum err store_attempt_newest(struct op *op, struct tx *tx, uint64_t id, int64_t *ret_ended_us)
+{
+    struct stmt *stmt;
+    struct ahead_answer answer;
+    bool found;
+    *ret_ended_us = 0;
+    if (ahead_find(tx, newest_of(id), &answer)) {
+        *ret_ended_us = answer.count ? answer.value[0] : 0;
+        return OK;
+    }
+    TRY(aside_rows_attempts_write(op, tx));
+    TRY(tx_stmt(op, tx, &attempt_newest, &stmt));
+    bind_int(stmt, 1, (int64_t)id);
+    TRY(stmt_row(op, stmt, &found));
+    if (found)
+        *ret_ended_us = col_int(stmt, 0);
+    stmt_reset(stmt);
+    return OK;
+}
+
+enum err store_attempt_ahead(struct op *op, struct tx *tx, const uint64_t *ids, size_t count)
+{
+    if (!tx_asks_ahead(tx) || count == 0)
+        return OK;
+    TRY(aside_rows_attempts_write(op, tx));
+    return ask_ahead(op, tx, &attempts_ahead, ids, count, newest_of, note_newest);
+}
+
 enum err store_attempt_delete(struct op *op, struct tx *tx, uint64_t id)
 {
-    return stmt_by_no(op, tx, &attempts_remove, id);
+    bool taken;
+    ahead_forget(tx, newest_of(id));
+    TRY(aside_rows_attempts_delete(op, tx, id, &taken));
+    return taken ? OK : stmt_by_no(op, tx, &attempts_remove, id);
 }
 
 enum err store_dead_add(struct op *op, struct tx *tx, const struct dead_row *row)
 {
     struct stmt *stmt;
+    if (aside_rows_dead_add(tx, row))
+        return OK;
     TRY(tx_stmt(op, tx, &dead_insert, &stmt));
     bind_int(stmt, 1, row->at_us);
     bind_int(stmt, 2, (int64_t)row->id);
@@ -208,6 +263,8 @@ enum err store_dead_add(struct op *op, struct tx *tx, const struct dead_row *row
 enum err store_dead_delete(struct op *op, struct tx *tx, int64_t at_us, uint64_t id)
 {
     struct stmt *stmt;
+    if (aside_rows_dead_delete(tx, at_us, id))
+        return OK;
     TRY(tx_stmt(op, tx, &dead_remove, &stmt));
     bind_int(stmt, 1, at_us);
     bind_int(stmt, 2, (int64_t)id);
@@ -219,6 +276,7 @@ enum err store_dead_walk(struct op *op, struct tx *tx, const struct dead_row *fr
 {
     struct stmt *stmt;
     int n = 0;
+    TRY(aside_rows_write(op, tx));
     TRY(tx_stmt(op, tx, &dead_behind, &stmt));
     bind_int(stmt, 1, from->at_us);
     bind_int(stmt, 2, (int64_t)from->id);
@@ -236,6 +294,7 @@ enum err store_dead_reason(struct op *op, struct tx *tx, int64_t at_us, uint64_t
 {
     struct stmt *stmt;
     bool found;
+    TRY(aside_rows_write(op, tx));
     TRY(tx_stmt(op, tx, &dead_get, &stmt));
     bind_int(stmt, 1, at_us);
     bind_int(stmt, 2, (int64_t)id);

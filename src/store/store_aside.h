@@ -45,6 +45,11 @@ struct attempt_row {
 /* Adds one and drops the oldest but the first when there are too many. */
 enum err store_attempt_add(struct op *op, struct tx *tx, uint64_t id, const struct attempt_row *row);
 enum err store_attempt_list(struct op *op, struct tx *tx, uint64_t id, struct attempt_row *ret, int *ret_count);
+
+/* When the newest one ended; 0: there is none. And whose will be asked for, as store_aside_ahead. */
+enum err store_attempt_newest(struct op *op, struct tx *tx, uint64_t id, int64_t *ret_ended_us);
+enum err store_attempt_ahead(struct op *op, struct tx *tx, const uint64_t *ids, size_t count);
+
 enum err store_attempt_delete(struct op *op, struct tx *tx, uint64_t id);
 
 struct dead_row {

@@ -1,5 +1,6 @@
 #include "store/store_ready.h"
 
+#include "store/aside_rows.h"
 #include "store/families.h"
 #include "store/job_rows.h"
 
@@ -198,12 +199,12 @@ static enum err timer_change(struct op *op, struct tx *tx, const struct sql *sql
 
 enum err store_timer_add(struct op *op, struct tx *tx, enum timer_kind kind, int64_t due_us, uint64_t id)
 {
-    return timer_change(op, tx, &timer_insert, kind, due_us, id);
+    return aside_rows_timer_add(tx, kind, due_us, id) ? OK : timer_change(op, tx, &timer_insert, kind, due_us, id);
 }
 
 enum err store_timer_delete(struct op *op, struct tx *tx, enum timer_kind kind, int64_t due_us, uint64_t id)
 {
-    return timer_change(op, tx, &timer_remove, kind, due_us, id);
+    return aside_rows_timer_delete(tx, kind, due_us, id) ? OK : timer_change(op, tx, &timer_remove, kind, due_us, id);
 }
 
 enum err store_timer_walk(struct op *op, struct tx *tx, enum timer_kind kind, const struct timer_row *from,
@@ -211,6 +212,7 @@ enum err store_timer_walk(struct op *op, struct tx *tx, enum timer_kind kind, co
 {
     struct stmt *stmt;
     int n = 0;
+    TRY(aside_rows_write(op, tx));
     TRY(tx_stmt(op, tx, &timer_behind, &stmt));
     bind_int(stmt, 1, kind);
     bind_int(stmt, 2, from->due_us);

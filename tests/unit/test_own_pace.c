@@ -34,7 +34,7 @@ TEST(own_pace, a_chunk_beyond_50_ms_is_followed_by_one_that_fits)
 }
 
 /* HAND-5. */
-TEST(own_pace, steps_for_people_take_4_ms_and_all_do_beside_others)
+TEST(own_pace, steps_for_people_take_4_ms_and_all_take_8_beside_others)
 {
     struct own_pace pace = own_pace_begin(S(OWN_QUEUE)), keep = own_pace_begin(S(KEEP_QUEUE));
     EQ(pace.rows, 100);
@@ -42,8 +42,8 @@ TEST(own_pace, steps_for_people_take_4_ms_and_all_do_beside_others)
     EQ(pace.rows, 200);
     own_pace_took(&pace, 8000, false);
     EQ(pace.rows, 99);
-    own_pace_took(&pace, 4000, true);
-    own_pace_took(&keep, 8000, true);
+    own_pace_took(&pace, 8000, true);
+    own_pace_took(&keep, 16000, true);
     EQ(pace.rows, 98);
     EQ(keep.rows, 249);
     own_pace_failed(&pace);
