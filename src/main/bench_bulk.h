@@ -1,32 +1,35 @@
 /*
  * bench_bulk.h - what one action on very many jobs costs those who fetch meanwhile (RETRY-5).
  *
- *     so many jobs die  -->  alone | beside | alone | beside | ...
+ *     so many jobs die  -->  alone | beside | beside | alone | alone | beside | ...
  *
  * The action takes them back while the same work is measured again, and is
  * paused for each turn of work alone, so that both see the same store and the
- * same machine.
+ * same machine. Turns are a second, and what is said is their median: a machine
+ * that did something else for one of them is not heard.
  */
 #pragma once
 
 #include "main/worker_load.h"
 
-#define BULK_JOBS_MAX 10000000
+#define BULK_JOBS_MAX  10000000
+#define BULK_TURNS_MAX 1000
 
 struct bench_bulk {
     const char *url; /* of the API, without a token */
     int64_t jobs;    /* that the action is about */
+    int turns;       /* of each kind, 1..BULK_TURNS_MAX */
 
     /* Pushes so many jobs into the queue. */
     enum err (*fill)(void *arg, struct str queue, int64_t jobs);
 
     /* One turn of work. */
-    enum err (*work)(void *arg, struct load_result *ret);
+    enum err (*work)(void *arg, int64_t for_ms, struct load_result *ret);
     void *arg;
 };
 
 struct bench_bulk_result {
-    struct load_turns alone, beside; /* means */
+    struct load_turns alone, beside; /* medians */
     double bulk_rate;                /* jobs a second that the action moved while others worked */
 };
 

@@ -35,6 +35,7 @@
 #define FILL_TIMES 2      /* as long as they are taken out, a peer may be filled */
 #define QUEUE      "bench"
 #define DOOR_PORT  7419
+#define BULK_TURNS 4 /* of a second, of each kind, for each of --seconds */
 
 /* Processor time of the servers. */
 struct cost {
@@ -199,11 +200,11 @@ static enum err bulk_fill(void *arg, struct str queue, int64_t jobs)
 }
 
 /* Fetches and acks; what was taken out is filled up again. */
-static enum err bulk_work(void *arg, struct load_result *ret)
+static enum err bulk_work(void *arg, int64_t for_ms, struct load_result *ret)
 {
     struct bench *b = arg;
     struct result result;
-    TRY(run(b, (struct load_config){ .workers = (int)b->clients, .for_ms = b->seconds * 1000 }, &result));
+    TRY(run(b, (struct load_config){ .workers = (int)b->clients, .for_ms = for_ms }, &result));
     *ret = result.load;
     return bulk_fill(b, S(QUEUE), result.load.acked);
 }
@@ -211,7 +212,9 @@ static enum err bulk_work(void *arg, struct load_result *ret)
 /* What those who fetch notice of an action on very many jobs; nothing else is measured then. */
 static enum err bench_jobs_bulk(struct bench *b)
 {
-    struct bench_bulk bulk = { b->api, b->bulk_jobs, bulk_fill, bulk_work, b };
+    int64_t turns = b->seconds * BULK_TURNS;
+    struct bench_bulk bulk = { .url = b->api, .jobs = b->bulk_jobs, .fill = bulk_fill, .work = bulk_work, .arg = b };
+    bulk.turns = turns < BULK_TURNS_MAX ? (int)turns : BULK_TURNS_MAX;
     struct bench_bulk_result result;
     TRY(bulk_fill(b, S(QUEUE), FILL_JOBS));
     TRY(bench_bulk(b->op, &bulk, &result));
@@ -390,7 +393,8 @@ const struct command cmd_bench_jobs = {
         "a request, every answer on disk; p50_ms and p99_ms are from a fetch to the answer of its ack.\n"
         "fetch_ack_per_second is workers alone, fetch_ack_many_per_second ten times as many. Members with cpu_us\n"
         "are processor time of the server for a job. With --bulk p50_ms and p99_ms are of fetches alone, those with\n"
-        "beside_bulk of fetches while an action moves bulk_per_second jobs. With --depth p50_ms and p99_ms are of\n"
+        "beside_bulk of fetches while an action moves bulk_per_second jobs: turns of a second, alone and beside,\n"
+        "four of each for each of --seconds, and of each figure the median. With --depth p50_ms and p99_ms are of\n"
         "fetches from an empty queue, those of deep and restarted of fetches from one of N jobs, before and after a\n"
         "start; p99_of_empty is their ratio, by the medians of turns that alternate.\n",
     .options = bench_jobs_options,
