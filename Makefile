@@ -41,7 +41,7 @@ MAIN_OBJS := $(call objs,src/main)
 ON_POSTGRES   := $(shell grep -lE '"(store_test|ledger_test|source_world|source_lab|job_lab|lab_events|door_lab)\.h"' tests/unit/test_*.c)
 POSTGRES_ONLY := tests/unit/test_fence.c tests/unit/test_job_nodes.c tests/unit/test_postgres.c tests/unit/test_schedule_nodes.c tests/unit/test_job_trips.c tests/unit/test_store_trips.c tests/unit/test_store_turns.c \
 	tests/unit/test_suppose.c
-UNIT_POSTGRES := $(call programs,$(filter-out tests/unit/test_store_file.c tests/unit/test_sqlite_wal.c,$(ON_POSTGRES)))
+UNIT_POSTGRES := $(call programs,$(filter-out tests/unit/test_store_file.c tests/unit/test_sqlite_wal.c tests/unit/test_copier.c,$(ON_POSTGRES)))
 UNIT          := $(filter-out $(call programs,$(POSTGRES_ONLY)),$(call programs,tests/unit/test_*.c))
 SIM       := $(call programs,tests/sim/sim_*.c)
 KILL      := $(call programs,tests/kill/kill_*.c) $(sort $(wildcard tests/kill/*.test.mjs))

@@ -4,6 +4,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define NICE 10
 
 static void *thread_main(void *argument)
 {
@@ -35,6 +39,11 @@ void thread_join(struct thread *thread)
 {
     int error = pthread_join(thread->handle, NULL);
     assert(!error); /* started by thread_start and joined once */
+}
+
+void thread_give_way(void)
+{
+    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); /* on Linux of the thread; where it is refused nothing is lost */
 }
 
 void short_lock_init(pthread_mutex_t *lock)

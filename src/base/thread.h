@@ -26,6 +26,10 @@ enum err thread_start(struct op *op, struct thread *thread, const char *name, vo
 /* Waits until run has returned. */
 void thread_join(struct thread *thread);
 
+/* The calling thread leaves processors to others that want them, of this program and of others, and still has a tenth
+ * of what one of them gets: for work that nobody waits for. */
+void thread_give_way(void);
+
 /* A lock held for a moment only, and never while anything is waited for: who finds it taken looks again for a while
  * before he sleeps. Ends with pthread_mutex_destroy. */
 void short_lock_init(pthread_mutex_t *lock);

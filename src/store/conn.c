@@ -115,6 +115,13 @@ enum err conn_checkpoint(struct op *op, struct conn *conn, bool truncate)
     return conn->engine->checkpoint(op, conn, truncate);
 }
 
+enum err conn_copy_wal(struct op *op, struct conn *conn)
+{
+    bool then_die;
+    TRY(conn->engine->copy_wal(op, conn));
+    return conn_fault(op, conn, STORE_AT_COPY, "checkpoint", &then_die);
+}
+
 struct block_view **conn_block_view(struct conn *conn)
 {
     return &conn->view;

@@ -8,6 +8,7 @@
  *     group.c      many commands, one transaction
  *     families.c   what families hold in RAM, at the steps of a group
  *     checkpoint.c the WAL into the file; a commit that tries the disk
+ *     copier.h     the same beside the writer
  *     writer.c     the thread that runs groups, probes and checkpoints
  *     readers.c    the threads that run snapshots
  *     schema.c     the list of steps and families
@@ -39,11 +40,12 @@
 struct engine;
 struct writer;
 struct readers;
+struct copier;
 
 #define STMT_SLOTS 1024 /* a power of two above the number of statements in the program */
 
 /* DOOR reads for redirects: like READER, but never from a replica that may lag, and with little patience and memory. */
-enum conn_role { CONN_WRITER, CONN_READER, CONN_DOOR, CONN_BESIDE };
+enum conn_role { CONN_WRITER, CONN_READER, CONN_DOOR, CONN_BESIDE, CONN_COPIER };
 
 /* One connection; each engine's own struct begins with it. */
 struct conn {
@@ -92,6 +94,7 @@ struct engine {
     uint64_t (*changes)(const struct conn *conn);
     int64_t (*wal_pages)(const struct conn *conn);
     enum err (*checkpoint)(struct op *op, struct conn *conn, bool truncate);
+    enum err (*copy_wal)(struct op *op, struct conn *conn); /* NULL: there is no copier */
     enum err (*plan)(struct op *op, struct conn *conn, const char *text, struct str *ret_plan);
 
     enum err (*stmt_new)(struct op *op, struct conn *conn, const struct sql *sql, struct stmt **ret_stmt);
@@ -159,7 +162,9 @@ struct store {
     struct writer *writer;
     struct readers *readers;
     struct readers *door;      /* THREAD_DOOR: one connection that nothing else uses */
+    struct copier *copier;     /* NULL: the writer moves all of the WAL */
     struct post *waiting_read; /* without threads: posts for the readers, newest first */
+    atomic_bool keeps_wal;     /* for the next start, which copies all of it again */
     atomic_bool ready;
     atomic_bool dead;
     atomic_bool stopping;
@@ -234,6 +239,10 @@ int64_t conn_wal_pages(const struct conn *conn);
 /* Moves the WAL into the file; only for the writer's connection. `truncate`: and empties it if no reader needs it. */
 enum err conn_checkpoint(struct op *op, struct conn *conn, bool truncate);
 
+/* Copies what the WAL holds now into the file, and syncs it; only for the copier's connection. An error when pages
+ * count as copied that may not be on the disk: the WAL must be kept. */
+enum err conn_copy_wal(struct op *op, struct conn *conn);
+
 /* Notes in the transaction under way, if any, that the engine failed and nothing of it can be kept. */
 void conn_broke(struct conn *conn, const struct op *op);
 
@@ -263,9 +272,12 @@ enum store_fault store_ask(struct store *store, enum store_point point);
 #define GROUP_MAX 512
 int group_run(struct store *store, struct op *op, struct post **posts, int n);
 
-/* Moves the WAL into the file when it has grown, or, when nobody waits, is worth it. After the answers have left. */
+/* Moves the WAL into the file when it has grown, or, when nobody waits, is worth it: the copier begins, and what it has
+ * left is moved here. After the answers have left. */
 void group_checkpoint(struct store *store, bool idle);
-bool group_wants_checkpoint(const struct store *store); /* it would do something, busy as the store is */
+
+/* Begins what the copier does; true when something is left for group_checkpoint, busy as the store is. */
+bool group_wants_checkpoint(struct store *store);
 
 /* Pages of WAL that are worth a checkpoint, by those that large groups wrote lately, and a group does on average in
  * 1/1024. Small and often keeps answers quick. One that costs about as much as a few of the groups under way does not

@@ -2,9 +2,10 @@
  * sqlite.c - the engine for one machine: statements, errors, transactions.
  *
  * SQLite 3.40 has a bug by which a checkpoint on one connection racing a write
- * on another can lose commits. So exactly one connection, the writer's, ever
- * checkpoints: every other one is opened read-only, with automatic checkpoints
- * off and without the checkpoint that closing the last connection would make.
+ * on another can lose commits. So only the writer's connection checkpoints, and
+ * the copier's, in turns that keep that race away (copier.h). Every other one is
+ * opened read-only, all with automatic checkpoints off and without the checkpoint
+ * that closing the last connection would make.
  */
 #include <assert.h>
 #include <sqlite3.h>
@@ -121,6 +122,7 @@ static int64_t cache_bytes(const struct conn *conn)
     case CONN_READER:
         return READER_CACHE_BYTES;
     case CONN_DOOR:
+    case CONN_COPIER: /* looks at no page by itself */
         return DOOR_CACHE_BYTES;
     case CONN_WRITER:
     case CONN_BESIDE:
@@ -190,7 +192,9 @@ static enum err sqlite_open(struct op *op, struct store *store, const char *path
         abort();
     conn->base = (struct conn){ .engine = &sqlite_engine, .store = store, .role = role };
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    flags |= role == CONN_WRITER ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+    flags |= role == CONN_WRITER   ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+             : role == CONN_COPIER ? SQLITE_OPEN_READWRITE
+                                   : SQLITE_OPEN_READONLY;
     int rc = sqlite3_open_v2(path ? path : ":memory:", &conn->db, flags, role == CONN_WRITER ? writer_layer : NULL);
     enum err err = rc == SQLITE_OK ? conn_ready(op, conn) : conn_fail(op, &conn->base, rc, path ? path : "memory");
     if (err != OK) {
@@ -277,6 +281,8 @@ static int64_t sqlite_wal_pages(const struct conn *conn)
 static enum err sqlite_checkpoint(struct op *op, struct conn *conn, bool truncate)
 {
     assert(conn->role == CONN_WRITER && !conn->tx);
+    if (atomic_load(&conn->store->keeps_wal))
+        return OK;
     int pages = 0, moved = 0;
     int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
     int rc = sqlite3_wal_checkpoint_v2(of(conn)->db, NULL, mode, &pages, &moved);
@@ -287,6 +293,20 @@ static enum err sqlite_checkpoint(struct op *op, struct conn *conn, bool truncat
     if (moved >= pages)
         of(conn)->wal_pages = 0; /* the next commit starts the WAL again */
     return OK;
+}
+
+/* A checkpoint that does not reach the newest commit counts its pages as copied and syncs nothing: that is left to one
+ * that does, the writer's. Here it is done at once. */
+static enum err sqlite_copy_wal(struct op *op, struct conn *conn)
+{
+    assert(conn->role == CONN_COPIER);
+    sqlite3 *db = of(conn)->db;
+    sqlite3_file *file = NULL;
+    if (sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) != SQLITE_OK)
+        return OK; /* it counts nothing as copied, and the writer's own will tell why */
+    sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    int rc = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+    return rc == SQLITE_OK ? OK : fail(op, ERR_UNAVAILABLE, "checkpoint: %s (%s)", why(rc), sqlite3_errstr(rc));
 }
 
 /* --- statements --- */
@@ -444,6 +464,7 @@ const struct engine sqlite_engine = {
     .changes = sqlite_changes,
     .wal_pages = sqlite_wal_pages,
     .checkpoint = sqlite_checkpoint,
+    .copy_wal = sqlite_copy_wal,
     .plan = sqlite_plan,
     .stmt_new = sqlite_stmt_new,
     .stmt_free = sqlite_stmt_free,

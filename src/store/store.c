@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "store/copier.h"
 #include "store/core.h"
 #include "store/store_move.h"
 
@@ -235,6 +236,8 @@ static enum err store_start(struct op *op, struct store *store)
     TRY(readers_start(op, store, CONN_DOOR, 1, &store->door));
     post_install(THREAD_READER, readers_deliver, store->readers);
     post_install(THREAD_DOOR, readers_deliver, store->door);
+    if (store->engine->copy_wal)
+        TRY(copier_start(op, store, &store->copier));
     return writer_start(op, store->writer);
 }
 
@@ -286,8 +289,8 @@ static void store_declare_metrics(struct store *store)
                                                        "", METRIC_ONE, sizes, sizeof sizes / sizeof *sizes));
     store->checkpoint_times =
         METRIC_PLAIN(metric_histogram("posthouse_store_checkpoint_duration_seconds",
-                                      "Time the writer spent moving the log into the file.", "", METRIC_SECONDS,
-                                      metric_latency_bounds, METRIC_LATENCY_BOUNDS_COUNT));
+                                      "Time the writer spent moving what the copier left of the log into the file.", "",
+                                      METRIC_SECONDS, metric_latency_bounds, METRIC_LATENCY_BOUNDS_COUNT));
 }
 
 static const char *text_copy(const char *text)
@@ -367,6 +370,8 @@ static void store_drain(struct store *store)
     if (store->door)
         readers_stop(store->door);
     writer_stop(store->writer);
+    copier_stop(store->copier);
+    store->copier = NULL;
     int n = 1;
     while (n > 0 && !store_is_dead(store)) {
         n = writer_turn(store->writer);

@@ -39,7 +39,8 @@ struct due_range {
 enum store_point {
     STORE_AT_STATEMENT, /* before a statement of the writer that changes rows */
     STORE_AT_COMMIT,    /* before the commit of a group that changed something */
-    STORE_AT_READ       /* before a statement of the writer that reads, or the next row of its answer */
+    STORE_AT_READ,      /* before a statement of the writer that reads, or the next row of its answer */
+    STORE_AT_COPY       /* when the copier has copied, in place of its sync */
 };
 enum store_fault {
     STORE_NO_FAULT,

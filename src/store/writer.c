@@ -15,8 +15,8 @@
  * that are answered already - goes in groups of its own, and leaves others their
  * share of the writer (shares.h).
  *
- * Checkpoints are made here, after the answers of a group have left: small and
- * often, and once more when nobody waits. While the store cannot write, a small
+ * What the copier leaves of the WAL is moved here, after the answers of a group
+ * have left: small and often, and once more when nobody waits. While the store cannot write, a small
  * commit each second finds out when it can again.
  */
 #include <assert.h>
