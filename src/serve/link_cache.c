@@ -3,9 +3,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define SLOTS_FIRST    1024 /* a power of two */
-#define MALLOC_BYTES   16   /* of the allocator, for each entry */
-#define CODE_BYTES_MAX 128
+#define SLOTS_FIRST      1024 /* a power of two */
+#define MALLOC_BYTES     16   /* of the allocator, for each entry */
+#define CODE_BYTES_MAX   128
+#define CACHE_LINE_BYTES 64
 
 /* Cuts, code and destination stand behind it. */
 struct entry {
@@ -98,23 +99,41 @@ static bool is_old(const struct entry *entry, int64_t now_ms)
     return (int32_t)(sixteenths(now_ms) - entry->loaded) > (int32_t)(lives_ms * 16 / 1000);
 }
 
-static uint32_t hash_of(const struct link_cache *cache, struct str code)
+uint32_t link_cache_hash(const struct link_cache *cache, struct str code)
 {
     return (uint32_t)siphash64(cache->key, code.p, code.n);
+}
+
+static struct entry **slot_of(const struct link_cache *cache, uint32_t hash)
+{
+    return &cache->slots[hash & (cache->slot_count - 1)];
+}
+
+void link_cache_fetch_slot(const struct link_cache *cache, uint32_t hash)
+{
+    __builtin_prefetch(slot_of(cache, hash));
+}
+
+/* Mostly it is the first one of its chain, and a short destination ends in its second line. */
+void link_cache_fetch_entry(const struct link_cache *cache, uint32_t hash)
+{
+    uintptr_t entry = (uintptr_t)*slot_of(cache, hash);
+    __builtin_prefetch((const void *)entry);
+    __builtin_prefetch((const void *)(entry + CACHE_LINE_BYTES));
 }
 
 /* The link that points to the entry of this code, or to the end of its chain. */
 static struct entry **find(const struct link_cache *cache, uint32_t hash, struct str code)
 {
-    struct entry **at = &cache->slots[hash & (cache->slot_count - 1)];
+    struct entry **at = slot_of(cache, hash);
     while (*at && ((*at)->hash != hash || !str_eq(entry_code(*at), code)))
         at = &(*at)->chain;
     return at;
 }
 
-bool link_cache_find(struct link_cache *cache, struct str code, int64_t now_ms, struct cached_link *ret)
+bool link_cache_find(struct link_cache *cache, struct str code, uint32_t hash, int64_t now_ms, struct cached_link *ret)
 {
-    struct entry *entry = *find(cache, hash_of(cache, code), code);
+    struct entry *entry = *find(cache, hash, code);
     if (!entry || is_old(entry, now_ms))
         return false;
     entry->recent = true;
@@ -182,7 +201,7 @@ static void add(struct link_cache *cache, struct entry *entry, uint32_t hash)
         sweep(cache, false);
     while (entry->no == 0 && cache->missing >= LINK_CACHE_MISSING_MAX)
         sweep(cache, true);
-    struct entry **slot = &cache->slots[hash & (cache->slot_count - 1)];
+    struct entry **slot = slot_of(cache, hash);
     entry->hash = hash;
     entry->chain = *slot;
     *slot = entry;
@@ -234,7 +253,7 @@ static bool learnt_since(const struct link_cache *cache, uint32_t hash, uint64_t
 
 void link_cache_learn(struct link_cache *cache, const struct link *link, int64_t now_ms)
 {
-    uint32_t hash = hash_of(cache, link->code);
+    uint32_t hash = link_cache_hash(cache, link->code);
     cache->learnt_hash[cache->learnt++ % LINK_CACHE_LEARNT] = hash;
     put(cache, link, hash, now_ms);
 }
@@ -246,14 +265,14 @@ uint64_t link_cache_mark(const struct link_cache *cache)
 
 void link_cache_put(struct link_cache *cache, const struct link *link, int64_t now_ms, uint64_t mark)
 {
-    uint32_t hash = hash_of(cache, link->code);
+    uint32_t hash = link_cache_hash(cache, link->code);
     if (!learnt_since(cache, hash, mark))
         put(cache, link, hash, now_ms);
 }
 
 void link_cache_put_missing(struct link_cache *cache, struct str code, int64_t now_ms, uint64_t mark)
 {
-    uint32_t hash = hash_of(cache, code);
+    uint32_t hash = link_cache_hash(cache, code);
     struct entry **at = find(cache, hash, code);
     if (code.n > CODE_BYTES_MAX || (*at && (*at)->no && !is_old(*at, now_ms)) || learnt_since(cache, hash, mark))
         return; /* it was looked for before it was made */

@@ -46,8 +46,16 @@ struct link_cache;
 struct link_cache *link_cache_new(struct siphash_key key, size_t bytes_max);
 void link_cache_free(struct link_cache *cache);
 
-/* False when nothing is known of the code. */
-bool link_cache_find(struct link_cache *cache, struct str code, int64_t now_ms, struct cached_link *ret);
+/* By what a code is found; of a cache that others change, too, at any time. */
+uint32_t link_cache_hash(const struct link_cache *cache, struct str code);
+
+/* A look at a large cache waits for memory twice: for the slot, and for the entry that it names. Who has something else
+ * to do meanwhile has the one fetched, and then the other. */
+void link_cache_fetch_slot(const struct link_cache *cache, uint32_t hash);
+void link_cache_fetch_entry(const struct link_cache *cache, uint32_t hash);
+
+/* False when nothing is known of the code; hash is its link_cache_hash. */
+bool link_cache_find(struct link_cache *cache, struct str code, uint32_t hash, int64_t now_ms, struct cached_link *ret);
 
 /* A link was made or changed: remembers or replaces it; an older version than the one that stands is left out. */
 void link_cache_learn(struct link_cache *cache, const struct link *link, int64_t now_ms);

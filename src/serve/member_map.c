@@ -2,11 +2,13 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define WAYS          8
-#define BUCKETS_FIRST 512
-#define BUCKETS_TRIED 16
-#define MESSAGE_MAX   (UINT64_C(1) << 36)
+#define WAYS             8
+#define BUCKETS_FIRST    512
+#define BUCKETS_TRIED    16
+#define MESSAGE_MAX      (UINT64_C(1) << 36)
+#define CACHE_LINE_BYTES 64
 
 /* Low byte of `tag`: the flags, and the upper four bits of the message's number. */
 #define FLAG_USED    0x80u /* the slot is taken */
@@ -25,19 +27,31 @@ struct member_map {
     size_t buckets, buckets_max, used;
 };
 
+static size_t bytes_of(size_t buckets)
+{
+    return buckets * WAYS * sizeof(struct slot);
+}
+
+/* Each bucket lies in two lines of the processor's cache, and not in three. */
+static struct slot *slots_new(size_t buckets)
+{
+    struct slot *slots = aligned_alloc(CACHE_LINE_BYTES, bytes_of(buckets));
+    if (!slots)
+        abort();
+    return memset(slots, 0, bytes_of(buckets));
+}
+
 struct member_map *member_map_new(size_t bytes_max)
 {
     struct member_map *map = calloc(1, sizeof *map);
     if (!map)
         abort();
     map->buckets = BUCKETS_FIRST;
-    map->buckets_max = bytes_max / (WAYS * sizeof(struct slot));
+    map->buckets_max = bytes_max / bytes_of(1);
     if (map->buckets > map->buckets_max)
         map->buckets = map->buckets_max;
     assert(map->buckets > 0);
-    map->slots = calloc(map->buckets * WAYS, sizeof *map->slots);
-    if (!map->slots)
-        abort();
+    map->slots = slots_new(map->buckets);
     return map;
 }
 
@@ -50,13 +64,20 @@ void member_map_free(struct member_map *map)
 
 size_t member_map_bytes(const struct member_map *map)
 {
-    return map->buckets * WAYS * sizeof(struct slot);
+    return bytes_of(map->buckets);
 }
 
 /* By the upper bits, which stand in the tag, so that a wider table can be filled from the slots. */
 static struct slot *bucket_of(const struct member_map *map, uint64_t tag)
 {
     return map->slots + (size_t)((tag >> 32) * map->buckets >> 32) * WAYS;
+}
+
+void member_map_fetch(const struct member_map *map, uint64_t hash)
+{
+    const struct slot *bucket = bucket_of(map, hash);
+    __builtin_prefetch(bucket);
+    __builtin_prefetch(bucket + WAYS / 2);
 }
 
 static bool same(const struct slot *slot, uint64_t hash)
@@ -148,9 +169,7 @@ static void grow(struct member_map *map)
     struct member_map wider = { .buckets = map->buckets + map->buckets / 8 + 1, .buckets_max = map->buckets_max };
     if (wider.buckets > map->buckets_max)
         wider.buckets = map->buckets_max;
-    wider.slots = calloc(wider.buckets * WAYS, sizeof *wider.slots);
-    if (!wider.slots)
-        abort();
+    wider.slots = slots_new(wider.buckets);
     for (size_t i = 0; i < map->buckets * WAYS; i++)
         if (map->slots[i].tag & FLAG_USED)
             *place_of(&wider, map->slots[i].tag) = map->slots[i];

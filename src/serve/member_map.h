@@ -34,6 +34,9 @@ struct member_entry {
 struct member_map *member_map_new(size_t bytes_max);
 void member_map_free(struct member_map *map);
 
+/* Has memory bring what member_map_find will look at: it need not be waited for then. */
+void member_map_fetch(const struct member_map *map, uint64_t hash);
+
 /* False when nothing is known of this hash. */
 bool member_map_find(struct member_map *map, uint64_t hash, int64_t now_ms, struct member_entry *ret);
 

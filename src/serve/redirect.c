@@ -113,12 +113,15 @@ static struct known look_up(struct visit *visit)
     struct known known = { .has_link = false };
     struct cached_link *link = &known.link;
     pthread_mutex_lock(&redirect->lock);
-    known.has_link = link_cache_find(redirect->links, visit->code, now_ms(visit), link);
-    known.has_location = known.has_link && link->no && build_location(visit, link);
-    if (known.has_location && names_somebody(visit)) {
+    known.has_link = link_cache_find(redirect->links, visit->code, visit->code_hash, now_ms(visit), link);
+    bool asks_for_member = known.has_link && link->no && names_somebody(visit);
+    if (asks_for_member) {
         visit->member_hash = member_hash_of(redirect, link->tenant_no, link->mailing_no, visit->member);
-        known.has_member = member_map_find(redirect->members, visit->member_hash, now_ms(visit), &known.who);
+        member_map_fetch(redirect->members, visit->member_hash); /* it comes while the location is built */
     }
+    known.has_location = known.has_link && link->no && build_location(visit, link);
+    if (known.has_location && asks_for_member)
+        known.has_member = member_map_find(redirect->members, visit->member_hash, now_ms(visit), &known.who);
     pthread_mutex_unlock(&redirect->lock);
     return known;
 }
@@ -134,9 +137,10 @@ static void join_line(struct visit *visit, const struct cached_link *link, const
                         .version = link->version,
                         .tenant_no = link->tenant_no,
                         .mailing_no = link->mailing_no,
+                        .client = visit->client,
                         .member_no = who->member_no,
+                        .bits = (uint16_t)(visit->bits | visit_take_probe(visit)),
                         .flags = (uint16_t)((link->honeypot ? CLICK_HONEYPOT : 0) | (who->test ? CLICK_TEST : 0)) };
-    visit_evidence(visit);
     visit->wait.done = visit_done;
     visit->in_line = true;
     click_line_add(visit->redirect->line, &visit->wait);
@@ -210,6 +214,28 @@ static void visit_left(struct http_request *request, bool gone)
         click_line_leave(visit->redirect->line, &visit->wait, false);
 }
 
+/* The link of a code, fetched from memory while something else is done. */
+static void fetch(struct visit *visit, void (*what)(const struct link_cache *cache, uint32_t hash))
+{
+    struct redirect *redirect = visit->redirect;
+    pthread_mutex_lock(&redirect->lock);
+    what(redirect->links, visit->code_hash);
+    pthread_mutex_unlock(&redirect->lock);
+}
+
+/* All that the request says, and what memory takes to bring its link meanwhile. */
+static void read_visit(struct visit *visit)
+{
+    size_t n;
+    visit->code_hash = link_cache_hash(visit->redirect->links, visit->code);
+    fetch(visit, link_cache_fetch_slot);
+    if (link_member_read(visit->request->query, visit->member_text, &n))
+        visit->member = (struct str){ visit->member_text, n };
+    fetch(visit, link_cache_fetch_entry);
+    if (names_somebody(visit))
+        visit_evidence(visit);
+}
+
 void redirect_get(struct http_request *request)
 {
     const struct api *api = request->server_data;
@@ -234,13 +260,12 @@ void redirect_get(struct http_request *request)
     visit->unknown_member = visit->in_line = false;
     request->data = visit;
     request->left = visit_left;
-    size_t n;
-    if (link_member_read(request->query, visit->member_text, &n))
-        visit->member = (struct str){ visit->member_text, n };
-    if (link_code_valid(visit->code))
-        visit_go(visit);
-    else
+    if (!link_code_valid(visit->code)) {
         say_not_found(visit);
+        return;
+    }
+    read_visit(visit);
+    visit_go(visit);
 }
 
 /* --- changes ---------------------------------------------------------------------- */

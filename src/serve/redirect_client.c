@@ -236,17 +236,19 @@ void redirect_probe(struct redirect *redirect, struct http_request *request)
 void visit_evidence(struct visit *visit)
 {
     struct redirect *redirect = visit->redirect;
-    struct click *click = &visit->wait.click;
     struct str address = redirect_client_address(redirect, visit->request);
     uint32_t bits;
-    click->client = client_of(redirect, visit->request, address, &bits);
+    visit->client = client_of(redirect, visit->request, address, &bits);
     bits |= is_prefetch(visit->request) ? BIT_METHOD : 0u;
     const struct cidr_list *networks = redirect->config.api->config.networks;
     if (networks && cidr_list_has(networks, address))
         bits |= BIT_RANGE;
-    if (take_probe(redirect, click->client, loop_now_ms(visit->lane->loop)))
-        bits |= BIT_PROBE;
-    click->bits = (uint16_t)bits;
+    visit->bits = (uint16_t)bits;
+}
+
+uint16_t visit_take_probe(struct visit *visit)
+{
+    return take_probe(visit->redirect, visit->client, loop_now_ms(visit->lane->loop)) ? BIT_PROBE : 0;
 }
 
 /* --- scans -------------------------------------------------------------------------- */

@@ -45,6 +45,9 @@ struct visit {
     char member_text[LINK_MEMBER_BYTES_MAX];
     uint32_t tenant_no, mailing_no; /* of its link, for LOOKUP_MEMBER */
     uint64_t member_hash;
+    uint32_t code_hash;
+    uint16_t bits; /* evidence of the request, and its client: of one that names a member */
+    int64_t client;
     struct str location;
     int tries;
     bool in_line;        /* its click waits to be durable */
@@ -120,8 +123,11 @@ uint64_t member_hash_of(const struct redirect *redirect, uint32_t tenant_no, uin
 
 /* redirect_client.c */
 
-/* Fills client and bits of the click. */
+/* Who asks, and what the request says of him: fills client and bits of the visit. */
 void visit_evidence(struct visit *visit);
+
+/* BIT_PROBE when its client looked at an unsubscribe page just now: for one click, not for all of them; else 0. */
+uint16_t visit_take_probe(struct visit *visit);
 
 /* One more unknown code from this client; false when its network has asked for too many. */
 bool may_miss(struct redirect *redirect, struct http_request *request);
