@@ -13,7 +13,7 @@
 
 #include "store/block_parts.h"
 
-#define SLAB_LONES 256
+#define REGION_SLABS 16
 
 static size_t record_bytes_of(uint64_t key)
 {
@@ -27,27 +27,82 @@ static uint64_t place_of(uint64_t record_key)
 
 /* --- records ----------------------------------------------------------------------- */
 
-static void lone_free(struct blocks *blocks, struct lone *lone)
+static void slab_list(struct blocks *blocks, struct lone_slab *slab)
 {
-    struct lone **free_of_kind = &blocks->free_lones[lone->key >> 56];
-    lone->next = *free_of_kind;
-    *free_of_kind = lone;
+    struct lone_slab **first = &blocks->lone_slabs[slab->kind];
+    slab->before = NULL;
+    slab->next = *first;
+    if (*first)
+        (*first)->before = slab;
+    *first = slab;
 }
 
-static void lones_grow(struct blocks *blocks, unsigned kind)
+static void slab_unlist(struct blocks *blocks, struct lone_slab *slab)
+{
+    *(slab->before ? &slab->before->next : &blocks->lone_slabs[slab->kind]) = slab->next;
+    if (slab->next)
+        slab->next->before = slab->before;
+}
+
+static void slab_empty(struct blocks *blocks, struct lone_slab *slab)
+{
+    slab->next = blocks->empty_slabs;
+    blocks->empty_slabs = slab;
+}
+
+static void slabs_grow(struct blocks *blocks)
+{
+    size_t count = blocks->lone_region_count + 1;
+    char *region = aligned_alloc(LONE_SLAB_BYTES, REGION_SLABS * LONE_SLAB_BYTES);
+    blocks->lone_regions = realloc(blocks->lone_regions, count * sizeof *blocks->lone_regions);
+    if (!region || !blocks->lone_regions)
+        abort();
+    blocks->lone_regions[blocks->lone_region_count++] = region;
+    for (size_t i = REGION_SLABS; i > 0; i--)
+        slab_empty(blocks, (struct lone_slab *)(void *)(region + (i - 1) * LONE_SLAB_BYTES));
+}
+
+/* An empty slab becomes one of this kind. */
+static void slab_begin(struct blocks *blocks, unsigned kind)
 {
     size_t bytes = sizeof(struct lone) + block_kinds[kind].record_bytes;
-    uint64_t key = (uint64_t)kind << 56;
-    char *slab = malloc(SLAB_LONES * bytes);
-    blocks->lone_slabs = realloc(blocks->lone_slabs, (blocks->lone_slab_count + 1) * sizeof *blocks->lone_slabs);
-    if (!slab || !blocks->lone_slabs)
-        abort();
-    blocks->lone_slabs[blocks->lone_slab_count++] = slab;
-    for (size_t i = 0; i < SLAB_LONES; i++) {
-        struct lone *lone = (struct lone *)(void *)(slab + i * bytes);
-        *lone = (struct lone){ .key = key & LONE_KEY_MASK };
-        lone_free(blocks, lone);
+    if (!blocks->empty_slabs)
+        slabs_grow(blocks);
+    struct lone_slab *slab = blocks->empty_slabs;
+    blocks->empty_slabs = slab->next;
+    *slab = (struct lone_slab){ .kind = kind };
+    for (size_t at = 0; at + bytes <= LONE_SLAB_BYTES - sizeof *slab; at += bytes) {
+        struct lone *lone = (struct lone *)(void *)(slab->lones + at);
+        lone->next = slab->free;
+        slab->free = lone;
     }
+    slab_list(blocks, slab);
+}
+
+static struct lone *lone_new(struct blocks *blocks, unsigned kind)
+{
+    if (!blocks->lone_slabs[kind])
+        slab_begin(blocks, kind);
+    struct lone_slab *slab = blocks->lone_slabs[kind];
+    struct lone *lone = slab->free;
+    slab->free = lone->next;
+    slab->used++;
+    if (!slab->free)
+        slab_unlist(blocks, slab);
+    return lone;
+}
+
+static void lone_free(struct blocks *blocks, struct lone *lone)
+{
+    struct lone_slab *slab = (struct lone_slab *)(void *)((char *)lone - (uintptr_t)lone % LONE_SLAB_BYTES);
+    if (!slab->free)
+        slab_list(blocks, slab);
+    lone->next = slab->free;
+    slab->free = lone;
+    if (--slab->used > 0)
+        return;
+    slab_unlist(blocks, slab);
+    slab_empty(blocks, slab);
 }
 
 /* It is out of its debt; while it is in the list of those changed it stays there. */
@@ -114,9 +169,9 @@ void debts_clear(struct blocks *blocks)
 void debts_done(struct blocks *blocks)
 {
     debts_clear(blocks);
-    for (size_t i = 0; i < blocks->lone_slab_count; i++)
-        free(blocks->lone_slabs[i]);
-    free(blocks->lone_slabs);
+    for (size_t i = 0; i < blocks->lone_region_count; i++)
+        free(blocks->lone_regions[i]);
+    free(blocks->lone_regions);
     free(blocks->lones);
 }
 
@@ -155,11 +210,7 @@ struct lone *lone_add(struct blocks *blocks, uint64_t record_key, const void *re
     struct debt *debt = debt_find(blocks, block_key_of(record_key));
     if (!debt)
         debt = debt_add(blocks, block_key_of(record_key));
-    struct lone **free_of_kind = &blocks->free_lones[record_key >> 56];
-    if (!*free_of_kind)
-        lones_grow(blocks, (unsigned)(record_key >> 56));
-    struct lone *lone = *free_of_kind;
-    *free_of_kind = lone->next;
+    struct lone *lone = lone_new(blocks, (unsigned)(record_key >> 56));
     *lone = (struct lone){ .next = debt->first, .key = record_key & LONE_KEY_MASK };
     memcpy(lone->data, record, record_bytes_of(record_key));
     debt->first = lone;

@@ -66,7 +66,7 @@ struct wants {
  * needs.
  */
 struct lone {
-    struct lone *next;    /* of its block, or of the free ones of its kind */
+    struct lone *next;    /* of its block, or of the free ones of its slab */
     uint64_t key : 61;    /* kind and number of the record */
     uint64_t touched : 1; /* changed in this transaction: it is in blocks->lones */
     uint64_t owed : 1;    /* its newest committed bytes stand in the log, not in the row */
@@ -75,6 +75,17 @@ struct lone {
 };
 #define LONE_KEY_MASK (UINT64_MAX >> 3)
 _Static_assert(BLOCK_KINDS <= 32 && sizeof(struct lone) == 16, "a key's kind stands in bits 56 to 60");
+
+/* Room for lone records of one kind; found by its alignment. An empty one serves any kind. */
+#define LONE_SLAB_BYTES 16384
+struct lone_slab {
+    struct lone_slab *next, *before; /* of its kind, with room; or next of those that are empty */
+    struct lone *free;
+    uint32_t used;
+    uint32_t kind;
+    uint8_t lones[];
+};
+_Static_assert(sizeof(struct lone_slab) % 8 == 0, "lone records are aligned to 8");
 
 /* The lone records of a block. */
 struct debt {
@@ -127,9 +138,10 @@ struct blocks {
     size_t debt_count;
     struct lone **lones; /* those changed in this transaction */
     size_t lone_count, lone_room;
-    struct lone *free_lones[BLOCK_KINDS];
-    void **lone_slabs;
-    size_t lone_slab_count;
+    struct lone_slab *lone_slabs[BLOCK_KINDS]; /* with room */
+    struct lone_slab *empty_slabs;
+    void **lone_regions; /* what slabs are cut from */
+    size_t lone_region_count;
     struct page pages[BLOCK_KINDS];
     bool shared;  /* others write, too: owed blocks stay in the cache and are settled together */
     bool whole;   /* rows were erased: this transaction settles whatever it costs */

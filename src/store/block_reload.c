@@ -87,6 +87,8 @@ enum err block_wants_load(struct op *op, struct tx *tx, struct blocks *blocks)
 struct reload {
     struct tx *tx;
     struct blocks *blocks;
+    size_t records;      /* of the log, seen so far */
+    size_t begun, swept; /* of them, before the newest sweep began; and in the blocks, since a sweep has ended */
 };
 
 /* Another node settled: what this one owed is in the rows. The blocks that were changed meanwhile are named behind this
@@ -123,21 +125,35 @@ static enum err entry_whole(struct op *op, uint64_t block_key, void *arg)
     return OK;
 }
 
+static enum err entry_swept(struct op *op, bool ends, void *arg)
+{
+    struct reload *reload = arg;
+    (void)op;
+    if (ends)
+        reload->swept = reload->begun;
+    else
+        reload->begun = reload->records;
+    return OK;
+}
+
 static enum err entry_want(struct op *op, uint64_t key, const void *record, void *arg)
 {
-    const struct reload *reload = arg;
+    struct reload *reload = arg;
     (void)op;
     (void)record;
+    reload->records++;
     block_want(reload->blocks, block_key_of(key));
     return OK;
 }
 
 static enum err entry_record(struct op *op, uint64_t key, const void *record, void *arg)
 {
-    const struct reload *reload = arg;
+    struct reload *reload = arg;
     struct blocks *blocks = reload->blocks;
     enum block_kind kind = (enum block_kind)(key >> 56);
     uint64_t no = key & NUMBER_MASK, at = no % block_kinds[kind].per_block;
+    if (reload->records++ < reload->swept)
+        return OK; /* the row waits to be erased */
     struct block *block = block_find(blocks, block_key_of(key));
     blocks->log.bytes += (int64_t)(sizeof key + block_kinds[kind].record_bytes);
     if (!block && !blocks->shared) {
@@ -156,9 +172,9 @@ static enum err entry_record(struct op *op, uint64_t key, const void *record, vo
 /* Lays the rows of the log behind `after` over the blocks in RAM. Nothing was changed yet in this transaction. */
 enum err blocks_read_log(struct op *op, struct tx *tx, struct blocks *blocks, int64_t after)
 {
-    static const struct block_log_visit look = { entry_want, entry_whole, entry_settled, NULL };
+    static const struct block_log_visit look = { entry_want, entry_whole, entry_settled, entry_swept };
     static const struct block_log_visit lay = { .record = entry_record };
-    struct reload reload = { tx, blocks };
+    struct reload reload = { .tx = tx, .blocks = blocks };
     int64_t first;
     buf_reset(&blocks->entries);
     block_wants_clear(blocks);
@@ -168,6 +184,7 @@ enum err blocks_read_log(struct op *op, struct tx *tx, struct blocks *blocks, in
     TRY(block_log_each(op, buf_str(&blocks->entries), &look, &reload));
     if (blocks->shared)
         TRY(block_wants_load(op, tx, blocks));
+    reload.records = 0;
     TRY(block_log_each(op, buf_str(&blocks->entries), &lay, &reload));
     block_log_read_done(&blocks->entries);
     blocks->log_kept = blocks->log;

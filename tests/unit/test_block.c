@@ -464,6 +464,82 @@ static enum err read_log_bytes(struct op *op, struct tx *tx, void *arg)
     return OK;
 }
 
+static enum err count_regions(struct op *op, struct tx *tx, void *arg)
+{
+    (void)op;
+    *(size_t *)arg = ((const struct blocks *)tx_state(tx, &block_family))->lone_region_count;
+    return OK;
+}
+
+/* More blocks than the cache holds, then records of one kind without theirs. */
+struct kind_range {
+    enum block_kind kind;
+    uint64_t from;
+};
+
+static enum err take_range(struct op *op, struct tx *tx, void *arg)
+{
+    const struct kind_range *range = arg;
+    for (uint64_t no = range->from; no < range->from + 2000; no++) {
+        void *record;
+        TRY(store_block_edit_alone(op, tx, range->kind, no * 50, &record));
+        memset(record, 1, store_block_record_bytes(range->kind));
+    }
+    return OK;
+}
+
+TEST(block, room_of_records_that_were_swept_serves_other_kinds)
+{
+    ONLY_SQLITE();
+    int64_t base = 1;
+    size_t regions[2];
+    fixture_start_file(&f);
+    WRITES(&f, put_many, &base);
+    for (enum block_kind kind = BLOCK_MESSAGE_DELIVERY; kind <= BLOCK_MEMBER; kind++)
+        for (uint64_t from = 0; from < 14000; from += 2000) {
+            struct kind_range range = { kind, from };
+            WRITES(&f, take_range, &range); /* the blocks get their rows */
+        }
+    for (int turn = 0; turn < 2; turn++) {
+        for (int i = 0; i < 210; i++) {
+            struct kind_range range = { turn == 0 ? BLOCK_MESSAGE_DELIVERY : BLOCK_MEMBER, (uint64_t)(i % 7) * 2000 };
+            WRITES(&f, take_range, &range);
+        }
+        WRITES(&f, count_regions, &regions[turn]);
+    }
+    YES(regions[0] > 0);
+    EQ(regions[1], regions[0]);
+    fixture_end(&f);
+}
+
+static enum err read_log(struct op *op, struct tx *tx, void *arg)
+{
+    const struct message_engagement *record;
+    TRY(store_block_get(op, tx, BLOCK_MESSAGE_ENGAGEMENT, 1, &record));
+    *(struct log *)arg = ((const struct blocks *)tx_state(tx, &block_family))->log;
+    return OK;
+}
+
+TEST(block, start_takes_nothing_again_that_a_sweep_has_written)
+{
+    ONLY_SQLITE();
+    int64_t base = 1, bytes;
+    struct log log = { 0 };
+    fixture_start_file(&f);
+    WRITES(&f, put_many, &base);
+    for (uint64_t i = 0; i < 400 && log.erased + 8 > log.settled; i++) {
+        struct kind_range range = { BLOCK_MESSAGE_DELIVERY, i % 7 * 2000 };
+        WRITES(&f, take_range, &range);
+        WRITES(&f, read_log, &log);
+    }
+    YES(log.erased + 8 <= log.settled); /* so many rows wait to be erased */
+    READS(&f, read_log_bytes, &bytes);
+    fixture_reopen(&f);
+    WRITES(&f, read_log, &log);
+    YES(log.bytes > 0 && log.bytes < bytes * 15 / 16);
+    fixture_end(&f);
+}
+
 TEST(block, equals_an_array_while_the_log_is_swept)
 {
     ONLY_SQLITE();
