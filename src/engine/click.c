@@ -205,7 +205,7 @@ static int by_message(const void *a, const void *b)
 
 /* --- asked together ---------------------------------------------------------------- */
 
-enum { ASK_MESSAGES, ASK_MEMBERS, ASK_LINKS, ASK_VISITORS, ASK_CHAINS, ASKS };
+enum { ASK_MESSAGES, ASK_BASES, ASK_MEMBERS, ASK_LINKS, ASK_VISITORS, ASK_CHAINS, ASKS };
 
 /* Whoever clicks links without a mailing, and his records. */
 static enum err ask_visitors(struct op *op, struct tx *tx, const struct click *clicks, size_t count, uint64_t *ret_nos)
@@ -241,22 +241,34 @@ static enum err find_chains(struct op *op, struct tx *tx, uint64_t *const asked[
     return OK;
 }
 
+/* The message when find_base will look at it, else 0. That an earlier touch was soon shows later, and is rare. */
+static enum err base_wanted(struct op *op, struct tx *tx, const struct click *click, uint64_t *ret_no)
+{
+    bool young = false;
+    if (click->message_no)
+        TRY(store_mailing_is_young(op, tx, click->mailing_no, click->at_us - SOON_US, &young));
+    *ret_no = young ? click->message_no : 0;
+    return OK;
+}
+
 /* What clicks ask of the store is asked at once where asking costs a trip; what is missing here is asked for later. */
 static enum err ask_ahead(struct op *op, struct tx *tx, const struct click *clicks, size_t count)
 {
-    const unsigned message_kinds =
-        1u << BLOCK_MESSAGE_FIXED | 1u << BLOCK_MESSAGE_DELIVERY | 1u << BLOCK_MESSAGE_ENGAGEMENT;
+    const unsigned touched = 1u << BLOCK_MESSAGE_ENGAGEMENT;
+    const unsigned all_of_it = touched | 1u << BLOCK_MESSAGE_FIXED | 1u << BLOCK_MESSAGE_DELIVERY;
     uint64_t *asked[ASKS];
     if (!tx_asks_ahead(tx))
         return OK;
     for (int i = 0; i < ASKS; i++)
         TRY(op_alloc(op, count * sizeof(uint64_t), &asked[i]));
     for (size_t i = 0; i < count; i++) {
+        TRY(base_wanted(op, tx, &clicks[i], &asked[ASK_BASES][i]));
         asked[ASK_MESSAGES][i] = clicks[i].message_no;
         asked[ASK_MEMBERS][i] = clicks[i].member_no;
         asked[ASK_LINKS][i] = clicks[i].link_no;
     }
-    TRY(store_block_prefetch(op, tx, message_kinds, asked[ASK_MESSAGES], count));
+    TRY(store_block_prefetch(op, tx, all_of_it, asked[ASK_BASES], count));
+    TRY(store_block_prefetch(op, tx, touched, asked[ASK_MESSAGES], count)); /* those not there by now */
     TRY(store_block_prefetch(op, tx, 1u << BLOCK_MEMBER, asked[ASK_MEMBERS], count));
     TRY(store_block_prefetch(op, tx, 1u << BLOCK_LINK, asked[ASK_LINKS], count));
     TRY(ask_visitors(op, tx, clicks, count, asked[ASK_VISITORS]));
