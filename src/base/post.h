@@ -50,7 +50,8 @@ struct post {
     bool held; /* set by a writer hop that found nothing yet: the post is not sent on, whoever keeps it does that later,
                   after clearing this (post_release) */
     bool urgent;  /* a person waits: the writer takes it before others (store/writer.c) */
-    bool crowded; /* set by the writer for bulk: others wanted it meanwhile, so less should be sent at once */
+    bool crowded; /* set by the writer: others want it, too. Of bulk less should be sent at once, and what is urgent has
+                     to wait in any case, so that it may as well wait for more */
     enum err err; /* result of the newest hop; a store failure is ERR_UNAVAILABLE */
     struct op op; /* last, see post_init */
 };

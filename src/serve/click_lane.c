@@ -200,7 +200,7 @@ static struct click_reader *take_passed(struct click_lane *lane)
 /* While clicks are with the writer the next ones fill one batch: each costs statements of its own. */
 static bool must_keep(const struct click_lane *lane)
 {
-    return lane->line->state == LINE_STORE && lane->sending > 0;
+    return lane->line->state == LINE_STORE && (lane->sending > 0 || lane->gathers);
 }
 
 /* Lanes that are wanted and not called yet, as bits. */
@@ -230,6 +230,24 @@ void lane_unlock(struct click_lane *lane)
             loop_send(line->lanes[i].loop, &line->lanes[i].call);
     deliver(lane);
     tell_readers(readers);
+}
+
+/* Where people leave the writer to others (store/shares.h) a batch waits there before it is taken. One half of the
+ * clients would wait in it while the other fills the next, for ever. */
+void lane_gather(struct click_lane *lane)
+{
+    lane->gathers = true;
+    line_timer_set(lane->line, &lane->line->gathering, lane->line->config.gather_ms);
+}
+
+static void have_gathered(struct timer *timer)
+{
+    struct click_line *line = MAIL_OF(timer, struct click_line, gathering.timer);
+    lane_lock(line_home(line));
+    line->gathering.set = false;
+    for (int i = 0; i < line->lane_count; i++)
+        line->lanes[i].gathers = false;
+    lane_unlock(line_home(line));
 }
 
 int64_t line_now_ms(const struct click_line *line)
@@ -424,6 +442,7 @@ void click_lanes_init(struct click_line *line)
     for (int i = 1; i < line->lane_count; i++)
         lane_init(&line->lanes[i], line, line->config.also[i - 1]);
     line->last_passed = &line->passed;
+    line->gathering.timer.run = have_gathered;
 }
 
 void click_lanes_free(struct click_line *line)

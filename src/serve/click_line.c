@@ -103,6 +103,8 @@ static enum err batch_back(struct post *post)
     struct click_line *line = batch->lane->line;
     lane_lock(line_home(line));
     batch->back = true;
+    if (post->crowded && post->err == OK)
+        lane_gather(batch->lane);
     if (post->err != OK && (line->state == LINE_STORE || line->state == LINE_CATCH_UP))
         line_enter_spool(line, post->op.error);
     settle_front(line);
@@ -260,6 +262,8 @@ enum err click_line_open(struct op *op, const struct click_line_config *config, 
         line->config.fence_ms = CLICK_FENCE_MS;
     if (!line->config.drain_ms)
         line->config.drain_ms = CLICK_DRAIN_MS;
+    if (!line->config.gather_ms)
+        line->config.gather_ms = CLICK_GATHER_MS;
     snprintf(line->node, sizeof line->node, "%.*s", STR(config->node));
     line->journal = config->spool_path && !store_is_shared(config->store);
     click_lanes_init(line);

@@ -50,6 +50,7 @@
 #define CLICK_BEHIND_MS   50   /* few clicks of the journal are stored after this */
 #define CLICK_FENCE_MS    1000 /* so long a reader waits for what is behind */
 #define CLICK_DRAIN_MS    8000 /* and so long the end; the rest stays in the journal for the next start */
+#define CLICK_GATHER_MS   2    /* what has to wait for the writer waits for whoever clicks again at once */
 #define CLICK_WAITING_MAX 20000
 #define CLICK_ROOM        (1 << 20) /* clicks in the journal: 80 MiB on disk */
 #define CLICK_NODE_BYTES  64
@@ -79,6 +80,7 @@ struct click_line_config {
     size_t room;            /* clicks in the spool, at least 1024; 0 = CLICK_ROOM */
     int64_t fence_ms;       /* 0 = CLICK_FENCE_MS */
     int64_t drain_ms;       /* 0 = CLICK_DRAIN_MS */
+    int64_t gather_ms;      /* 0 = CLICK_GATHER_MS */
 };
 
 /* Opens the spool and stores what a crash left in it, before any loop or door runs. Errors are the spool's and the

@@ -72,7 +72,8 @@ struct click_lane {
     bool wanted;                     /* to be called when the lock is given back */
     bool called;                     /* its errand is on its way */
     int sending;                     /* batches of it with the writer, answered after the commit */
-    bool keeps;                      /* what fills, until they are back */
+    bool gathers;                    /* others have the writer: whoever was answered and clicks again goes along */
+    bool keeps;                      /* what fills, until they are back and it gathers no longer */
 };
 
 /* A timer of the home loop, set by whoever has the lock. */
@@ -128,6 +129,7 @@ struct click_line {
     bool cleared;                                /* the spool's file says that it holds nothing */
     struct line_timer tick;                      /* stalls, late waits, idleness */
     struct line_timer delay;                     /* until what the spool holds is stored, however little it is */
+    struct line_timer gathering;                 /* until lanes gather no longer */
     struct line_timer entry;                     /* until held ones may enter the journal */
     struct click_follow follow;
     struct click_pace pace;    /* of clicks that enter the journal */
@@ -172,6 +174,9 @@ struct batch *batch_apart(struct batch *batch);
 /* Before a batch is taken by a group: clicks of clients that have left are dropped. False: none is left, the batch is
  * gone. */
 bool batch_taken(struct batch *batch);
+
+/* It sends nothing to the writer for a moment. */
+void lane_gather(struct click_lane *lane);
 
 /* click_line.c */
 

@@ -1,20 +1,25 @@
 /*
- * shares.h - how bulk and everything else divide the writer.
+ * shares.h - how workers, people and bulk divide the writer.
  *
- * Bulk - pages of events, imports, clicks that are answered already - takes the
- * writer for milliseconds a command, and nobody waits for it. Others - workers,
- * the API, clicks that wait - take microseconds each and wait for every one. So
- * bulk has groups of its own, and what a group of it may be depends on whether
- * others want the writer, too:
+ *     workers    and the API: microseconds each, and they wait for every one
+ *     people     whose clicks wait for their commit (PostgreSQL): milliseconds for
+ *                all who wait, and whoever is answered clicks again
+ *     bulk       pages of events, imports, clicks that are answered already:
+ *                milliseconds a command, and nobody waits
+ *
+ * Left alone people and bulk would have the writer all the time. So bulk has
+ * groups of its own, and what a group of it may be depends on whether others
+ * want the writer, too:
  *
  *     nobody came of late    as much as waits
  *     others come            as much as fits in SHARES_BULK_US, then a rest of
  *                            half as long again as it took
  *
- * So others have at least as much of the writer as bulk, while they make use of
- * it: a rest in which nobody comes ends early. Several commands together cost
- * less each, their commit above all, so bulk is cheaper in few long turns than
- * in many short ones, while others have the same share of the time either way.
+ * Several commands together cost less each, their commit above all, so bulk is
+ * cheaper in few long turns than in many short ones, while others have the same
+ * share of the time either way. People go first into whatever group comes next,
+ * until the groups they were in took more than their part of the time; then they
+ * rest, too, and the others go. A rest in which nobody comes ends early.
  *
  * Thread: whoever has the writer's turn; no lock, it reads no clock.
  */
@@ -23,22 +28,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SHARES_RECENT_US   100000 /* others that came within this want the writer, too */
-#define SHARES_BULK_US     8000   /* of bulk at once beside them */
-#define SHARES_REST_US_MAX 30000
-#define SHARES_SILENCE_US  1000 /* without others for so long in a rest: it ends */
+#define SHARES_RECENT_US      100000 /* who came within this wants the writer still */
+#define SHARES_BULK_US        8000   /* of bulk at once beside others */
+#define SHARES_PEOPLE         4      /* beside others people have one part in so many of the time */
+#define SHARES_PEOPLE_FREE_US 10000  /* and, of the time times that, so much before they rest */
+#define SHARES_REST_US_MAX    30000
+#define SHARES_SILENCE_US     1000 /* nobody for so long while somebody rests: the rests end */
+
+enum shares_kind { SHARES_OF_WORKERS, SHARES_OF_PEOPLE, SHARES_OF_BULK, SHARES_KINDS };
 
 struct shares {
-    int64_t others_us;     /* when a group of others began last; 0 = never */
-    int64_t rest_until_us; /* bulk waits until then */
-    int64_t each_us;       /* that a command of bulk took of late; 0 = not known */
+    int64_t came_us[SHARES_KINDS];       /* when a group with commands of the kind began last; 0 = never */
+    int64_t rest_until_us[SHARES_KINDS]; /* they wait until then; workers never do */
+    int64_t each_us;                     /* that a command of bulk took of late; 0 = not known */
+    int64_t people_us;                   /* the time people had, times SHARES_PEOPLE, set end to end, ends here */
 };
 
-/* A group of others begins. */
-void shares_others(struct shares *shares, int64_t now_us);
+/* A group with commands of this kind begins. */
+void shares_come(struct shares *shares, enum shares_kind kind, int64_t now_us);
 
-/* Others want the writer, or did a moment ago. */
-bool shares_is_crowded(const struct shares *shares, int64_t now_us);
+/* Another kind wants the writer, or did a moment ago. */
+bool shares_is_crowded(const struct shares *shares, enum shares_kind kind, int64_t now_us);
 
 /* How many commands of bulk may go in one group, of at most so many: all of them while it is not crowded. */
 int shares_bulk(const struct shares *shares, bool crowded, int most);
@@ -46,7 +56,13 @@ int shares_bulk(const struct shares *shares, bool crowded, int most);
 /* So many have run, at least one; bulk rests for others when these wanted the writer, too. */
 void shares_bulk_ran(struct shares *shares, bool crowded, int ran, int64_t began_us, int64_t now_us);
 
-bool shares_bulk_rests(const struct shares *shares, int64_t now_us);
+/* A group with people's commands has run. */
+void shares_people_ran(struct shares *shares, int64_t began_us, int64_t now_us);
 
-/* Nobody came for SHARES_SILENCE_US: the rest ends. */
+bool shares_rests(const struct shares *shares, enum shares_kind kind, int64_t now_us);
+
+/* They do, or did a moment ago. */
+bool shares_rested(const struct shares *shares, enum shares_kind kind, int64_t now_us);
+
+/* Nobody came for SHARES_SILENCE_US: rests end. */
 void shares_unused(struct shares *shares);

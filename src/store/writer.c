@@ -10,10 +10,10 @@
  * one at a time, whoever holds `turn`. Mail is taken only by who holds it, so
  * commands of one sender stay in order.
  *
- * Urgent commands go before others, and fill at most half of a group while
- * others wait, so that neither starves. Bulk - pages of events, imports, clicks
- * that are answered already - goes in groups of its own, and leaves others their
- * share of the writer (shares.h).
+ * Urgent commands, of people who wait, go before others, and fill at most half of
+ * a group while others wait, so that neither starves. Bulk - pages of events,
+ * imports, clicks that are answered already - goes in groups of its own. Both
+ * leave others their share of the writer's time (shares.h).
  *
  * What the copier leaves of the WAL is moved here, after the answers of a group
  * have left: small and often, and once more when nobody waits. While the store cannot write, a small
@@ -115,19 +115,31 @@ int64_t writer_waiting(const struct writer *writer)
 
 static bool writer_may_bulk(const struct writer *writer)
 {
-    return writer->bulk.first && !shares_bulk_rests(&writer->shares, clock_mono_us());
+    return writer->bulk.first && !shares_rests(&writer->shares, SHARES_OF_BULK, clock_mono_us());
+}
+
+static bool writer_may_urgent(const struct writer *writer)
+{
+    return writer->urgent.first && !shares_rests(&writer->shares, SHARES_OF_PEOPLE, clock_mono_us());
 }
 
 /* How many of those held may go now. */
 static int64_t writer_due(const struct writer *writer)
 {
-    int64_t others = writer->urgent.count + writer->others.count;
-    return writer_may_bulk(writer) ? others + writer->bulk.count : others;
+    int64_t urgent = writer_may_urgent(writer) ? writer->urgent.count : 0;
+    int64_t bulk = writer_may_bulk(writer) ? writer->bulk.count : 0;
+    return writer->others.count + urgent + bulk;
 }
 
 static int64_t writer_held(const struct writer *writer)
 {
     return writer->urgent.count + writer->others.count + writer->bulk.count;
+}
+
+/* Some of them wait for others, to whom they leave the writer. */
+static bool writer_rests(const struct writer *writer)
+{
+    return writer->bulk.first || writer->urgent.first;
 }
 
 static struct line *line_of(struct writer *writer, const struct mail *mail)
@@ -207,22 +219,31 @@ static int writer_run_group(struct writer *writer, struct post **posts, int n)
     return ran;
 }
 
-/* The oldest of those held that are no bulk. */
-static int writer_group(struct writer *writer)
+/* The oldest of those held that are no bulk, with people or while these rest. */
+static int writer_group(struct writer *writer, bool with_urgent)
 {
     struct post *posts[GROUP_MAX];
-    int n = 0;
-    while (writer->urgent.first && n < (writer->others.first ? GROUP_MAX / 2 : GROUP_MAX))
+    int n = 0, urgent;
+    while (with_urgent && writer->urgent.first && n < (writer->others.first ? GROUP_MAX / 2 : GROUP_MAX))
         posts[n++] = line_pop(&writer->urgent);
+    urgent = n;
     while (writer->others.first && n < GROUP_MAX)
         posts[n++] = line_pop(&writer->others);
     if (n == 0)
         return 0;
     int64_t began_us = clock_mono_us();
-    shares_others(&writer->shares, began_us);
     atomic_fetch_add(&writer->groups, 1);
+    if (n > urgent)
+        shares_come(&writer->shares, SHARES_OF_WORKERS, began_us);
+    if (urgent > 0)
+        shares_come(&writer->shares, SHARES_OF_PEOPLE, began_us);
+    for (int i = 0; i < urgent; i++)
+        posts[i]->crowded = shares_rested(&writer->shares, SHARES_OF_PEOPLE, began_us);
     int ran = writer_run_group(writer, posts, n);
-    gather_note(&writer->gather, ran, began_us, clock_mono_us());
+    int64_t now_us = clock_mono_us();
+    if (urgent > 0)
+        shares_people_ran(&writer->shares, began_us, now_us);
+    gather_note(&writer->gather, ran, began_us, now_us);
     return ran;
 }
 
@@ -236,12 +257,13 @@ static int writer_bulk(struct writer *writer)
 {
     struct post *posts[GROUP_MAX];
     int64_t began_us = clock_mono_us();
-    bool crowded = writer_has_others(writer) || shares_is_crowded(&writer->shares, began_us);
+    bool crowded = writer_has_others(writer) || shares_is_crowded(&writer->shares, SHARES_OF_BULK, began_us);
     int n = 0, most = shares_bulk(&writer->shares, crowded, GROUP_MAX);
     while (writer->bulk.first && n < most)
         posts[n++] = line_pop(&writer->bulk);
     if (n == 0)
         return 0;
+    shares_come(&writer->shares, SHARES_OF_BULK, began_us);
     for (int i = 0; i < n; i++)
         posts[i]->crowded = crowded || n > 1;
     int ran = writer_run_group(writer, posts, n);
@@ -274,13 +296,13 @@ static int64_t writer_round(struct writer *writer)
     }
     if (writer_held(writer) < GROUP_MAX) /* the rest waits in the box, where it is counted and bounded */
         writer_hold(writer, mailbox_take_all(&writer->box));
-    int ran = writer_may_bulk(writer) ? writer_bulk(writer) : writer_group(writer);
-    group_checkpoint(writer->store, ran == 0 && !writer->bulk.first);
+    int ran = writer_may_bulk(writer) ? writer_bulk(writer) : writer_group(writer, writer_may_urgent(writer));
+    group_checkpoint(writer->store, ran == 0 && !writer_rests(writer));
     atomic_store(&writer->tidy, false);
     writer_probe(writer);
     if (writer_due(writer) > 0)
         return 0;
-    return writer->bulk.first ? SHARES_SILENCE_US : IDLE_US;
+    return writer_rests(writer) ? SHARES_SILENCE_US : IDLE_US;
 }
 
 static void writer_run(void *context)
@@ -303,7 +325,7 @@ int writer_turn(struct writer *writer)
 {
     pthread_mutex_lock(&writer->turn);
     writer_hold(writer, mailbox_take_all(&writer->box));
-    int ran = writer_has_others(writer) ? writer_group(writer) : writer_bulk(writer);
+    int ran = writer_has_others(writer) ? writer_group(writer, true) : writer_bulk(writer);
     if (ran > 0)
         group_checkpoint(writer->store, false);
     pthread_mutex_unlock(&writer->turn);
@@ -363,16 +385,16 @@ static int64_t lent_patience(struct writer *writer)
 }
 
 /* The group, with what came before it. Whoever holds more or sees the WAL grown leaves that to the writer's thread,
- * which looks by itself whether bulk may go, once it knows that there is some. */
+ * which looks by itself whether those who rest may go, once it knows that there are some. */
 static void lent_group(struct writer *writer)
 {
-    bool had_bulk = writer->bulk.first;
+    bool rested = writer_rests(writer);
     writer_hold(writer, mailbox_take_all(&writer->box));
     writer_hold(writer, lent_take());
-    writer_group(writer);
+    writer_group(writer, writer_may_urgent(writer));
     bool tidy = group_wants_checkpoint(writer->store);
     atomic_store(&writer->tidy, tidy);
-    if (tidy || writer_due(writer) > 0 || (writer->bulk.first && !had_bulk))
+    if (tidy || writer_due(writer) > 0 || (writer_rests(writer) && !rested))
         mailbox_nudge(&writer->box);
 }
 

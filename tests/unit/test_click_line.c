@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include "base/clock.h"
 #include "engine/links.h"
 #include "ledger_test.h"
 #include "store/spool.h"
@@ -10,6 +11,8 @@
 #define WAITS (CLICK_BATCH_MAX + 3)
 #define ROOM  (10 * CLICK_BATCH_MAX)
 #define CROWD (ROOM + 100)
+
+#define GATHER_MS 1000 /* so that what gathers is looked at meanwhile */
 
 /* A line on a loop of its own; the writer's turns are the test's. */
 struct scene {
@@ -59,7 +62,7 @@ static void start(struct scene *s, int64_t max_waiting)
     WRITES(fixture, put_link, s);
     s->loop = loop_start("line");
     struct click_line_config config = {
-        .store = fixture->store, .loop = s->loop, .node = S("test"), .max_waiting = max_waiting
+        .store = fixture->store, .loop = s->loop, .node = S("test"), .max_waiting = max_waiting, .gather_ms = GATHER_MS
     };
     SUCCEEDS(&fixture->op, click_line_open(&fixture->op, &config, &s->line));
 }
@@ -488,6 +491,61 @@ TEST(click_line, clicks_that_come_while_others_are_with_the_writer_go_together)
     EQ(s.waits[1].stored + s.waits[2].stored, 2);
     READS(&s.ledger.fixture, read_clicks, &s);
     EQ(s.clicks, 3);
+    end(&s);
+}
+
+#define LONG_US 20000 /* of a group, after which people rest */
+
+static enum err take_long(struct post *post)
+{
+    int64_t until_us = clock_mono_us() + LONG_US;
+    while (clock_mono_us() < until_us)
+        continue;
+    return post->err;
+}
+
+static enum err answer(struct post *post)
+{
+    return post->err;
+}
+
+static void stay(struct post *post)
+{
+    (void)post;
+}
+
+/* People and a worker want the writer, and people have it for long. */
+static void have_people_rest(struct scene *s, struct post posts[2])
+{
+    static const struct hop route[] = { { take_long, THREAD_WRITER }, { answer, THREAD_CALLER }, { 0 } };
+    for (int i = 0; i < 2; i++) {
+        posts[i] = (struct post){ .hop = route, .home = stay, .urgent = i == 0 };
+        op_init(&posts[i].op, s->ledger.fixture.arena, 0);
+        post_send(&posts[i]);
+    }
+    EQ(store_turn(s->ledger.fixture.store), 2);
+}
+
+/* LNK-41 */
+TEST(click_line, clicks_that_leave_the_writer_to_others_go_with_those_who_click_again)
+{
+    struct scene s;
+    struct post posts[2];
+    start(&s, 0);
+    have_people_rest(&s, posts);
+    loop_call(s.loop, add_first, &s);
+    pass_turns(&s);
+    EQ(store_turn(s.ledger.fixture.store), 1);
+    pass_turns(&s);
+    EQ(s.waits[0].stored, 1);
+    loop_call(s.loop, add_second, &s);
+    pass_turns(&s);
+    EQ(store_turn(s.ledger.fixture.store), 0); /* it waits for more */
+    loop_call(s.loop, add_third, &s);
+    while (store_turn(s.ledger.fixture.store) == 0)
+        sched_yield();
+    pass_turns(&s);
+    EQ(s.waits[1].stored + s.waits[2].stored, 2); /* of one command */
     end(&s);
 }
 
