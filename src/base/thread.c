@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NICE 10
@@ -44,6 +45,27 @@ void thread_join(struct thread *thread)
 void thread_give_way(void)
 {
     setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); /* on Linux of the thread; where it is refused nothing is lost */
+}
+
+int64_t thread_ran_us(const struct thread *thread)
+{
+    clockid_t clock;
+    struct timespec ran = { 0 };
+    if (pthread_getcpuclockid(thread->handle, &clock) == 0)
+        clock_gettime(clock, &ran);
+    return (int64_t)ran.tv_sec * 1000000 + ran.tv_nsec / 1000;
+}
+
+int64_t thread_queued_us(void)
+{
+    long long ran_ns, queued_ns = 0;
+    FILE *file = fopen("/proc/thread-self/schedstat", "re");
+    if (!file)
+        return 0;
+    if (fscanf(file, "%lld %lld", &ran_ns, &queued_ns) != 2)
+        queued_ns = 0;
+    fclose(file);
+    return queued_ns / 1000;
 }
 
 void short_lock_init(pthread_mutex_t *lock)

@@ -30,6 +30,12 @@ void thread_join(struct thread *thread);
  * of what one of them gets: for work that nobody waits for. */
 void thread_give_way(void);
 
+/* Processor time it has had, microseconds. Any thread, between start and join. */
+int64_t thread_ran_us(const struct thread *thread);
+
+/* How long the calling thread stood in line for a processor so far, microseconds; 0 where the kernel does not tell. */
+int64_t thread_queued_us(void);
+
 /* A lock held for a moment only, and never while anything is waited for: who finds it taken looks again for a while
  * before he sleeps. Ends with pthread_mutex_destroy. */
 void short_lock_init(pthread_mutex_t *lock);

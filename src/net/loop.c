@@ -236,6 +236,11 @@ void loop_timer_clear(struct loop *loop, struct timer *timer)
     timers_clear(&loop->timers, timer);
 }
 
+int64_t loop_ran_us(const struct loop *loop)
+{
+    return thread_ran_us(&loop->thread);
+}
+
 struct uv_loop_s *loop_uv(struct loop *loop)
 {
     return &loop->uv;

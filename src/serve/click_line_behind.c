@@ -7,8 +7,10 @@
  */
 #include <assert.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "serve/click_line_parts.h"
+#include "store/tx.h"
 
 #define TICK_MS  100
 #define RETRY_MS 1000
@@ -234,6 +236,7 @@ static enum err replay_back(struct post *post)
     struct click_line *line = replay->line;
     lane_lock(line_home(line));
     replay->under_way = false;
+    line->replays++;
     click_follow_back(&line->follow, replay->count, post->crowded, line->newest, line_now_ms(line));
     if (post->err == OK)
         replay_stored(line);
@@ -457,11 +460,26 @@ static void clear_idle(struct click_line *line)
     click_spool_clear(line->spool);
 }
 
+/* Are others beside the clicks, and do they lack processors. */
+static void look_beside(struct click_line *line)
+{
+    struct store_figures figures = store_figures(line->config.store);
+    struct click_look look = { .at_ms = line_now_ms(line),
+                               .queued_us = figures.queued_us,
+                               .clicks = line->newest,
+                               .commands = figures.commands - line->replays,
+                               .processors = line->processors };
+    for (int i = 0; i < line->lane_count; i++)
+        look.ran_us += loop_ran_us(line->lanes[i].loop);
+    click_pace_limit(&line->pace, click_beside_look(&line->beside, &look));
+}
+
 static void on_tick(struct timer *timer)
 {
     struct click_line *line = MAIL_OF(timer, struct click_line, tick.timer);
     lane_lock(line_home(line));
     line->tick.set = false;
+    look_beside(line);
     find_stall(line);
     refuse_late(line);
     line_pass_readers(line);
@@ -479,6 +497,7 @@ void line_behind_init(struct click_line *line)
     line->delay.timer.run = on_delay;
     line->entry.timer.run = on_entry;
     line->spool_made.run = on_spool_made;
+    line->processors = sysconf(_SC_NPROCESSORS_ONLN);
     click_follow_init(&line->follow);
     click_pace_init(&line->pace, line->config.room / 4 * 3, line->config.room / 8);
     line->cleared = true;

@@ -22,6 +22,7 @@
 
 #include "base/log.h"
 #include "base/metric.h"
+#include "serve/click_beside.h"
 #include "serve/click_follow.h"
 #include "serve/click_line.h"
 #include "serve/click_pace.h"
@@ -132,7 +133,10 @@ struct click_line {
     struct line_timer gathering;                 /* until lanes gather no longer */
     struct line_timer entry;                     /* until held ones may enter the journal */
     struct click_follow follow;
-    struct click_pace pace;    /* of clicks that enter the journal */
+    struct click_pace pace; /* of clicks that enter the journal */
+    struct click_beside beside;
+    uint64_t replays; /* commands of our own */
+    int64_t processors;
     int64_t joined_ms;         /* when the newest click joined */
     struct click_spool *spool; /* NULL without */
     struct errand spool_made;

@@ -19,17 +19,31 @@ void click_pace_stored(struct click_pace *pace, size_t count, bool behind, int64
     pace->stored_ms = behind ? now_ms : 0;
 }
 
+void click_pace_limit(struct click_pace *pace, int64_t per_s)
+{
+    pace->per_s = per_s;
+}
+
+static int64_t store_cost_us(const struct click_pace *pace, size_t used, size_t count)
+{
+    if (used <= pace->easy)
+        return 0;
+    int64_t store_us = (int64_t)count * pace->each_us / PARTS;
+    return store_us * (int64_t)(used - pace->easy) / (int64_t)pace->span;
+}
+
 static int64_t cost_us(const struct click_pace *pace, size_t used, size_t count)
 {
-    int64_t store_us = (int64_t)count * pace->each_us / PARTS;
-    int64_t cost = store_us * (int64_t)(used - pace->easy) / (int64_t)pace->span;
+    int64_t store_us = store_cost_us(pace, used, count);
+    int64_t limit_us = pace->per_s > 0 ? (int64_t)count * 1000000 / pace->per_s : 0;
+    int64_t cost = store_us > limit_us ? store_us : limit_us;
     return cost < COST_US_MAX ? cost : COST_US_MAX;
 }
 
 int64_t click_pace_take(struct click_pace *pace, size_t used, size_t count, int64_t now_ms)
 {
     int64_t now_us = now_ms * 1000;
-    if (used <= pace->easy)
+    if (used <= pace->easy && !pace->per_s)
         return 0;
     if (pace->next_us > now_us)
         return (pace->next_us - now_us + 999) / 1000;

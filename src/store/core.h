@@ -175,7 +175,7 @@ struct store {
     bool begins;           /* the group under way begins one; all three the writer's */
     struct conn *beside;   /* of store_beside */
     atomic_uint_fast64_t commits, commands, failures, reruns, commit_us, reads;
-    atomic_int_fast64_t wal_bytes;
+    atomic_int_fast64_t wal_bytes, queued_us;
     int64_t group_pages; /* what large groups wrote lately; the writer's */
     int64_t usual_pages; /* what a group writes on average, in 1/1024 */
     struct metric_cell *commit_times, *turn_times, *group_sizes, *checkpoint_times; /* histograms */

@@ -13,7 +13,7 @@
  *
  *     nobody came of late    as much as waits
  *     others come            as much as fits in SHARES_BULK_US, then a rest of
- *                            half as long again as it took
+ *                            seven quarters as long as it took
  *
  * Several commands together cost less each, their commit above all, so bulk is
  * cheaper in few long turns than in many short ones, while others have the same

@@ -159,5 +159,6 @@ struct store_figures store_figures(const struct store *store)
         .writer_waiting = writer_waiting(store->writer),
         .reader_waiting = store->readers ? readers_waiting(store->readers) : 0,
         .wal_bytes = atomic_load(&store->wal_bytes),
+        .queued_us = atomic_load(&store->queued_us),
     };
 }

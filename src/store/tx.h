@@ -229,5 +229,6 @@ struct store_figures {
     int64_t writer_waiting; /* posts in the writer's queue now */
     int64_t reader_waiting; /* and in the readers' */
     int64_t wal_bytes;      /* size of the WAL as of the last commit */
+    int64_t queued_us;      /* that threads which ran groups stood in line for a processor */
 };
 struct store_figures store_figures(const struct store *store);

@@ -34,6 +34,7 @@
 #define WRITER_OP_BYTES_MAX (64 * 1024 * 1024)
 #define LENT_MAX            256    /* more commands than this are worth a thread of their own */
 #define LENT_BYTES          131072 /* and so are heavier ones */
+#define QUEUED_EVERY_US     20000  /* between two looks of a thread at how long it stood in line for a processor */
 #define LENT_TURN_US        5000   /* that a thread which lends itself waits for its turn */
 
 /* Commands taken and not run, oldest first. */
@@ -202,6 +203,20 @@ static void writer_gather(struct writer *writer)
     }
 }
 
+/* Whoever runs groups needs a processor, and a machine may have too few. */
+static void note_queued(struct store *store)
+{
+    static _Thread_local int64_t looked_us, queued_us;
+    int64_t now_us = clock_mono_us();
+    if (now_us - looked_us < QUEUED_EVERY_US)
+        return;
+    int64_t before_us = queued_us;
+    queued_us = thread_queued_us();
+    if (looked_us)
+        atomic_fetch_add(&store->queued_us, queued_us - before_us);
+    looked_us = now_us;
+}
+
 /* Runs posts as one group and sends them on. Returns how many; the rest is held again. */
 static int writer_run_group(struct writer *writer, struct post **posts, int n)
 {
@@ -216,6 +231,7 @@ static int writer_run_group(struct writer *writer, struct post **posts, int n)
         for (int i = 0; i < ran; i++)
             if (!posts[i]->held)
                 post_send(posts[i]);
+    note_queued(writer->store);
     return ran;
 }
 

@@ -28,6 +28,16 @@ static int64_t enter(struct click_pace *pace, size_t used)
     return entered;
 }
 
+TEST(click_pace, lets_in_no_more_than_its_limit_however_little_there_is)
+{
+    struct click_pace pace = start();
+    click_pace_limit(&pace, 2000);
+    int64_t entered = enter(&pace, 0);
+    YES(entered >= 1990 && entered <= 2020);
+    click_pace_limit(&pace, 0);
+    YES(enter(&pace, 0) > 1000000);
+}
+
 TEST(click_pace, slows_nobody_while_there_is_little)
 {
     struct click_pace pace = start();

@@ -65,12 +65,12 @@ TEST(shares, what_a_command_takes_is_known_by_its_groups)
 }
 
 /* LNK-41 */
-TEST(shares, bulk_rests_half_as_long_again_as_it_took)
+TEST(shares, bulk_rests_seven_quarters_as_long_as_it_took)
 {
     fresh();
     int64_t at_us = crowded_bulk(1000 * MS, 1, 4 * MS);
-    YES(shares_rests(&shares, SHARES_OF_BULK, at_us + 6 * MS - 1));
-    NO(shares_rests(&shares, SHARES_OF_BULK, at_us + 6 * MS));
+    YES(shares_rests(&shares, SHARES_OF_BULK, at_us + 7 * MS - 1));
+    NO(shares_rests(&shares, SHARES_OF_BULK, at_us + 7 * MS));
 }
 
 TEST(shares, a_long_command_does_not_make_bulk_rest_for_ever)
