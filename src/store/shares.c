@@ -38,7 +38,7 @@ void shares_people_ran(struct shares *shares, int64_t began_us, int64_t now_us)
     int64_t free_us = now_us + SHARES_PEOPLE_FREE_US, most_us = crowded ? free_us + SHARES_REST_US_MAX : free_us;
     if (shares->people_us < began_us)
         shares->people_us = began_us;
-    shares->people_us += (now_us - began_us) * SHARES_PEOPLE;
+    shares->people_us += (now_us - began_us) * SHARES_PEOPLE_PERCENT / 100;
     if (shares->people_us > most_us)
         shares->people_us = most_us;
     if (shares->people_us > free_us)

@@ -30,8 +30,8 @@
 
 #define SHARES_RECENT_US      100000 /* who came within this wants the writer still */
 #define SHARES_BULK_US        8000   /* of bulk at once beside others */
-#define SHARES_PEOPLE         4      /* beside others people have one part in so many of the time */
-#define SHARES_PEOPLE_FREE_US 10000  /* and, of the time times that, so much before they rest */
+#define SHARES_PEOPLE_PERCENT 450    /* of what people's groups take is charged: beside others they have two ninths */
+#define SHARES_PEOPLE_FREE_US 10000  /* charged before they rest */
 #define SHARES_REST_US_MAX    30000
 #define SHARES_SILENCE_US     1000 /* nobody for so long while somebody rests: the rests end */
 
@@ -41,7 +41,7 @@ struct shares {
     int64_t came_us[SHARES_KINDS];       /* when a group with commands of the kind began last; 0 = never */
     int64_t rest_until_us[SHARES_KINDS]; /* they wait until then; workers never do */
     int64_t each_us;                     /* that a command of bulk took of late; 0 = not known */
-    int64_t people_us;                   /* the time people had, times SHARES_PEOPLE, set end to end, ends here */
+    int64_t people_us;                   /* until when people have been charged */
 };
 
 /* A group with commands of this kind begins. */

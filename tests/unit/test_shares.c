@@ -120,11 +120,12 @@ TEST(shares, people_rest_beside_others_when_they_had_more_than_their_part)
     fresh();
     shares_come(&shares, SHARES_OF_WORKERS, 1000 * MS);
     EQ(people_until_they_rest(1000 * MS, 0), 1006 * MS);
-    NO(shares_rests(&shares, SHARES_OF_PEOPLE, 1000 * MS + 2 * SHARES_PEOPLE * 3 * MS - SHARES_PEOPLE_FREE_US));
+    int64_t charged_until_us = 1000 * MS + 2 * 3 * MS * SHARES_PEOPLE_PERCENT / 100;
+    NO(shares_rests(&shares, SHARES_OF_PEOPLE, charged_until_us - SHARES_PEOPLE_FREE_US));
     YES(shares_rested(&shares, SHARES_OF_PEOPLE, 1100 * MS));
     fresh();
     shares_come(&shares, SHARES_OF_WORKERS, 1000 * MS);
-    EQ(people_until_they_rest(1000 * MS, (SHARES_PEOPLE - 1) * 3 * MS), 0);
+    EQ(people_until_they_rest(1000 * MS, 3 * MS * (SHARES_PEOPLE_PERCENT - 100) / 100), 0);
 }
 
 TEST(shares, a_long_group_of_people_does_not_make_them_rest_for_ever)
@@ -214,10 +215,10 @@ TEST(shares, workers_and_pages_that_both_never_rest_have_at_least_a_third_of_wha
     YES(both.pages * 3 >= pages.pages);
 }
 
-/* PostgreSQL: groups of clicks take 4 ms, and whoever clicked is back after 2. */
+/* PostgreSQL: groups of clicks take 4 ms, and whoever clicked is back after 3. */
 TEST(shares, people_workers_and_pages_that_never_rest_have_at_least_a_third_each)
 {
-    struct crowd workers = { .workers = { 450, 350, 0, 0 } }, people = { .people = { 4 * MS, 2 * MS, 0, 0 } };
+    struct crowd workers = { .workers = { 450, 350, 0, 0 } }, people = { .people = { 4 * MS, 3 * MS, 0, 0 } };
     struct crowd pages = { .page_us = 4 * MS, .commit_us = 500 }, all = workers;
     all.people = people.people;
     all.page_us = pages.page_us;
