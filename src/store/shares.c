@@ -25,7 +25,7 @@ int shares_bulk(const struct shares *shares, bool crowded, int most)
 
 void shares_bulk_ran(struct shares *shares, bool crowded, int ran, int64_t began_us, int64_t now_us)
 {
-    int64_t took_us = now_us - began_us, rest_us = took_us * 7 / 4, each_us = took_us / ran;
+    int64_t took_us = now_us - began_us, rest_us = took_us * 5 / 3, each_us = took_us / ran;
     shares->each_us += shares->each_us ? (each_us - shares->each_us) / SMOOTHED : each_us;
     if (crowded)
         shares->rest_until_us[SHARES_OF_BULK] = now_us + (rest_us < SHARES_REST_US_MAX ? rest_us : SHARES_REST_US_MAX);

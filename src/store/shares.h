@@ -13,7 +13,7 @@
  *
  *     nobody came of late    as much as waits
  *     others come            as much as fits in SHARES_BULK_US, then a rest of
- *                            seven quarters as long as it took
+ *                            two thirds longer than it took
  *
  * Several commands together cost less each, their commit above all, so bulk is
  * cheaper in few long turns than in many short ones, while others have the same
@@ -31,7 +31,7 @@
 #define SHARES_RECENT_US      100000 /* who came within this wants the writer still */
 #define SHARES_BULK_US        8000   /* of bulk at once beside others */
 #define SHARES_PEOPLE_PERCENT 450    /* of what people's groups take is charged: beside others they have two ninths */
-#define SHARES_PEOPLE_FREE_US 10000  /* charged before they rest */
+#define SHARES_PEOPLE_FREE_US 12000  /* charged before they rest */
 #define SHARES_REST_US_MAX    30000
 #define SHARES_SILENCE_US     1000 /* nobody for so long while somebody rests: the rests end */
 
