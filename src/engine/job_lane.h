@@ -16,6 +16,7 @@ struct lane {
     struct lane_place *places;
     uint32_t head, count, room; /* places[head .. head + count - 1], no wrapping */
     uint64_t last;              /* every row up to this place is in the window or gone */
+    size_t heap_place;          /* by its head; 0 = the window is empty */
     bool complete;              /* and there is none behind it */
     bool capped;
     int64_t credit;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/chains.h"
+#include "base/heap.h"
 #include "engine/job_lane.h"
 #include "store/store_ready.h"
 
@@ -21,6 +22,7 @@ struct level {
 struct lanes {
     struct lanes_host host;
     struct level levels[LEVELS];
+    struct heap heads; /* of all levels: the oldest head is first */
 };
 
 struct lanes *lanes_new(const struct lanes_host *host, bool empty)
@@ -34,6 +36,22 @@ struct lanes *lanes_new(const struct lanes_host *host, bool empty)
         lanes->levels[i].scan_key = empty ? INT64_MAX : -1;
     }
     return lanes;
+}
+
+static bool head_before(const void *a, const void *b)
+{
+    return lane_head(a)->ord < lane_head(b)->ord;
+}
+
+static const struct heap_kind heads = { offsetof(struct lane, heap_place), head_before };
+
+/* Its window has changed. */
+static void lane_changed(struct lanes *lanes, struct lane *lane)
+{
+    if (lane->count)
+        heap_settle(&lanes->heads, &heads, lane);
+    else
+        heap_remove(&lanes->heads, &heads, lane);
 }
 
 static void lane_free(struct lanes *lanes, struct lane *lane)
@@ -56,6 +74,7 @@ void lanes_free(struct lanes *lanes)
             }
         free(level->slots);
     }
+    heap_free(&lanes->heads);
     free(lanes);
 }
 
@@ -154,6 +173,7 @@ static struct lane *lane_new(struct lanes *lanes, struct level *level, uint64_t 
 static void lane_drop(struct lanes *lanes, struct level *level, struct lane *lane)
 {
     ring_remove(lanes, level, lane);
+    heap_remove(&lanes->heads, &heads, lane);
     struct lane **link = &level->slots[slot_of(level, lane->key)];
     while (*link != lane)
         link = &(*link)->hash_next;
@@ -183,12 +203,15 @@ static void place_append(struct lanes *lanes, struct lane *lane, const struct la
 {
     lane_append(lane, place);
     ++*lanes->host.ids;
+    if (lane->count == 1)
+        lane_changed(lanes, lane);
 }
 
 static void place_pop(struct lanes *lanes, struct lane *lane)
 {
     lane_pop(lane);
     --*lanes->host.ids;
+    lane_changed(lanes, lane);
 }
 
 void lanes_add(struct lanes *lanes, int level_no, uint64_t key, const struct lane_place *place)
@@ -230,6 +253,7 @@ void lanes_return(struct lanes *lanes, int level_no, uint64_t key, const struct 
         return; /* it lies behind the window */
     lane_insert(lane, place);
     ++*lanes->host.ids;
+    lane_changed(lanes, lane);
     if (!lane->capped)
         ring_add(lanes, level, lane);
 }
@@ -237,8 +261,10 @@ void lanes_return(struct lanes *lanes, int level_no, uint64_t key, const struct 
 void lanes_remove(struct lanes *lanes, int level_no, uint64_t key, uint64_t ord)
 {
     struct lane *lane = lane_find(&lanes->levels[level_no], key);
-    if (lane && lane_remove(lane, ord))
-        --*lanes->host.ids;
+    if (!lane || !lane_remove(lane, ord))
+        return;
+    --*lanes->host.ids;
+    lane_changed(lanes, lane);
 }
 
 /* Reads on when little is left. */
@@ -403,11 +429,6 @@ void lanes_open_key(struct lanes *lanes, uint64_t key)
 
 uint64_t lanes_oldest(const struct lanes *lanes)
 {
-    uint64_t oldest = 0;
-    for (int i = 0; i < LEVELS; i++)
-        for (size_t s = 0; s < lanes->levels[i].slot_count; s++)
-            for (const struct lane *lane = lanes->levels[i].slots[s]; lane; lane = lane->hash_next)
-                if (lane->count && (!oldest || lane_head(lane)->ord < oldest))
-                    oldest = lane_head(lane)->ord;
-    return oldest;
+    const struct lane *first = heap_first(&lanes->heads);
+    return first ? lane_head(first)->ord : 0;
 }

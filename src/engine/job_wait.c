@@ -9,63 +9,22 @@
 #include "engine/jobs_own.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 enum { FETCH_FREE, FETCH_HELD_NEW, FETCH_HELD, FETCH_RELEASED };
 
 /* --- heap by until_us --- */
 
-static void heap_put(struct jobs *jobs, struct job_fetch *fetch, size_t place)
+static bool ends_before(const void *a, const void *b)
 {
-    jobs->heap[place] = fetch;
-    fetch->heap_place = place;
+    return ((const struct job_fetch *)a)->until_us < ((const struct job_fetch *)b)->until_us;
 }
 
-static void heap_up(struct jobs *jobs, size_t place)
-{
-    struct job_fetch *fetch = jobs->heap[place];
-    while (place && jobs->heap[(place - 1) / 2]->until_us > fetch->until_us) {
-        heap_put(jobs, jobs->heap[(place - 1) / 2], place);
-        place = (place - 1) / 2;
-    }
-    heap_put(jobs, fetch, place);
-}
+static const struct heap_kind ends = { offsetof(struct job_fetch, heap_place), ends_before };
 
-static void heap_down(struct jobs *jobs, size_t place)
+static void end_add(struct jobs *jobs, struct job_fetch *fetch)
 {
-    struct job_fetch *fetch = jobs->heap[place];
-    for (size_t child; (child = place * 2 + 1) < jobs->heap_count; place = child) {
-        if (child + 1 < jobs->heap_count && jobs->heap[child + 1]->until_us < jobs->heap[child]->until_us)
-            child++;
-        if (jobs->heap[child]->until_us >= fetch->until_us)
-            break;
-        heap_put(jobs, jobs->heap[child], place);
-    }
-    heap_put(jobs, fetch, place);
-}
-
-static void heap_add(struct jobs *jobs, struct job_fetch *fetch)
-{
-    if (jobs->heap_count == jobs->heap_room) {
-        jobs->heap_room = jobs->heap_room ? jobs->heap_room * 2 : 64;
-        jobs->heap = realloc(jobs->heap, jobs->heap_room * sizeof(struct job_fetch *));
-        if (!jobs->heap)
-            abort();
-    }
-    heap_put(jobs, fetch, jobs->heap_count++);
-    heap_up(jobs, fetch->heap_place);
+    heap_settle(&jobs->ends, &ends, fetch);
     jobs_due(jobs, fetch->until_us);
-}
-
-static void heap_remove(struct jobs *jobs, struct job_fetch *fetch)
-{
-    size_t place = fetch->heap_place;
-    struct job_fetch *last = jobs->heap[--jobs->heap_count];
-    if (last == fetch)
-        return;
-    heap_put(jobs, last, place);
-    heap_up(jobs, place);
-    heap_down(jobs, last->heap_place);
 }
 
 /* --- lists of queues --- */
@@ -157,7 +116,7 @@ enum err fetch_hold(struct tx *tx, struct jobs *jobs, struct job_fetch *fetch)
     fetch->state = FETCH_HELD_NEW;
     fetch->post->held = true;
     list_add(&jobs->held_new, fetch);
-    heap_add(jobs, fetch);
+    end_add(jobs, fetch);
     attach_all(jobs, fetch);
     jobs->held_count++;
     return OK;
@@ -166,7 +125,7 @@ enum err fetch_hold(struct tx *tx, struct jobs *jobs, struct job_fetch *fetch)
 static void unhold(struct jobs *jobs, struct job_fetch *fetch)
 {
     list_remove(fetch);
-    heap_remove(jobs, fetch);
+    heap_remove(&jobs->ends, &ends, fetch);
     detach_all(jobs, fetch);
     jobs->held_count--;
 }
@@ -216,7 +175,7 @@ void waits_drop(struct jobs *jobs)
         fetch->jobs = NULL;
         fetch->count = 0;
         list_add(&jobs->held, fetch);
-        heap_add(jobs, fetch);
+        end_add(jobs, fetch);
         jobs->held_count++;
         if (!jobs->touched)
             attach_all(jobs, fetch);
@@ -235,16 +194,17 @@ void waits_reattach(struct jobs *jobs)
 
 void waits_over(struct tx *tx, struct jobs *jobs, int64_t now_us)
 {
-    while (jobs->heap_count && jobs->heap[0]->until_us <= now_us)
-        fetch_release(tx, jobs, jobs->heap[0]);
-    if (jobs->heap_count)
-        jobs_due(jobs, jobs->heap[0]->until_us);
+    struct job_fetch *first;
+    while ((first = heap_first(&jobs->ends)) && first->until_us <= now_us)
+        fetch_release(tx, jobs, first);
+    if (first)
+        jobs_due(jobs, first->until_us);
 }
 
 void waits_all(struct tx *tx, struct jobs *jobs)
 {
-    while (jobs->heap_count)
-        fetch_release(tx, jobs, jobs->heap[0]);
+    for (struct job_fetch *first; (first = heap_first(&jobs->ends));)
+        fetch_release(tx, jobs, first);
     if (!tx)
         waits_kept(jobs);
 }

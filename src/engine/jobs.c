@@ -284,7 +284,7 @@ void jobs_close(struct jobs *jobs)
     free(jobs->pending);
     free(jobs->done);
     news_free(jobs);
-    free(jobs->heap);
+    heap_free(&jobs->ends);
     wishes_free(jobs);
     log_close(jobs);
     undelivered_done(&jobs->undelivered);

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/heap.h"
 #include "base/post.h"
 #include "base/random.h"
 #include "base/siphash.h"
@@ -215,8 +216,7 @@ struct jobs {
     uint64_t done_gone; /* chunks of finished jobs up to this one were dropped */
 
     struct job_fetch *held, *held_new, *released; /* lists by fetch->next */
-    struct job_fetch **heap;                      /* held ones by until_us */
-    size_t heap_count, heap_room;
+    struct heap ends;                             /* of held ones by until_us */
     uint64_t turns;
     atomic_int_fast64_t held_count;
     atomic_uint_fast64_t log_seen; /* log.no, for looks of other threads */

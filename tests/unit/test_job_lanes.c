@@ -81,6 +81,24 @@ static enum err empty_all(struct op *op, struct tx *tx, void *arg)
 
 static struct emptying emptying;
 
+/* The oldest place is known whatever comes and goes, as jobs of many keys have their turns. */
+static enum err oldest_is_known(struct op *op, struct tx *tx, void *arg)
+{
+    struct lanes *lanes = arg;
+    struct lane_pick pick;
+    bool found;
+    TRY(lanes_pick(op, tx, lanes, 0, 0, -1, &pick, &found)); /* key 1: places 1, 4, 7, .. */
+    EQ(lanes_oldest(lanes), 1);
+    lanes_take(lanes, &pick);
+    EQ(lanes_oldest(lanes), 2);
+    lanes_remove(lanes, 0, 3, 3);
+    lanes_remove(lanes, 0, 2, 2);
+    EQ(lanes_oldest(lanes), 4);
+    lanes_return(lanes, 0, 1, &(struct lane_place){ 1, 0 });
+    EQ(lanes_oldest(lanes), 1);
+    return OK;
+}
+
 static void begin(void)
 {
     fixture_start(&f);
@@ -164,6 +182,17 @@ TEST(job_lanes, gives_keys_smaller_windows_and_hides_none)
     WRITES(&f, empty_all, &emptying);
     all_came(3000, 3);
     YES(most_ids <= 3 * LANE_KEY_WINDOW * 5 / 4);
+    end(lanes, 0);
+}
+
+/* QUE-8. */
+TEST(job_lanes, know_their_oldest_place)
+{
+    begin();
+    struct lanes *lanes = lanes_for_test(true);
+    EQ(lanes_oldest(lanes), 0);
+    WRITES(&f, fill, (&(struct filling){ lanes, 30, 3 }));
+    WRITES(&f, oldest_is_known, lanes);
     end(lanes, 0);
 }
 
