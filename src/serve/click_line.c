@@ -303,6 +303,19 @@ static void begin_drain(void *data)
     lane_unlock(line_home(line));
 }
 
+static void nothing(void *data)
+{
+    (void)data;
+}
+
+/* Who wrote the last group calls the others only after it has given the line back. It has done so when it takes a call
+ * itself: behind this no loop calls another one, and they may end in any order but for the home one, the last. */
+static void await_calls(const struct click_line *line)
+{
+    for (int i = 0; i < line->lane_count; i++)
+        loop_call(line->lanes[i].loop, nothing, NULL);
+}
+
 void click_line_drain(struct click_line *line)
 {
     struct drain drain = { .done.next = NULL };
@@ -311,6 +324,7 @@ void click_line_drain(struct click_line *line)
     loop_call(line->config.loop, begin_drain, &begin);
     while (!mailbox_wait(&drain.box, -1))
         continue;
+    await_calls(line);
     click_spool_stop(line->spool); /* it may still be making its file */
 }
 

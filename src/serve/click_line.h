@@ -88,7 +88,7 @@ struct click_line_config {
 enum err click_line_open(struct op *op, const struct click_line_config *config, struct click_line **ret_line);
 
 /* Returns when nothing is with the writer any more and what the store takes within `drain_ms` is stored. The doors are
- * closed before; any thread but the loops'. */
+ * closed before; any thread but the loops'. Behind it the loops may end, config's `loop` last. */
 void click_line_drain(struct click_line *line);
 
 /* After all loops have ended. */

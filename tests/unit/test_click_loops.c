@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "base/thread.h"
 #include "engine/links.h"
 #include "ledger_test.h"
 #include "serve/click_line.h"
@@ -33,6 +34,7 @@ struct scene {
     struct client clients[LOOPS][CLIENTS];
     int clicks_each;
     atomic_int clients_left;
+    atomic_bool drained;
     struct click_fence fence;
     bool passed;
     uint32_t clicks;
@@ -85,8 +87,26 @@ static void start(struct scene *s, bool journal, int64_t max_waiting)
     SUCCEEDS(&fixture->op, click_line_open(&fixture->op, &config, &s->line));
 }
 
+static void drain(void *context)
+{
+    struct scene *s = context;
+    click_line_drain(s->line);
+    atomic_store(&s->drained, true);
+}
+
+/* As the daemon does before its loops end; the writer's turns are given meanwhile. */
+static void await_drained(struct scene *s)
+{
+    struct thread thread;
+    SUCCEEDS(&s->ledger.fixture.op, thread_start(&s->ledger.fixture.op, &thread, "drain", drain, s));
+    while (!atomic_load(&s->drained) && store_turn(s->ledger.fixture.store) >= 0)
+        sched_yield();
+    thread_join(&thread);
+}
+
 static void end(struct scene *s)
 {
+    await_drained(s);
     for (int i = LOOPS - 1; i >= 0; i--)
         loop_stop(s->loops[i]);
     click_line_close(s->line);
