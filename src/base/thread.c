@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -58,14 +59,13 @@ int64_t thread_ran_us(const struct thread *thread)
 
 int64_t thread_queued_us(void)
 {
-    long long ran_ns, queued_ns = 0;
+    char line[64] = ""; /* "RAN QUEUED SLICES", times in ns */
     FILE *file = fopen("/proc/thread-self/schedstat", "re");
     if (!file)
         return 0;
-    if (fscanf(file, "%lld %lld", &ran_ns, &queued_ns) != 2)
-        queued_ns = 0;
+    const char *queued = fgets(line, sizeof line, file) ? strchr(line, ' ') : NULL;
     fclose(file);
-    return queued_ns / 1000;
+    return queued ? strtoll(queued, NULL, 10) / 1000 : 0;
 }
 
 void short_lock_init(pthread_mutex_t *lock)

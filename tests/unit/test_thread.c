@@ -1,6 +1,9 @@
 #include "test.h"
 
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <unistd.h>
 
 #include "base/thread.h"
 
@@ -40,4 +43,33 @@ TEST(thread, leaves_the_starters_signals_as_they_were)
     thread_join(&thread);
     look_around(&here);
     NO(here.term_blocked);
+}
+
+static void wants_the_processor(void *over)
+{
+    while (!atomic_load((atomic_bool *)over))
+        continue;
+}
+
+/* Two threads that want the same processor: one of them stands in line. */
+TEST(thread, knows_how_long_it_stood_in_line_for_a_processor)
+{
+    struct op op;
+    struct thread other;
+    atomic_bool over = false;
+    cpu_set_t before, one;
+    if (access("/proc/thread-self/schedstat", R_OK) != 0)
+        SKIP("this kernel does not tell");
+    EQ(sched_getaffinity(0, sizeof before, &before), 0);
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    int64_t queued_us = thread_queued_us();
+    op_init(&op, NULL, 0);
+    SUCCEEDS(&op, thread_start(&op, &other, "other", wants_the_processor, &over));
+    while (thread_queued_us() <= queued_us)
+        continue;
+    atomic_store(&over, true);
+    thread_join(&other);
+    EQ(sched_setaffinity(0, sizeof before, &before), 0);
 }
