@@ -460,9 +460,12 @@ static void clear_idle(struct click_line *line)
     click_spool_clear(line->spool);
 }
 
-/* Are others beside the clicks, and do they lack processors. */
+/* Are others beside the clicks, and do they lack processors. Only the journal has a pace; and behind the drain of the
+ * line other loops may be gone. */
 static void look_beside(struct click_line *line)
 {
+    if (line->state != LINE_JOURNAL)
+        return;
     struct store_figures figures = store_figures(line->config.store);
     struct click_look look = { .at_ms = line_now_ms(line),
                                .queued_us = figures.queued_us,
