@@ -287,47 +287,6 @@ enum err click_line_open(struct op *op, const struct click_line_config *config, 
     return OK;
 }
 
-struct begin_drain {
-    struct click_line *line;
-    struct drain *drain;
-};
-
-static void begin_drain(void *data)
-{
-    const struct begin_drain *begin = data;
-    struct click_line *line = begin->line;
-    lane_lock(line_home(line));
-    line->drain = begin->drain;
-    line->drain->until_ms = line_now_ms(line) + line->config.drain_ms;
-    line_go_on(line);
-    lane_unlock(line_home(line));
-}
-
-static void nothing(void *data)
-{
-    (void)data;
-}
-
-/* Who wrote the last group calls the others only after it has given the line back. It has done so when it takes a call
- * itself: behind this no loop calls another one, and they may end in any order but for the home one, the last. */
-static void await_calls(const struct click_line *line)
-{
-    for (int i = 0; i < line->lane_count; i++)
-        loop_call(line->lanes[i].loop, nothing, NULL);
-}
-
-void click_line_drain(struct click_line *line)
-{
-    struct drain drain = { .done.next = NULL };
-    mailbox_init(&drain.box, INT64_MAX, NULL, NULL);
-    struct begin_drain begin = { line, &drain };
-    loop_call(line->config.loop, begin_drain, &begin);
-    while (!mailbox_wait(&drain.box, -1))
-        continue;
-    await_calls(line);
-    click_spool_stop(line->spool); /* it may still be making its file */
-}
-
 void click_line_close(struct click_line *line)
 {
     if (!line)

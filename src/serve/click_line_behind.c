@@ -16,11 +16,6 @@
 #define RETRY_MS 1000
 #define IDLE_MS  1000 /* without clicks: the file is made to say that it holds nothing */
 
-static size_t left_of(const struct click_line *line)
-{
-    return line->spool ? (size_t)click_spool_left(line->spool) : 0;
-}
-
 static bool at_home(struct click_line *line)
 {
     return line->lane == line_home(line);
@@ -69,7 +64,7 @@ static bool may_enter(struct click_line *line, const struct batch *batch)
 
 static void note_records(struct click_line *line)
 {
-    metric_set(line->records, (int64_t)left_of(line));
+    metric_set(line->records, (int64_t)line_left(line));
 }
 
 /* --- into the spool ------------------------------------------------------------------- */
@@ -222,8 +217,8 @@ static void replay_stored(struct click_line *line)
     if (replay->count > 0)
         line->stored = replay->clicks[replay->count - 1].number;
     click_spool_drop(line->spool, replay->records);
-    click_pace_stored(&line->pace, replay->count, left_of(line) > FOLLOW_MOST, line_now_ms(line));
-    if (atomic_load(&line->stalled) && line->state == LINE_JOURNAL && left_of(line) <= FOLLOW_MOST) {
+    click_pace_stored(&line->pace, replay->count, line_left(line) > FOLLOW_MOST, line_now_ms(line));
+    if (atomic_load(&line->stalled) && line->state == LINE_JOURNAL && line_left(line) <= FOLLOW_MOST) {
         atomic_store(&line->stalled, false);
         log_info("the store takes clicks again");
     }
@@ -350,28 +345,11 @@ static void on_entry(struct timer *timer)
     lane_unlock(line_home(line));
 }
 
-/* Nothing is under way any more, and nothing can be stored. */
-static void end_drain(struct click_line *line)
-{
-    struct drain *drain = line->drain;
-    bool busy =
-        line->under_way.first || line->spooling.first || line->held.first || (line->replay && line->replay->under_way);
-    if (!drain || busy || (left_of(line) > 0 && !atomic_load(&line->stalled) && line_now_ms(line) < drain->until_ms))
-        return;
-    if (left_of(line) > 0)
-        log_info("clicks stay in the spool for the next start", LOG_INT("clicks", (int64_t)left_of(line)));
-    line->drain = NULL;
-    line->state = LINE_STORE; /* nothing is begun any more */
-    if (line->spool && left_of(line) == 0 && !line->cleared)
-        click_spool_clear(line->spool);
-    mailbox_post_always(&drain->box, &drain->done);
-}
-
 static void go_on(struct click_line *line)
 {
     if (line->state == LINE_STORE || line->under_way.first || (line->replay && line->replay->under_way))
         return; /* the outcome of what is with the writer decides what is left to be stored */
-    size_t left = left_of(line);
+    size_t left = line_left(line);
     note_records(line);
     if (left > 0 && !store_is_ready(line->config.store))
         stall(line, "it cannot write");
@@ -405,7 +383,7 @@ void line_go_on(struct click_line *line)
         return;
     }
     go_on(line);
-    end_drain(line);
+    line_end_drain(line);
 }
 
 /* --- time ----------------------------------------------------------------------------- */
@@ -453,7 +431,7 @@ static void find_stall(struct click_line *line)
 /* Nobody clicks: the file is made to say that everything is stored. */
 static void clear_idle(struct click_line *line)
 {
-    bool busy = left_of(line) > 0 || line->spooling.first || line->held.first;
+    bool busy = line_left(line) > 0 || line->spooling.first || line->held.first;
     if (line->state != LINE_JOURNAL || busy || line->cleared || line_now_ms(line) - line->joined_ms < IDLE_MS)
         return;
     line->cleared = true;

@@ -161,6 +161,12 @@ static inline struct click_lane *line_home(struct click_line *line)
     return &line->lanes[0];
 }
 
+/* Clicks of the spool that are not stored yet. */
+static inline size_t line_left(const struct click_line *line)
+{
+    return line->spool ? (size_t)click_spool_left(line->spool) : 0;
+}
+
 /* click_fence.c, on the lane's loop: it was answered; those pass who waited for nothing else. */
 void lane_pass_fences(struct click_lane *lane);
 
@@ -221,3 +227,7 @@ void line_enter_spool(struct click_line *line, const char *why);
 /* Does what can be done next: what the spool holds is stored, what waited for that is sent. Other lanes call the home
  * lane for it, if it would do anything. */
 void line_go_on(struct click_line *line);
+
+/* click_line_end.c, with the lock, on the home loop: whoever drains the line is told when nothing is under way any more
+ * and nothing can be stored. */
+void line_end_drain(struct click_line *line);
