@@ -1,5 +1,5 @@
 /*
- * timer.h - who is due next (binary heap).
+ * timer.h - who is due next (base/heap.h).
  *
  * A timer is embedded in what it wakes and needs no closing: cleared, it is
  * forgotten. The heap reads no clock; the loop passes now_ms. Timers of the
@@ -13,17 +13,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/heap.h"
+
 struct timer {
     int64_t due_ms;
     uint64_t order; /* of setting, decides between equal times */
-    size_t place;   /* in the heap, counted from 1; 0 = not set */
+    size_t place;   /* in the heap; 0 = not set */
     void (*run)(struct timer *timer);
 };
 
 struct timers {
-    struct timer **heap;
-    size_t count;
-    size_t room;
+    struct heap heap;
     uint64_t orders;
 };
 
