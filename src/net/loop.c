@@ -341,3 +341,13 @@ void loop_call(struct loop *loop, void (*fn)(void *data), void *data)
     uv_sem_wait(&call.done);
     uv_sem_destroy(&call.done);
 }
+
+static void nothing(void *data)
+{
+    (void)data;
+}
+
+void loop_await(struct loop *loop)
+{
+    loop_call(loop, nothing, NULL);
+}

@@ -46,6 +46,9 @@ void loop_adopt(struct loop *loop, struct post *post);
 /* Any other thread: runs fn(data) on the loop and returns when it has run. For start, stop and tests. */
 void loop_call(struct loop *loop, void (*fn)(void *data), void *data);
 
+/* Any other thread: returns when the loop has run what was sent to it before, and what it did by then. */
+void loop_await(struct loop *loop);
+
 /* Processor time the loop's thread has had, microseconds. Any thread. */
 int64_t loop_ran_us(const struct loop *loop);
 

@@ -251,11 +251,6 @@ static void cut_off(void *data)
     }
 }
 
-static void nothing(void *data)
-{
-    (void)data;
-}
-
 bool job_runner_wait(struct job_runner *runner, int64_t wait_ms)
 {
     return busy_wait(&runner->busy, wait_ms);
@@ -265,7 +260,7 @@ void job_runner_stop(struct job_runner *runner)
 {
     loop_call(runner->config.loop, cut_off, runner);
     (void)busy_wait(&runner->busy, -1);
-    loop_call(runner->config.loop, nothing, NULL); /* a ring on its way runs before this */
+    loop_await(runner->config.loop); /* a ring on its way runs before this */
     http_client_close(runner->client);
     crews_free(runner);
     targets_free(runner);

@@ -38,17 +38,12 @@ static void begin_drain(void *data)
     lane_unlock(line_home(line));
 }
 
-static void nothing(void *data)
-{
-    (void)data;
-}
-
 /* Who wrote the last group calls the others only after it has given the line back. It has done so when it takes a call
  * itself: behind this no loop calls another one, and they may end in any order but for the home one, the last. */
 static void await_calls(const struct click_line *line)
 {
     for (int i = 0; i < line->lane_count; i++)
-        loop_call(line->lanes[i].loop, nothing, NULL);
+        loop_await(line->lanes[i].loop);
 }
 
 void click_line_drain(struct click_line *line)

@@ -92,16 +92,11 @@ static void add(struct scene *s, int i)
     join(s, &s->waits[i], i + 1);
 }
 
-static void nothing(void *data)
-{
-    (void)data;
-}
-
 /* What was begun in one turn has ended, and what that called for in the next. */
 static void pass_turns(struct scene *s)
 {
     for (int i = 0; i < 4; i++)
-        loop_call(s->loop, nothing, NULL);
+        loop_await(s->loop);
 }
 
 /* What was sent is stored, and its answers have come; so is what waited for that. */
@@ -347,7 +342,7 @@ TEST(click_line, lets_clicks_wait_for_room_when_the_journal_is_full)
     await_answers(&s, &s.crowd[ROOM - 1], 1);
     s.upto = CROWD;
     loop_call(s.loop, crowd_joins, &s);
-    loop_call(s.loop, nothing, NULL);
+    loop_await(s.loop);
     EQ(click_line_waiting(s.line), CROWD - ROOM);
     while (s.clicks < CROWD) {
         settle(&s);
@@ -384,7 +379,7 @@ TEST(click_line, answers_in_order_who_stays_when_twenty_thousand_are_stuck_and_h
     await_answers(&s, &s.crowd[ROOM - 1], 1);
     loop_call(s.loop, all_get_stuck, &s);
     EQ(stuck[CLICK_WAITING_MAX].refused, 1); /* one too many */
-    loop_call(s.loop, nothing, NULL);
+    loop_await(s.loop);
     EQ(click_line_waiting(s.line), CLICK_WAITING_MAX);
     loop_call(s.loop, half_of_them_leave, &s);
     EQ(click_line_waiting(s.line), CLICK_WAITING_MAX / 2);

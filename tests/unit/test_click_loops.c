@@ -193,16 +193,11 @@ static void await_all(struct scene *s)
         sched_yield();
 }
 
-static void nothing(void *data)
-{
-    (void)data;
-}
-
 static void await_stored(struct scene *s, uint32_t clicks)
 {
     while (clicks_of(s) < clicks) {
         store_turn(s->ledger.fixture.store);
-        loop_call(s->loops[0], nothing, NULL);
+        loop_await(s->loops[0]);
     }
 }
 
@@ -278,8 +273,8 @@ static void every_loop_has_its_turn(struct scene *s)
 {
     for (int round = 0; round < 2; round++)
         for (int i = LOOPS - 1; i >= 0; i--) {
-            loop_call(s->loops[i], nothing, NULL);
-            loop_call(s->loops[i], nothing, NULL);
+            loop_await(s->loops[i]);
+            loop_await(s->loops[i]);
         }
 }
 

@@ -22,11 +22,6 @@ static void count_run(struct errand *errand)
     count->order[order_at++] = count->number;
 }
 
-static void nothing(void *data)
-{
-    (void)data;
-}
-
 TEST(loop, runs_errands_of_one_sender_in_order)
 {
     struct loop *loop = loop_start("test");
@@ -38,7 +33,7 @@ TEST(loop, runs_errands_of_one_sender_in_order)
         errands[i] = (struct count_errand){ .errand.run = count_run, .loop = loop, .order = order, .number = i };
         loop_send(loop, &errands[i].errand);
     }
-    loop_call(loop, nothing, NULL);
+    loop_await(loop);
     for (int i = 0; i < 100; i++)
         EQ(order[i], i);
     loop_stop(loop);
@@ -73,7 +68,7 @@ static void *send_many(void *loop)
         errands[i].run = arrive;
         loop_send(loop, &errands[i]);
     }
-    loop_call(loop, nothing, NULL); /* the errands live on this thread until they have run */
+    loop_await(loop); /* the errands live on this thread until they have run */
     return NULL;
 }
 
@@ -164,7 +159,7 @@ static void bell_clear(void *data)
 static void wait_rings(struct bell *bell, int rings)
 {
     while (atomic_load(&bell->rings) < rings)
-        loop_call(bell->loop, nothing, NULL);
+        loop_await(bell->loop);
 }
 
 TEST(loop, wakes_a_timer_not_before_its_time)
@@ -219,7 +214,7 @@ TEST(loop, ends_each_turn_with_what_was_put_off)
     end_again = 0;
     loop_call(loop, ask_for_end, &end);
     while (!end_again)
-        loop_call(loop, nothing, NULL);
+        loop_await(loop);
     EQ(end_seen, 1);
     EQ(end_again, 1);
     loop_stop(loop);
@@ -296,7 +291,7 @@ TEST(loop, settles_before_the_one_write_and_asks_again_when_the_wait_is_over)
     struct loop *loop = loop_start("test");
     struct settling settling = { .end = { .errand.run = end_of_settled, .loop = loop } };
     loop_call(loop, begin_to_settle, &settling);
-    loop_call(loop, nothing, NULL);
+    loop_await(loop);
     loop_call(loop, end_settling, loop);
     YES(settling.seen_end >= 1);
     YES(settling.asked >= 2);
