@@ -5,18 +5,11 @@
 
 #include "base/json.h"
 #include "engine/job_own.h"
-#include "main/measure.h"
 #include "main/rig.h"
 
 #define TURN_MS 1000
 #define LOOK_US 50000
 #define QUEUE   "bulk"
-
-/* Of one kind; each list in the order of turns. */
-struct turns {
-    double rate[BULK_TURNS_MAX], p50_ms[BULK_TURNS_MAX], p99_ms[BULK_TURNS_MAX];
-    int64_t took_us;
-};
 
 struct bulk_rig {
     struct op *op;
@@ -74,59 +67,46 @@ static enum err prepare(struct bulk_rig *rig)
     return act(rig, "{\"action\":\"retry\",\"filter\":{\"state\":\"dead\",\"queue\":\"" QUEUE "\"}}");
 }
 
-static enum err turn(struct bulk_rig *rig, int no, struct turns *turns)
+static enum err turn(struct bulk_rig *rig, struct load_series *turns)
 {
     struct load_result result;
     TRY(rig->bench->work(rig->bench->arg, TURN_MS, &result));
-    turns->rate[no] = (double)result.acked * 1e6 / (double)result.took_us;
-    turns->p50_ms[no] = result.fetch_p50_ms;
-    turns->p99_ms[no] = result.fetch_p99_ms;
-    turns->took_us += result.took_us;
+    load_series_add(turns, &result);
     return OK;
 }
 
-static enum err turn_beside(struct bulk_rig *rig, int no, struct turns *turns)
+static enum err turn_beside(struct bulk_rig *rig, struct load_series *turns)
 {
     TRY(set_paused(rig, false));
-    TRY(turn(rig, no, turns));
+    TRY(turn(rig, turns));
     return set_paused(rig, true);
-}
-
-static struct load_turns medians(struct turns *turns, int n)
-{
-    return (struct load_turns){
-        measure_median(turns->rate, (size_t)n),
-        measure_median(turns->p50_ms, (size_t)n),
-        measure_median(turns->p99_ms, (size_t)n),
-    };
 }
 
 /* Each kind is first as often as the other, so that what a turn leaves behind meets both alike. */
 static enum err turns_run(struct bulk_rig *rig, struct bench_bulk_result *ret)
 {
-    struct turns alone = { .took_us = 0 }, beside = { .took_us = 0 };
+    struct load_series alone = { .count = 0 }, beside = { .count = 0 };
     int64_t done = 0;
     bool over = false;
-    int n = rig->bench->turns;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < rig->bench->turns; i++) {
         if (i % 2 == 0)
-            TRY(turn(rig, i, &alone));
-        TRY(turn_beside(rig, i, &beside));
+            TRY(turn(rig, &alone));
+        TRY(turn_beside(rig, &beside));
         if (i % 2 == 1)
-            TRY(turn(rig, i, &alone));
+            TRY(turn(rig, &alone));
         TRY(look(rig, &done, &over));
         if (over)
             return fail(rig->op, ERR_CONFLICT, "the bulk action was over before the measurement: take more jobs");
     }
-    ret->alone = medians(&alone, n);
-    ret->beside = medians(&beside, n);
+    ret->alone = load_series_medians(&alone);
+    ret->beside = load_series_medians(&beside);
     ret->bulk_rate = (double)done * 1e6 / (double)beside.took_us;
     return OK;
 }
 
 enum err bench_bulk(struct op *op, const struct bench_bulk *bench, struct bench_bulk_result *ret)
 {
-    assert(bench->turns >= 1 && bench->turns <= BULK_TURNS_MAX);
+    assert(bench->turns >= 1 && bench->turns <= LOAD_TURNS_MAX);
     struct bulk_rig rig = { .op = op, .bench = bench };
     struct http_easy_config config = { .url = bench->url, .connect_ms = 5000, .idle_ms = 60000 };
     TRY(http_easy_open(op, &config, &rig.api));

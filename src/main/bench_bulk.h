@@ -12,13 +12,12 @@
 
 #include "main/worker_load.h"
 
-#define BULK_JOBS_MAX  10000000
-#define BULK_TURNS_MAX 1000
+#define BULK_JOBS_MAX 10000000
 
 struct bench_bulk {
     const char *url; /* of the API, without a token */
     int64_t jobs;    /* that the action is about */
-    int turns;       /* of each kind, 1..BULK_TURNS_MAX */
+    int turns;       /* of each kind, 1..LOAD_TURNS_MAX */
 
     /* Pushes so many jobs into the queue. */
     enum err (*fill)(void *arg, struct str queue, int64_t jobs);

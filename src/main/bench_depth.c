@@ -18,11 +18,6 @@ struct depth_rig {
     struct bench_daemon empty;
 };
 
-/* What the turns of one kind came to. */
-struct turns {
-    double rate[TURNS], p50_ms[TURNS], p99_ms[TURNS];
-};
-
 static enum err push(const struct bench_depth *bench, const struct addr *door, int64_t jobs, int64_t *took_us)
 {
     struct load_result result;
@@ -50,7 +45,7 @@ static enum err fill(const struct bench_depth *bench, double *ret_rate)
 
 /* --- turns ---------------------------------------------------------------- */
 
-static enum err turn(const struct bench_depth *bench, const struct addr *door, int no, struct turns *ret)
+static enum err turn(const struct bench_depth *bench, const struct addr *door, struct load_series *turns)
 {
     struct load_result result;
     struct load_config config = {
@@ -59,32 +54,21 @@ static enum err turn(const struct bench_depth *bench, const struct addr *door, i
     int64_t pushed_us = 0;
     TRY(push(bench, door, TURN_JOBS, &pushed_us));
     TRY(bench->run(bench->arg, door, config, &result));
-    ret->rate[no] = (double)result.acked * 1e6 / (double)result.took_us;
-    ret->p50_ms[no] = result.fetch_p50_ms;
-    ret->p99_ms[no] = result.fetch_p99_ms;
+    load_series_add(turns, &result);
     return OK;
-}
-
-static struct load_turns medians(struct turns *turns)
-{
-    return (struct load_turns){
-        measure_median(turns->rate, TURNS),
-        measure_median(turns->p50_ms, TURNS),
-        measure_median(turns->p99_ms, TURNS),
-    };
 }
 
 static enum err turns(struct depth_rig *rig, struct depth_figures *ret)
 {
-    struct turns empty, deep;
+    struct load_series empty = { .count = 0 }, deep = { .count = 0 };
     const struct bench_depth *bench = rig->bench;
     for (int i = 0; i < TURNS; i++) {
-        TRY(turn(bench, &rig->empty.worker, i, &empty));
-        TRY(turn(bench, &bench->deep->worker, i, &deep));
+        TRY(turn(bench, &rig->empty.worker, &empty));
+        TRY(turn(bench, &bench->deep->worker, &deep));
     }
     *ret = (struct depth_figures){
-        .empty = medians(&empty),
-        .deep = medians(&deep),
+        .empty = load_series_medians(&empty),
+        .deep = load_series_medians(&deep),
         .rss_bytes = process_rss_bytes(bench->deep->pid),
         .peak_bytes = process_peak_bytes(bench->deep->pid),
     };

@@ -214,7 +214,7 @@ static enum err bench_jobs_bulk(struct bench *b)
 {
     int64_t turns = b->seconds * BULK_TURNS;
     struct bench_bulk bulk = { .url = b->api, .jobs = b->bulk_jobs, .fill = bulk_fill, .work = bulk_work, .arg = b };
-    bulk.turns = turns < BULK_TURNS_MAX ? (int)turns : BULK_TURNS_MAX;
+    bulk.turns = turns < LOAD_TURNS_MAX ? (int)turns : LOAD_TURNS_MAX;
     struct bench_bulk_result result;
     TRY(bulk_fill(b, S(QUEUE), FILL_JOBS));
     TRY(bench_bulk(b->op, &bulk, &result));

@@ -1,5 +1,6 @@
 #include "main/worker_load.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -14,6 +15,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/sort.h"
+#include "main/measure.h"
 
 #define LINE_BYTES_MAX (4u << 20)
 #define EVENTS         256
@@ -355,4 +357,23 @@ enum err worker_load(struct op *op, const struct load_config *config, struct loa
     }
     load_end(&load);
     return err;
+}
+
+void load_series_add(struct load_series *series, const struct load_result *result)
+{
+    assert(series->count < LOAD_TURNS_MAX);
+    series->rate[series->count] = (double)result->acked * 1e6 / (double)result->took_us;
+    series->fetch_p50_ms[series->count] = result->fetch_p50_ms;
+    series->fetch_p99_ms[series->count] = result->fetch_p99_ms;
+    series->count++;
+    series->took_us += result->took_us;
+}
+
+struct load_turns load_series_medians(struct load_series *series)
+{
+    return (struct load_turns){
+        measure_median(series->rate, series->count),
+        measure_median(series->fetch_p50_ms, series->count),
+        measure_median(series->fetch_p99_ms, series->count),
+    };
 }

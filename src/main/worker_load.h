@@ -38,6 +38,21 @@ struct load_turns {
     double rate, fetch_p50_ms, fetch_p99_ms;
 };
 
+#define LOAD_TURNS_MAX 1000
+
+/* Turns of one kind; all zero at first. */
+struct load_series {
+    double rate[LOAD_TURNS_MAX], fetch_p50_ms[LOAD_TURNS_MAX], fetch_p99_ms[LOAD_TURNS_MAX];
+    size_t count;
+    int64_t took_us; /* all of them */
+};
+
+/* One more of them. */
+void load_series_add(struct load_series *series, const struct load_result *result);
+
+/* The median of each; sorts them. */
+struct load_turns load_series_medians(struct load_series *series);
+
 /* Runs until done. ERR_IO when the server cannot be reached, ends a connection, answers an error or, for 60 s, nothing.
  */
 enum err worker_load(struct op *op, const struct load_config *config, struct load_result *ret);
