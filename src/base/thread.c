@@ -9,7 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NICE 10
+#define NICE       10
+#define PATH_BYTES 64
 
 static void *thread_main(void *argument)
 {
@@ -57,15 +58,19 @@ int64_t thread_ran_us(const struct thread *thread)
     return (int64_t)ran.tv_sec * 1000000 + ran.tv_nsec / 1000;
 }
 
-int64_t thread_queued_us(void)
+bool thread_times(pid_t id, struct thread_times *ret)
 {
-    char line[64] = ""; /* "RAN QUEUED SLICES", times in ns */
-    FILE *file = fopen("/proc/thread-self/schedstat", "re");
-    if (!file)
-        return 0;
-    const char *queued = fgets(line, sizeof line, file) ? strchr(line, ' ') : NULL;
-    fclose(file);
-    return queued ? strtoll(queued, NULL, 10) / 1000 : 0;
+    char path[PATH_BYTES], line[PATH_BYTES], *queued; /* "RAN QUEUED SLICES", times in ns */
+    snprintf(path, sizeof path, "/proc/self/task/%d/schedstat", (int)id);
+    FILE *file = fopen(path, "re");
+    bool is_told = file && fgets(line, sizeof line, file);
+    if (file)
+        fclose(file);
+    if (!is_told)
+        return false;
+    ret->ran_us = strtoll(line, &queued, 10) / 1000;
+    ret->queued_us = strtoll(queued, NULL, 10) / 1000;
+    return true;
 }
 
 void short_lock_init(pthread_mutex_t *lock)

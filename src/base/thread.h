@@ -33,8 +33,13 @@ void thread_give_way(void);
 /* Processor time it has had, microseconds. Any thread, between start and join. */
 int64_t thread_ran_us(const struct thread *thread);
 
-/* How long the calling thread stood in line for a processor so far, microseconds; 0 where the kernel does not tell. */
-int64_t thread_queued_us(void);
+/* What a thread of this process had of processors, and how long it stood in line for one, microseconds. */
+struct thread_times {
+    int64_t ran_us, queued_us;
+};
+
+/* By the kernel's number of the thread. False when it is gone, or the kernel does not tell. */
+bool thread_times(pid_t id, struct thread_times *ret);
 
 /* A lock held for a moment only, and never while anything is waited for: who finds it taken looks again for a while
  * before he sleeps. Ends with pthread_mutex_destroy. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "main/measure.h"
 
 #define TASKS     "/proc/self/task"
@@ -37,17 +38,17 @@ static void name_group(const char *name, char ret_group[BENCH_GROUP_BYTES])
 
 static bool look_at(int64_t id, struct bench_thread *ret)
 {
-    char path[PATH_ROOM], name[FILE_ROOM], times[FILE_ROOM], *end;
+    struct thread_times times;
+    char path[PATH_ROOM], name[FILE_ROOM];
     snprintf(path, sizeof path, TASKS "/%lld/comm", (long long)id);
     if (!read_line(path, name))
         return false;
-    snprintf(path, sizeof path, TASKS "/%lld/schedstat", (long long)id);
-    if (!read_line(path, times))
+    if (!thread_times((pid_t)id, &times))
         return false;
     ret->id = id;
     name_group(name, ret->group);
-    ret->ran_us = strtoll(times, &end, 10) / 1000;
-    ret->waited_us = strtoll(end, NULL, 10) / 1000;
+    ret->ran_us = times.ran_us;
+    ret->waited_us = times.queued_us;
     return true;
 }
 

@@ -22,6 +22,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/queue.h"
@@ -210,10 +211,12 @@ static void note_queued(struct store *store)
     int64_t now_us = clock_mono_us();
     if (now_us - looked_us < QUEUED_EVERY_US)
         return;
-    int64_t before_us = queued_us;
-    queued_us = thread_queued_us();
-    if (looked_us)
-        atomic_fetch_add(&store->queued_us, queued_us - before_us);
+    struct thread_times times;
+    if (thread_times(gettid(), &times)) {
+        if (looked_us)
+            atomic_fetch_add(&store->queued_us, times.queued_us - queued_us);
+        queued_us = times.queued_us;
+    }
     looked_us = now_us;
 }
 
